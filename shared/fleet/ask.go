@@ -1,0 +1,43 @@
+package fleet
+
+// What the hub can ask an agent.
+const (
+	AskLogs  = "logs"  // Instance, Tail: the agent sends the bytes to Stream
+	AskCheck = "check" // Address: can this host open a TCP connection to it?
+)
+
+// Ask is a question of the hub's to an agent. It changes nothing.
+type Ask struct {
+	ID       string   `json:"id"`
+	Do       string   `json:"do"`
+	TTL      Duration `json:"ttl"` // not answered after that, counted from receipt
+	Instance string   `json:"instance,omitempty"`
+	Tail     int      `json:"tail,omitempty"`
+	Address  string   `json:"address,omitempty"` // "host:port"
+	// Stream is the path on the hub's HTTP address that takes a byte stream
+	// by POST, once.
+	Stream string `json:"stream,omitempty"`
+}
+
+// Answer is an agent's answer to an Ask.
+type Answer struct {
+	ID      string `json:"id"`
+	OK      bool   `json:"ok"`
+	Problem string `json:"problem,omitempty"`
+}
+
+// Ack is the hub's echo: what it has processed of an agent's messages.
+type Ack struct {
+	Session string `json:"session"`
+	Actual  uint64 `json:"actual"` // sequence of the last actual taken in
+	Events  uint64 `json:"events"` // sequence of the last event committed
+}
+
+// EventBatch is what an agent publishes of its events: those not yet
+// acknowledged, in order, numbered from First on. Numbering names the
+// count: an agent whose disk was lost starts another.
+type EventBatch struct {
+	Numbering string  `json:"numbering"`
+	First     uint64  `json:"first"`
+	Events    []Event `json:"events"`
+}

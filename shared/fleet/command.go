@@ -1,0 +1,79 @@
+package fleet
+
+// What a command can do.
+const (
+	DoApply          = "apply"
+	DoScale          = "scale"
+	DoRestart        = "restart"
+	DoRemove         = "remove"
+	DoFreeze         = "freeze"
+	DoUnfreeze       = "unfreeze"
+	DoHostDrain      = "host-drain"
+	DoHostActivate   = "host-activate"
+	DoHostFail       = "host-fail" // declare a lost host dead: lifts the holds that protect what it ran
+	DoBalancerForget = "balancer-forget"
+)
+
+// Command is an order from a person or program, as the hub's brain takes it.
+// Which fields are read depends on Do.
+type Command struct {
+	ID    string `json:"id"`    // the idempotency key, or a fresh id: the cause of all that follows
+	Actor string `json:"actor"` // who
+	Do    string `json:"do"`
+	// IfMatch is the generation of the service or host that the caller saw;
+	// 0: any.
+	IfMatch uint64 `json:"ifMatch,omitempty"`
+	DryRun  bool   `json:"dryRun,omitempty"` // apply only: plan, change nothing
+
+	Project  string      `json:"project,omitempty"`  // apply
+	Services []Service   `json:"services,omitempty"` // apply: sorted by key
+	Document string      `json:"document,omitempty"` // apply: the canonical Compose document
+	Warnings []string    `json:"warnings,omitempty"` // apply: carried into the plan
+	Prune    bool        `json:"prune,omitempty"`    // apply: remove services that the document lacks
+	Service  ServiceKey  `json:"service,omitzero"`   // scale, restart, remove, freeze, unfreeze
+	Count    int         `json:"count,omitempty"`    // scale
+	Host     string      `json:"host,omitempty"`     // host-*, freeze, unfreeze
+	Balancer BalancerKey `json:"balancer,omitzero"`  // balancer-forget
+}
+
+// Result is the hub's answer to a command.
+type Result struct {
+	// Revision at which the command was committed; everything it changes has
+	// this or a higher one. Unchanged when nothing had to change.
+	Revision uint64 `json:"revision"`
+	Changed  bool   `json:"changed"`
+	Message  string `json:"message"`
+	Plan     *Plan  `json:"plan,omitempty"` // apply
+}
+
+// Plan says what an apply changes.
+type Plan struct {
+	Services []ServiceChange `json:"services"` // sorted by service
+	Warnings []string        `json:"warnings,omitempty"`
+}
+
+// Actions of a plan.
+const (
+	ActionAdd       = "add"
+	ActionChange    = "change"
+	ActionRemove    = "remove"
+	ActionUnchanged = "unchanged"
+)
+
+// ServiceChange is one service's part of a plan.
+type ServiceChange struct {
+	Service ServiceKey    `json:"service"`
+	Action  string        `json:"action"`
+	Fields  []FieldChange `json:"fields,omitempty"` // sorted by path
+	// Version is the number that the service gets or keeps.
+	Version int `json:"version,omitempty"`
+	// Replaces is the number of instances that are replaced, one by one.
+	Replaces int `json:"replaces,omitempty"`
+}
+
+// FieldChange is one difference. Environment values are never shown.
+type FieldChange struct {
+	Path string `json:"path"` // "spec.image", "count"
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+}

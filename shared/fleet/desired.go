@@ -1,0 +1,57 @@
+package fleet
+
+import "strconv"
+
+// Desired is the body of a host's desired state. Leaving an instance out
+// never stops it: stopping takes an assignment whose goal is "stop".
+type Desired struct {
+	Host string `json:"host"`
+	// Frozen hosts observe and report, and change nothing.
+	Frozen bool `json:"frozen,omitempty"`
+	// FrozenServices are left as they are on this host; sorted.
+	FrozenServices []ServiceKey `json:"frozenServices,omitempty"`
+	Instances      []Assignment `json:"instances,omitempty"` // sorted by ID
+	// Versions has the spec of every version named in Instances, by
+	// VersionKey.
+	Versions map[string]Spec `json:"versions,omitempty"`
+	// Names are the services that containers of a project reach by name, and
+	// the balancers' addresses that stand for them: project, service, addresses.
+	Names map[string]map[string][]string `json:"names,omitempty"`
+	// Pools is the index of the pools that this host's balancers have.
+	Pools []PoolRef `json:"pools,omitempty"` // sorted by Service
+	// HeldPorts are host ports that no instance may be given yet, though
+	// free: a balancer may still send to them; sorted.
+	HeldPorts []int `json:"heldPorts,omitempty"`
+}
+
+// VersionKey is the key of a version in Desired.Versions: "project/name@3".
+func VersionKey(service ServiceKey, version int) string {
+	return service.String() + "@" + strconv.Itoa(version)
+}
+
+// PoolRef names one pool in a host's index.
+type PoolRef struct {
+	Service    ServiceKey `json:"service"`
+	Generation uint64     `json:"generation"`
+	Sum        string     `json:"sum"`
+}
+
+// Actual is the body of what an agent reports of its host.
+type Actual struct {
+	Host       string            `json:"host"`
+	Facts      HostFacts         `json:"facts"`
+	AgentStart string            `json:"agentStart"`
+	Session    string            `json:"session"`
+	Observed   Observed          `json:"observed"`
+	Engine     EngineStatus      `json:"engine"`
+	Instances  []InstanceActual  `json:"instances,omitempty"` // sorted by ID
+	Balancers  []BalancerActual  `json:"balancers,omitempty"` // sorted by Name
+	Foreign    Foreign           `json:"foreign"`
+	Refused    map[string]string `json:"refused,omitempty"` // VersionKey -> why this agent can't run it
+}
+
+// EngineStatus says whether the container engine answers.
+type EngineStatus struct {
+	Up      bool   `json:"up"`
+	Problem string `json:"problem,omitempty"`
+}

@@ -1,0 +1,81 @@
+package fleet
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Event is something that happened, as a CloudEvent 1.0 in structured JSON.
+// Cause and Actor are extension attributes.
+type Event struct {
+	SpecVersion string    `json:"specversion"` // "1.0"
+	ID          string    `json:"id"`          // unique for its source
+	Source      string    `json:"source"`      // "hub" or "hosts/<id>"
+	Type        string    `json:"type"`        // see the Event… constants
+	Time        time.Time `json:"time"`
+	Subject     string    `json:"subject,omitempty"` // "services/shop/web", "instances/1c-1", "hosts/web1", "balancers/web1/haproxy"
+	Cause       string    `json:"cause,omitempty"`   // the event, command or person behind it
+	Actor       string    `json:"actor,omitempty"`
+	Data        EventData `json:"data"`
+	// Revision orders events; the hub gives it.
+	Revision uint64 `json:"revision,omitempty"`
+}
+
+// EventData says what happened, in words and by name.
+type EventData struct {
+	Message  string      `json:"message"`
+	Service  *ServiceKey `json:"service,omitempty"`
+	Instance string      `json:"instance,omitempty"`
+	Host     string      `json:"host,omitempty"`
+	Version  int         `json:"version,omitempty"`
+	// Detail is anything else, as an object.
+	Detail json.RawMessage `json:"detail,omitempty"`
+}
+
+// Types of events.
+const (
+	EventServiceApplied   = "muster.service.applied"
+	EventServiceScaled    = "muster.service.scaled"
+	EventServiceRestart   = "muster.service.restart"
+	EventServiceRemoved   = "muster.service.removed"
+	EventServiceConverged = "muster.service.converged"
+	EventServiceHeld      = "muster.service.held"
+	EventServiceFrozen    = "muster.service.frozen"
+	EventServiceUnfrozen  = "muster.service.unfrozen"
+
+	EventInstancePlaced   = "muster.instance.placed"
+	EventInstanceReady    = "muster.instance.ready"
+	EventInstanceUnready  = "muster.instance.unready"
+	EventInstanceDraining = "muster.instance.draining"
+	EventInstanceStopping = "muster.instance.stopping"
+	EventInstanceGone     = "muster.instance.gone"
+	EventInstanceExited   = "muster.instance.exited"   // by an agent
+	EventInstanceFailed   = "muster.instance.failed"   // by an agent: could not be pulled, made or started
+	EventInstanceRestored = "muster.instance.restored" // by an agent: changed or removed by hand, put back
+	EventInstanceStarted  = "muster.instance.started"  // by an agent
+
+	EventHostJoined    = "muster.host.joined"
+	EventHostLost      = "muster.host.lost"
+	EventHostReturned  = "muster.host.returned"
+	EventHostStopped   = "muster.host.stopped"
+	EventHostRebooted  = "muster.host.rebooted"
+	EventHostDrain     = "muster.host.drain"
+	EventHostActivated = "muster.host.activated"
+	EventHostFrozen    = "muster.host.frozen"
+	EventHostUnfrozen  = "muster.host.unfrozen"
+	EventHostFailed    = "muster.host.failed" // a person declared it dead
+	EventHostRefused   = "muster.host.refused"
+
+	EventEngineDown = "muster.engine.down" // by an agent
+	EventEngineUp   = "muster.engine.up"   // by an agent
+
+	EventBalancerJoined    = "muster.balancer.joined"
+	EventBalancerProblem   = "muster.balancer.problem"
+	EventBalancerRecovered = "muster.balancer.recovered"
+	EventBalancerForgotten = "muster.balancer.forgotten"
+
+	EventFleetHeld     = "muster.fleet.held" // too many hosts lost at once
+	EventFleetReleased = "muster.fleet.released"
+
+	EventMessageRefused = "muster.message.refused" // malformed, oversized or contradictory
+)

@@ -1,0 +1,92 @@
+package fleet
+
+import "time"
+
+// Modes of a service.
+const (
+	ModeReplicated = "replicated"
+	ModeGlobal     = "global" // one instance on every eligible host
+)
+
+// Service is what was asked for under one name. Everything in Spec makes a
+// version; the rest may change without a new one.
+type Service struct {
+	Key   ServiceKey `json:"key"`
+	Mode  string     `json:"mode"`
+	Count int        `json:"count"`
+	// CountStated is false when the document left the count open: then an
+	// apply keeps the count that stands, and a new service gets 1.
+	CountStated bool         `json:"countStated,omitempty"`
+	Constraints []Constraint `json:"constraints,omitempty"`
+	Balancing   *Balancing   `json:"balancing,omitempty"` // nil: not behind a balancer
+	// Grace is how long after its host is lost an instance is placed anew;
+	// zero: the hub's default of 5 s.
+	Grace Duration `json:"grace,omitempty"`
+	Spec  Spec     `json:"spec"`
+}
+
+// Constraint restricts the hosts that a service may run on.
+type Constraint struct {
+	Label string `json:"label"` // a label's name, or "hostname"
+	Equal bool   `json:"equal"` // false: must differ
+	Value string `json:"value"`
+}
+
+// LabelHostname is the constraint label that means the host's id.
+const LabelHostname = "hostname"
+
+// String writes the constraint as an operator reads it, like "label tier=web".
+func (c Constraint) String() string {
+	op := "!="
+	if c.Equal {
+		op = "="
+	}
+	if c.Label == LabelHostname {
+		return "hostname" + op + c.Value
+	}
+	return "label " + c.Label + op + c.Value
+}
+
+// Balancing is how a service is offered on the balancers.
+type Balancing struct {
+	Routes       []Route  `json:"routes"`              // sorted by Target
+	Balancers    []string `json:"balancers,omitempty"` // names ("haproxy") or host/name; empty: all
+	Check        Check    `json:"check"`
+	DrainTimeout Duration `json:"drainTimeout,omitempty"` // longest wait for open connections; zero: 30 s
+}
+
+// Protocols of a route.
+const (
+	ProtocolHTTP = "http"
+	ProtocolTCP  = "tcp"
+)
+
+// Route is one container port and the ports that balancers listen on for it.
+type Route struct {
+	Target   int    `json:"target"`
+	Listen   []int  `json:"listen"` // sorted
+	Protocol string `json:"protocol"`
+}
+
+// Check is the balancer's own check of an endpoint. Defaults: interval 1 s,
+// timeout 1 s, rise 1, fall 2. Type "tcp" connects, "http" wants a 2xx or 3xx.
+type Check struct {
+	Type     string   `json:"type"`
+	Path     string   `json:"path,omitempty"`
+	Interval Duration `json:"interval,omitempty"`
+	Timeout  Duration `json:"timeout,omitempty"`
+	Rise     int      `json:"rise,omitempty"`
+	Fall     int      `json:"fall,omitempty"`
+}
+
+// Version is one immutable combination of program and configuration.
+type Version struct {
+	Number  int       `json:"number"`
+	Spec    Spec      `json:"spec"`
+	Created time.Time `json:"created"`
+	Cause   string    `json:"cause"`
+	Actor   string    `json:"actor,omitempty"`
+	// Pin is the image that the first agent found behind Spec.Image: a
+	// repository digest where there is one, else an image id. Empty until known.
+	Pin string `json:"pin,omitempty"`
+}

@@ -1,0 +1,125 @@
+package fleet
+
+// Spec is what one version of a service is: everything its containers are
+// made from. It is immutable once it has a version number. Two specs are the
+// same when their JSON is.
+type Spec struct {
+	Image       string            `json:"image"`
+	Command     []string          `json:"command,omitempty"`    // nil: the image's
+	Entrypoint  []string          `json:"entrypoint,omitempty"` // nil: the image's
+	Environment map[string]string `json:"environment,omitempty"`
+	User        string            `json:"user,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Publish     []Publish         `json:"publish,omitempty"` // sorted by Target
+	Mounts      []Mount           `json:"mounts,omitempty"`
+	Restart     Restart           `json:"restart"`
+	StopGrace   Duration          `json:"stopGrace,omitempty"` // zero: 10 s
+	StopSignal  string            `json:"stopSignal,omitempty"`
+	Healthcheck *Healthcheck      `json:"healthcheck,omitempty"`
+	Resources   Resources         `json:"resources"`
+	Probe       *Probe            `json:"probe,omitempty"` // nil: ready when it runs (and Docker's healthcheck, if any, passes)
+	// Requires names the features that an agent must know to run this version.
+	Requires []string `json:"requires,omitempty"`
+}
+
+// Publish is one container port that is reachable on its host.
+type Publish struct {
+	Target   int    `json:"target"`
+	Protocol string `json:"protocol"` // "tcp" or "udp"
+	// HostPort is fixed when it is not 0 (Compose's "mode: host"); else the
+	// agent chooses one from its range.
+	HostPort int    `json:"hostPort,omitempty"`
+	HostIP   string `json:"hostIP,omitempty"` // only with HostPort; default: every address
+}
+
+// Kinds of mounts.
+const (
+	MountBind   = "bind"
+	MountVolume = "volume"
+	MountTmpfs  = "tmpfs"
+)
+
+// Mount is a directory or file that the container sees.
+type Mount struct {
+	Type     string `json:"type"`
+	Source   string `json:"source,omitempty"` // a path, or the volume's full name; empty for an anonymous volume and tmpfs
+	Target   string `json:"target"`
+	ReadOnly bool   `json:"readOnly,omitempty"`
+	Size     int64  `json:"size,omitempty"` // bytes, tmpfs only; 0: unlimited
+}
+
+// Restart policies, as in Compose.
+const (
+	RestartNo            = "no"
+	RestartAlways        = "always"
+	RestartOnFailure     = "on-failure"
+	RestartUnlessStopped = "unless-stopped"
+)
+
+// Restart says what the agent does when a container exits by itself.
+type Restart struct {
+	Policy      string `json:"policy"`                // default: always
+	MaxAttempts int    `json:"maxAttempts,omitempty"` // on-failure only; 0: no limit
+}
+
+// Healthcheck is Docker's own check, run inside the container.
+type Healthcheck struct {
+	Test        []string `json:"test,omitempty"` // as the engine takes it: NONE, CMD, CMD-SHELL
+	Interval    Duration `json:"interval,omitempty"`
+	Timeout     Duration `json:"timeout,omitempty"`
+	StartPeriod Duration `json:"startPeriod,omitempty"`
+	Retries     int      `json:"retries,omitempty"`
+}
+
+// Resources of one container. CPUs are in cores, memory in bytes; 0: none.
+type Resources struct {
+	CPULimit          float64 `json:"cpuLimit,omitempty"`
+	MemoryLimit       int64   `json:"memoryLimit,omitempty"`
+	CPUReservation    float64 `json:"cpuReservation,omitempty"`
+	MemoryReservation int64   `json:"memoryReservation,omitempty"`
+	PidsLimit         int64   `json:"pidsLimit,omitempty"`
+}
+
+// Kinds of probes and checks.
+const (
+	ProbeHTTP = "http"
+	ProbeTCP  = "tcp"
+)
+
+// Probe is how the agent finds out whether an instance is ready, from outside
+// the container, on the address that others use. Defaults: interval 2 s,
+// timeout 2 s, rise 1, fall 3.
+type Probe struct {
+	Type     string   `json:"type"` // "http" or "tcp"
+	Port     int      `json:"port"` // the container's port
+	Path     string   `json:"path,omitempty"`
+	Interval Duration `json:"interval,omitempty"`
+	Timeout  Duration `json:"timeout,omitempty"`
+	Rise     int      `json:"rise,omitempty"` // successes in a row to become ready
+	Fall     int      `json:"fall,omitempty"` // failures in a row to become unready
+	// StartPeriod is how long a new container may fail its probe before it
+	// is said to be failing.
+	StartPeriod Duration `json:"startPeriod,omitempty"`
+}
+
+// Pinned reports whether the spec has a volume or bind mount, which ties an
+// instance to the host that has its data.
+func (s *Spec) Pinned() bool {
+	for _, m := range s.Mounts {
+		if m.Type == MountBind || m.Type == MountVolume && m.Source != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// FixedPorts returns the host ports that the spec asks for by number.
+func (s *Spec) FixedPorts() []int {
+	var ports []int
+	for _, p := range s.Publish {
+		if p.HostPort != 0 {
+			ports = append(ports, p.HostPort)
+		}
+	}
+	return ports
+}

@@ -1,0 +1,106 @@
+package fleet
+
+import "time"
+
+// States of a service as people see it.
+const (
+	ServiceConverged   = "converged"   // actual is desired
+	ServiceProgressing = "progressing" // on the way
+	ServiceHeld        = "held"        // can't go on by itself: Reasons say why
+	ServiceFrozen      = "frozen"
+	ServiceRemoving    = "removing"
+)
+
+// ServiceView is a service's desired and actual state side by side.
+type ServiceView struct {
+	Key        ServiceKey     `json:"key"`
+	Generation uint64         `json:"generation"` // for If-Match
+	Mode       string         `json:"mode"`
+	State      string         `json:"state"`
+	Reasons    []string       `json:"reasons,omitempty"` // why it isn't converged
+	Frozen     bool           `json:"frozen,omitempty"`
+	Version    int            `json:"version"`
+	Image      string         `json:"image"`
+	Pin        string         `json:"pin,omitempty"`
+	Desired    int            `json:"desired"` // instances asked for
+	Running    int            `json:"running"`
+	Ready      int            `json:"ready"`
+	Addresses  []string       `json:"addresses,omitempty"` // of the instances, host:port
+	Offers     []string       `json:"offers,omitempty"`    // on the balancers: "http 10.0.0.1:8080 -> 8080"
+	Service    *Service       `json:"service,omitempty"`   // the whole of what was asked for; environment values left out; in single reads
+	Instances  []InstanceView `json:"instances,omitempty"` // in single reads
+}
+
+// InstanceView is an instance's desired and actual state side by side.
+type InstanceView struct {
+	ID       string         `json:"id"`
+	Service  ServiceKey     `json:"service"`
+	Version  int            `json:"version"`
+	Slot     int            `json:"slot"`
+	Host     string         `json:"host"`
+	Goal     string         `json:"goal"`  // "run", "drain" or "stop"
+	State    string         `json:"state"` // one word: the phase, "ready", "draining", "lost" …
+	Ready    bool           `json:"ready"`
+	Reason   string         `json:"reason,omitempty"`
+	Cause    string         `json:"cause,omitempty"`
+	WaitsFor []string       `json:"waitsFor,omitempty"` // drain: the balancers that still have to acknowledge
+	Actual   InstanceActual `json:"actual"`
+}
+
+// GoalDrain is the goal of an instance that is leaving the balancers.
+const GoalDrain = "drain"
+
+// HostView is a host as people see it.
+type HostView struct {
+	ID                string           `json:"id"`
+	Generation        uint64           `json:"generation"` // for If-Match
+	Status            HostStatus       `json:"status"`
+	Availability      string           `json:"availability"`
+	Frozen            bool             `json:"frozen,omitempty"`
+	Failed            bool             `json:"failed,omitempty"` // declared dead by a person
+	Facts             HostFacts        `json:"facts"`
+	Engine            EngineStatus     `json:"engine"`
+	Foreign           Foreign          `json:"foreign"`
+	Reserved          Resources        `json:"reserved"` // by our instances
+	Instances         int              `json:"instances"`
+	Ready             int              `json:"ready"`
+	Observed          Observed         `json:"observed"`
+	DesiredGeneration uint64           `json:"desiredGeneration"`
+	Unclaimed         []InstanceActual `json:"unclaimed,omitempty"`
+}
+
+// BalancerView is a balancer as people see it.
+type BalancerView struct {
+	Key      BalancerKey   `json:"key"`
+	Facts    BalancerFacts `json:"facts"`
+	Up       bool          `json:"up"`
+	Silent   bool          `json:"silent,omitempty"` // its agent is not heard
+	Problem  string        `json:"problem,omitempty"`
+	Services int           `json:"services"`
+}
+
+// PoolView is one service's pool on one balancer, wanted beside actual.
+type PoolView struct {
+	Balancer   BalancerKey    `json:"balancer"`
+	Generation uint64         `json:"generation"`
+	Applied    uint64         `json:"applied"`
+	Problem    string         `json:"problem,omitempty"`
+	Listen     []string       `json:"listen"` // "http 10.0.0.1:8080 -> 8080"
+	Endpoints  []EndpointView `json:"endpoints"`
+}
+
+// EndpointView is an endpoint, wanted beside actual.
+type EndpointView struct {
+	Endpoint
+	Host   string          `json:"host"`
+	Actual *EndpointActual `json:"actual,omitempty"` // nil: the balancer doesn't have it yet
+}
+
+// Change tells a watcher that a revision was committed and what it touched.
+type Change struct {
+	Revision uint64       `json:"revision"`
+	Time     time.Time    `json:"time"`
+	Services []ServiceKey `json:"services,omitempty"`
+	Hosts    []string     `json:"hosts,omitempty"`
+	Events   []Event      `json:"events,omitempty"`
+}

@@ -1,0 +1,62 @@
+// Package wire holds what travels over MQTT between hub and agents: topics,
+// the envelope and its codec. Payloads are JSON and readable with
+// mosquitto_sub.
+package wire
+
+import (
+	"strings"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Root is the versioned root of every topic.
+const Root = "muster/v1"
+
+// HubState is the topic on which the hub says who it is.
+const HubState = Root + "/hub/state"
+
+// Leaves of a host's topics: muster/v1/hosts/<id>/<leaf>.
+const (
+	LeafDesired  = "desired"  // hub to agent, retained
+	LeafAck      = "ack"      // hub to agent
+	LeafAsk      = "ask"      // hub to agent
+	LeafActual   = "actual"   // agent to hub, retained
+	LeafPresence = "presence" // agent to hub, retained; its Will too
+	LeafEvents   = "events"   // agent to hub
+	LeafResult   = "result"   // agent to hub: result/<ask id>
+	LeafPools    = "pools"    // hub to agent, retained: pools/<project>/<service>
+)
+
+// Host returns the topic of one leaf of a host.
+func Host(id, leaf string) string { return Root + "/hosts/" + id + "/" + leaf }
+
+// Pool returns the topic of a service's pool for a host.
+func Pool(host string, service fleet.ServiceKey) string {
+	return Host(host, LeafPools) + "/" + service.String()
+}
+
+// Result returns the topic of an agent's answer to one question.
+func Result(host, ask string) string { return Host(host, LeafResult) + "/" + ask }
+
+// Status returns the topic on which the hub publishes a service's status.
+func Status(service fleet.ServiceKey) string {
+	return Root + "/services/" + service.String() + "/status"
+}
+
+// EventTopic returns the topic on which the hub publishes events of a type.
+func EventTopic(eventType string) string { return Root + "/events/" + eventType }
+
+// HostTopic splits a host's topic into the id, the leaf and what follows the
+// leaf ("" or "project/service" or an ask's id). ok is false for other topics.
+func HostTopic(topic string) (host, leaf, rest string, ok bool) {
+	tail, found := strings.CutPrefix(topic, Root+"/hosts/")
+	if !found {
+		return "", "", "", false
+	}
+	host, tail, found = strings.Cut(tail, "/")
+	if !found || fleet.ValidateHost(host) != nil {
+		return "", "", "", false
+	}
+	leaf, rest, _ = strings.Cut(tail, "/")
+	return host, leaf, rest, true
+}
