@@ -1,0 +1,60 @@
+package brain
+
+import "time"
+
+// Kinds of operations on the engine.
+const (
+	OpPull    = "pull"    // Image -> Result.Image; present already: no transfer
+	OpCreate  = "create"  // Create -> Result.Container
+	OpStart   = "start"   // Container
+	OpStop    = "stop"    // Container, Signal, Grace
+	OpRemove  = "remove"  // Container (stopped) with its anonymous volumes, never named ones
+	OpUnpause = "unpause" // Container
+	OpRestore = "restore" // Container, Snapshot: name, resources and networks are put back
+)
+
+// Op is one step on the engine for one instance. The shell carries it out
+// and answers with a Result that has the same Instance and Kind.
+type Op struct {
+	Kind      string
+	Instance  string
+	Container string
+	Image     string
+	Create    *Create
+	Signal    string        // empty: the image's, else SIGTERM
+	Grace     time.Duration // before SIGKILL
+	Snapshot  *Snapshot
+	Cause     string
+}
+
+// Result is what became of an Op. An empty Problem is success.
+type Result struct {
+	Kind      string
+	Instance  string
+	Problem   string // in words, for people; no secret in it
+	Permanent bool   // trying again as it is can't help (no such image, bad request)
+	Gone      bool   // the container isn't there any more
+	PortTaken bool   // a host port is used by somebody else
+	Image     Image
+	Container Container // after create: as the engine has it, with its Snapshot
+}
+
+// ProbeTarget is a probe that is to run now. The shell keeps running exactly
+// the set that the brain names, and reports each outcome.
+type ProbeTarget struct {
+	Instance  string
+	Container string // changes with each incarnation: results of another are stale
+	Type      string // "http" or "tcp"
+	Address   string // host:port
+	Path      string
+	Interval  time.Duration
+	Timeout   time.Duration
+}
+
+// ProbeResult is one outcome of a probe.
+type ProbeResult struct {
+	Instance  string
+	Container string
+	OK        bool
+	Reason    string // "HTTP 503", "connection refused"
+}
