@@ -1,0 +1,150 @@
+// Package placement decides which host runs an instance, and says why a host
+// can't. It is pure: the same input gives the same answer.
+package placement
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Host is what placement needs to know of a host.
+type Host struct {
+	ID     string
+	Labels map[string]string
+	// Barred says in words why nothing may be placed here now; empty: it may.
+	Barred string
+	CPUs   float64 // cores the machine has
+	Memory int64   // bytes the machine has
+	// UsedCPUs and UsedMemory are reserved by our instances or used by
+	// foreign containers and processes.
+	UsedCPUs   float64
+	UsedMemory int64
+	Taken      map[int]string // fixed host ports in use, and by what
+	Siblings   int            // instances of the same service that stay here
+	Instances  int            // instances of every service that stay here
+}
+
+// Need is what one instance of a service asks of its host.
+type Need struct {
+	Constraints []fleet.Constraint
+	CPUs        float64
+	Memory      int64
+	FixedPorts  []int
+	// Home is the host that has the instance's data; empty: none has.
+	Home string
+	// OnePerHost is set for global services: a host with a sibling is full.
+	OnePerHost bool
+}
+
+// Refusal says why one host can't take an instance.
+type Refusal struct {
+	Host   string
+	Reason string
+}
+
+// String writes the refusal as operators read it: "web3: needs label tier=web".
+func (r Refusal) String() string { return r.Host + ": " + r.Reason }
+
+// Of is the Need of a service's instances.
+func Of(s *fleet.Service, home string) Need {
+	r := s.Spec.Resources
+	return Need{
+		Constraints: s.Constraints,
+		CPUs:        r.CPUReservation,
+		Memory:      Reserved(r),
+		FixedPorts:  s.Spec.FixedPorts(),
+		Home:        home,
+		OnePerHost:  s.Mode == fleet.ModeGlobal,
+	}
+}
+
+// Reserved is the memory that is set aside for an instance: its reservation,
+// else its limit. Zero: nothing is known, nothing is set aside.
+func Reserved(r fleet.Resources) int64 {
+	if r.MemoryReservation > 0 {
+		return r.MemoryReservation
+	}
+	return r.MemoryLimit
+}
+
+// Choose picks the host for one instance: of those that can take it, the one
+// with the fewest siblings, then the fewest instances, then the most free
+// memory, then the first by name. When none can, host is empty and refusals
+// says why, host by host in order of their names.
+func Choose(need Need, hosts []Host) (host string, refusals []Refusal) {
+	best := -1
+	for i := range hosts {
+		if reason := Refuse(need, &hosts[i]); reason != "" {
+			refusals = append(refusals, Refusal{Host: hosts[i].ID, Reason: reason})
+			continue
+		}
+		if best < 0 || better(&hosts[i], &hosts[best]) {
+			best = i
+		}
+	}
+	sort.Slice(refusals, func(i, j int) bool { return refusals[i].Host < refusals[j].Host })
+	if best < 0 {
+		return "", refusals
+	}
+	return hosts[best].ID, nil
+}
+
+func better(a, b *Host) bool {
+	if a.Siblings != b.Siblings {
+		return a.Siblings < b.Siblings
+	}
+	if a.Instances != b.Instances {
+		return a.Instances < b.Instances
+	}
+	if freeA, freeB := a.Memory-a.UsedMemory, b.Memory-b.UsedMemory; freeA != freeB {
+		return freeA > freeB
+	}
+	return a.ID < b.ID
+}
+
+// Refuse says why the host can't take the instance; empty: it can.
+func Refuse(need Need, h *Host) string {
+	if need.Home != "" && need.Home != h.ID {
+		return "its data is on " + need.Home
+	}
+	if reason := Unsuited(need.Constraints, h.ID, h.Labels); reason != "" {
+		return reason
+	}
+	if h.Barred != "" {
+		return h.Barred
+	}
+	if need.OnePerHost && h.Siblings > 0 {
+		return "has one already"
+	}
+	if short := h.UsedMemory + need.Memory - h.Memory; need.Memory > 0 && short > 0 {
+		return fmt.Sprintf("%d MiB of memory short", (short+(1<<20)-1)>>20)
+	}
+	if short := h.UsedCPUs + need.CPUs - h.CPUs; need.CPUs > 0 && short > 1e-9 {
+		return fmt.Sprintf("%.2f CPUs short", short)
+	}
+	for _, port := range need.FixedPorts {
+		if by, taken := h.Taken[port]; taken {
+			return fmt.Sprintf("port %d is used by %s", port, by)
+		}
+	}
+	return ""
+}
+
+// Unsuited says which constraint the host doesn't meet; empty: it meets all.
+func Unsuited(constraints []fleet.Constraint, id string, labels map[string]string) string {
+	for _, c := range constraints {
+		value, has := labels[c.Label]
+		if c.Label == fleet.LabelHostname {
+			value, has = id, true
+		}
+		if matches := has && value == c.Value; matches != c.Equal {
+			if c.Equal {
+				return "needs " + c.String()
+			}
+			return "must not have " + fleet.Constraint{Label: c.Label, Equal: true, Value: c.Value}.String()
+		}
+	}
+	return ""
+}

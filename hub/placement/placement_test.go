@@ -1,0 +1,96 @@
+package placement
+
+import (
+	"testing"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"pgregory.net/rapid"
+)
+
+const mib = 1 << 20
+
+func TestChoose(t *testing.T) {
+	web := map[string]string{"tier": "web"}
+	tests := []struct {
+		name     string
+		need     Need
+		hosts    []Host
+		want     string
+		refusals []string
+	}{
+		{"fewest siblings", Need{}, []Host{{ID: "a", Siblings: 1}, {ID: "b"}}, "b", nil},
+		{"fewest instances", Need{}, []Host{{ID: "a", Instances: 2}, {ID: "b", Instances: 1}}, "b", nil},
+		{"most free memory", Need{}, []Host{{ID: "a", Memory: 10}, {ID: "b", Memory: 20}}, "b", nil},
+		{"first by name", Need{}, []Host{{ID: "b"}, {ID: "a"}}, "a", nil},
+		{
+			"every reason",
+			Need{Constraints: []fleet.Constraint{{Label: "tier", Equal: true, Value: "web"}}, Memory: 100 * mib, CPUs: 1, FixedPorts: []int{80}},
+			[]Host{
+				{ID: "web5", Labels: web, Memory: 1 << 30, CPUs: 2, Taken: map[int]string{80: "shop/web"}},
+				{ID: "web1", Labels: web, Barred: "is lost"},
+				{ID: "web2", Labels: web, Memory: 136 * mib, UsedMemory: 100 * mib, CPUs: 2},
+				{ID: "web3"},
+				{ID: "web4", Labels: web, Memory: 1 << 30, CPUs: 1, UsedCPUs: 0.5},
+			},
+			"",
+			[]string{"web1: is lost", "web2: 64 MiB of memory short", "web3: needs label tier=web", "web4: 0.50 CPUs short", "web5: port 80 is used by shop/web"},
+		},
+		{"home", Need{Home: "b"}, []Host{{ID: "a"}, {ID: "b", Barred: "is lost"}}, "", []string{"a: its data is on b", "b: is lost"}},
+		{"not that host", Need{Constraints: []fleet.Constraint{{Label: "hostname", Value: "a"}}}, []Host{{ID: "a"}, {ID: "b"}}, "b", nil},
+		{"global", Need{OnePerHost: true}, []Host{{ID: "a", Siblings: 1}}, "", []string{"a: has one already"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, refusals := Choose(test.need, test.hosts)
+			if got != test.want || len(refusals) != len(test.refusals) {
+				t.Fatalf("got %q %v, want %q %v", got, refusals, test.want, test.refusals)
+			}
+			for i := range refusals {
+				if refusals[i].String() != test.refusals[i] {
+					t.Errorf("refusal %d: got %q, want %q", i, refusals[i], test.refusals[i])
+				}
+			}
+		})
+	}
+}
+
+// The host that is chosen can take the instance, and the order in which hosts
+// are given doesn't matter.
+func TestChooseProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(0, 8).Draw(t, "hosts")
+		hosts := make([]Host, n)
+		for i := range hosts {
+			hosts[i] = Host{
+				ID:         string(rune('a' + i)),
+				Memory:     rapid.Int64Range(0, 10).Draw(t, "memory"),
+				UsedMemory: rapid.Int64Range(0, 10).Draw(t, "used"),
+				Siblings:   rapid.IntRange(0, 3).Draw(t, "siblings"),
+				Instances:  rapid.IntRange(0, 5).Draw(t, "instances"),
+			}
+			if rapid.Bool().Draw(t, "barred") {
+				hosts[i].Barred = "is lost"
+			}
+		}
+		need := Need{Memory: rapid.Int64Range(0, 5).Draw(t, "need")}
+		chosen, refusals := Choose(need, hosts)
+		reversed := make([]Host, n)
+		for i := range hosts {
+			reversed[n-1-i] = hosts[i]
+		}
+		if again, _ := Choose(need, reversed); again != chosen {
+			t.Fatalf("order matters: %q and %q", chosen, again)
+		}
+		if chosen == "" {
+			if len(refusals) != n {
+				t.Fatalf("%d hosts, %d refusals", n, len(refusals))
+			}
+			return
+		}
+		for i := range hosts {
+			if hosts[i].ID == chosen && Refuse(need, &hosts[i]) != "" {
+				t.Fatalf("chose %q which refuses: %s", chosen, Refuse(need, &hosts[i]))
+			}
+		}
+	})
+}

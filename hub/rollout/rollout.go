@@ -1,0 +1,186 @@
+// Package rollout decides how a service moves from the instances that it has
+// to those it should have: which are added, and which leave. It is pure, and
+// it is asked again after every change, so it needs no memory of its own.
+package rollout
+
+import "sort"
+
+// Member is one instance of the service that isn't gone.
+type Member struct {
+	ID   string
+	Slot int
+	Host string
+	// Leaving: on its way out already (draining or stopping).
+	Leaving bool
+	// Lost: its host is gone, and it is being replaced elsewhere.
+	Lost bool
+	// Outdated: of another version, or born before the last restart, or on a
+	// host that it has to leave.
+	Outdated bool
+	Ready    bool
+	// Serving: ready, and every balancer that is heard gives it traffic.
+	Serving bool
+	// Crowd is the number of siblings on its host: the fuller host gives first.
+	Crowd int
+}
+
+// Input is one service as it is now.
+type Input struct {
+	Count   int // instances asked for
+	Members []Member
+	// StopFirst: the old instance has to be gone before the new one can come
+	// (it has a volume or a fixed host port).
+	StopFirst bool
+}
+
+// Next is what to do now. Both lists may be empty: then there is nothing to
+// do, or Waits says what has to happen first.
+type Next struct {
+	Add   []int    // slots that get a new instance
+	Leave []string // instances that leave, by the drain barrier
+	Waits string   // in words, for people
+}
+
+// Decide compares what is with what was asked for. Missing instances are
+// added at once. Outdated ones are replaced one by one: the new one has to
+// serve before an old one leaves, and before the next new one comes.
+func Decide(in Input) Next {
+	current, outdated, leaving := split(in.Members)
+	total := len(current) + len(outdated)
+	occupied := total
+	if in.StopFirst {
+		occupied += leaving
+	}
+	used := slots(in.Members, in.StopFirst)
+	unserving := firstUnserving(current)
+
+	switch {
+	case total > in.Count:
+		return shrink(in, current, outdated, unserving)
+	case occupied < in.Count:
+		return Next{Add: free(used, in.Count-occupied)}
+	case len(outdated) == 0:
+		return Next{}
+	case unserving != "":
+		return Next{Waits: "replacement waits until " + unserving + " serves"}
+	case occupied > in.Count:
+		return Next{Waits: "replacement waits until an old instance has stopped"}
+	case in.StopFirst:
+		if leaving > 0 {
+			return Next{Waits: "replacement waits until an old instance has stopped"}
+		}
+		return Next{Leave: []string{outdated[0].ID}}
+	default:
+		return Next{Add: []int{freeSlot(used)}}
+	}
+}
+
+// shrink lets go of what is too many. While a replacement is under way one
+// more than asked for is in order until the new one serves.
+func shrink(in Input, current, outdated []Member, unserving string) Next {
+	surplus := len(current) + len(outdated) - in.Count
+	if len(outdated) > 0 && unserving != "" {
+		surplus--
+	}
+	var leave []string
+	for _, m := range append(outdated, byDispensable(current)...) {
+		if len(leave) >= surplus {
+			break
+		}
+		leave = append(leave, m.ID)
+	}
+	next := Next{Leave: leave}
+	if len(leave) == 0 && unserving != "" {
+		next.Waits = "replacement waits until " + unserving + " serves"
+	}
+	return next
+}
+
+// split sorts the members that stay: current by slot, outdated with the least
+// useful first.
+func split(members []Member) (current, outdated []Member, leaving int) {
+	for _, m := range members {
+		switch {
+		case m.Leaving:
+			if !m.Lost {
+				leaving++
+			}
+		case m.Outdated:
+			outdated = append(outdated, m)
+		default:
+			current = append(current, m)
+		}
+	}
+	sort.Slice(current, func(i, j int) bool { return bySlot(current[i], current[j]) })
+	sort.Slice(outdated, func(i, j int) bool {
+		a, b := outdated[i], outdated[j]
+		if a.Ready != b.Ready {
+			return !a.Ready
+		}
+		return bySlot(a, b)
+	})
+	return current, outdated, leaving
+}
+
+func bySlot(a, b Member) bool {
+	if a.Slot != b.Slot {
+		return a.Slot < b.Slot
+	}
+	return a.ID < b.ID
+}
+
+// byDispensable orders current members for a scale down: what isn't ready,
+// then what is on the fullest host, then the highest slot.
+func byDispensable(current []Member) []Member {
+	out := append([]Member(nil), current...)
+	sort.Slice(out, func(i, j int) bool {
+		a, b := out[i], out[j]
+		if a.Ready != b.Ready {
+			return !a.Ready
+		}
+		if a.Crowd != b.Crowd {
+			return a.Crowd > b.Crowd
+		}
+		return bySlot(b, a)
+	})
+	return out
+}
+
+func firstUnserving(current []Member) string {
+	for _, m := range current {
+		if !m.Serving {
+			return m.ID
+		}
+	}
+	return ""
+}
+
+// slots are the numbers in use. One that is being left may be taken again,
+// unless the old instance has to be gone first.
+func slots(members []Member, stopFirst bool) map[int]bool {
+	used := map[int]bool{}
+	for _, m := range members {
+		if !m.Leaving || stopFirst && !m.Lost {
+			used[m.Slot] = true
+		}
+	}
+	return used
+}
+
+func free(used map[int]bool, n int) []int {
+	out := make([]int, 0, n)
+	for len(out) < n {
+		slot := freeSlot(used)
+		used[slot] = true
+		out = append(out, slot)
+	}
+	return out
+}
+
+func freeSlot(used map[int]bool) int {
+	slot := 1
+	for used[slot] {
+		slot++
+	}
+	return slot
+}
