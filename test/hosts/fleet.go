@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,11 +120,13 @@ func (f *Fleet) tearDown() error {
 	return nil
 }
 
-// DumpLogs writes the end of every engine's log, for a test that failed.
-func (f *Fleet) DumpLogs(w io.Writer) {
+// EngineLogs returns the end of every engine's log, for a test that failed.
+func (f *Fleet) EngineLogs() string {
+	var b strings.Builder
 	for _, h := range f.Hosts {
-		fmt.Fprintf(w, "--- %s: %s\n%s\n", h.Name, h.engine.dockerdLog(), tail(h.engine.dockerdLog()))
+		b.WriteString("--- " + h.Name + "\n" + tail(h.engine.dockerdLog()) + "\n")
 	}
+	return b.String()
 }
 
 func checkMachine(tools ...string) error {
