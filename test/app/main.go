@@ -1,0 +1,86 @@
+// Command app is the service that end-to-end tests deploy: it says which
+// instance and version answered, and misbehaves on request. Everything it does
+// is chosen by environment variables; see config. It is safe as process 1 of a
+// container: it handles its signals itself and has no children.
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// version is set at link time with -X main.version=….
+var version = "dev"
+
+func main() {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	cfg, err := readConfig(os.Getenv)
+	if err != nil {
+		log.Error("cannot start", "error", err)
+		os.Exit(2)
+	}
+	if cfg.Crash && cfg.CrashAfter <= 0 {
+		log.Error("exiting as asked", "code", cfg.ExitCode)
+		os.Exit(cfg.ExitCode)
+	}
+	if err := serve(cfg, log); err != nil {
+		log.Error("service ended", "error", err)
+		os.Exit(1)
+	}
+}
+
+// serve answers until a signal ends it, in the way that ON_TERM names.
+func serve(cfg config, log *slog.Logger) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	if cfg.Crash {
+		time.AfterFunc(cfg.CrashAfter, func() { os.Exit(cfg.ExitCode) })
+	}
+
+	listener, err := net.Listen("tcp", ":"+cfg.Port)
+	if err != nil {
+		return err
+	}
+	app := newService(cfg, time.Now())
+	// No idle timeout: a load balancer that keeps connections to this service
+	// must be the one to close them, or its next request may meet a closed one.
+	server := &http.Server{Handler: app.handler(), ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	log.Info("serving", "address", listener.Addr().String(),
+		"version", cfg.Version, "instance", cfg.Instance, "on_term", cfg.OnTerm)
+
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case sig := <-signals:
+			log.Info("signal received", "signal", sig.String())
+			switch cfg.OnTerm {
+			case termExit:
+				os.Exit(0)
+			case termGraceful:
+				return finish(server, app, ended)
+			}
+		}
+	}
+}
+
+// finish stops accepting, waits for running requests, and takes leave of
+// WebSocket clients with a close frame. The container's grace period bounds it.
+func finish(server *http.Server, app *service, ended <-chan error) error {
+	app.leave()
+	err := server.Shutdown(context.Background())
+	app.sockets.Wait()
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		return served
+	}
+	return err
+}
