@@ -20,8 +20,6 @@ type Member struct {
 	Ready    bool
 	// Serving: ready, and every balancer that is heard gives it traffic.
 	Serving bool
-	// Crowd is the number of siblings on its host: the fuller host gives first.
-	Crowd int
 }
 
 // Input is one service as it is now.
@@ -130,16 +128,29 @@ func bySlot(a, b Member) bool {
 }
 
 // byDispensable orders current members for a scale down: what isn't ready,
-// then what is on the fullest host, then the highest slot.
+// then the newest on the fullest host, so that the rest stay spread.
 func byDispensable(current []Member) []Member {
 	out := append([]Member(nil), current...)
 	sort.Slice(out, func(i, j int) bool {
 		a, b := out[i], out[j]
 		if a.Ready != b.Ready {
+			return a.Ready
+		}
+		return bySlot(a, b)
+	})
+	rank := map[string]int{}
+	seen := map[string]int{}
+	for _, m := range out {
+		seen[m.Host]++
+		rank[m.ID] = seen[m.Host]
+	}
+	sort.SliceStable(out, func(i, j int) bool {
+		a, b := out[i], out[j]
+		if a.Ready != b.Ready {
 			return !a.Ready
 		}
-		if a.Crowd != b.Crowd {
-			return a.Crowd > b.Crowd
+		if rank[a.ID] != rank[b.ID] {
+			return rank[a.ID] > rank[b.ID]
 		}
 		return bySlot(b, a)
 	})

@@ -1,0 +1,170 @@
+// Package balance gathers the addresses of a service's instances into pools
+// for balancers, and answers when an instance that leaves may be stopped: the
+// drain barrier. It is pure.
+package balance
+
+import (
+	"sort"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Member is one instance that has, or had, an address to offer.
+type Member struct {
+	ID      string
+	Version int
+	Address string
+	Ports   map[int]int
+	// Ready is latched: set by a report, cleared only by another.
+	Ready bool
+	// Dead: its agent reports that no container of it runs.
+	Dead bool
+	// Leaving: it drains or stops.
+	Leaving bool
+}
+
+// Input is one service and the balancers of one host.
+type Input struct {
+	Service   fleet.ServiceKey
+	Balancing *fleet.Balancing // nil: not offered on this host (any more)
+	// NamePorts are container ports that balancers listen on besides, so that
+	// the service is reached by name as on one machine.
+	NamePorts []int
+	Balancers []string // names on this host, sorted
+	Members   []Member // sorted by ID
+	Previous  *fleet.Pool
+}
+
+// Pool is the pool as it should be published, without its generation. held
+// names the endpoints that keep their traffic although they are reported
+// unready, because without them less than half of the pool would be left and
+// nobody ordered that: the balancer's own check decides about those.
+func Pool(in Input) (pool fleet.Pool, held []string) {
+	if in.Balancing == nil || len(in.Balancers) == 0 {
+		return removed(in), nil
+	}
+	pool = fleet.Pool{
+		Service:      in.Service,
+		Balancers:    in.Balancers,
+		Routes:       routes(in.Balancing.Routes, in.NamePorts),
+		Check:        in.Balancing.Check,
+		DrainTimeout: fleet.Duration(in.Balancing.DrainTimeout.Or(fleet.DefaultDrainTimeout)),
+	}
+	previous := states(in.Previous)
+	for _, m := range in.Members {
+		before, known := previous[m.ID]
+		if m.Address == "" || m.Leaving && !known {
+			continue
+		}
+		pool.Endpoints = append(pool.Endpoints, fleet.Endpoint{
+			Instance: m.ID, Version: m.Version, Address: m.Address, Ports: m.Ports,
+			Weight: fleet.DefaultWeight, State: state(m, before),
+		})
+	}
+	return pool, hold(&pool, in.Members, previous)
+}
+
+func removed(in Input) fleet.Pool {
+	pool := fleet.Pool{Service: in.Service, Removed: true, Balancers: in.Balancers}
+	if in.Previous != nil {
+		pool.Balancers = in.Previous.Balancers
+	}
+	return pool
+}
+
+func state(m Member, before string) string {
+	switch {
+	case m.Leaving:
+		return fleet.EndpointDraining
+	case m.Ready:
+		return fleet.EndpointReady
+	default:
+		return fleet.EndpointPreparing
+	}
+}
+
+// hold gives endpoints back their traffic where losing them was nobody's
+// order and would leave less than half, or nothing.
+func hold(pool *fleet.Pool, members []Member, previous map[string]string) (held []string) {
+	dead := map[string]bool{}
+	for _, m := range members {
+		dead[m.ID] = m.Dead
+	}
+	staying, ready := 0, 0
+	for _, e := range pool.Endpoints {
+		if e.State != fleet.EndpointDraining && previous[e.Instance] != "" {
+			staying++
+		}
+		if e.State == fleet.EndpointReady {
+			ready++
+		}
+	}
+	for i := range pool.Endpoints {
+		e := &pool.Endpoints[i]
+		lost := e.State == fleet.EndpointPreparing && previous[e.Instance] == fleet.EndpointReady
+		if lost && (ready == 0 || !dead[e.Instance] && 2*ready < staying) {
+			e.State = fleet.EndpointReady
+			held = append(held, e.Instance)
+		}
+	}
+	return held
+}
+
+func states(pool *fleet.Pool) map[string]string {
+	out := map[string]string{}
+	if pool != nil {
+		for _, e := range pool.Endpoints {
+			out[e.Instance] = e.State
+		}
+	}
+	return out
+}
+
+// routes adds the name ports to what was asked for.
+func routes(asked []fleet.Route, namePorts []int) []fleet.Route {
+	byName := map[int]bool{}
+	for _, port := range namePorts {
+		byName[port] = true
+	}
+	out := make([]fleet.Route, len(asked))
+	for i, r := range asked {
+		listen := append([]int(nil), r.Listen...)
+		if byName[r.Target] {
+			listen = append(listen, r.Target)
+			sort.Ints(listen)
+		}
+		out[i] = fleet.Route{Target: r.Target, Protocol: r.Protocol, Listen: listen}
+	}
+	return out
+}
+
+// Selected reports whether a service wants to be on this balancer.
+func Selected(b *fleet.Balancing, key fleet.BalancerKey) bool {
+	if b == nil {
+		return false
+	}
+	if len(b.Balancers) == 0 {
+		return true
+	}
+	for _, name := range b.Balancers {
+		if name == key.Name || name == key.String() {
+			return true
+		}
+	}
+	return false
+}
+
+// Drained reports whether a balancer has acknowledged that the instance left
+// it: it applied a generation that is not older than the one in which the
+// instance began to drain, and no connection is left or can come.
+func Drained(report *fleet.PoolActual, instance string, since uint64) bool {
+	if report == nil || report.Generation < since {
+		return false
+	}
+	for _, e := range report.Endpoints {
+		if e.Instance == instance {
+			return e.Drained && e.State != fleet.EndpointReady
+		}
+	}
+	return true
+}
