@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/musterhq/muster/agent/brain"
+)
+
+// inspectsAtOnce bounds the calls that one listing makes at the same time.
+const inspectsAtOnce = 8
+
+// Containers returns all containers of the engine, in the order in which the
+// engine lists them. Those that carry the labels of lineage and host are told
+// in full; of the others only what brain.Container says. An empty lineage
+// stands for any. While an event stream is open and nothing changes, it is
+// one call to the engine.
+func (e *Engine) Containers(ctx context.Context, lineage, host string) ([]brain.Container, error) {
+	var listed []container.Summary
+	err := e.call(ctx, func(ctx context.Context, c *client.Client) error {
+		var err error
+		listed, err = c.ContainerList(ctx, container.ListOptions{All: true})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	e.known.retain(listed)
+	told := make([]*brain.Container, len(listed))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(inspectsAtOnce)
+	for i := range listed {
+		key, oldest := listKey(&listed[i]), time.Now().Add(-e.options.Recheck)
+		if c, ok := e.known.get(listed[i].ID, key, oldest); ok {
+			told[i] = &c
+			continue
+		}
+		group.Go(func() error {
+			c, err := e.inspectListed(groupCtx, &listed[i], key)
+			if errdefs.IsNotFound(err) {
+				return nil // removed meanwhile
+			}
+			told[i] = &c
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("inspect containers: %w", err)
+	}
+	containers := make([]brain.Container, 0, len(told))
+	for _, c := range told {
+		switch {
+		case c == nil:
+		case ours(c.Labels, lineage, host):
+			containers = append(containers, *c)
+		default:
+			containers = append(containers, foreign(c))
+		}
+	}
+	return containers, nil
+}
+
+func (e *Engine) inspectListed(ctx context.Context, listed *container.Summary, key string) (brain.Container, error) {
+	mark := e.known.mark()
+	c, err := e.inspect(ctx, listed.ID)
+	if err != nil {
+		return brain.Container{}, err
+	}
+	c.HostPorts = listedPorts(c.HostPorts, listed.Ports)
+	e.known.put(listed.ID, mark, entry{key: key, inspected: time.Now(), container: c})
+	return c, nil
+}
+
+// inspect returns a container by its id or name.
+func (e *Engine) inspect(ctx context.Context, container string) (brain.Container, error) {
+	var told brain.Container
+	err := e.call(ctx, func(ctx context.Context, c *client.Client) error {
+		answer, err := c.ContainerInspect(ctx, container)
+		if err == nil {
+			told, err = fromInspect(&answer)
+		}
+		return err
+	})
+	return told, err
+}
+
+func ours(labels map[string]string, lineage, host string) bool {
+	l, labelled := labels[brain.LabelLineage]
+	h, onHost := labels[brain.LabelHost]
+	return labelled && onHost && h == host && (lineage == "" || l == lineage)
+}
+
+// foreign leaves out what is nobody's business but the owner's.
+func foreign(c *brain.Container) brain.Container {
+	return brain.Container{
+		ID: c.ID, Labels: c.Labels, State: c.State, Memory: c.Memory, CPUs: c.CPUs, HostPorts: c.HostPorts,
+	}
+}
