@@ -1,0 +1,47 @@
+package compose
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// claim is a port of the balancers that a service wants.
+type claim struct {
+	listen, target int
+	path           string   // where the document asks for it
+	balancers      []string // empty: all
+}
+
+// checkClaims refuses a port that two services want on the same balancer.
+func checkClaims(p *problems, claims []claim) {
+	slices.SortFunc(claims, func(a, b claim) int {
+		return cmp.Or(cmp.Compare(a.listen, b.listen), strings.Compare(a.path, b.path))
+	})
+	for i, c := range claims {
+		for j := i - 1; j >= 0 && claims[j].listen == c.listen; j-- {
+			if overlap(claims[j].balancers, c.balancers) {
+				p.add(fleet.Conflict(c.path, "listens on port %d, as %s does", c.listen, claims[j].path)).
+					WithHint("choose another port, or put them on different balancers")
+				break
+			}
+		}
+	}
+}
+
+// overlap reports whether two selections may name the same balancer.
+func overlap(a, b []string) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return true
+	}
+	for _, x := range a {
+		for _, y := range b {
+			if x == y || strings.HasSuffix(x, "/"+y) || strings.HasSuffix(y, "/"+x) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,125 @@
+package compose
+
+import (
+	"math"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// fields reads a mapping of ours (x-lb, x-probe) by type and remembers which
+// fields were asked for, so that the others can be refused.
+type fields struct {
+	p     *problems
+	path  string
+	tree  map[string]any
+	known map[string]bool
+}
+
+func newFields(p *problems, path string, value any) (*fields, bool) {
+	tree, ok := value.(map[string]any)
+	if !ok {
+		p.invalid(path, "must be a mapping")
+	}
+	return &fields{p: p, path: path, tree: tree, known: map[string]bool{}}, ok
+}
+
+func (f *fields) at(key string) string { return join(f.path, key) }
+
+// get returns a field that is there and not null.
+func (f *fields) get(key string) (any, bool) {
+	f.known[key] = true
+	value, ok := f.tree[key]
+	return value, ok && value != nil
+}
+
+func (f *fields) has(key string) bool { _, ok := f.get(key); return ok }
+
+func (f *fields) text(key string) string {
+	value, ok := f.get(key)
+	if !ok {
+		return ""
+	}
+	s, ok := value.(string)
+	if !ok {
+		f.p.invalid(f.at(key), "must be text, not %v", value)
+	}
+	return s
+}
+
+func (f *fields) number(key string, low, high int) int {
+	value, ok := f.get(key)
+	if !ok {
+		return 0
+	}
+	n, ok := integer(value)
+	if !ok || n < low || n > high {
+		f.p.invalid(f.at(key), "must be a number from %d to %d, not %v", low, high, value)
+		return 0
+	}
+	return n
+}
+
+func (f *fields) port(key string) int { return f.number(key, 1, 65535) }
+
+func (f *fields) duration(key string) fleet.Duration {
+	value, ok := f.get(key)
+	if !ok {
+		return 0
+	}
+	s, _ := value.(string)
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		f.p.invalid(f.at(key), "%v is not a duration", value).WithHint("write it like 500ms, 10s or 1m30s")
+		return 0
+	}
+	return checkDuration(f.p, f.at(key), d)
+}
+
+// urlPath reads a path that is safe in a request line and in a balancer's
+// configuration.
+func (f *fields) urlPath(key string) string {
+	s := f.text(key)
+	if s != "" && !urlPath.MatchString(s) {
+		f.p.invalid(f.at(key), "%q is not a path of a URL", s).WithHint("write it like /healthz, without spaces or quotes")
+	}
+	return s
+}
+
+// done reports the fields that nobody asked for.
+func (f *fields) done() {
+	for _, key := range sortedKeys(f.tree) {
+		if !f.known[key] {
+			f.p.invalid(f.at(key), "unknown field").WithHint("known are %s", strings.Join(sortedKeys(f.known), ", "))
+		}
+	}
+}
+
+var urlPath = regexp.MustCompile(`^/[A-Za-z0-9._~+,;=:@%/?&*!-]{0,254}$`)
+
+const maxDuration = 24 * time.Hour
+
+func checkDuration(p *problems, path string, d time.Duration) fleet.Duration {
+	if d < time.Millisecond || d > maxDuration {
+		p.invalid(path, "must be from 1ms to 24h, not %s", d)
+		return 0
+	}
+	return fleet.Duration(d)
+}
+
+func integer(value any) (int, bool) {
+	switch v := value.(type) {
+	case int:
+		return v, true
+	case int64:
+		return int(v), true
+	case uint64:
+		return int(v), v <= math.MaxInt32
+	case float64: // JSON that was read as YAML keeps integers; 8080.0 is no port
+		return 0, false
+	default:
+		return 0, false
+	}
+}

@@ -1,0 +1,87 @@
+package compose_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/musterhq/muster/hub/compose"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func TestMapRefusesWhatIsNoDocument(t *testing.T) {
+	for name, test := range map[string]struct{ document, want string }{
+		"empty":         {"", "empty"},
+		"list":          {"- a", "top level must be a mapping"},
+		"two documents": {"name: a\n---\nname: b\n", "more than one"},
+		"broken":        {"name: [", "can't be read"},
+		"no name":       {"services: {a: {image: b}}", "name: a project needs a name"},
+		"bad name":      {"name: Shop\nservices: {a: {image: b}}", `name: "Shop" is not a project name`},
+		"no services":   {"name: shop", "services: missing"},
+		"service list":  {"name: shop\nservices: [a]", "services: must be a mapping"},
+		"duplicate":     {"name: shop\nname: shop", "already defined"},
+		"too long":      {"name: shop\n#" + strings.Repeat("x", compose.MaxDocument), "the limit is"},
+		"interpolation": {"name: shop\nservices: {a: {image: 'web:${TAG}'}}", "is not an image"},
+		"aliases":       {bomb, "excessive aliasing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := compose.Map([]byte(test.document))
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v, want %q", err, test.want)
+			}
+			if code := fleet.CodeOf(err); code != fleet.CodeInvalid {
+				t.Errorf("code %q", code)
+			}
+		})
+	}
+}
+
+const bomb = `name: shop
+x-a: &a [x,x,x,x,x,x,x,x,x,x]
+x-b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]
+x-c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]
+x-d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]
+x-e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]
+x-f: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]
+x-g: [*f,*f,*f,*f,*f,*f,*f,*f,*f,*f]
+`
+
+func TestMapReadsJSON(t *testing.T) {
+	project, err := compose.Map([]byte(`{"name": "shop", "services": {"web": {"image": "nginx", "command": null,
+		"ports": [{"target": 80, "published": "8080"}], "x-lb": {"listen": 8080}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	route := project.Services[0].Balancing.Routes[0]
+	if route.Target != 80 || route.Protocol != fleet.ProtocolHTTP || len(route.Listen) != 1 || route.Listen[0] != 8080 {
+		t.Errorf("got %+v", route)
+	}
+}
+
+func TestMapNeverDropsAMountedPathTwice(t *testing.T) {
+	_, err := compose.Map([]byte("name: shop\nservices: {web: {image: nginx, volumes: ['/a', '/a']}}"))
+	if err == nil || !strings.Contains(err.Error(), "services.web.volumes: two entries") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestErrorsAreBounded(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("name: shop\nservices:\n  web:\n    image: nginx\n")
+	for i := range 300 {
+		b.WriteString("    key" + strings.Repeat("a", i) + ": 1\n")
+	}
+	_, err := compose.Map([]byte(b.String()))
+	all := compose.Errors(err)
+	if len(all) != 101 || !strings.Contains(all[100].Message, "200 more") {
+		t.Errorf("%d errors, the last %v", len(all), all[len(all)-1])
+	}
+}
+
+func TestErrorsTakesAnyError(t *testing.T) {
+	if compose.Errors(nil) != nil {
+		t.Error("nil became errors")
+	}
+	if got := compose.Errors(fleet.NotFound("gone")); len(got) != 1 || got[0].Code != fleet.CodeNotFound {
+		t.Errorf("got %v", got)
+	}
+}

@@ -1,0 +1,87 @@
+package compose
+
+import (
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/distribution/reference"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// mapService maps one service. It returns the ports it claims on balancers.
+// When ok is false, the problems say why.
+func mapService(p *problems, doc *document, name string) (service fleet.Service, claims []claim, ok bool) {
+	path := join("services", name)
+	if err := fleet.ValidateServiceName(name); err != nil {
+		p.invalid(path, "%q is not a service name", name).WithHint("use 1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-', beginning with a letter or digit")
+		return service, nil, false
+	}
+	tree, isMap := doc.services[name].(map[string]any)
+	if !isMap {
+		p.invalid(path, "must be a mapping")
+		return service, nil, false
+	}
+	lb, probe, built := tree[keyLB], tree[keyProbe], tree["build"] != nil
+	delete(tree, keyLB)
+	delete(tree, keyProbe)
+	checkKeys(p, path, tree, serviceKeys)
+	checkNulls(p, path, tree)
+
+	source, ok := load(p, path, projectOr(doc.name), name, tree)
+	if !ok {
+		return service, nil, false
+	}
+	if list, _ := tree["volumes"].([]any); len(list) > len(source.Volumes) {
+		p.invalid(join(path, "volumes"), "two entries mount on the same path").WithHint("mount one thing on a path")
+	}
+	service.Key = fleet.ServiceKey{Project: doc.name, Name: name}
+	service.Spec = mapSpec(p, path, source)
+	mapImage(p, path, source.Image, built)
+	service.Spec.Mounts = mapMounts(p, path, source.Volumes, doc.volumes)
+	mapDeploy(p, path, source, &service)
+
+	ports := mapPorts(p, path, source)
+	service.Balancing, claims = mapBalancing(p, path, lb, ports)
+	service.Spec.Probe = mapProbe(p, join(path, keyProbe), probe, service.Balancing)
+	service.Spec.Publish = publish(ports, service.Balancing, service.Spec.Probe)
+	return service, claims, true
+}
+
+// projectOr keeps the Compose library content where the name was refused.
+func projectOr(name string) string {
+	if name == "" {
+		return "unnamed"
+	}
+	return name
+}
+
+func mapImage(p *problems, path, image string, built bool) {
+	at := join(path, "image")
+	switch {
+	case image == "" && built:
+		p.invalid(at, "missing: hosts run images, they don't build them").
+			WithHint("build and push the image, and name it here")
+	case image == "":
+		p.invalid(at, "missing").WithHint("name the image to run")
+	default:
+		if _, err := reference.ParseNormalizedNamed(image); err != nil {
+			p.invalid(at, "%q is not an image: %v", image, err).
+				WithHint("write it like redis:7 or registry.example.com/team/web:1.2")
+		}
+	}
+}
+
+func mapSpec(p *problems, path string, s types.ServiceConfig) fleet.Spec {
+	return fleet.Spec{
+		Image:       s.Image,
+		Command:     s.Command,
+		Entrypoint:  s.Entrypoint,
+		Environment: mapEnvironment(p, join(path, "environment"), s.Environment),
+		User:        mapUser(p, join(path, "user"), s.User),
+		Labels:      mapLabels(p, join(path, "labels"), s.Labels),
+		Restart:     mapRestart(p, path, s),
+		StopGrace:   mapDuration(p, join(path, "stop_grace_period"), s.StopGracePeriod),
+		StopSignal:  mapSignal(p, join(path, "stop_signal"), s.StopSignal),
+		Healthcheck: mapHealthcheck(p, join(path, "healthcheck"), s.HealthCheck),
+		Resources:   mapResources(p, join(path, "deploy.resources"), s.Deploy),
+	}
+}
