@@ -1,0 +1,93 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+)
+
+// prepare makes a new store at path if there is nothing, and closes an old
+// one to everyone but its owner.
+func prepare(path string, options Options) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return create(path, options)
+	}
+	if err != nil {
+		return fmt.Errorf("look for the store: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("open the store: %s is not a regular file", path)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(path, 0o600); err != nil {
+			return fmt.Errorf("close the store to others: %w", err)
+		}
+	}
+	return nil
+}
+
+// create makes the store under another name first: a file at path is always
+// whole, and one that is not was damaged later.
+func create(path string, options Options) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the store's folder: %w", err)
+	}
+	draft, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
+	if err != nil {
+		return fmt.Errorf("make a store: %w", err)
+	}
+	defer os.Remove(draft.Name())
+	if err := draft.Close(); err != nil {
+		return fmt.Errorf("make a store: %w", err)
+	}
+	if err := fill(draft.Name(), options); err != nil {
+		return fmt.Errorf("make a store: %w", err)
+	}
+	// A link, unlike a rename, never replaces what another hub put there.
+	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("put the new store in place: %w", err)
+	}
+	return syncFolder(dir)
+}
+
+func fill(path string, options Options) error {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: options.LockTimeout})
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range append([]string{metaBucket, eventsBucket}, bucketNames(options.Tables)...) {
+			if _, err := tx.CreateBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		return writeMeta(tx, newMeta())
+	})
+	return errors.Join(err, db.Close())
+}
+
+func bucketNames(tables []string) []string {
+	names := make([]string, len(tables))
+	for i, table := range tables {
+		names[i] = tablePrefix + table
+	}
+	return names
+}
+
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open the store's folder: %w", err)
+	}
+	defer folder.Close()
+	if err := folder.Sync(); err != nil {
+		return fmt.Errorf("sync the store's folder: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Schema is the layout of the file that this program writes.
+const Schema = 1
+
+// Names of the buckets in the file. Tables have a prefix of their own, so
+// that no table's name can meet those of the store.
+const (
+	metaBucket   = "meta"
+	eventsBucket = "events"
+	tablePrefix  = "table/"
+)
+
+var metaKey = []byte("meta")
+
+// Meta is what a store knows of itself.
+type Meta struct {
+	Schema int `json:"schema"`
+	// Lineage is random and names this fleet's history: agents that follow
+	// one lineage don't obey another.
+	Lineage string `json:"lineage"`
+	// Epoch counts the hub's starts; it only rises, even when an older copy
+	// of the file is put back.
+	Epoch uint64 `json:"epoch"`
+	// Revision is the last one committed.
+	Revision uint64    `json:"revision"`
+	Created  time.Time `json:"created"`
+	// Pruned: the events of the revisions up to this one were dropped.
+	Pruned uint64 `json:"pruned,omitempty"`
+}
+
+func newMeta() Meta {
+	return Meta{Schema: Schema, Lineage: rand.Text(), Created: time.Now().UTC()}
+}
+
+func readMeta(tx *bbolt.Tx) (Meta, error) {
+	var meta Meta
+	bucket := tx.Bucket([]byte(metaBucket))
+	if bucket == nil {
+		return meta, errors.New("it is not a store of Muster's")
+	}
+	if err := json.Unmarshal(bucket.Get(metaKey), &meta); err != nil {
+		return meta, fmt.Errorf("read its meta record: %w", err)
+	}
+	if meta.Schema < 1 || meta.Lineage == "" {
+		return meta, errors.New("its meta record is incomplete")
+	}
+	return meta, nil
+}
+
+func writeMeta(tx *bbolt.Tx, meta Meta) error {
+	value, err := json.Marshal(meta)
+	if err != nil {
+		return fmt.Errorf("encode the meta record: %w", err)
+	}
+	return tx.Bucket([]byte(metaBucket)).Put(metaKey, value)
+}
