@@ -1,0 +1,151 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Handler is the hub's side. Its methods are called from many goroutines,
+// for one host from one at a time, and must not block: they answer from
+// memory or put something into a queue.
+type Handler interface {
+	// Admit says whether the machine may be that host, before a former
+	// session of the host is touched. An error refuses it.
+	Admit(host, machineID string) error
+	// Message is what an agent published, or its Will: leaf and rest are
+	// those of wire.HostTopic. The payload has at most wire.MaxMessage
+	// bytes, may be empty, and must not be changed.
+	Message(host, leaf, rest string, payload []byte)
+	// Refused is told of every agent that was refused or cut off for what it
+	// sent, Admit's refusals included.
+	Refused(host, reason string)
+}
+
+// qos of what the hub publishes. Subscribers are granted 0.
+const qos = 1
+
+// Broker is the hub's MQTT broker.
+type Broker struct {
+	options Options
+	server  *mqtt.Server
+	hook    *hook
+	started atomic.Bool
+	closed  atomic.Bool
+}
+
+// New prepares a broker. It starts nothing and doesn't listen yet. What is
+// published as retained before Run is there when the first agent connects.
+func New(options Options, handler Handler) (*Broker, error) {
+	if err := options.Validate(); err != nil {
+		return nil, err
+	}
+	if handler == nil {
+		return nil, errors.New("new broker: the handler is missing")
+	}
+	b := &Broker{options: options}
+	b.server = mqtt.New(&mqtt.Options{
+		InlineClient:             true,
+		Capabilities:             capabilities(&options),
+		ClientNetReadBufferSize:  1 << 10,
+		ClientNetWriteBufferSize: 1 << 10,
+		SysTopicResendInterval:   60,
+		Logger:                   slog.New(vendorLog{options.Logger.Handler()}),
+	})
+	b.hook = &hook{options: &b.options, handler: handler, sessions: newSessions(&options), server: b.server}
+	if err := b.server.AddHook(b.hook, nil); err != nil {
+		return nil, fmt.Errorf("new broker: %w", err)
+	}
+	return b, nil
+}
+
+func capabilities(o *Options) *mqtt.Capabilities {
+	c := mqtt.NewDefaultServerCapabilities()
+	c.MaximumClients = int64(o.Agents + o.Readers)
+	c.MaximumMessageExpiryInterval = 0 // otherwise retained messages vanish after a day
+	c.MaximumClientWritesPending = 1024
+	c.MaximumSessionExpiryInterval = 3600
+	c.MaximumPacketSize = maxPacket
+	c.ReceiveMaximum = 64
+	c.MaximumInflight = 64
+	c.TopicAliasMaximum = 0
+	c.SharedSubAvailable = 0
+	c.MinimumProtocolVersion = 4
+	c.MaximumQos = 1
+	return c
+}
+
+// Run serves clients until ctx is done, then disconnects all and returns
+// nil. Their Wills are not published: the hub goes, not they. Run can be
+// called once.
+func (b *Broker) Run(ctx context.Context) error {
+	if b.started.Swap(true) {
+		return errors.New("run broker: it was started before")
+	}
+	defer b.closed.Store(true)
+	inner, err := b.listen(ctx)
+	if err != nil {
+		return err
+	}
+	l := newListener(inner, &b.options, b.hook.sessions)
+	if err := b.server.AddListener(l); err != nil {
+		return errors.Join(fmt.Errorf("run broker: %w", err), inner.Close())
+	}
+	if err := b.server.Serve(); err != nil {
+		return errors.Join(fmt.Errorf("run broker: %w", err), inner.Close())
+	}
+	b.options.Logger.Info("broker started", "address", l.Address())
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-l.failed:
+	}
+	b.hook.draining.Store(true)
+	b.closed.Store(true)
+	if closing := b.server.Close(); closing != nil {
+		err = errors.Join(err, fmt.Errorf("close broker: %w", closing))
+	}
+	return err
+}
+
+func (b *Broker) listen(ctx context.Context) (net.Listener, error) {
+	if b.options.Listener != nil {
+		return b.options.Listener, nil
+	}
+	inner, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.options.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for mqtt: %w", err)
+	}
+	return inner, nil
+}
+
+// Publish sends payload to all who subscribed to topic, and keeps it for
+// later ones if retain is set. It never waits for a subscriber: one that is
+// too slow misses the message. The payload may be reused afterwards.
+func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
+	switch {
+	case b.closed.Load():
+		return &fleet.Error{Code: fleet.CodeUnavailable, Message: "the broker is closed"}
+	case !publishable(topic):
+		return fleet.Invalid("topic", "%.200q is not a topic of Muster's", topic)
+	case len(payload) > maxPayload:
+		return fleet.Invalid("payload", "the message for %s has %d bytes, more than %d", topic, len(payload), maxPayload)
+	case retain && isCommand(topic):
+		return fleet.Invalid("topic", "a command is never retained: %s", topic)
+	}
+	if err := b.server.Publish(topic, payload, retain, qos); err != nil {
+		return fmt.Errorf("publish %s: %w", topic, err)
+	}
+	return nil
+}
+
+// ClearRetained removes what is kept for topic. Who is subscribed now gets
+// an empty message.
+func (b *Broker) ClearRetained(topic string) error { return b.Publish(topic, nil, true) }

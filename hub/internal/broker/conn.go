@@ -1,0 +1,107 @@
+package broker
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// writeChunk is what a peer must take in within the write timeout. Larger
+// packets are written piece by piece, so that a slow peer that makes
+// progress is not cut off.
+const writeChunk = 32 << 10
+
+// conn is one peer's connection, from being accepted to its very end. It
+// guards what the MQTT library doesn't: the time and size of the first
+// packet, and the time that each write takes.
+type conn struct {
+	net.Conn
+	writeTimeout time.Duration
+	first        firstPacket // used by the reading goroutine alone
+	bucket       bucket      // used by the reading goroutine alone
+
+	// who, client and server are set before the session begins, when only
+	// the connection's own goroutine knows it.
+	who    identity
+	client *mqtt.Client
+	server *mqtt.Server
+
+	superseded atomic.Bool // another connection of the same client takes over
+	closeOnce  sync.Once
+	closed     chan struct{} // closed with the connection
+	done       chan struct{} // closed when nothing of the connection is left
+}
+
+func newConn(inner net.Conn, o *Options) *conn {
+	return &conn{
+		Conn:         inner,
+		writeTimeout: o.WriteTimeout,
+		bucket:       newBucket(o.Rate, o.Burst),
+		closed:       make(chan struct{}),
+		done:         make(chan struct{}),
+	}
+}
+
+// Read fails when the first packet is not a CONNECT of reasonable size.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if bad := c.first.check(p[:n]); bad != nil {
+		return 0, bad
+	}
+	return n, err
+}
+
+// Write closes the connection when the peer takes nothing in: after half a
+// packet nothing sensible can follow.
+func (c *conn) Write(p []byte) (written int, err error) {
+	for written < len(p) && err == nil {
+		chunk := p[written:min(len(p), written+writeChunk)]
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(c.writeTimeout))
+		var n int
+		n, err = c.Conn.Write(chunk)
+		written += n
+	}
+	if err != nil {
+		_ = c.Close()
+	}
+	return written, err
+}
+
+// SetDeadline is how the MQTT library enforces keepalive. It is meant for
+// reading; writing has its own deadline.
+func (c *conn) SetDeadline(t time.Time) error { return c.Conn.SetReadDeadline(t) }
+
+func (c *conn) Close() error {
+	var err error
+	c.closeOnce.Do(func() {
+		close(c.closed)
+		err = c.Conn.Close()
+	})
+	return err
+}
+
+// supersede ends the session in favour of another one of the same client.
+// Its Will is not published.
+func (c *conn) supersede() {
+	if c.superseded.Swap(true) {
+		return
+	}
+	if c.client != nil && c.client.Properties.ProtocolVersion == 5 {
+		_ = c.server.DisconnectClient(c.client, packets.ErrSessionTakenOver)
+	}
+	_ = c.Close()
+}
+
+// forget removes from the MQTT library what a session left behind that did
+// not end in order.
+func (c *conn) forget() {
+	if c.client == nil {
+		return
+	}
+	c.server.UnsubscribeClient(c.client)
+	c.server.Clients.Delete(c.client.ID)
+}

@@ -1,0 +1,165 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/listeners"
+)
+
+const listenerID = "hub"
+
+// Pauses between attempts to accept when it fails, as it does while no file
+// descriptor is left.
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// listener accepts connections for the MQTT library and owns their
+// goroutines.
+type listener struct {
+	inner    net.Listener
+	options  *Options
+	sessions *sessions
+	log      *slog.Logger
+	closing  chan struct{}
+	served   chan struct{} // closed when Serve has returned
+	failed   chan error    // why Serve has returned by itself
+
+	mu     sync.Mutex // guards conns and whether more are taken
+	conns  map[*conn]struct{}
+	closed bool
+	wg     sync.WaitGroup // one for each of conns
+}
+
+func newListener(inner net.Listener, o *Options, s *sessions) *listener {
+	return &listener{
+		inner:    inner,
+		options:  o,
+		sessions: s,
+		log:      o.Logger,
+		closing:  make(chan struct{}),
+		served:   make(chan struct{}),
+		failed:   make(chan error, 1),
+		conns:    map[*conn]struct{}{},
+	}
+}
+
+func (l *listener) Init(*slog.Logger) error { return nil }
+func (l *listener) ID() string              { return listenerID }
+func (l *listener) Address() string         { return l.inner.Addr().String() }
+func (l *listener) Protocol() string        { return l.inner.Addr().Network() }
+
+// Serve accepts until the listener is closed.
+func (l *listener) Serve(establish listeners.EstablishFn) {
+	defer close(l.served)
+	pause := minAcceptPause
+	for {
+		inner, err := l.inner.Accept()
+		switch {
+		case err == nil:
+			pause = minAcceptPause
+			l.start(inner, establish)
+			continue
+		case l.isClosing():
+			return
+		case errors.Is(err, net.ErrClosed):
+			l.failed <- fmt.Errorf("accept connections: %w", err)
+			return
+		}
+		l.log.Error("connection not accepted", "error", err, "retryIn", pause)
+		select {
+		case <-time.After(pause):
+		case <-l.closing:
+			return
+		}
+		pause = min(2*pause, maxAcceptPause)
+	}
+}
+
+func (l *listener) isClosing() bool {
+	select {
+	case <-l.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *listener) start(inner net.Conn, establish listeners.EstablishFn) {
+	c := newConn(inner, l.options)
+	if !l.track(c) {
+		_ = inner.Close()
+		return
+	}
+	_ = inner.SetReadDeadline(time.Now().Add(l.options.ConnectTimeout))
+	go func() {
+		defer l.finish(c)
+		if err := l.run(c, establish); err != nil {
+			l.log.Debug("client disconnected", "client", c.who.id, "role", c.who.role.String(), "remote", inner.RemoteAddr().String(), "error", err)
+		}
+	}()
+}
+
+// run serves one connection. The MQTT library panics on some malformed
+// packets; that must cost the sender its connection and nobody else anything.
+func (l *listener) run(c *conn, establish listeners.EstablishFn) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			l.log.Error("mqtt packet not handled", "client", c.who.id, "remote", c.RemoteAddr().String(),
+				"panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			c.forget()
+			err = errors.New("packet not handled")
+		}
+	}()
+	return establish(listenerID, c)
+}
+
+func (l *listener) track(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || len(l.conns) >= l.options.Agents+l.options.Readers+l.options.Pending {
+		return false
+	}
+	l.conns[c] = struct{}{}
+	l.wg.Add(1)
+	return true
+}
+
+func (l *listener) finish(c *conn) {
+	_ = c.Close()
+	l.sessions.release(c)
+	close(c.done)
+	l.mu.Lock()
+	delete(l.conns, c)
+	l.mu.Unlock()
+	l.wg.Done()
+}
+
+// Close ends the listener and all its connections and waits for their
+// goroutines.
+func (l *listener) Close(listeners.CloseFn) {
+	l.mu.Lock()
+	first := !l.closed
+	l.closed = true
+	conns := make([]*conn, 0, len(l.conns))
+	for c := range l.conns {
+		conns = append(conns, c)
+	}
+	l.mu.Unlock()
+	if first {
+		close(l.closing)
+		_ = l.inner.Close()
+	}
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	<-l.served
+	l.wg.Wait()
+}

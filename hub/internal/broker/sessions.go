@@ -1,0 +1,80 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// sessions holds the one connection that each client id has. A newcomer
+// waits until everything of the connection that it replaces is over, its
+// clean-up in the MQTT library included: the library's own takeover loses
+// clients when the two overlap.
+type sessions struct {
+	limits map[role]int
+	wait   time.Duration
+
+	mu     sync.Mutex // guards the rest
+	byID   map[string]*conn
+	counts map[role]int
+}
+
+func newSessions(o *Options) *sessions {
+	return &sessions{
+		limits: map[role]int{roleAgent: o.Agents, roleReader: o.Readers},
+		wait:   o.TakeoverTimeout,
+		byID:   map[string]*conn{},
+		counts: map[role]int{},
+	}
+}
+
+// claim makes c the connection of who, which is its own from then on. It
+// blocks until the former connection of that id has ended.
+func (s *sessions) claim(c *conn, who identity) error {
+	deadline := time.NewTimer(s.wait)
+	defer deadline.Stop()
+	for {
+		former, err := s.tryClaim(c, who)
+		if former == nil || err != nil {
+			return err
+		}
+		former.supersede()
+		select {
+		case <-former.done:
+		case <-c.closed:
+			return errors.New("the connection was closed while it waited for the former session to end")
+		case <-deadline.C:
+			return fmt.Errorf("the former session did not end within %s", s.wait)
+		}
+	}
+}
+
+// tryClaim returns the connection that is in the way, if one is.
+func (s *sessions) tryClaim(c *conn, who identity) (*conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	former := s.byID[who.id]
+	switch {
+	case former != nil && former.who.role == roleAgent && who.role != roleAgent:
+		return nil, errors.New("the client id belongs to a connected agent")
+	case former != nil:
+		return former, nil
+	case s.counts[who.role] >= s.limits[who.role]:
+		return nil, fmt.Errorf("%d clients with the role %s are connected already", s.counts[who.role], who.role)
+	}
+	c.who = who
+	s.byID[who.id] = c
+	s.counts[who.role]++
+	return nil, nil
+}
+
+// release gives the id of an ended connection back.
+func (s *sessions) release(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.who.role != roleUnknown && s.byID[c.who.id] == c {
+		delete(s.byID, c.who.id)
+		s.counts[c.who.role]--
+	}
+}
