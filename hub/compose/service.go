@@ -26,11 +26,12 @@ func mapService(p *problems, doc *document, name string) (service fleet.Service,
 	checkKeys(p, path, tree, serviceKeys)
 	checkNulls(p, path, tree)
 
+	mounts, _ := tree["volumes"].([]any)
 	source, ok := load(p, path, projectOr(doc.name), name, tree)
 	if !ok {
 		return service, nil, false
 	}
-	if list, _ := tree["volumes"].([]any); len(list) > len(source.Volumes) {
+	if len(mounts) > len(source.Volumes) { // the library keeps the last one
 		p.invalid(join(path, "volumes"), "two entries mount on the same path").WithHint("mount one thing on a path")
 	}
 	service.Key = fleet.ServiceKey{Project: doc.name, Name: name}
