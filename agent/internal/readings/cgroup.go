@@ -1,0 +1,61 @@
+package readings
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// cgroupPatterns are where engines keep the memory group of a container with
+// the id %: below the unified hierarchy and below the memory controller's own,
+// with the systemd and the cgroupfs driver, in the default or another parent.
+var cgroupPatterns = []string{
+	"/sys/fs/cgroup/system.slice/docker-%.scope",
+	"/sys/fs/cgroup/*/%",
+	"/sys/fs/cgroup/*/docker-%.scope",
+	"/sys/fs/cgroup/memory/system.slice/docker-%.scope",
+	"/sys/fs/cgroup/memory/*/%",
+	"/sys/fs/cgroup/memory/*/docker-%.scope",
+}
+
+// unreclaimable are the counters of memory.stat that the kernel can't take
+// back: those of version 2, then those of version 1.
+var unreclaimable = map[string]bool{
+	"anon": true, "shmem": true, "kernel_stack": true, "slab_unreclaimable": true,
+	"total_rss": true, "total_shmem": true,
+}
+
+// ContainerMemory returns what the containers with these engine ids use now
+// and the kernel can't take back, in bytes. One that doesn't run counts 0.
+func ContainerMemory(ids []string) int64 {
+	var sum int64
+	for _, id := range ids {
+		for _, pattern := range cgroupPatterns {
+			paths, err := filepath.Glob(strings.ReplaceAll(pattern, "%", id) + "/memory.stat")
+			if err == nil && len(paths) > 0 {
+				sum += readMemoryStat(paths[0])
+				break
+			}
+		}
+	}
+	return sum
+}
+
+func readMemoryStat(path string) int64 {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0 // it ended meanwhile
+	}
+	defer func() { _ = file.Close() }() // only read
+	var sum int64
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && unreclaimable[name] {
+			sum += n
+		}
+	}
+	return sum
+}

@@ -1,0 +1,155 @@
+package readings
+
+import (
+	"context"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+)
+
+const (
+	// probesAtOnce bounds the probes that run at the same time.
+	probesAtOnce = 32
+	// firstRetry is the pause after an instance's first failed probe. Until
+	// one succeeds the pauses double, up to the interval: a service that
+	// starts is noticed soon.
+	firstRetry = 50 * time.Millisecond
+	// defaultPeriod is the interval and the timeout of a target without.
+	defaultPeriod = 2 * time.Second
+)
+
+// Prober keeps a set of probes running.
+type Prober struct {
+	report  func(brain.ProbeResult)
+	slots   chan struct{}
+	changed chan struct{} // holds a token when targets changed
+
+	mu      sync.Mutex // guards targets
+	targets map[string]brain.ProbeTarget
+}
+
+// NewProber makes a prober that reports each outcome. It starts nothing.
+// report is called by many goroutines, and must not wait for Run to end.
+func NewProber(report func(brain.ProbeResult)) *Prober {
+	return &Prober{report: report, slots: make(chan struct{}, probesAtOnce), changed: make(chan struct{}, 1)}
+}
+
+// Set names the targets that are to be probed from now on, at most one for
+// each instance. One that stays the same goes on undisturbed; the result of
+// one that left may still come if its probe was under way.
+func (p *Prober) Set(targets []brain.ProbeTarget) {
+	wanted := make(map[string]brain.ProbeTarget, len(targets))
+	for _, t := range targets {
+		wanted[t.Instance] = t
+	}
+	p.mu.Lock()
+	p.targets = wanted
+	p.mu.Unlock()
+	select {
+	case p.changed <- struct{}{}:
+	default: // a change is pending already
+	}
+}
+
+// Run probes until the context ends, and returns when no probe runs any more.
+func (p *Prober) Run(ctx context.Context) error {
+	type worker struct {
+		target brain.ProbeTarget
+		stop   context.CancelFunc
+	}
+	workers := map[string]worker{}
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		wanted := p.wanted()
+		for instance, w := range workers {
+			if wanted[instance] != w.target {
+				w.stop()
+				delete(workers, instance)
+			}
+		}
+		for instance, target := range wanted {
+			if _, ok := workers[instance]; ok {
+				continue
+			}
+			probing, stop := context.WithCancel(ctx)
+			workers[instance] = worker{target: target, stop: stop}
+			running.Go(func() { p.probe(probing, target) })
+		}
+		select {
+		case <-p.changed:
+		case <-ctx.Done():
+			for _, w := range workers {
+				w.stop()
+			}
+			return nil
+		}
+	}
+}
+
+func (p *Prober) wanted() map[string]brain.ProbeTarget {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.targets
+}
+
+// probe probes one target until the context ends.
+func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget) {
+	if target.Interval <= 0 {
+		target.Interval = defaultPeriod
+	}
+	if target.Timeout <= 0 {
+		target.Timeout = defaultPeriod
+	}
+	retry, succeeded := firstRetry, false
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		reason, ran := p.attempt(ctx, &target)
+		if !ran {
+			return
+		}
+		p.report(brain.ProbeResult{Instance: target.Instance, Container: target.Container, OK: reason == "", Reason: reason})
+		switch {
+		case succeeded:
+			timer.Reset(target.Interval)
+		case reason == "":
+			succeeded = true
+			timer.Reset(phase(target.Instance, target.Interval))
+		default:
+			timer.Reset(min(retry, target.Interval))
+			retry *= 2
+		}
+	}
+}
+
+// attempt waits for its turn and probes once. It says nothing when the target
+// was taken away meanwhile.
+func (p *Prober) attempt(ctx context.Context, target *brain.ProbeTarget) (reason string, ran bool) {
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+		return "", false
+	}
+	bounded, cancel := context.WithTimeout(ctx, target.Timeout)
+	defer cancel()
+	reason = check(bounded, target)
+	return reason, ctx.Err() == nil
+}
+
+// phase spreads the probes of instances that started together: it is between
+// half an interval and a whole one, always the same for the same instance.
+func phase(instance string, interval time.Duration) time.Duration {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(instance)) // never fails
+	const parts = 1000
+	return interval/2 + interval/2/parts*time.Duration(hash.Sum64()%parts)
+}
