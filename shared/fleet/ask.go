@@ -30,7 +30,9 @@ type Answer struct {
 type Ack struct {
 	Session string `json:"session"`
 	Actual  uint64 `json:"actual"` // sequence of the last actual taken in
-	Events  uint64 `json:"events"` // sequence of the last event committed
+	// Events is the number of the last event committed, in Numbering.
+	Events    uint64 `json:"events"`
+	Numbering string `json:"numbering,omitempty"`
 }
 
 // EventBatch is what an agent publishes of its events: those not yet

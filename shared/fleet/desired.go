@@ -48,6 +48,8 @@ type Actual struct {
 	Balancers  []BalancerActual  `json:"balancers,omitempty"` // sorted by Name
 	Foreign    Foreign           `json:"foreign"`
 	Refused    map[string]string `json:"refused,omitempty"` // VersionKey -> why this agent can't run it
+	// Problem is what the agent itself can't do, like saving its state.
+	Problem string `json:"problem,omitempty"`
 }
 
 // EngineStatus says whether the container engine answers.

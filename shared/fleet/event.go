@@ -66,6 +66,8 @@ const (
 	EventHostFailed    = "muster.host.failed" // a person declared it dead
 	EventHostRefused   = "muster.host.refused"
 
+	EventHostEventsDropped = "muster.host.events-dropped" // by an agent: no hub took them in time
+
 	EventEngineDown = "muster.engine.down" // by an agent
 	EventEngineUp   = "muster.engine.up"   // by an agent
 

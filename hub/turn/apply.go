@@ -1,0 +1,229 @@
+package turn
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// maxSpec bounds one version: a host's desired state has to hold many.
+const maxSpec = 128 << 10
+
+// apply compares a project's services with what stands, refuses what can't
+// be, and otherwise takes all of it.
+func (t *tx) apply(c fleet.Command) (fleet.Result, error) {
+	if err := t.refuseApply(c); err != nil {
+		return fleet.Result{}, err
+	}
+	plan := &fleet.Plan{Warnings: append([]string(nil), c.Warnings...)}
+	claims := t.claims(c)
+	named := map[fleet.ServiceKey]bool{}
+	changed := false
+	for i := range c.Services {
+		asked := c.Services[i]
+		named[asked.Key] = true
+		ports, warnings := claims.names(&asked)
+		plan.Warnings = append(plan.Warnings, warnings...)
+		change := t.compare(&asked, ports)
+		plan.Services = append(plan.Services, change)
+		if change.Action != fleet.ActionUnchanged {
+			changed = true
+			if !c.DryRun {
+				t.take(asked, ports, change, c)
+			}
+		}
+	}
+	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
+		if key.Project != c.Project || named[key] || t.services.get(key).Removing {
+			continue
+		}
+		if !c.Prune {
+			plan.Warnings = append(plan.Warnings, fmt.Sprintf("%s runs but isn't in the file; it stays (--prune removes it)", key))
+			continue
+		}
+		changed = true
+		plan.Services = append(plan.Services, fleet.ServiceChange{Service: key, Action: fleet.ActionRemove, Version: t.services.get(key).Version})
+		if !c.DryRun {
+			t.removeService(key, c)
+		}
+	}
+	if len(t.balancers.keys(fleet.BalancerKey.Less)) == 0 && wantsBalancer(c.Services) {
+		plan.Warnings = append(plan.Warnings, "no host has a balancer yet: start an agent with --haproxy to offer these services")
+	}
+	message := "nothing changes"
+	if changed {
+		message = fmt.Sprintf("%s applied", c.Project)
+	}
+	return fleet.Result{Changed: changed && !c.DryRun, Message: message, Plan: plan}, nil
+}
+
+func wantsBalancer(services []fleet.Service) bool {
+	for i := range services {
+		if services[i].Balancing != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *tx) refuseApply(c fleet.Command) error {
+	if err := fleet.ValidateProject(c.Project); err != nil {
+		return err
+	}
+	if len(c.Services) == 0 && !c.Prune {
+		return fleet.Invalid("services", "the file has no services")
+	}
+	if n := len(t.s.Services) + len(c.Services); n > t.s.opts.MaxServices {
+		return fleet.Invalid("services", "%d services are more than %d", n, t.s.opts.MaxServices)
+	}
+	for i := range c.Services {
+		s := &c.Services[i]
+		path := "services." + s.Key.Name
+		if s.Key.Project != c.Project {
+			return fleet.Invalid(path, "belongs to project %q, not %q", s.Key.Project, c.Project)
+		}
+		if s.Count < 0 || s.Count > t.s.opts.MaxCount {
+			return fleet.Invalid(path+".deploy.replicas", "%d is not between 0 and %d", s.Count, t.s.opts.MaxCount)
+		}
+		if size := len(specText(&s.Spec)); size > maxSpec {
+			return fleet.Invalid(path, "its definition has %d bytes, more than %d", size, maxSpec)
+		}
+		if stands := t.services.get(s.Key); stands != nil && stands.Removing {
+			return fleet.Conflict(path, "%s is still being removed", s.Key).WithHint("apply again once it is gone: muster service %s", s.Key)
+		}
+	}
+	return t.refuseListeners(c)
+}
+
+// compare says what applying would do to one service.
+func (t *tx) compare(asked *fleet.Service, namePorts []int) fleet.ServiceChange {
+	change := fleet.ServiceChange{Service: asked.Key}
+	stands := t.services.get(asked.Key)
+	if stands == nil {
+		if !asked.CountStated && asked.Mode != fleet.ModeGlobal {
+			asked.Count = 1
+		}
+		change.Action, change.Version = fleet.ActionAdd, 1
+		return change
+	}
+	if !asked.CountStated {
+		asked.Count = stands.Asked.Count
+	}
+	change.Version = stands.Version
+	change.Fields = Diff(&stands.Asked, asked)
+	if len(change.Fields) == 0 && equalInts(stands.NamePorts, namePorts) {
+		change.Action = fleet.ActionUnchanged
+		return change
+	}
+	change.Action = fleet.ActionChange
+	if string(specText(&stands.Asked.Spec)) != string(specText(&asked.Spec)) {
+		change.Version = nextVersion(stands.Versions)
+		for _, in := range t.members(asked.Key) {
+			if in.Goal == fleet.GoalRun {
+				change.Replaces++
+			}
+		}
+	}
+	return change
+}
+
+// take makes what was asked for the desired state.
+func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChange, c fleet.Command) {
+	s := t.services.edit(asked.Key)
+	if s == nil {
+		s = &Service{Versions: map[int]fleet.Version{}}
+		t.services.put(asked.Key, s)
+	}
+	s.Asked = asked
+	s.NamePorts = namePorts
+	if change.Version != s.Version {
+		s.Versions = with(s.Versions, change.Version, fleet.Version{
+			Number: change.Version, Spec: asked.Spec, Created: t.now, Cause: c.ID, Actor: c.Actor,
+		})
+		s.Version = change.Version
+	}
+	message := fmt.Sprintf("%s applied: version %d, %s", asked.Key, s.Version, countText(&asked))
+	t.changed(s, fleet.EventServiceApplied, c, message)
+	t.dirtyPool[asked.Key] = true
+	t.namesChanged(asked.Key.Project)
+}
+
+func countText(s *fleet.Service) string {
+	if s.Mode == fleet.ModeGlobal {
+		return "one on every eligible host"
+	}
+	if s.Count == 1 {
+		return "1 instance"
+	}
+	return fmt.Sprintf("%d instances", s.Count)
+}
+
+// namesChanged has the hosts' name tables derived anew: containers that are
+// made from now on resolve the project's services.
+func (t *tx) namesChanged(project string) {
+	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
+		if key.Project == project {
+			for _, in := range t.members(key) {
+				t.dirtyHost[in.Host] = true
+			}
+		}
+	}
+}
+
+func nextVersion(versions map[int]fleet.Version) int {
+	highest := 0
+	for number := range versions {
+		highest = max(highest, number)
+	}
+	return highest + 1
+}
+
+// forgetVersions drops old versions that no instance has.
+func (t *tx) forgetVersions(key fleet.ServiceKey) {
+	s := t.services.get(key)
+	if s == nil || len(s.Versions) <= t.s.opts.MaxVersions {
+		return
+	}
+	used := map[int]bool{s.Version: true}
+	for _, in := range t.members(key) {
+		used[in.Version] = true
+	}
+	numbers := sorted(s.Versions, byNumber)
+	kept := s.Versions
+	for _, number := range numbers {
+		if len(kept) <= t.s.opts.MaxVersions {
+			break
+		}
+		if !used[number] {
+			kept = without(kept, number)
+		}
+	}
+	if len(kept) < len(s.Versions) {
+		t.services.edit(key).Versions = kept
+	}
+}
+
+func specText(spec *fleet.Spec) []byte {
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		// A Spec is plain data: strings, numbers, maps of strings.
+		panic("encode spec: " + err.Error())
+	}
+	return raw
+}
+
+func equalInts(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	sort.Ints(a)
+	sort.Ints(b)
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

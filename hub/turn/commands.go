@@ -1,0 +1,261 @@
+package turn
+
+import (
+	"fmt"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// command carries out one order and keeps its answer for a repeat. A refused
+// order changes nothing.
+func (t *tx) command(index int, c fleet.Command) {
+	if before := t.results.get(c.ID); before != nil {
+		t.out.Replies[index] = Reply{Result: before.Result}
+		return
+	}
+	result, err := t.order(c)
+	if err != nil {
+		t.out.Replies[index] = Reply{Err: err}
+		return
+	}
+	if !result.Changed {
+		result.Revision = t.s.Revision
+	} else {
+		result.Revision = t.rev
+	}
+	if result.Changed && c.ID != "" {
+		t.results.put(c.ID, &Answered{Result: result, At: t.now})
+	}
+	t.out.Replies[index] = Reply{Result: result}
+}
+
+func (t *tx) order(c fleet.Command) (fleet.Result, error) {
+	switch c.Do {
+	case fleet.DoApply:
+		return t.apply(c)
+	case fleet.DoScale:
+		return t.scale(c)
+	case fleet.DoRestart:
+		return t.restart(c)
+	case fleet.DoRemove:
+		return t.remove(c)
+	case fleet.DoFreeze, fleet.DoUnfreeze:
+		return t.freeze(c, c.Do == fleet.DoFreeze)
+	case fleet.DoHostDrain:
+		return t.availability(c, fleet.AvailabilityDrain)
+	case fleet.DoHostActivate:
+		return t.availability(c, fleet.AvailabilityActive)
+	case fleet.DoHostFail:
+		return t.failHost(c)
+	case fleet.DoBalancerForget:
+		return t.forgetBalancer(c)
+	default:
+		return fleet.Result{}, fleet.Invalid("do", "%q is not a command", c.Do)
+	}
+}
+
+// serviceFor finds a command's service and checks the generation expected.
+func (t *tx) serviceFor(c fleet.Command) (*Service, error) {
+	s := t.services.get(c.Service)
+	if s == nil {
+		return nil, fleet.NotFound("there is no service %s", c.Service).WithHint("muster services lists them")
+	}
+	if c.IfMatch != 0 && c.IfMatch != s.Generation {
+		return nil, stale("service "+c.Service.String(), c.IfMatch, s.Generation)
+	}
+	return s, nil
+}
+
+func (t *tx) hostFor(c fleet.Command) (*Host, error) {
+	h := t.hosts.get(c.Host)
+	if h == nil {
+		return nil, fleet.NotFound("there is no host %q", c.Host).WithHint("muster hosts lists them")
+	}
+	if c.IfMatch != 0 && c.IfMatch != h.Generation {
+		return nil, stale("host "+c.Host, c.IfMatch, h.Generation)
+	}
+	return h, nil
+}
+
+func stale(what string, expected, is uint64) error {
+	return (&fleet.Error{
+		Code:    fleet.CodePrecondition,
+		Message: fmt.Sprintf("%s is at generation %d, not %d: somebody changed it", what, is, expected),
+	}).WithHint("read it again and decide anew")
+}
+
+func (t *tx) scale(c fleet.Command) (fleet.Result, error) {
+	s, err := t.serviceFor(c)
+	switch {
+	case err != nil:
+		return fleet.Result{}, err
+	case s.Asked.Mode == fleet.ModeGlobal:
+		return fleet.Result{}, fleet.Conflict("count", "%s is global: it runs once on every eligible host", c.Service)
+	case s.Removing:
+		return fleet.Result{}, fleet.Conflict("service", "%s is being removed", c.Service)
+	case c.Count < 0 || c.Count > t.s.opts.MaxCount:
+		return fleet.Result{}, fleet.Invalid("count", "%d is not between 0 and %d", c.Count, t.s.opts.MaxCount)
+	case s.Asked.Count == c.Count:
+		return fleet.Result{Message: fmt.Sprintf("%s has %d already", c.Service, c.Count)}, nil
+	}
+	message := fmt.Sprintf("%s scaled from %d to %d", c.Service, s.Asked.Count, c.Count)
+	s = t.services.edit(c.Service)
+	s.Asked.Count = c.Count
+	t.changed(s, fleet.EventServiceScaled, c, message)
+	return fleet.Result{Changed: true, Message: message}, nil
+}
+
+func (t *tx) restart(c fleet.Command) (fleet.Result, error) {
+	s, err := t.serviceFor(c)
+	if err != nil {
+		return fleet.Result{}, err
+	}
+	if s.Removing {
+		return fleet.Result{}, fleet.Conflict("service", "%s is being removed", c.Service)
+	}
+	message := fmt.Sprintf("%s restarts, one instance after another", c.Service)
+	s = t.services.edit(c.Service)
+	s.Restarted = t.rev
+	t.changed(s, fleet.EventServiceRestart, c, message)
+	return fleet.Result{Changed: true, Message: message}, nil
+}
+
+func (t *tx) remove(c fleet.Command) (fleet.Result, error) {
+	s, err := t.serviceFor(c)
+	if err != nil {
+		return fleet.Result{}, err
+	}
+	if s.Removing {
+		return fleet.Result{Message: fmt.Sprintf("%s is being removed already", c.Service)}, nil
+	}
+	t.removeService(c.Service, c)
+	message := fmt.Sprintf("%s is being removed; its volumes stay", c.Service)
+	return fleet.Result{Changed: true, Message: message}, nil
+}
+
+func (t *tx) removeService(key fleet.ServiceKey, c fleet.Command) {
+	s := t.services.edit(key)
+	s.Removing = true
+	s.Frozen = false
+	t.changed(s, fleet.EventServiceRemoved, c, fmt.Sprintf("%s is being removed; its volumes stay", key))
+}
+
+// changed records an order's effect on a service: generation, cause, event.
+func (t *tx) changed(s *Service, eventType string, c fleet.Command, message string) {
+	key := s.Asked.Key
+	s.Generation = t.rev
+	s.Held = nil
+	s.Cause = t.event(eventType, subjectService(key), c.ID, fleet.EventData{Message: message, Service: &key, Version: s.Version})
+	t.events[len(t.events)-1].Actor = c.Actor
+	t.touch(key)
+}
+
+func (t *tx) freeze(c fleet.Command, frozen bool) (fleet.Result, error) {
+	if c.Host != "" {
+		return t.freezeHost(c, frozen)
+	}
+	s, err := t.serviceFor(c)
+	if err != nil {
+		return fleet.Result{}, err
+	}
+	word, eventType := "frozen: it is observed, nothing of it is changed", fleet.EventServiceFrozen
+	if !frozen {
+		word, eventType = "no longer frozen", fleet.EventServiceUnfrozen
+	}
+	message := fmt.Sprintf("%s is %s", c.Service, word)
+	if s.Frozen == frozen {
+		return fleet.Result{Message: message + " (as before)"}, nil
+	}
+	s = t.services.edit(c.Service)
+	s.Frozen = frozen
+	t.changed(s, eventType, c, message)
+	for _, in := range t.members(c.Service) {
+		t.dirtyHost[in.Host] = true
+	}
+	return fleet.Result{Changed: true, Message: message}, nil
+}
+
+func (t *tx) freezeHost(c fleet.Command, frozen bool) (fleet.Result, error) {
+	h, err := t.hostFor(c)
+	if err != nil {
+		return fleet.Result{}, err
+	}
+	word, eventType := "frozen: it is observed, nothing on it is changed", fleet.EventHostFrozen
+	if !frozen {
+		word, eventType = "no longer frozen", fleet.EventHostUnfrozen
+	}
+	message := fmt.Sprintf("%s is %s", c.Host, word)
+	if h.Frozen == frozen {
+		return fleet.Result{Message: message + " (as before)"}, nil
+	}
+	h = t.hosts.edit(c.Host)
+	h.Frozen = frozen
+	t.hostChanged(h, eventType, c, message)
+	return fleet.Result{Changed: true, Message: message}, nil
+}
+
+func (t *tx) availability(c fleet.Command, availability string) (fleet.Result, error) {
+	h, err := t.hostFor(c)
+	if err != nil {
+		return fleet.Result{}, err
+	}
+	word, eventType := "drained: its instances move away", fleet.EventHostDrain
+	if availability == fleet.AvailabilityActive {
+		word, eventType = "active: it takes instances", fleet.EventHostActivated
+	}
+	message := fmt.Sprintf("%s is %s", c.Host, word)
+	if h.Availability == availability {
+		return fleet.Result{Message: message + " (as before)"}, nil
+	}
+	h = t.hosts.edit(c.Host)
+	h.Availability = availability
+	t.hostChanged(h, eventType, c, message)
+	return fleet.Result{Changed: true, Message: message}, nil
+}
+
+// failHost takes a person's word that a lost host is dead.
+func (t *tx) failHost(c fleet.Command) (fleet.Result, error) {
+	h, err := t.hostFor(c)
+	if err != nil {
+		return fleet.Result{}, err
+	}
+	if l := t.live.get(c.Host); l != nil && l.State == fleet.HostUp {
+		return fleet.Result{}, fleet.Conflict("host", "%s is up: its agent is heard", c.Host).
+			WithHint("to empty a host that works: muster host drain %s", c.Host)
+	}
+	message := fmt.Sprintf("%s is declared dead: what it ran is placed elsewhere, except what has its data there", c.Host)
+	if h.Failed {
+		return fleet.Result{Message: message + " (as before)"}, nil
+	}
+	h = t.hosts.edit(c.Host)
+	h.Failed = true
+	t.hostChanged(h, fleet.EventHostFailed, c, message)
+	return fleet.Result{Changed: true, Message: message}, nil
+}
+
+func (t *tx) hostChanged(h *Host, eventType string, c fleet.Command, message string) {
+	h.Generation = t.rev
+	h.Cause = t.event(eventType, subjectHost(h.ID), c.ID, fleet.EventData{Message: message, Host: h.ID})
+	t.events[len(t.events)-1].Actor = c.Actor
+	t.dirtyHost[h.ID] = true
+	t.touchAll()
+}
+
+// forgetBalancer takes a person's word that a balancer is gone for good.
+func (t *tx) forgetBalancer(c fleet.Command) (fleet.Result, error) {
+	b := t.balancers.get(c.Balancer)
+	if b == nil || b.Forgotten != "" {
+		return fleet.Result{}, fleet.NotFound("there is no balancer %s", c.Balancer).WithHint("muster lb lists them")
+	}
+	b = t.balancers.edit(c.Balancer)
+	b.Forgotten = "none"
+	if l := t.live.get(c.Balancer.Host); l != nil && l.Actual != nil {
+		b.Forgotten = l.Actual.AgentStart
+	}
+	message := fmt.Sprintf("%s is forgotten: nothing waits for it any more", c.Balancer)
+	t.event(fleet.EventBalancerForgotten, subjectBalancer(c.Balancer), c.ID, fleet.EventData{Message: message, Host: c.Balancer.Host})
+	t.events[len(t.events)-1].Actor = c.Actor
+	t.touchAll()
+	t.dirtyHost[c.Balancer.Host] = true
+	return fleet.Result{Changed: true, Message: message}, nil
+}

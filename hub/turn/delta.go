@@ -1,0 +1,210 @@
+package turn
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Delta is what one turn changes.
+type Delta struct {
+	state *State
+	*tables
+	events []fleet.Event
+	// Revision that the delta makes; equal to the state's when nothing that
+	// is stored changes.
+	Revision uint64
+}
+
+// tables are the state's tables with the turn's changes on top.
+type tables struct {
+	services  layer[fleet.ServiceKey, Service]
+	instances layer[string, Instance]
+	hosts     layer[string, Host]
+	balancers layer[fleet.BalancerKey, Balancer]
+	pools     layer[PoolKey, Published]
+	homes     layer[fleet.ServiceKey, Home]
+	results   layer[string, Answered]
+
+	live     layer[string, Live]
+	silences layer[fleet.BalancerKey, Silence]
+	fleet    Fleetwide
+}
+
+// Names of the tables, as the store has them.
+var Tables = []string{"services", "instances", "hosts", "balancers", "pools", "homes", "results"}
+
+// recordVersion is written with every record.
+const recordVersion = 1
+
+type record[V any] struct {
+	V      int `json:"v"`
+	Record *V  `json:"record"`
+}
+
+// Row is one stored record; a nil Value deletes it.
+type Row struct {
+	Table string
+	Key   string
+	Value []byte
+}
+
+// Stored reports whether the delta has anything to commit.
+func (d *Delta) Stored() bool { return d.Revision != d.state.Revision }
+
+// Events are committed with the delta.
+func (d *Delta) Events() []fleet.Event { return d.events }
+
+// Rows encodes what has to be stored.
+func (d *Delta) Rows() ([]Row, error) {
+	var rows []Row
+	err := firstError(
+		encode(&rows, "services", d.services.changed, fleet.ServiceKey.String),
+		encode(&rows, "instances", d.instances.changed, asIs),
+		encode(&rows, "hosts", d.hosts.changed, asIs),
+		encode(&rows, "balancers", d.balancers.changed, fleet.BalancerKey.String),
+		encode(&rows, "pools", d.pools.changed, PoolKey.String),
+		encode(&rows, "homes", d.homes.changed, fleet.ServiceKey.String),
+		encode(&rows, "results", d.results.changed, asIs),
+	)
+	return rows, err
+}
+
+// Fold makes the delta part of the state. Call it after the commit.
+func (d *Delta) Fold() {
+	d.reindex()
+	d.services.fold()
+	d.instances.fold()
+	d.hosts.fold()
+	d.balancers.fold()
+	d.pools.fold()
+	d.homes.fold()
+	d.results.fold()
+	d.live.fold()
+	d.silences.fold()
+	*d.state.fleet = d.fleet
+	d.state.Revision = d.Revision
+}
+
+func (d *Delta) reindex() {
+	for id, after := range d.instances.changed {
+		if before := d.state.Instances[id]; before != nil {
+			d.state.unindex(before)
+		}
+		if after != nil {
+			d.state.index(after)
+		}
+	}
+}
+
+func (s *State) index(in *Instance) {
+	if s.byService[in.Service] == nil {
+		s.byService[in.Service] = map[string]bool{}
+	}
+	if s.byHost[in.Host] == nil {
+		s.byHost[in.Host] = map[string]bool{}
+	}
+	s.byService[in.Service][in.ID] = true
+	s.byHost[in.Host][in.ID] = true
+}
+
+func (s *State) unindex(in *Instance) {
+	delete(s.byService[in.Service], in.ID)
+	delete(s.byHost[in.Host], in.ID)
+}
+
+// Load puts one stored record back into the state.
+func (s *State) Load(table, key string, value []byte) error {
+	var err error
+	switch table {
+	case "services":
+		err = decode(s.Services, key, value, serviceKey)
+	case "instances":
+		if err = decode(s.Instances, key, value, same); err == nil {
+			s.index(s.Instances[key])
+		}
+	case "hosts":
+		err = decode(s.Hosts, key, value, same)
+	case "balancers":
+		err = decode(s.Balancers, key, value, balancerKey)
+	case "pools":
+		err = decode(s.Pools, key, value, poolKey)
+	case "homes":
+		err = decode(s.Homes, key, value, serviceKey)
+	case "results":
+		err = decode(s.Results, key, value, same)
+	default:
+		err = fmt.Errorf("unknown table")
+	}
+	if err != nil {
+		return fmt.Errorf("load %s %q: %w", table, key, err)
+	}
+	return nil
+}
+
+func encode[K comparable, V any](rows *[]Row, table string, changed map[K]*V, text func(K) string) error {
+	names := make(map[string]*V, len(changed))
+	for key, value := range changed {
+		names[text(key)] = value
+	}
+	for _, name := range sorted(names, byText) {
+		row := Row{Table: table, Key: name}
+		if value := names[name]; value != nil {
+			raw, err := json.Marshal(record[V]{V: recordVersion, Record: value})
+			if err != nil {
+				return fmt.Errorf("encode %s %q: %w", table, name, err)
+			}
+			row.Value = raw
+		}
+		*rows = append(*rows, row)
+	}
+	return nil
+}
+
+func decode[K comparable, V any](into map[K]*V, text string, value []byte, parse func(string) (K, error)) error {
+	key, err := parse(text)
+	if err != nil {
+		return err
+	}
+	var r record[V]
+	if err := json.Unmarshal(value, &r); err != nil {
+		return err
+	}
+	if r.V != recordVersion || r.Record == nil {
+		return fmt.Errorf("record version %d is not %d", r.V, recordVersion)
+	}
+	into[key] = r.Record
+	return nil
+}
+
+// String is "host/project/service".
+func (k PoolKey) String() string { return k.Host + "/" + k.Service.String() }
+
+func (k PoolKey) less(other PoolKey) bool { return k.String() < other.String() }
+
+func poolKey(text string) (PoolKey, error) {
+	host, rest, _ := strings.Cut(text, "/")
+	service, err := fleet.ParseServiceKey(rest)
+	return PoolKey{Host: host, Service: service}, err
+}
+
+func balancerKey(text string) (key fleet.BalancerKey, err error) {
+	return key, key.UnmarshalText([]byte(text))
+}
+
+func serviceKey(text string) (fleet.ServiceKey, error) { return fleet.ParseServiceKey(text) }
+
+func same(text string) (string, error) { return text, nil }
+
+func asIs(text string) string { return text }
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package turn
+
+import (
+	"encoding/json"
+	"sort"
+
+	"github.com/musterhq/muster/hub/balance"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// deriveDesired works out a host's desired state and publishes it if it
+// changed.
+func (t *tx) deriveDesired(host string) {
+	h := t.hosts.get(host)
+	if h == nil {
+		return
+	}
+	raw := mustJSON(t.desired(h))
+	if sum := wire.Sum(raw); sum != h.Sum {
+		h = t.hosts.edit(host)
+		h.Sum, h.Desired = sum, t.rev
+		t.sendDesired(h, raw)
+	}
+}
+
+func (t *tx) sendDesired(h *Host, raw []byte) {
+	payload, err := wire.SealRaw(t.s.Lineage, t.s.Epoch, h.Desired, raw)
+	if err == nil {
+		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Host(h.ID, wire.LeafDesired), Payload: payload, Retain: true})
+	}
+}
+
+// republish sends everything that a host should have, unchanged.
+func (t *tx) republish(host string) {
+	h := t.hosts.get(host)
+	if h == nil || h.Desired == 0 {
+		return
+	}
+	for _, ref := range t.poolRefs(host) {
+		key := PoolKey{Host: host, Service: ref.Service}
+		t.sendPool(key, t.pools.get(key))
+	}
+	t.sendDesired(h, mustJSON(t.desired(h)))
+}
+
+func (t *tx) desired(h *Host) fleet.Desired {
+	d := fleet.Desired{Host: h.ID, Frozen: h.Frozen, Pools: t.poolRefs(h.ID), HeldPorts: heldPorts(h)}
+	projects := map[string]bool{}
+	frozen := map[fleet.ServiceKey]bool{}
+	for _, in := range t.residents(h.ID) {
+		s := t.services.get(in.Service)
+		if s == nil {
+			continue
+		}
+		v := s.Versions[in.Version]
+		goal := fleet.GoalRun
+		if in.Goal == fleet.GoalStop {
+			goal = fleet.GoalStop
+		}
+		d.Instances = append(d.Instances, fleet.Assignment{
+			ID: in.ID, Service: in.Service, Version: in.Version, Slot: in.Slot, Goal: goal, Cause: in.Cause, Pin: v.Pin,
+		})
+		if d.Versions == nil {
+			d.Versions = map[string]fleet.Spec{}
+		}
+		d.Versions[fleet.VersionKey(in.Service, in.Version)] = v.Spec
+		projects[in.Service.Project] = true
+		if s.Frozen {
+			frozen[in.Service] = true
+		}
+	}
+	d.FrozenServices = sorted(frozen, fleet.ServiceKey.Less)
+	d.Names = t.names(h.ID, projects)
+	return d
+}
+
+// names are the balanced services of the projects, with the addresses of the
+// balancers that stand for them: the host's own balancer first.
+func (t *tx) names(host string, projects map[string]bool) map[string]map[string][]string {
+	out := map[string]map[string][]string{}
+	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
+		s := t.services.get(key)
+		if !projects[key.Project] || s.Asked.Balancing == nil || s.Removing {
+			continue
+		}
+		addresses := t.addresses(s, host)
+		if len(addresses) == 0 {
+			continue
+		}
+		if out[key.Project] == nil {
+			out[key.Project] = map[string][]string{}
+		}
+		out[key.Project][key.Name] = addresses
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+func (t *tx) addresses(s *Service, host string) []string {
+	var own, others []string
+	for _, key := range t.balancers.keys(fleet.BalancerKey.Less) {
+		b := t.balancers.get(key)
+		if b.Forgotten != "" || !balance.Selected(s.Asked.Balancing, key) {
+			continue
+		}
+		if key.Host == host {
+			own = append(own, b.Facts.Address)
+		} else {
+			others = append(others, b.Facts.Address)
+		}
+	}
+	sort.Strings(others)
+	return append(own, others...)
+}
+
+// acknowledge echoes what was taken in of an agent's messages.
+func (t *tx) acknowledge(host string) {
+	l := t.live.get(host)
+	if l == nil {
+		return
+	}
+	ack := fleet.Ack{Session: l.Presence.Session, Actual: l.ActualSeq}
+	if h := t.hosts.get(host); h != nil {
+		ack.Events = h.Events
+		ack.Numbering = h.Numbering
+	}
+	if payload, err := wire.Seal(t.s.Lineage, t.s.Epoch, t.rev, ack); err == nil {
+		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Host(host, wire.LeafAck), Payload: payload})
+	}
+}
+
+// hubState says who the hub is.
+func (t *tx) hubState() Publish {
+	body := struct {
+		Lineage  string `json:"lineage"`
+		Epoch    uint64 `json:"epoch"`
+		Revision uint64 `json:"revision"`
+		Started  string `json:"started"`
+	}{t.s.Lineage, t.s.Epoch, t.s.Revision, t.s.Started.UTC().Format("2006-01-02T15:04:05Z")}
+	payload, err := wire.Seal(t.s.Lineage, t.s.Epoch, t.s.Revision, body)
+	if err != nil {
+		panic("encode hub state: " + err.Error())
+	}
+	return Publish{Topic: wire.HubState, Payload: payload, Retain: true}
+}
+
+// mustJSON encodes plain data, which can't fail.
+func mustJSON(v any) []byte {
+	raw, err := wire.Encode(v)
+	if err != nil {
+		panic("encode: " + err.Error())
+	}
+	return json.RawMessage(raw)
+}

@@ -1,0 +1,77 @@
+package turn
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"sort"
+	"strings"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// hidden stands for values that may be secrets.
+const hidden = "(not shown)"
+
+// Diff lists the differences between two states of a service, by path in
+// their JSON. Values of environment variables are not shown.
+func Diff(from, to *fleet.Service) []fleet.FieldChange {
+	var changes []fleet.FieldChange
+	compareValues("", plain(from), plain(to), &changes)
+	sort.Slice(changes, func(i, j int) bool { return changes[i].Path < changes[j].Path })
+	return changes
+}
+
+// plain is the service as JSON values. How the count was stated is no part of
+// what is desired.
+func plain(s *fleet.Service) any {
+	copied := *s
+	copied.CountStated = false
+	raw, err := json.Marshal(copied)
+	if err != nil {
+		panic("encode service: " + err.Error())
+	}
+	var out any
+	if err := json.Unmarshal(raw, &out); err != nil {
+		panic("decode service: " + err.Error())
+	}
+	return out
+}
+
+func compareValues(path string, from, to any, changes *[]fleet.FieldChange) {
+	a, aIsMap := from.(map[string]any)
+	b, bIsMap := to.(map[string]any)
+	if (aIsMap || from == nil) && (bIsMap || to == nil) && (aIsMap || bIsMap) {
+		keys := map[string]bool{}
+		for k := range a {
+			keys[k] = true
+		}
+		for k := range b {
+			keys[k] = true
+		}
+		for k := range keys {
+			compareValues(strings.TrimPrefix(path+"."+k, "."), a[k], b[k], changes)
+		}
+		return
+	}
+	if !reflect.DeepEqual(from, to) {
+		*changes = append(*changes, fleet.FieldChange{Path: path, From: show(path, from), To: show(path, to)})
+	}
+}
+
+func show(path string, value any) string {
+	if value == nil {
+		return ""
+	}
+	if strings.HasPrefix(path, "spec.environment.") {
+		return hidden
+	}
+	if text, ok := value.(string); ok {
+		return text
+	}
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Sprint(value)
+	}
+	return string(raw)
+}

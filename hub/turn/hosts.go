@@ -1,0 +1,331 @@
+package turn
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// heard returns the host's live record to write to.
+func (t *tx) heard(host string) *Live {
+	if l := t.live.edit(host); l != nil {
+		return l
+	}
+	l := &Live{State: fleet.HostUnknown, Since: t.s.Started}
+	t.live.put(host, l)
+	return l
+}
+
+// presence takes a sign of life. The Will of a session that isn't current is
+// ignored: the agent has come back since.
+func (t *tx) presence(host string, p fleet.Presence) {
+	l := t.heard(host)
+	if p.State == fleet.PresenceLost {
+		if l.Presence.Session == p.Session && l.State == fleet.HostUp {
+			t.lose(host, l, "its agent's connection broke")
+		}
+		return
+	}
+	before := l.Presence
+	l.Presence, l.LastHeard = p, t.now
+	t.acks[host] = true
+	if p.State != fleet.PresenceOnline {
+		t.stopped(host, l, p.State)
+		return
+	}
+	t.alien(l, p.Observed)
+	rebooted := before.BootID != "" && before.BootID != p.BootID
+	if rebooted && t.hosts.get(host) != nil {
+		t.event(fleet.EventHostRebooted, subjectHost(host), "", fleet.EventData{Message: host + " has rebooted", Host: host})
+	}
+	if l.State != fleet.HostUp {
+		t.returned(host, l)
+	}
+	t.catchUp(host, l)
+}
+
+// alien marks an agent whose accepted state belongs to another hub.
+func (t *tx) alien(l *Live, o fleet.Observed) {
+	l.Alien = ""
+	if o.Lineage != "" && o.Lineage != t.s.Lineage {
+		l.Alien = o.Lineage
+	}
+}
+
+// catchUp sends a host its desired state again when it has lacked it for a
+// while: an acknowledgement on the wire proves nothing.
+func (t *tx) catchUp(host string, l *Live) {
+	h := t.hosts.get(host)
+	if h == nil || l.Alien != "" {
+		return
+	}
+	behind := l.Presence.Observed.Generation != h.Desired || l.Presence.Observed.Epoch != t.s.Epoch || t.lacksPools(host, l)
+	switch {
+	case !behind:
+		l.BehindSince = time.Time{}
+	case l.BehindSince.IsZero():
+		l.BehindSince = t.now
+	case t.now.Sub(l.BehindSince) >= t.s.opts.BehindAfter:
+		l.BehindSince = t.now
+		t.republish(host)
+	}
+}
+
+func (t *tx) lacksPools(host string, l *Live) bool {
+	for _, ref := range t.poolRefs(host) {
+		if l.Presence.Pools[ref.Service] != ref.Generation {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *tx) returned(host string, l *Live) {
+	was := l.State
+	l.State, l.Since = fleet.HostUp, t.now
+	h := t.hosts.get(host)
+	if h == nil {
+		return
+	}
+	if was != fleet.HostUnknown || h.Failed {
+		t.event(fleet.EventHostReturned, subjectHost(host), "", fleet.EventData{Message: fmt.Sprintf("%s is back (was %s)", host, was), Host: host})
+	}
+	if h.Failed {
+		h = t.hosts.edit(host)
+		h.Failed = false
+		h.Generation = t.rev
+	}
+	t.touchAll()
+}
+
+func (t *tx) stopped(host string, l *Live, state string) {
+	if l.State == fleet.HostStopped {
+		return
+	}
+	l.State, l.Since = fleet.HostStopped, t.now
+	if t.hosts.get(host) != nil {
+		t.event(fleet.EventHostStopped, subjectHost(host), "", fleet.EventData{Message: fmt.Sprintf("the agent on %s says that it is %s; its containers go on", host, state), Host: host})
+	}
+	t.touchAll()
+}
+
+func (t *tx) lose(host string, l *Live, why string) {
+	l.State, l.Since = fleet.HostLost, t.now
+	if t.hosts.get(host) != nil {
+		t.event(fleet.EventHostLost, subjectHost(host), "", fleet.EventData{Message: fmt.Sprintf("%s is lost: %s", host, why), Host: host})
+	}
+	t.touchAll()
+}
+
+// actual takes an agent's report. Only what it changes of decisions is
+// stored: facts, readiness, addresses, what is gone.
+func (t *tx) actual(host string, sequence uint64, a fleet.Actual) {
+	l := t.heard(host)
+	if l.Actual != nil && l.Actual.AgentStart == a.AgentStart && sequence < l.ActualSeq {
+		return
+	}
+	t.acks[host] = true
+	l.LastHeard = t.now
+	firstOfSession := l.Actual == nil || l.Actual.Session != a.Session
+	before := l.Actual
+	l.Actual, l.ActualSeq = &a, sequence
+	l.index()
+	t.alien(l, a.Observed)
+	if l.State != fleet.HostUp && firstOfSession && l.Presence.Session == a.Session {
+		t.returned(host, l)
+	}
+	t.join(host, l, a.Facts)
+	t.balancersReported(host, l, a)
+	for i := range a.Instances {
+		t.reported(host, &a.Instances[i])
+	}
+	t.portsAcknowledged(host)
+	if l.Alien == "" && a.Observed.Generation == t.desiredGeneration(host) && a.Engine.Up {
+		t.missing(host, l)
+	}
+	if before == nil || before.Observed != a.Observed {
+		for _, in := range t.residents(host) {
+			t.touch(in.Service)
+		}
+	}
+	if before == nil || capacityChanged(before, &a) {
+		t.touchAll()
+	}
+}
+
+func (l *Live) index() {
+	l.instances = make(map[string]*fleet.InstanceActual, len(l.Actual.Instances))
+	for i := range l.Actual.Instances {
+		l.instances[l.Actual.Instances[i].ID] = &l.Actual.Instances[i]
+	}
+	l.pools = make(map[string]map[fleet.ServiceKey]*fleet.PoolActual, len(l.Actual.Balancers))
+	for i := range l.Actual.Balancers {
+		b := &l.Actual.Balancers[i]
+		pools := make(map[fleet.ServiceKey]*fleet.PoolActual, len(b.Pools))
+		for j := range b.Pools {
+			pools[b.Pools[j].Service] = &b.Pools[j]
+		}
+		l.pools[b.Name] = pools
+	}
+}
+
+func capacityChanged(a, b *fleet.Actual) bool {
+	return a.Engine.Up != b.Engine.Up || a.Foreign.Memory != b.Foreign.Memory || a.Foreign.CPUs != b.Foreign.CPUs ||
+		string(mustJSON(a.Foreign.Ports)) != string(mustJSON(b.Foreign.Ports)) || len(a.Refused) != len(b.Refused)
+}
+
+func (t *tx) desiredGeneration(host string) uint64 {
+	if h := t.hosts.get(host); h != nil {
+		return h.Desired
+	}
+	return 0
+}
+
+// join makes a host known by its first report, and keeps its facts current.
+func (t *tx) join(host string, l *Live, facts fleet.HostFacts) {
+	h := t.hosts.get(host)
+	if h == nil {
+		t.hosts.put(host, &Host{ID: host, Generation: t.rev, Facts: facts, Availability: fleet.AvailabilityActive})
+		t.event(fleet.EventHostJoined, subjectHost(host), "", fleet.EventData{
+			Message: fmt.Sprintf("%s joined: %s, %d CPUs, %d MiB", host, facts.Distribution, facts.CPUs, facts.Memory>>20), Host: host,
+		})
+		t.dirtyHost[host] = true
+		l.State, l.Since = fleet.HostUp, t.now
+		t.touchAll()
+		return
+	}
+	if string(mustJSON(h.Facts)) == string(mustJSON(facts)) {
+		return
+	}
+	labels := string(mustJSON(h.Facts.Labels)) != string(mustJSON(facts.Labels))
+	h = t.hosts.edit(host)
+	h.Facts = facts
+	if labels {
+		h.Generation = t.rev
+	}
+	t.touchAll()
+}
+
+// reported takes one instance's report.
+func (t *tx) reported(host string, a *fleet.InstanceActual) {
+	in := t.instances.get(a.ID)
+	if in == nil || in.Host != host || a.Unclaimed && in.Goal != fleet.GoalStop {
+		return
+	}
+	if a.Phase == fleet.PhaseStopped && in.Goal == fleet.GoalStop {
+		t.gone(in)
+		return
+	}
+	t.pin(in, a)
+	dead := a.Phase != fleet.PhaseRunning && a.Phase != fleet.PhaseStopping
+	switch {
+	case a.Ready && (!in.Ready || in.Dead || in.Address != a.Address || !samePorts(in.Ports, a.Ports)):
+		first := !in.Ready
+		in = t.instances.edit(in.ID)
+		in.Ready, in.Dead, in.Address, in.Ports = true, false, a.Address, a.Ports
+		if first {
+			t.event(fleet.EventInstanceReady, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s is ready on %s", in.Service, host)))
+		}
+	case !a.Ready && (in.Ready || in.Dead != dead):
+		was := in.Ready
+		in = t.instances.edit(in.ID)
+		in.Ready, in.Dead = false, dead
+		if was && in.Goal == fleet.GoalRun {
+			t.event(fleet.EventInstanceUnready, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s on %s is not ready: %s", in.Service, host, a.Reason)))
+		}
+	default:
+		return
+	}
+	t.touch(in.Service)
+	t.dirtyPool[in.Service] = true
+}
+
+func samePorts(a, b map[int]int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if b[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// missing lets go of instances that were to stop and that the host, which has
+// accepted just that, no longer reports.
+func (t *tx) missing(host string, l *Live) {
+	for _, in := range t.residents(host) {
+		if in.Goal == fleet.GoalStop && l.instances[in.ID] == nil && in.Born < t.desiredGeneration(host) {
+			t.gone(in)
+		}
+	}
+}
+
+// gone forgets an instance whose container is confirmed to be gone.
+func (t *tx) gone(in *Instance) {
+	t.event(fleet.EventInstanceGone, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s on %s is gone", in.Service, in.Host)))
+	t.holdPorts(in)
+	t.instances.delete(in.ID)
+	t.touch(in.Service)
+	t.dirtyPool[in.Service] = true
+	t.dirtyHost[in.Host] = true
+}
+
+// pin keeps the image that the first agent found behind a version's name, and
+// tells when another finds a different one.
+func (t *tx) pin(in *Instance, a *fleet.InstanceActual) {
+	found := a.Digest
+	if found == "" {
+		found = a.Image
+	}
+	s := t.services.get(in.Service)
+	if s == nil || found == "" {
+		return
+	}
+	v, ok := s.Versions[in.Version]
+	if !ok || v.Pin == found {
+		return
+	}
+	if v.Pin == "" {
+		v.Pin = found
+		t.services.edit(in.Service).Versions = with(s.Versions, in.Version, v)
+		for _, member := range t.members(in.Service) {
+			t.dirtyHost[member.Host] = true
+		}
+	}
+}
+
+// agentEvents takes an agent's events in order, each once.
+func (t *tx) agentEvents(host string, batch fleet.EventBatch) {
+	h := t.hosts.get(host)
+	if h == nil || len(batch.Events) == 0 {
+		return
+	}
+	t.acks[host] = true
+	seen := h.Events
+	if h.Numbering != batch.Numbering {
+		seen = 0
+	}
+	if batch.First > seen+1 {
+		seen = batch.First - 1 // the agent had to drop some; its marker event says so
+	}
+	last := batch.First + uint64(len(batch.Events)) - 1
+	if last <= seen {
+		return
+	}
+	for i := int(seen + 1 - batch.First); i < len(batch.Events); i++ {
+		e := batch.Events[i]
+		e.Source, e.Revision = subjectHost(host), t.rev
+		e.Data.Host = host
+		t.events = append(t.events, e)
+	}
+	h = t.hosts.edit(host)
+	h.Numbering, h.Events = batch.Numbering, last
+}
+
+// refused records what wasn't let in.
+func (t *tx) refused(in RefusedIn) {
+	t.event(in.Type, subjectHost(in.Host), "", fleet.EventData{Message: in.Reason, Host: in.Host})
+}

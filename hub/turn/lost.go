@@ -1,0 +1,136 @@
+package turn
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/musterhq/muster/hub/balance"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// giveUp decides for an instance on a host that isn't heard whether it is
+// replaced elsewhere. why says in words what keeps it; empty and false: its
+// host is heard, there is nothing to decide.
+//
+// A dead agent is not a dead host. A balancer whose check passes after the
+// silence began is the second witness: the instance serves, and stays.
+func (t *tx) giveUp(s *Service, in *Instance) (gone bool, why string) {
+	l := t.live.get(in.Host)
+	h := t.hosts.get(in.Host)
+	if l == nil || h == nil || l.State == fleet.HostUp || l.State == fleet.HostUnknown && !h.Failed {
+		return false, ""
+	}
+	switch {
+	case s.Asked.Spec.Pinned():
+		return false, fmt.Sprintf(heldPrefix+"its data is on %s, which is %s", in.Host, l.State)
+	case s.Asked.Mode == fleet.ModeGlobal:
+		return false, fmt.Sprintf("%s is %s", in.Host, l.State)
+	case h.Failed:
+		return true, ""
+	case l.State == fleet.HostStopped:
+		return false, fmt.Sprintf("the agent on %s is stopped (if the host is dead: muster host fail %s)", in.Host, in.Host)
+	case t.fleet.Held:
+		return false, fmt.Sprintf(heldPrefix+"%s is lost and so are too many others (if it is dead: muster host fail %s)", in.Host, in.Host)
+	}
+	if wait := t.s.opts.Grace; t.now.Sub(l.Since) < s.Asked.Grace.Or(wait) {
+		return false, fmt.Sprintf("%s is lost; waiting %s before placing anew", in.Host, s.Asked.Grace.Or(wait))
+	}
+	return t.witness(s, in, l)
+}
+
+// witness asks the balancers' checks whether the instance serves.
+func (t *tx) witness(s *Service, in *Instance, l *Live) (gone bool, why string) {
+	if s.Asked.Balancing == nil || len(in.Sent) == 0 {
+		return true, ""
+	}
+	heard, silent := 0, 0
+	from := l.LastHeard.Add(checkWindow(s.Asked.Balancing.Check))
+	for key := range in.Sent {
+		b := t.balancers.get(key)
+		if b == nil || b.Forgotten != "" {
+			continue
+		}
+		host := t.live.get(key.Host)
+		if host == nil || host.State != fleet.HostUp {
+			silent++
+			continue
+		}
+		heard++
+		if host.LastHeard.Before(from) {
+			return false, fmt.Sprintf("%s is lost; waiting for the check of %s", in.Host, key)
+		}
+		if passing(host.pools[key.Name][in.Service], in.ID) {
+			return false, fmt.Sprintf("the agent on %s is silent, but %s still reaches the instance", in.Host, key)
+		}
+	}
+	if heard == 0 && silent > 0 {
+		return false, fmt.Sprintf(heldPrefix+"%s is lost, and no balancer of the service is heard (if it is dead: muster host fail %s)", in.Host, in.Host)
+	}
+	return true, ""
+}
+
+func passing(report *fleet.PoolActual, instance string) bool {
+	if report == nil {
+		return false
+	}
+	for _, e := range report.Endpoints {
+		if e.Instance == instance {
+			return e.Check == fleet.CheckPassing
+		}
+	}
+	return false
+}
+
+// checkWindow is how long after an endpoint's death its check may still be
+// seen passing.
+func checkWindow(c fleet.Check) time.Duration {
+	fall := time.Duration(max(c.Fall, 2))
+	return fall*c.Interval.Or(time.Second) + c.Timeout.Or(time.Second) + time.Second
+}
+
+// replaceLost lets an instance go: it leaves the pools, and once the balancers have let go of it its
+// stop waits in the desired state for the host's return.
+func (t *tx) replaceLost(s *Service, in *Instance) {
+	cause := t.event(fleet.EventInstanceDraining, subjectInstance(in.ID), s.Cause, about(in, fmt.Sprintf("%s on %s is given up: its host is lost", in.Service, in.Host)))
+	in = t.instances.edit(in.ID)
+	in.Goal, in.GoalAt, in.Cause, in.Lost, in.Ready = fleet.GoalDrain, t.now, cause, true, false
+	t.dirtyPool[in.Service] = true
+}
+
+// release looks at every balancer that was ever sent the instance, and
+// returns those that it still waits for.
+func (t *tx) release(in *Instance) (waits []fleet.BalancerKey) {
+	for _, key := range sorted(in.Sent, fleet.BalancerKey.Less) {
+		if in.Released[key] != "" {
+			continue
+		}
+		if how := t.released(in, key); how != "" {
+			edited := t.instances.edit(in.ID)
+			edited.Released = with(edited.Released, key, how)
+			in = edited
+			continue
+		}
+		waits = append(waits, key)
+	}
+	return waits
+}
+
+func (t *tx) released(in *Instance, key fleet.BalancerKey) string {
+	b := t.balancers.get(key)
+	if b == nil || b.Forgotten != "" {
+		return "forgotten"
+	}
+	published := t.pools.get(PoolKey{Host: key.Host, Service: in.Service})
+	since, draining := uint64(0), false
+	if published != nil {
+		since, draining = published.Draining[in.ID]
+	}
+	l := t.live.get(key.Host)
+	if draining && l != nil && l.State == fleet.HostUp && balance.Drained(l.pools[key.Name][in.Service], in.ID, since) {
+		return "drained"
+	}
+	if t.unreachable(key) {
+		return "unreachable"
+	}
+	return ""
+}

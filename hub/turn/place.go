@@ -1,0 +1,207 @@
+package turn
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/musterhq/muster/hub/placement"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// maxResidents keeps a host's desired state below what a message may have.
+const maxResidents = 1000
+
+// crowd is what every host carries, counted once a turn and kept current.
+type crowd struct {
+	hosts []placement.Host
+	index map[string]int
+}
+
+// place makes one new instance, or says why no host can have it.
+func (t *tx) place(s *Service, slot int, only string) (reason string) {
+	key := s.Asked.Key
+	home := t.home(key, s, slot)
+	hosts := t.candidates(s, only)
+	host, refusals := placement.Choose(placement.Of(&s.Asked, home), hosts)
+	if host == "" {
+		return t.refusal(slot, refusals)
+	}
+	cause := t.event(fleet.EventInstancePlaced, subjectService(key), s.Cause, fleet.EventData{})
+	in := &Instance{
+		ID: t.instanceID(), Service: key, Version: s.Version, Slot: slot, Host: host,
+		Goal: fleet.GoalRun, Born: t.rev, BornAt: t.now, GoalAt: t.now, Cause: cause,
+	}
+	t.events[len(t.events)-1].Subject = subjectInstance(in.ID)
+	t.events[len(t.events)-1].Data = about(in, fmt.Sprintf("%s slot %d is placed on %s", key, slot, host))
+	t.instances.put(in.ID, in)
+	t.newborn[key] = append(t.newborn[key], in.ID)
+	t.dirtyHost[host] = true
+	t.occupy(s, in)
+	if s.Asked.Spec.Pinned() {
+		homes := map[int]string{}
+		if h := t.homes.get(key); h != nil {
+			homes = h.Hosts
+		}
+		t.homes.put(key, &Home{Hosts: with(homes, slot, host)})
+	}
+	return ""
+}
+
+func (t *tx) home(key fleet.ServiceKey, s *Service, slot int) string {
+	if h := t.homes.get(key); h != nil && s.Asked.Spec.Pinned() && s.Asked.Mode != fleet.ModeGlobal {
+		return h.Hosts[slot]
+	}
+	return ""
+}
+
+// refusal writes why nothing could be placed, host by host.
+func (t *tx) refusal(slot int, refusals []placement.Refusal) string {
+	if len(refusals) == 0 {
+		return fmt.Sprintf(heldPrefix+"slot %d can't be placed: no host has joined yet", slot)
+	}
+	const most = 10
+	var parts []string
+	for i, r := range refusals {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(refusals)-most))
+			break
+		}
+		parts = append(parts, r.String())
+	}
+	return fmt.Sprintf(heldPrefix+"slot %d can't be placed: %s", slot, strings.Join(parts, "; "))
+}
+
+// candidates are the hosts with the service's own instances counted.
+func (t *tx) candidates(s *Service, only string) []placement.Host {
+	c := t.counted()
+	siblings := map[string]int{}
+	for _, in := range t.members(s.Asked.Key) {
+		if in.Goal == fleet.GoalRun && !t.outdated(s, in) {
+			siblings[in.Host]++
+		}
+	}
+	out := make([]placement.Host, 0, len(c.hosts))
+	for _, h := range c.hosts {
+		if only != "" && h.ID != only {
+			continue
+		}
+		h.Siblings = siblings[h.ID]
+		if h.Barred == "" && h.Instances >= maxResidents {
+			h.Barred = fmt.Sprintf("has %d instances, more than %d don't fit in a message", h.Instances, maxResidents)
+		}
+		if l := t.live.get(h.ID); h.Barred == "" && l != nil && l.Actual != nil {
+			if why := l.Actual.Refused[fleet.VersionKey(s.Asked.Key, s.Version)]; why != "" {
+				h.Barred = why
+			}
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+// counted counts what the hosts carry when the turn first asks.
+func (t *tx) counted() *crowd {
+	if t.crowd != nil {
+		return t.crowd
+	}
+	c := &crowd{index: map[string]int{}}
+	for _, id := range t.hosts.keys(byText) {
+		h := t.hosts.get(id)
+		p := placement.Host{
+			ID: id, Labels: h.Facts.Labels, Barred: t.barred(id),
+			CPUs: float64(h.Facts.CPUs), Memory: h.Facts.Memory, Taken: map[int]string{},
+		}
+		if l := t.live.get(id); l != nil && l.Actual != nil {
+			p.UsedMemory, p.UsedCPUs = l.Actual.Foreign.Memory, l.Actual.Foreign.CPUs
+			for _, port := range l.Actual.Foreign.Ports {
+				p.Taken[port] = "another process"
+			}
+		}
+		for port, held := range h.Held {
+			p.Taken[port] = fmt.Sprintf("%s until %s", held.Service, held.Until.Format("15:04:05"))
+		}
+		c.index[id] = len(c.hosts)
+		c.hosts = append(c.hosts, p)
+	}
+	t.takeListeners(c)
+	t.crowd = c
+	for _, id := range t.instances.keys(byText) {
+		in := t.instances.get(id)
+		if s := t.services.get(in.Service); s != nil {
+			t.occupy(s, in)
+		}
+	}
+	return c
+}
+
+// takeListeners keeps fixed host ports off what the host's balancer listens on.
+func (t *tx) takeListeners(c *crowd) {
+	for _, key := range t.pools.keys(PoolKey.less) {
+		i, ok := c.index[key.Host]
+		if !ok {
+			continue
+		}
+		for _, r := range t.pools.get(key).Pool.Routes {
+			for _, port := range r.Listen {
+				c.hosts[i].Taken[port] = "the balancer, for " + key.Service.String()
+			}
+		}
+	}
+}
+
+// occupy counts one instance on its host. A lost one that is replaced
+// elsewhere doesn't count: its host can't be chosen anyway.
+func (t *tx) occupy(s *Service, in *Instance) {
+	if t.crowd == nil {
+		return
+	}
+	i, ok := t.crowd.index[in.Host]
+	v := t.versionOf(in)
+	if !ok || v == nil {
+		return
+	}
+	h := &t.crowd.hosts[i]
+	h.Instances++
+	h.UsedMemory += placement.Reserved(v.Spec.Resources)
+	h.UsedCPUs += v.Spec.Resources.CPUReservation
+	for _, port := range v.Spec.FixedPorts() {
+		h.Taken[port] = in.Service.String()
+	}
+}
+
+func (t *tx) versionOf(in *Instance) *fleet.Version {
+	s := t.services.get(in.Service)
+	if s == nil {
+		return nil
+	}
+	v, ok := s.Versions[in.Version]
+	if !ok {
+		return nil
+	}
+	return &v
+}
+
+// barred says why nothing is placed on a host now; empty: it may.
+func (t *tx) barred(id string) string {
+	h, l := t.hosts.get(id), t.live.get(id)
+	switch {
+	case l == nil || l.State == fleet.HostUnknown:
+		return "not heard since the hub started"
+	case l.Alien != "":
+		return "belongs to another hub (lineage " + l.Alien + ")"
+	case l.State != fleet.HostUp:
+		return "is " + l.State
+	case h.Failed:
+		return "is declared dead"
+	case h.Availability == fleet.AvailabilityDrain:
+		return "is drained"
+	case h.Frozen:
+		return "is frozen"
+	case l.Actual == nil:
+		return "hasn't reported yet"
+	case !l.Actual.Engine.Up:
+		return "its engine doesn't answer"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,244 @@
+package turn
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/musterhq/muster/hub/balance"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// balancersReported keeps the record of a host's balancers current and tells
+// when one is in trouble.
+func (t *tx) balancersReported(host string, l *Live, a fleet.Actual) {
+	for _, facts := range a.Facts.Balancers {
+		key := fleet.BalancerKey{Host: host, Name: facts.Name}
+		b := t.balancers.get(key)
+		switch {
+		case b == nil || b.Forgotten != "" && b.Forgotten != a.AgentStart:
+			t.balancers.put(key, &Balancer{Key: key, Facts: facts})
+			t.event(fleet.EventBalancerJoined, subjectBalancer(key), "", fleet.EventData{Message: fmt.Sprintf("%s joined: %s at %s", key, facts.Driver, facts.Address), Host: host})
+			t.touchAll()
+			t.namesOfAll()
+		case b.Forgotten == "" && string(mustJSON(b.Facts)) != string(mustJSON(facts)):
+			moved := b.Facts.Address != facts.Address
+			t.balancers.edit(key).Facts = facts
+			if moved {
+				t.namesOfAll()
+			}
+		}
+	}
+	for name := range l.pools {
+		for service := range l.pools[name] {
+			t.poolReported(fleet.BalancerKey{Host: host, Name: name}, service)
+		}
+	}
+}
+
+// poolReported looks at what waits for this balancer.
+func (t *tx) poolReported(_ fleet.BalancerKey, service fleet.ServiceKey) {
+	s := t.services.get(service)
+	if s == nil {
+		t.dirtyPool[service] = true
+		return
+	}
+	if s.Converged != s.Generation || s.Removing {
+		t.touch(service)
+		return
+	}
+	for _, in := range t.members(service) {
+		if in.Goal != fleet.GoalRun {
+			t.touch(service)
+			return
+		}
+	}
+	if t.poolsPending(service) {
+		t.touch(service)
+	}
+}
+
+func (t *tx) poolsPending(service fleet.ServiceKey) bool {
+	for _, host := range t.balancerHosts() {
+		if p := t.pools.get(PoolKey{Host: host, Service: service}); p != nil && p.Pool.Removed {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *tx) namesOfAll() {
+	for _, id := range t.hosts.keys(byText) {
+		t.dirtyHost[id] = true
+	}
+}
+
+// balancersOf are the balancers that a service is offered on, sorted.
+func (t *tx) balancersOf(s *Service) []fleet.BalancerKey {
+	var out []fleet.BalancerKey
+	for _, key := range t.balancers.keys(fleet.BalancerKey.Less) {
+		if t.balancers.get(key).Forgotten == "" && balance.Selected(s.Asked.Balancing, key) {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+func (t *tx) balancerHosts() []string {
+	var out []string
+	for _, key := range t.balancers.keys(fleet.BalancerKey.Less) {
+		if len(out) == 0 || out[len(out)-1] != key.Host {
+			out = append(out, key.Host)
+		}
+	}
+	return out
+}
+
+// derivePools works out a service's pool for every host with a balancer, and
+// publishes what changed.
+func (t *tx) derivePools(service fleet.ServiceKey) {
+	delete(t.dirtyPool, service)
+	s := t.services.get(service)
+	names := map[string][]string{}
+	if s != nil {
+		for _, key := range t.balancersOf(s) {
+			names[key.Host] = append(names[key.Host], key.Name)
+		}
+	}
+	members := t.balanceMembers(service)
+	for _, host := range t.balancerHosts() {
+		key := PoolKey{Host: host, Service: service}
+		before := t.pools.get(key)
+		in := balance.Input{Service: service, Balancers: names[host], Members: members}
+		if before != nil {
+			in.Previous = &before.Pool
+		}
+		if s != nil && (!s.Removing || len(members) > 0) {
+			in.Balancing, in.NamePorts = s.Asked.Balancing, s.NamePorts
+		}
+		if before == nil && (in.Balancing == nil || len(in.Balancers) == 0) {
+			continue
+		}
+		pool, held := balance.Pool(in)
+		if pool.Removed && before != nil && t.removalAcknowledged(key, before) {
+			t.pools.delete(key)
+			t.dirtyHost[host] = true
+			t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Pool(host, service), Retain: true})
+			t.touch(service)
+			continue
+		}
+		t.publishPool(key, before, pool, held)
+	}
+}
+
+func (t *tx) balanceMembers(service fleet.ServiceKey) []balance.Member {
+	var out []balance.Member
+	for _, in := range t.members(service) {
+		out = append(out, balance.Member{
+			ID: in.ID, Version: in.Version, Address: in.Address, Ports: in.Ports,
+			Ready: in.Ready, Dead: in.Dead, Leaving: in.Goal != fleet.GoalRun,
+		})
+	}
+	return out
+}
+
+// publishPool gives the pool its generation if it changed, remembers who is
+// sent which instance, and from when on an endpoint drains.
+func (t *tx) publishPool(key PoolKey, before *Published, pool fleet.Pool, held []string) {
+	if before != nil {
+		pool.Generation = before.Pool.Generation
+		if string(mustJSON(pool)) == string(mustJSON(before.Pool)) {
+			return
+		}
+	}
+	pool.Generation = t.rev
+	raw := mustJSON(pool)
+	next := &Published{Pool: pool, Sum: wire.Sum(raw), Held: held, Draining: map[string]uint64{}}
+	for _, e := range pool.Endpoints {
+		t.sent(key, e.Instance, pool.Balancers)
+		if e.State == fleet.EndpointDraining {
+			next.Draining[e.Instance] = t.rev
+			if before != nil && before.Draining[e.Instance] != 0 {
+				next.Draining[e.Instance] = before.Draining[e.Instance]
+			}
+		}
+	}
+	if len(held) > 0 && (before == nil || len(before.Held) == 0) {
+		service := key.Service
+		t.event(fleet.EventServiceHeld, subjectService(service), "", fleet.EventData{
+			Message: fmt.Sprintf("%s: %d endpoints are reported unready at once; they keep their place and the balancer's own check decides", service, len(held)), Service: &service,
+		})
+	}
+	t.pools.put(key, next)
+	t.dirtyHost[key.Host] = true
+	t.sendPool(key, next)
+}
+
+func (t *tx) sent(key PoolKey, id string, balancers []string) {
+	in := t.instances.get(id)
+	for _, name := range balancers {
+		balancer := fleet.BalancerKey{Host: key.Host, Name: name}
+		if in != nil && !in.Sent[balancer] {
+			in = t.instances.edit(id)
+			in.Sent = with(in.Sent, balancer, true)
+		}
+	}
+}
+
+func (t *tx) sendPool(key PoolKey, p *Published) {
+	payload, err := wire.SealRaw(t.s.Lineage, t.s.Epoch, p.Pool.Generation, mustJSON(p.Pool))
+	if err == nil {
+		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Pool(key.Host, key.Service), Payload: payload, Retain: true})
+	}
+}
+
+// removalAcknowledged: every balancer of the host has applied the removal, or
+// won't any more.
+func (t *tx) removalAcknowledged(key PoolKey, before *Published) bool {
+	if !before.Pool.Removed {
+		return false
+	}
+	for _, name := range before.Pool.Balancers {
+		balancer := fleet.BalancerKey{Host: key.Host, Name: name}
+		b := t.balancers.get(balancer)
+		if b == nil || b.Forgotten != "" {
+			continue
+		}
+		l := t.live.get(key.Host)
+		if l != nil && l.State == fleet.HostUp && l.Actual != nil {
+			report := l.pools[name][key.Service]
+			if report != nil && report.Generation >= before.Pool.Generation {
+				continue
+			}
+		}
+		if !t.unreachable(balancer) {
+			return false
+		}
+	}
+	return true
+}
+
+// poolRefs is the index of a host's pools, sorted by service.
+func (t *tx) poolRefs(host string) []fleet.PoolRef {
+	var refs []fleet.PoolRef
+	if !t.hasBalancer(host) {
+		return nil
+	}
+	for _, key := range t.pools.keys(PoolKey.less) {
+		if key.Host == host {
+			p := t.pools.get(key)
+			refs = append(refs, fleet.PoolRef{Service: key.Service, Generation: p.Pool.Generation, Sum: p.Sum})
+		}
+	}
+	sort.Slice(refs, func(i, j int) bool { return refs[i].Service.Less(refs[j].Service) })
+	return refs
+}
+
+func (t *tx) hasBalancer(host string) bool {
+	for _, id := range t.balancerHosts() {
+		if id == host {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,75 @@
+package turn
+
+import (
+	"sort"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// holdPorts keeps an instance's host ports from being given again while a
+// balancer may still send to them.
+func (t *tx) holdPorts(in *Instance) {
+	if len(in.Ports) == 0 || t.hosts.get(in.Host) == nil {
+		return
+	}
+	waits := map[fleet.BalancerKey]uint64{}
+	for key := range in.Sent {
+		waits[key] = t.rev // the pool that lacks the instance is made in this turn
+	}
+	h := t.hosts.edit(in.Host)
+	for _, hostPort := range in.Ports {
+		h.Held = with(h.Held, hostPort, HeldPort{Service: in.Service, Until: t.now.Add(t.s.opts.PortHold), Waits: waits})
+	}
+	t.dirtyHost[in.Host] = true
+}
+
+// portsAcknowledged takes a balancers' host's report as acknowledgement of
+// released ports anywhere in the fleet.
+func (t *tx) portsAcknowledged(host string) {
+	l := t.live.get(host)
+	if len(l.pools) == 0 {
+		return
+	}
+	for _, id := range t.hosts.keys(byText) {
+		for _, port := range sorted(t.hosts.get(id).Held, byNumber) {
+			held := t.hosts.get(id).Held[port]
+			for _, key := range sorted(held.Waits, fleet.BalancerKey.Less) {
+				report := l.pools[key.Name][held.Service]
+				if key.Host == host && (report == nil || report.Generation >= held.Waits[key]) {
+					held.Waits = without(held.Waits, key)
+				}
+			}
+			if len(held.Waits) != len(t.hosts.get(id).Held[port].Waits) {
+				h := t.hosts.edit(id)
+				h.Held = with(h.Held, port, held)
+			}
+		}
+	}
+}
+
+// releasePorts frees held ports whose time is up and that nobody waits for.
+func (t *tx) releasePorts(host string) {
+	for _, port := range sorted(t.hosts.get(host).Held, byNumber) {
+		held := t.hosts.get(host).Held[port]
+		waiting := false
+		for key := range held.Waits {
+			if b := t.balancers.get(key); b != nil && b.Forgotten == "" {
+				waiting = true
+			}
+		}
+		if !waiting && t.now.After(held.Until) {
+			h := t.hosts.edit(host)
+			h.Held = without(h.Held, port)
+			t.dirtyHost[host] = true
+		}
+	}
+}
+
+func heldPorts(h *Host) []int {
+	ports := make([]int, 0, len(h.Held))
+	for port := range h.Held {
+		ports = append(ports, port)
+	}
+	sort.Ints(ports)
+	return ports
+}

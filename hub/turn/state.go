@@ -1,0 +1,232 @@
+// Package turn is the hub's whole brain. Step takes the fleet's state, what
+// came in and the time, and returns what changes and what goes out. It does
+// no IO, reads no clock and starts nothing; the caller commits the change,
+// folds it into the state, and only then lets the outputs go.
+package turn
+
+import (
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// State is the fleet as the hub knows it. It is owned by one goroutine.
+type State struct {
+	Lineage  string
+	Epoch    uint64
+	Revision uint64
+	Started  time.Time // when this hub started: hosts are unknown until heard
+
+	Services  map[fleet.ServiceKey]*Service
+	Instances map[string]*Instance
+	Hosts     map[string]*Host
+	Balancers map[fleet.BalancerKey]*Balancer
+	Pools     map[PoolKey]*Published
+	Homes     map[fleet.ServiceKey]*Home
+	Results   map[string]*Answered
+
+	live     map[string]*Live               // by host; not stored
+	silences map[fleet.BalancerKey]*Silence // not stored
+	fleet    *Fleetwide                     // not stored
+
+	byService map[fleet.ServiceKey]map[string]bool
+	byHost    map[string]map[string]bool
+
+	opts Options
+}
+
+// Service is what was asked for, with its versions.
+type Service struct {
+	Asked      fleet.Service         `json:"asked"`
+	Generation uint64                `json:"generation"`
+	Version    int                   `json:"version"`
+	Versions   map[int]fleet.Version `json:"versions"` // never changed in place
+	NamePorts  []int                 `json:"namePorts,omitempty"`
+	// Restarted is the revision of the last restart: instances born before
+	// it are replaced.
+	Restarted uint64 `json:"restarted,omitempty"`
+	Frozen    bool   `json:"frozen,omitempty"`
+	Removing  bool   `json:"removing,omitempty"`
+	Cause     string `json:"cause"`
+	// Converged is the generation that was last reported as converged.
+	Converged uint64 `json:"converged,omitempty"`
+	// Held are the reasons why it can't go on by itself, as last reported.
+	Held []string `json:"held,omitempty"`
+}
+
+// Instance is one place where one container of one version runs.
+type Instance struct {
+	ID      string           `json:"id"`
+	Service fleet.ServiceKey `json:"service"`
+	Version int              `json:"version"`
+	Slot    int              `json:"slot"`
+	Host    string           `json:"host"`
+	Goal    string           `json:"goal"` // run, drain, stop
+	Born    uint64           `json:"born"` // revision
+	BornAt  time.Time        `json:"bornAt"`
+	Cause   string           `json:"cause"`
+	GoalAt  time.Time        `json:"goalAt"`
+	// Ready is latched: set by a report, cleared only by another.
+	Ready   bool        `json:"ready,omitempty"`
+	Dead    bool        `json:"dead,omitempty"` // its agent says that no container of it runs
+	Address string      `json:"address,omitempty"`
+	Ports   map[int]int `json:"ports,omitempty"`
+	// Sent has every balancer that was ever sent this instance.
+	Sent map[fleet.BalancerKey]bool `json:"sent,omitempty"`
+	// Released says how a balancer left the drain barrier: drained,
+	// forgotten or unreachable.
+	Released map[fleet.BalancerKey]string `json:"released,omitempty"`
+	// Lost: its host is gone and it is being replaced elsewhere.
+	Lost bool `json:"lost,omitempty"`
+}
+
+// Host is a machine that runs an agent.
+type Host struct {
+	ID           string          `json:"id"`
+	Generation   uint64          `json:"generation"`
+	Facts        fleet.HostFacts `json:"facts"`
+	Availability string          `json:"availability"`
+	Frozen       bool            `json:"frozen,omitempty"`
+	Failed       bool            `json:"failed,omitempty"`
+	Cause        string          `json:"cause,omitempty"`
+	// Desired is the generation of its desired state, and Sum its content.
+	Desired uint64 `json:"desired,omitempty"`
+	Sum     string `json:"sum,omitempty"`
+	// Numbering and Events are the agent's events taken in so far.
+	Numbering string `json:"numbering,omitempty"`
+	Events    uint64 `json:"events,omitempty"`
+	// Held are host ports that were released and may not be given again yet.
+	Held map[int]HeldPort `json:"held,omitempty"`
+}
+
+// HeldPort is a released host port.
+type HeldPort struct {
+	Service fleet.ServiceKey `json:"service"`
+	Until   time.Time        `json:"until"`
+	// Waits has the balancers that had the port and haven't yet acknowledged
+	// a generation without it.
+	Waits map[fleet.BalancerKey]uint64 `json:"waits,omitempty"`
+}
+
+// Balancer is a load balancer that a host's agent drives.
+type Balancer struct {
+	Key   fleet.BalancerKey   `json:"key"`
+	Facts fleet.BalancerFacts `json:"facts"`
+	// Forgotten: a person said that it is gone for good. It comes back by
+	// being reported again by an agent that started later.
+	Forgotten string `json:"forgotten,omitempty"` // the agent start that is not believed any more
+}
+
+// PoolKey names the pool of one service on one host's balancers.
+type PoolKey struct {
+	Host    string
+	Service fleet.ServiceKey
+}
+
+// Published is a pool as it was last published.
+type Published struct {
+	Pool fleet.Pool `json:"pool"`
+	Sum  string     `json:"sum"`
+	// Draining has the generation at which each endpoint that leaves was
+	// first published as draining.
+	Draining map[string]uint64 `json:"draining,omitempty"`
+	// Held are the endpoints that keep traffic though reported unready.
+	Held []string `json:"held,omitempty"`
+}
+
+// Home remembers which hosts have the data of a service's slots. It outlives
+// the service: its volumes do too.
+type Home struct {
+	Hosts map[int]string `json:"hosts"` // slot to host
+}
+
+// Answered is the result of a command, for a repeat with the same id.
+type Answered struct {
+	Result fleet.Result `json:"result"`
+	At     time.Time    `json:"at"`
+}
+
+// Live is what the hub has heard of a host since it started.
+type Live struct {
+	State     string // up, unknown, lost, stopped
+	Since     time.Time
+	LastHeard time.Time
+	Presence  fleet.Presence
+	Actual    *fleet.Actual // nil until the first report
+	ActualSeq uint64
+	// BehindSince is when the host was first seen to lack its desired state.
+	BehindSince time.Time
+	// Foreign lineage that the agent's accepted state belongs to; empty: ours.
+	Alien string
+
+	instances map[string]*fleet.InstanceActual
+	pools     map[string]map[fleet.ServiceKey]*fleet.PoolActual // by balancer's name
+}
+
+// Silence is what is known of a balancer whose agent isn't heard.
+type Silence struct {
+	HubSince   time.Time // the hub can't reach its listeners since
+	AgentSince time.Time // another agent can't either since
+	AskedAt    time.Time
+	AskID      string
+}
+
+// Fleetwide is what concerns the fleet as a whole.
+type Fleetwide struct {
+	Held bool // too many hosts are lost at once
+}
+
+// Options are the brain's timings and limits. All may be shrunk for tests.
+type Options struct {
+	LostAfter        time.Duration // silence until a host is lost
+	UnknownFor       time.Duration // after the hub's start
+	Grace            time.Duration // host lost to placed anew
+	PortHold         time.Duration // a released host port stays free
+	UnreachableAfter time.Duration // a silent balancer's listeners, until it leaves the barrier
+	BehindAfter      time.Duration // a host without its desired state is sent it again
+	RebootAfter      time.Duration // a host that said it reboots is lost after
+	ResultsFor       time.Duration // results of commands are remembered
+	LostShare        float64       // of hosts lost at once, above which nothing is placed anew
+	MaxVersions      int           // kept per service
+	MaxServices      int
+	MaxCount         int // of one service
+	MaxResults       int // commands remembered
+}
+
+// DefaultOptions are meant for production.
+func DefaultOptions() Options {
+	return Options{
+		LostAfter:        10 * time.Second,
+		UnknownFor:       time.Minute,
+		Grace:            5 * time.Second,
+		PortHold:         10 * time.Minute,
+		UnreachableAfter: 30 * time.Second,
+		BehindAfter:      2 * time.Second,
+		RebootAfter:      5 * time.Minute,
+		ResultsFor:       24 * time.Hour,
+		LostShare:        0.2,
+		MaxVersions:      10,
+		MaxServices:      5_000,
+		MaxCount:         10_000,
+		MaxResults:       10_000,
+	}
+}
+
+// New returns an empty fleet.
+func New(lineage string, epoch, revision uint64, started time.Time, opts Options) *State {
+	return &State{
+		Lineage: lineage, Epoch: epoch, Revision: revision, Started: started, opts: opts,
+		Services:  map[fleet.ServiceKey]*Service{},
+		Instances: map[string]*Instance{},
+		Hosts:     map[string]*Host{},
+		Balancers: map[fleet.BalancerKey]*Balancer{},
+		Pools:     map[PoolKey]*Published{},
+		Homes:     map[fleet.ServiceKey]*Home{},
+		Results:   map[string]*Answered{},
+		live:      map[string]*Live{},
+		silences:  map[fleet.BalancerKey]*Silence{},
+		fleet:     &Fleetwide{},
+		byService: map[fleet.ServiceKey]map[string]bool{},
+		byHost:    map[string]map[string]bool{},
+	}
+}

@@ -1,0 +1,124 @@
+package turn
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// heldPrefix begins every reason that won't go away by itself.
+const heldPrefix = "held: "
+
+// report records what a person should hear of: that a service has converged,
+// or that it can't.
+func (t *tx) report(key fleet.ServiceKey, reasons []string) {
+	s := t.services.get(key)
+	var held []string
+	for _, why := range reasons {
+		if strings.HasPrefix(why, heldPrefix) {
+			held = append(held, why)
+		}
+	}
+	if strings.Join(held, "\n") != strings.Join(s.Held, "\n") {
+		s = t.services.edit(key)
+		s.Held = held
+		if len(held) > 0 {
+			t.event(fleet.EventServiceHeld, subjectService(key), s.Cause, fleet.EventData{Message: fmt.Sprintf("%s is %s", key, strings.Join(held, "; ")), Service: &key})
+		}
+	}
+	if s.Converged != s.Generation && len(reasons) == 0 && len(t.distance(s)) == 0 {
+		s = t.services.edit(key)
+		s.Converged = s.Generation
+		t.event(fleet.EventServiceConverged, subjectService(key), s.Cause, fleet.EventData{Message: fmt.Sprintf("%s is as it was asked for", key), Service: &key, Version: s.Version})
+	}
+}
+
+// distance lists in words what is still missing between desired and actual;
+// empty: converged.
+func (t *tx) distance(s *Service) []string {
+	key := s.Asked.Key
+	var out []string
+	if s.Removing {
+		return []string{"is being removed"}
+	}
+	running, waiting := 0, map[string]bool{}
+	for _, in := range t.members(key) {
+		l := t.live.get(in.Host)
+		up := l != nil && l.State == fleet.HostUp
+		if up && l.Presence.Observed.Generation != t.desiredGeneration(in.Host) && (l.Actual == nil || l.Actual.Observed.Generation != t.desiredGeneration(in.Host)) {
+			waiting[in.Host] = true
+		}
+		switch {
+		case in.Goal == fleet.GoalRun:
+			running++
+			if why := t.instanceDistance(s, in, l); why != "" {
+				out = append(out, fmt.Sprintf("instance %s on %s %s", in.ID, in.Host, why))
+			}
+		case up && in.Goal == fleet.GoalDrain:
+			out = append(out, fmt.Sprintf("instance %s on %s leaves the balancers", in.ID, in.Host))
+		case up:
+			out = append(out, fmt.Sprintf("instance %s on %s is being stopped", in.ID, in.Host))
+		}
+	}
+	for _, host := range sorted(waiting, byText) {
+		out = append(out, host+" hasn't taken its desired state yet")
+	}
+	if want := t.wanted(s); running != want {
+		out = append(out, fmt.Sprintf("%d of %d instances are placed", running, want))
+	}
+	return append(out, t.poolDistance(s)...)
+}
+
+func (t *tx) instanceDistance(s *Service, in *Instance, l *Live) string {
+	switch {
+	case t.outdated(s, in):
+		return "is to be replaced"
+	case l != nil && l.State == fleet.HostLost:
+		return "is on a lost host"
+	case !in.Ready:
+		if l != nil && l.instances[in.ID] != nil && l.instances[in.ID].Reason != "" {
+			return "isn't ready: " + l.instances[in.ID].Reason
+		}
+		return "isn't ready yet"
+	case !t.serving(s, in):
+		return "isn't in every balancer yet"
+	default:
+		return ""
+	}
+}
+
+func (t *tx) wanted(s *Service) int {
+	if s.Asked.Mode != fleet.ModeGlobal {
+		return s.Asked.Count
+	}
+	n := 0
+	for _, host := range t.hosts.keys(byText) {
+		if t.wantsGlobal(s, host) {
+			n++
+		}
+	}
+	return n
+}
+
+// poolDistance names the balancers that are heard and haven't applied the
+// pool as published.
+func (t *tx) poolDistance(s *Service) (out []string) {
+	for _, key := range t.balancersOf(s) {
+		p := t.pools.get(PoolKey{Host: key.Host, Service: s.Asked.Key})
+		l := t.live.get(key.Host)
+		if p == nil || l == nil || l.State != fleet.HostUp {
+			continue
+		}
+		report := l.pools[key.Name][s.Asked.Key]
+		switch {
+		case report == nil:
+			out = append(out, fmt.Sprintf("balancer %s hasn't taken the pool yet", key))
+		case report.Generation != p.Pool.Generation && report.Problem != "":
+			out = append(out, fmt.Sprintf("balancer %s: %s", key, report.Problem))
+		case report.Generation != p.Pool.Generation:
+			out = append(out, fmt.Sprintf("balancer %s is at generation %d of %d", key, report.Generation, p.Pool.Generation))
+		}
+	}
+	return out
+}

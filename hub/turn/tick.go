@@ -1,0 +1,118 @@
+package turn
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// tick lets time pass: silent hosts are lost, held ports come free, old
+// results are forgotten, and services that wait for time are looked at again.
+func (t *tx) tick() {
+	for _, host := range t.hosts.keys(byText) {
+		t.listen(host)
+		t.releasePorts(host)
+	}
+	t.judgeFleet()
+	t.forgetResults()
+	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
+		if t.restless(key) {
+			t.touch(key)
+		}
+	}
+}
+
+// listen decides from a host's silence.
+func (t *tx) listen(host string) {
+	l := t.live.get(host)
+	if l == nil {
+		l = t.heard(host)
+	}
+	switch l.State {
+	case fleet.HostUp:
+		if t.now.Sub(l.LastHeard) > t.s.opts.LostAfter {
+			t.lose(host, t.heard(host), fmt.Sprintf("silent for %s", t.now.Sub(l.LastHeard).Round(time.Second)))
+		}
+	case fleet.HostUnknown:
+		if t.now.Sub(t.s.Started) > t.s.opts.UnknownFor {
+			t.lose(host, t.heard(host), "not heard since the hub started")
+		}
+	case fleet.HostStopped:
+		if l.Presence.State == fleet.PresenceRebooting && t.now.Sub(l.Since) > t.s.opts.RebootAfter {
+			t.lose(host, t.heard(host), "it said that it reboots and didn't come back")
+		}
+	}
+}
+
+// judgeFleet holds the placing anew while too many hosts are lost at once:
+// then it is the network or the hub, not the hosts.
+func (t *tx) judgeFleet() {
+	lost, all := 0, 0
+	for _, id := range t.hosts.keys(byText) {
+		all++
+		if l := t.live.get(id); l != nil && l.State == fleet.HostLost && !t.hosts.get(id).Failed {
+			lost++
+		}
+	}
+	held := float64(lost) > max(1, t.s.opts.LostShare*float64(all))
+	if held == t.fleet.Held {
+		return
+	}
+	t.fleet.Held = held
+	if held {
+		t.event(fleet.EventFleetHeld, "fleet", "", fleet.EventData{
+			Message: fmt.Sprintf("%d of %d hosts are lost: that looks like the network, so nothing is placed anew; muster host fail NAME says that a host is really dead", lost, all),
+		})
+	} else {
+		t.event(fleet.EventFleetReleased, "fleet", "", fleet.EventData{Message: fmt.Sprintf("%d of %d hosts are lost: instances are placed anew again", lost, all)})
+	}
+	t.touchAll()
+}
+
+// restless services wait for time to pass: a grace, a barrier, a silence.
+func (t *tx) restless(key fleet.ServiceKey) bool {
+	s := t.services.get(key)
+	if s.Removing || len(s.Held) > 0 {
+		return true
+	}
+	for id := range t.s.byService[key] {
+		in := t.instances.get(id)
+		if in == nil {
+			continue
+		}
+		if in.Goal != fleet.GoalRun {
+			return true
+		}
+		if l := t.live.get(in.Host); l != nil && l.State != fleet.HostUp {
+			return true
+		}
+	}
+	return s.Converged != s.Generation
+}
+
+// forgetResults drops remembered results that are too old or too many.
+func (t *tx) forgetResults() {
+	var ids []string
+	for id, answered := range t.s.Results {
+		if t.now.Sub(answered.At) > t.s.opts.ResultsFor {
+			t.results.delete(id)
+			continue
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) <= t.s.opts.MaxResults {
+		return
+	}
+	sort.Slice(ids, func(i, j int) bool {
+		a, b := t.s.Results[ids[i]].At, t.s.Results[ids[j]].At
+		if !a.Equal(b) {
+			return a.Before(b)
+		}
+		return ids[i] < ids[j]
+	})
+	for _, id := range ids[:len(ids)-t.s.opts.MaxResults] {
+		t.results.delete(id)
+	}
+}

@@ -1,0 +1,197 @@
+package turn
+
+import (
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// tx is one turn at work.
+type tx struct {
+	s   *State
+	now time.Time
+	rev uint64 // the revision this turn makes, if it changes anything
+	*tables
+	out       Outputs
+	events    []fleet.Event
+	newborn   map[fleet.ServiceKey][]string // instances made in this turn
+	ids       int
+	dirty     map[fleet.ServiceKey]bool // services to plan
+	dirtyHost map[string]bool           // hosts whose desired state to derive
+	dirtyPool map[fleet.ServiceKey]bool // services whose pools to derive
+	acks      map[string]bool           // hosts to acknowledge
+	crowd     *crowd
+}
+
+func begin(s *State, now time.Time) *tx {
+	return &tx{
+		s: s, now: now, rev: s.Revision + 1,
+		tables: &tables{
+			services:  over(s.Services),
+			instances: over(s.Instances),
+			hosts:     over(s.Hosts),
+			balancers: over(s.Balancers),
+			pools:     over(s.Pools),
+			homes:     over(s.Homes),
+			results:   over(s.Results),
+			live:      over(s.live),
+			silences:  over(s.silences),
+			fleet:     *s.fleet,
+		},
+		out:       Outputs{Replies: map[int]Reply{}},
+		newborn:   map[fleet.ServiceKey][]string{},
+		dirty:     map[fleet.ServiceKey]bool{},
+		dirtyHost: map[string]bool{},
+		dirtyPool: map[fleet.ServiceKey]bool{},
+		acks:      map[string]bool{},
+	}
+}
+
+// finish derives the messages and returns the delta.
+func (t *tx) finish() (*Delta, Outputs) {
+	for _, host := range sorted(t.dirtyHost, byText) {
+		t.deriveDesired(host)
+	}
+	d := &Delta{state: t.s, tables: t.tables, events: t.events, Revision: t.s.Revision}
+	if t.storesAnything() {
+		d.Revision = t.rev
+		t.out.Change = t.change()
+	}
+	for _, host := range sorted(t.acks, byText) {
+		t.acknowledge(host)
+	}
+	for i := range t.events {
+		t.publishEvent(t.events[i])
+	}
+	t.out.Events = t.events
+	return d, t.out
+}
+
+func (t *tx) storesAnything() bool {
+	return len(t.services.changed)+len(t.instances.changed)+len(t.hosts.changed)+len(t.balancers.changed)+
+		len(t.pools.changed)+len(t.homes.changed)+len(t.results.changed)+len(t.events) > 0
+}
+
+// change tells watchers what this turn touched.
+func (t *tx) change() fleet.Change {
+	services := map[fleet.ServiceKey]bool{}
+	hosts := map[string]bool{}
+	for key := range t.services.changed {
+		services[key] = true
+	}
+	for id, in := range t.instances.changed {
+		if in == nil {
+			in = t.s.Instances[id]
+		}
+		services[in.Service] = true
+		hosts[in.Host] = true
+	}
+	for key := range t.pools.changed {
+		services[key.Service] = true
+		hosts[key.Host] = true
+	}
+	for id := range t.hosts.changed {
+		hosts[id] = true
+	}
+	return fleet.Change{
+		Revision: t.rev,
+		Time:     t.now,
+		Services: sorted(services, fleet.ServiceKey.Less),
+		Hosts:    sorted(hosts, byText),
+		Events:   t.events,
+	}
+}
+
+// event records what happened and returns its id, the cause of what follows.
+func (t *tx) event(eventType, subject, cause string, data fleet.EventData) string {
+	e := fleet.Event{
+		SpecVersion: "1.0",
+		ID:          strconv.FormatUint(t.rev, 36) + "-" + strconv.Itoa(len(t.events)+1),
+		Source:      "hub",
+		Type:        eventType,
+		Time:        t.now,
+		Subject:     subject,
+		Cause:       cause,
+		Data:        data,
+		Revision:    t.rev,
+	}
+	t.events = append(t.events, e)
+	return e.ID
+}
+
+func (t *tx) publishEvent(e fleet.Event) {
+	if payload, err := wire.Encode(e); err == nil {
+		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.EventTopic(e.Type), Payload: payload})
+	}
+}
+
+// instanceID is new for ever: revisions don't repeat, and numbers within a
+// turn don't either.
+func (t *tx) instanceID() string {
+	t.ids++
+	return strconv.FormatUint(t.rev, 36) + "-" + strconv.FormatInt(int64(t.ids), 36)
+}
+
+// members returns a service's instances that aren't gone, sorted by id.
+func (t *tx) members(key fleet.ServiceKey) []*Instance {
+	ids := make([]string, 0, len(t.s.byService[key])+len(t.newborn[key]))
+	for id := range t.s.byService[key] {
+		ids = append(ids, id)
+	}
+	ids = append(ids, t.newborn[key]...)
+	return t.rows(ids)
+}
+
+// residents returns a host's instances that aren't gone, sorted by id.
+func (t *tx) residents(host string) []*Instance {
+	var ids []string
+	for id := range t.s.byHost[host] {
+		ids = append(ids, id)
+	}
+	for _, newborn := range t.newborn {
+		for _, id := range newborn {
+			if in := t.instances.get(id); in != nil && in.Host == host {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return t.rows(ids)
+}
+
+func (t *tx) rows(ids []string) []*Instance {
+	sort.Strings(ids)
+	out := make([]*Instance, 0, len(ids))
+	for _, id := range ids {
+		if in := t.instances.get(id); in != nil {
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
+// touch has a service planned in this turn.
+func (t *tx) touch(key fleet.ServiceKey) { t.dirty[key] = true }
+
+// touchAll has every service planned that may want another instance, or that
+// has one on the host.
+func (t *tx) touchAll() {
+	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
+		t.touch(key)
+	}
+}
+
+func subjectService(key fleet.ServiceKey) string { return "services/" + key.String() }
+
+func subjectHost(id string) string { return "hosts/" + id }
+
+func subjectInstance(id string) string { return "instances/" + id }
+
+func subjectBalancer(key fleet.BalancerKey) string { return "balancers/" + key.String() }
+
+func about(in *Instance, message string) fleet.EventData {
+	service := in.Service
+	return fleet.EventData{Message: message, Service: &service, Instance: in.ID, Host: in.Host, Version: in.Version}
+}

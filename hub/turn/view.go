@@ -1,0 +1,188 @@
+package turn
+
+import (
+	"fmt"
+	"net"
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// View reads the state as people see it. It is only valid while the state's
+// owner stands still.
+type View struct{ t *tx }
+
+// View opens the state for reading at a time.
+func (s *State) View(now time.Time) View { return View{t: begin(s, now)} }
+
+// Revision is the last one committed.
+func (v View) Revision() uint64 { return v.t.s.Revision }
+
+// Services lists the services of a project, or of all, without their details.
+func (v View) Services(project string) []fleet.ServiceView {
+	out := []fleet.ServiceView{}
+	for _, key := range v.t.services.keys(fleet.ServiceKey.Less) {
+		if project == "" || key.Project == project {
+			out = append(out, v.service(key, false))
+		}
+	}
+	return out
+}
+
+// Service reads one service with its instances and all that was asked for.
+func (v View) Service(key fleet.ServiceKey) (fleet.ServiceView, bool) {
+	if v.t.services.get(key) == nil {
+		return fleet.ServiceView{}, false
+	}
+	return v.service(key, true), true
+}
+
+func (v View) service(key fleet.ServiceKey, whole bool) fleet.ServiceView {
+	s := v.t.services.get(key)
+	out := fleet.ServiceView{
+		Key: key, Generation: s.Generation, Mode: s.Asked.Mode, Frozen: s.Frozen, Version: s.Version,
+		Image: s.Asked.Spec.Image, Pin: s.Versions[s.Version].Pin, Desired: v.t.wanted(s), Offers: v.offers(s),
+	}
+	for _, in := range v.t.members(key) {
+		if view := v.instance(in); in.Goal == fleet.GoalRun {
+			if view.Actual.Phase == fleet.PhaseRunning {
+				out.Running++
+			}
+			if in.Ready {
+				out.Ready++
+				out.Addresses = append(out.Addresses, addressesOf(in)...)
+			}
+		}
+	}
+	out.State, out.Reasons = v.state(s)
+	if whole {
+		asked := s.Asked
+		asked.Spec.Environment = hideValues(asked.Spec.Environment)
+		out.Service = &asked
+		out.Instances = v.Instances(key, "")
+	}
+	return out
+}
+
+// state is the service's state in a word, with the reasons.
+func (v View) state(s *Service) (string, []string) {
+	distance := append(append([]string(nil), s.Held...), v.t.distance(s)...)
+	switch {
+	case s.Removing:
+		return fleet.ServiceRemoving, v.barriers(s)
+	case s.Frozen:
+		return fleet.ServiceFrozen, distance
+	case len(distance) == 0:
+		return fleet.ServiceConverged, nil
+	case len(s.Held) > 0:
+		return fleet.ServiceHeld, distance
+	default:
+		return fleet.ServiceProgressing, append(distance, v.barriers(s)...)
+	}
+}
+
+// barriers names the balancers that leaving instances wait for, and the way
+// out where one can't acknowledge.
+func (v View) barriers(s *Service) (out []string) {
+	for _, in := range v.t.members(s.Asked.Key) {
+		for _, key := range v.waits(in) {
+			why := fmt.Sprintf("instance %s waits for %s to acknowledge its removal", in.ID, key)
+			if l := v.t.live.get(key.Host); l == nil || l.State != fleet.HostUp {
+				why += fmt.Sprintf(", whose agent is silent (if it is gone for good: muster lb forget %s)", key)
+			}
+			out = append(out, why)
+		}
+	}
+	return out
+}
+
+func (v View) waits(in *Instance) (out []fleet.BalancerKey) {
+	if in.Goal != fleet.GoalDrain {
+		return nil
+	}
+	for _, key := range sorted(in.Sent, fleet.BalancerKey.Less) {
+		if in.Released[key] == "" {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+func (v View) offers(s *Service) (out []string) {
+	for _, key := range v.t.balancersOf(s) {
+		b := v.t.balancers.get(key)
+		for _, r := range s.Asked.Balancing.Routes {
+			for _, port := range r.Listen {
+				out = append(out, offer(r, b.Facts.Address, port))
+			}
+		}
+	}
+	return out
+}
+
+func offer(r fleet.Route, address string, port int) string {
+	return fmt.Sprintf("%s %s -> %d", r.Protocol, net.JoinHostPort(address, strconv.Itoa(port)), r.Target)
+}
+
+func addressesOf(in *Instance) (out []string) {
+	for _, target := range sorted(in.Ports, byNumber) {
+		out = append(out, net.JoinHostPort(in.Address, strconv.Itoa(in.Ports[target])))
+	}
+	return out
+}
+
+func hideValues(env map[string]string) map[string]string {
+	out := map[string]string{}
+	for key := range env {
+		out[key] = hidden
+	}
+	return out
+}
+
+// Instances lists instances, of one service or on one host where given.
+func (v View) Instances(service fleet.ServiceKey, host string) []fleet.InstanceView {
+	out := []fleet.InstanceView{}
+	for _, id := range v.t.instances.keys(byText) {
+		in := v.t.instances.get(id)
+		if (service.IsZero() || in.Service == service) && (host == "" || in.Host == host) {
+			out = append(out, v.instance(in))
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool {
+		if out[i].Service != out[j].Service {
+			return out[i].Service.Less(out[j].Service)
+		}
+		return out[i].Slot < out[j].Slot
+	})
+	return out
+}
+
+func (v View) instance(in *Instance) fleet.InstanceView {
+	out := fleet.InstanceView{
+		ID: in.ID, Service: in.Service, Version: in.Version, Slot: in.Slot, Host: in.Host,
+		Goal: in.Goal, Ready: in.Ready, Cause: in.Cause, State: fleet.PhasePending,
+	}
+	l := v.t.live.get(in.Host)
+	if l != nil && l.instances[in.ID] != nil {
+		out.Actual = *l.instances[in.ID]
+		out.State, out.Reason = out.Actual.Phase, out.Actual.Reason
+	}
+	switch {
+	case in.Lost:
+		out.State = "lost"
+	case l != nil && l.State == fleet.HostLost:
+		out.State, out.Reason = "unheard", in.Host+" is lost"
+	case in.Goal == fleet.GoalDrain:
+		out.State = "draining"
+	case in.Goal == fleet.GoalStop:
+		out.State = fleet.PhaseStopping
+	case in.Ready:
+		out.State = "ready"
+	}
+	for _, key := range v.waits(in) {
+		out.WaitsFor = append(out.WaitsFor, key.String())
+	}
+	return out
+}

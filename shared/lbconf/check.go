@@ -1,0 +1,111 @@
+package lbconf
+
+import (
+	"net/netip"
+	"regexp"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+var (
+	checkPath  = regexp.MustCompile(`^/[A-Za-z0-9._~!&()*+,;=:@%/?-]{0,1023}$`)
+	serverName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+)
+
+// validate refuses whatever could not be rendered or could change the meaning
+// of the file.
+func validate(pools []fleet.Pool) error {
+	owners := map[int]fleet.ServiceKey{}
+	for i, pool := range pools {
+		if i > 0 && !pools[i-1].Service.Less(pool.Service) {
+			return fleet.Invalid("pools", "%s is out of order or there twice", pool.Service)
+		}
+		if _, err := fleet.ParseServiceKey(pool.Service.String()); err != nil {
+			return err
+		}
+		if pool.Removed {
+			continue
+		}
+		if err := validatePool(pool); err != nil {
+			return err
+		}
+		for _, route := range pool.Routes {
+			for _, port := range route.Listen {
+				if owner, taken := owners[port]; taken {
+					return fleet.Conflict(pool.Service.String(), "port %d belongs to %s already", port, owner).
+						WithHint("give one of them another port")
+				}
+				owners[port] = pool.Service
+			}
+		}
+	}
+	return nil
+}
+
+func validatePool(pool fleet.Pool) error {
+	path := pool.Service.String()
+	targets := map[int]bool{}
+	for _, route := range pool.Routes {
+		if targets[route.Target] {
+			return fleet.Invalid(path, "the container port %d has two routes", route.Target)
+		}
+		targets[route.Target] = true
+		if route.Protocol != fleet.ProtocolHTTP && route.Protocol != fleet.ProtocolTCP {
+			return fleet.Invalid(path, "%q is not a protocol: use http or tcp", route.Protocol)
+		}
+		for _, port := range append([]int{route.Target}, route.Listen...) {
+			if !isPort(port) {
+				return fleet.Invalid(path, "%d is not a port", port)
+			}
+		}
+	}
+	switch pool.Check.Type {
+	case "", fleet.ProbeTCP:
+	case fleet.ProbeHTTP:
+		if pool.Check.Path != "" && !checkPath.MatchString(pool.Check.Path) {
+			return fleet.Invalid(path, "%q is not a path for a check", pool.Check.Path).
+				WithHint("begin it with '/' and percent-encode blanks, quotes and '#'")
+		}
+	default:
+		return fleet.Invalid(path, "%q is not a check: use http or tcp", pool.Check.Type)
+	}
+	if pool.Check.Interval < 0 || pool.Check.Timeout < 0 || pool.Check.Rise < 0 || pool.Check.Fall < 0 || pool.DrainTimeout < 0 {
+		return fleet.Invalid(path, "a check's times and counts and the drain timeout can't be negative")
+	}
+	return validateEndpoints(pool)
+}
+
+func validateEndpoints(pool fleet.Pool) error {
+	seen := map[string]bool{}
+	for _, endpoint := range pool.Endpoints {
+		path := pool.Service.String() + ", endpoint " + endpoint.Instance
+		if !serverName.MatchString(endpoint.Instance) {
+			return fleet.Invalid(pool.Service.String(), "%q is not an instance's id", endpoint.Instance)
+		}
+		if seen[endpoint.Instance] {
+			return fleet.Invalid(path, "it is there twice")
+		}
+		seen[endpoint.Instance] = true
+		address, err := netip.ParseAddr(endpoint.Address)
+		if err != nil || address.Zone() != "" {
+			return fleet.Invalid(path, "%q is not an IP address", endpoint.Address).
+				WithHint("let the host's agent advertise an address, not a name")
+		}
+		if endpoint.Weight < 1 || endpoint.Weight > fleet.MaxWeight {
+			return fleet.Invalid(path, "the weight %d is not within 1 and %d", endpoint.Weight, fleet.MaxWeight)
+		}
+		switch endpoint.State {
+		case fleet.EndpointPreparing, fleet.EndpointReady, fleet.EndpointDraining:
+		default:
+			return fleet.Invalid(path, "%q is not a state", endpoint.State)
+		}
+		for _, route := range pool.Routes {
+			if !isPort(endpoint.Ports[route.Target]) {
+				return fleet.Invalid(path, "it has no host port for the container port %d", route.Target)
+			}
+		}
+	}
+	return nil
+}
+
+func isPort(port int) bool { return port >= 1 && port <= 65535 }

@@ -1,0 +1,61 @@
+package lbconf
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Defaults of a balancer's check.
+const (
+	DefaultCheckInterval = time.Second
+	DefaultCheckTimeout  = time.Second
+	DefaultCheckRise     = 1
+	DefaultCheckFall     = 2
+)
+
+// ServerAddress is where an endpoint serves a target, as HAProxy reads it:
+// "ipv4@10.0.0.1:32768". The endpoint must be valid.
+func ServerAddress(endpoint fleet.Endpoint, target int) string {
+	address, err := netip.ParseAddr(endpoint.Address)
+	if err != nil {
+		return ""
+	}
+	return haproxyAddress(address, endpoint.Ports[target])
+}
+
+// AddServer is the runtime API's command for a server that the file has too.
+// The runtime API knows no defaults: every keyword is there.
+func AddServer(pool fleet.Pool, route fleet.Route, endpoint fleet.Endpoint) string {
+	return fmt.Sprintf("add server %s/%s %s %s", BackendName(pool.Service, route.Target),
+		endpoint.Instance, ServerAddress(endpoint, route.Target), serverKeywords(pool.Check, endpoint.Weight))
+}
+
+func serverKeywords(check fleet.Check, weight int) string {
+	return fmt.Sprintf("check inter %s rise %d fall %d weight %d",
+		millis(check.Interval.Or(DefaultCheckInterval)),
+		or(check.Rise, DefaultCheckRise), or(check.Fall, DefaultCheckFall), weight)
+}
+
+func haproxyAddress(address netip.Addr, port int) string {
+	address = address.Unmap()
+	if address.Is4() {
+		return fmt.Sprintf("ipv4@%s:%d", address, port)
+	}
+	return fmt.Sprintf("ipv6@%s:%d", address, port)
+}
+
+// millis writes a time as HAProxy reads it; anything above zero is at least
+// a millisecond.
+func millis(d time.Duration) string {
+	return fmt.Sprintf("%dms", max(d.Milliseconds(), 1))
+}
+
+func or(value, fallback int) int {
+	if value == 0 {
+		return fallback
+	}
+	return value
+}
