@@ -1,0 +1,192 @@
+package brain
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// accepted is the desired state that counts.
+type accepted struct {
+	envelope wire.Envelope
+	desired  fleet.Desired
+}
+
+func (a *accepted) observed() fleet.Observed {
+	if a == nil {
+		return fleet.Observed{}
+	}
+	e := a.envelope
+	return fleet.Observed{Lineage: e.Lineage, Epoch: e.Epoch, Generation: e.Generation, Sum: e.Sum}
+}
+
+// rollback is what counted before messages that aren't on disk yet.
+type rollback struct {
+	lineage  string
+	raw      rawMessage
+	accepted *accepted
+	rawPools map[string]rawMessage
+	pools    map[fleet.ServiceKey]acceptedPool
+	complete bool
+}
+
+var instanceID = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$`)
+
+// verdict is what becomes of a message.
+type verdict int
+
+const (
+	verdictStale   verdict = iota // older or the same: nothing to do
+	verdictAccept                 // newer
+	verdictRefused                // contradictory
+)
+
+// judge compares a message with the one that counts (Observed zero: none).
+func (s *State) judge(env wire.Envelope, current fleet.Observed) (verdict, string) {
+	switch {
+	case env.Lineage == "":
+		return verdictRefused, "it names no lineage"
+	case s.cache.Lineage != "" && env.Lineage != s.cache.Lineage:
+		return verdictRefused, fmt.Sprintf("it is of the lineage %s, this agent follows %s", env.Lineage, s.cache.Lineage)
+	case current.Lineage != env.Lineage:
+		return verdictAccept, ""
+	case env.Epoch != current.Epoch:
+		if env.Epoch > current.Epoch {
+			return verdictAccept, ""
+		}
+		return verdictStale, ""
+	case env.Generation != current.Generation:
+		if env.Generation > current.Generation {
+			return verdictAccept, ""
+		}
+		return verdictStale, ""
+	case env.Sum != current.Sum:
+		return verdictRefused, fmt.Sprintf("generation %d has another content than before", env.Generation)
+	}
+	return verdictStale, ""
+}
+
+func (s *State) takeDesired(payload []byte, now time.Time) {
+	if len(payload) == 0 {
+		return // unknown: keep running
+	}
+	next, problem := readDesired(s.config.Host, payload)
+	if problem != "" {
+		s.refuse("desired state", problem, now)
+		return
+	}
+	v, problem := s.judge(next.envelope, s.accepted.observed())
+	switch v {
+	case verdictRefused:
+		s.refuse("desired state", problem, now)
+	case verdictAccept:
+		s.keepRollback()
+		s.cache.Lineage = next.envelope.Lineage
+		s.cache.Desired = slices.Clone(payload)
+		s.use(next)
+		s.forgetPools()
+		s.mustSave(now)
+	}
+}
+
+func readDesired(host string, payload []byte) (*accepted, string) {
+	if len(payload) > wire.MaxDesired {
+		return nil, fmt.Sprintf("it has %d bytes, more than %d", len(payload), wire.MaxDesired)
+	}
+	a := &accepted{}
+	env, err := wire.Open(payload, &a.desired)
+	if err != nil {
+		return nil, err.Error()
+	}
+	a.envelope = env
+	a.envelope.Body = nil
+	if a.desired.Host != host {
+		return nil, fmt.Sprintf("it is for host %q", a.desired.Host)
+	}
+	seen := map[string]bool{}
+	for _, assignment := range a.desired.Instances {
+		if !instanceID.MatchString(assignment.ID) {
+			return nil, fmt.Sprintf("%q is not an instance's id", assignment.ID)
+		}
+		if seen[assignment.ID] {
+			return nil, fmt.Sprintf("it names instance %s twice", assignment.ID)
+		}
+		seen[assignment.ID] = true
+	}
+	return a, ""
+}
+
+// use makes next (nil: nothing) the desired state that counts.
+func (s *State) use(next *accepted) {
+	s.accepted = next
+	s.assigned = map[string]*fleet.Assignment{}
+	s.refused = map[string]string{}
+	if next == nil {
+		return
+	}
+	for key, spec := range next.desired.Versions {
+		if why := s.unable(&spec); why != "" {
+			s.refused[key] = why
+		}
+	}
+	for i := range next.desired.Instances {
+		a := &next.desired.Instances[i]
+		s.assigned[a.ID] = a
+		s.describe(s.instance(a.ID), a)
+	}
+	s.unmatched = true
+}
+
+// describe keeps in the record what outlasts the assignment.
+func (s *State) describe(inst *instance, a *fleet.Assignment) {
+	rec := inst.rec
+	rec.Described = true
+	rec.Service, rec.Version, rec.Slot = a.Service, a.Version, a.Slot
+	if spec := s.spec(a); spec != nil {
+		rec.Probe = spec.Probe
+	}
+}
+
+// unable says which features a spec wants that this agent lacks.
+func (s *State) unable(spec *fleet.Spec) string {
+	var missing []string
+	for _, feature := range spec.Requires {
+		if !slices.Contains(s.config.Facts.Features, feature) {
+			missing = append(missing, feature)
+		}
+	}
+	if len(missing) == 0 {
+		return ""
+	}
+	return "this agent doesn't know " + strings.Join(missing, ", ") + ": upgrade it"
+}
+
+func (s *State) spec(a *fleet.Assignment) *fleet.Spec {
+	spec, ok := s.accepted.desired.Versions[fleet.VersionKey(a.Service, a.Version)]
+	if !ok {
+		return nil
+	}
+	return &spec
+}
+
+func (s *State) frozen(service fleet.ServiceKey) bool {
+	d := &s.accepted.desired
+	return d.Frozen || slices.Contains(d.FrozenServices, service)
+}
+
+// refuse says once that a message was refused; the same again is silent.
+func (s *State) refuse(what, problem string, now time.Time) {
+	if s.lastRefusal == what+problem {
+		return
+	}
+	s.lastRefusal = what + problem
+	s.event(now, fleet.Event{
+		Type: fleet.EventMessageRefused, Subject: "hosts/" + s.config.Host, Cause: "hub",
+		Data: fleet.EventData{Message: "the " + what + " was refused: " + problem, Host: s.config.Host},
+	})
+}

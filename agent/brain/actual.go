@@ -1,0 +1,187 @@
+package brain
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// actual is the whole report of the host.
+func (s *State) actual(now time.Time) fleet.Actual {
+	a := fleet.Actual{
+		Host:       s.config.Host,
+		Facts:      s.facts,
+		AgentStart: s.config.AgentStart,
+		Session:    s.session,
+		Observed:   s.report.observed,
+		Engine:     s.engine,
+		Foreign:    s.foreign,
+		Problem:    s.saving.problem,
+	}
+	if len(s.refused) > 0 {
+		a.Refused = maps.Clone(s.refused)
+	}
+	for _, id := range sortedKeys(s.instances) {
+		inst := s.instances[id]
+		if s.assigned[id] != nil || inst.container != nil {
+			a.Instances = append(a.Instances, s.instanceActual(inst, now))
+		}
+	}
+	for _, name := range sortedKeys(s.balancers) {
+		a.Balancers = append(a.Balancers, s.balancers[name])
+	}
+	return a
+}
+
+func (s *State) instanceActual(inst *instance, now time.Time) fleet.InstanceActual {
+	rec, c := inst.rec, inst.container
+	a := fleet.InstanceActual{
+		ID:          inst.id,
+		Service:     rec.Service,
+		Version:     rec.Version,
+		Slot:        rec.Slot,
+		Incarnation: rec.Incarnation,
+		Image:       rec.Image.ID,
+		Digest:      rec.Image.Digest,
+		Ready:       s.isReady(inst),
+		Address:     s.address(inst),
+		Restarts:    rec.Restarts,
+		Unclaimed:   s.assigned[inst.id] == nil,
+	}
+	if len(rec.Ports) > 0 {
+		a.Ports = maps.Clone(rec.Ports)
+	}
+	if c != nil {
+		a.Container = c.ID
+		if c.ImageID != "" && c.ImageID != a.Image {
+			a.Image, a.Digest = c.ImageID, ""
+		}
+		if c.State == ContainerRunning || c.State == ContainerPaused {
+			a.StartedAt = c.StartedAt
+		}
+		if c.State == ContainerExited || c.State == ContainerDead {
+			a.ExitCode = c.ExitCode
+		}
+	}
+	a.Phase, a.Reason = s.phase(inst, now)
+	if a.Phase == fleet.PhaseBackoff {
+		a.NextTry = inst.nextTry
+	}
+	if a.Ready {
+		a.Reason = ""
+	}
+	return a
+}
+
+// address is where all ports of an instance are reached.
+func (s *State) address(inst *instance) string {
+	ports := slices.Sorted(maps.Keys(inst.rec.Ports))
+	if len(ports) == 0 {
+		return s.config.Facts.Advertise
+	}
+	return s.addressOf(inst, ports[0])
+}
+
+// phase says in one word what an instance is at, and why it isn't ready.
+func (s *State) phase(inst *instance, now time.Time) (phase, reason string) {
+	a := s.assigned[inst.id]
+	if a == nil {
+		phase, reason = containerPhase(inst.container), "nobody asks for it; it is left as it is"
+		return phase, reason
+	}
+	if a.Goal == fleet.GoalStop {
+		return s.stopPhase(inst, a)
+	}
+	phase, reason = s.runPhase(inst, now)
+	switch why := s.refused[fleet.VersionKey(a.Service, a.Version)]; {
+	case why != "":
+		reason = why
+	case s.spec(a) == nil:
+		reason = "the desired state lacks its version"
+	case a.Goal != fleet.GoalRun:
+		reason = "this agent doesn't know the goal " + a.Goal
+	case s.frozen(a.Service) && phase != fleet.PhaseRunning:
+		reason = "frozen: it is left as it is"
+	case !s.engine.Up && s.listed && phase != fleet.PhaseRunning:
+		reason = "the container engine doesn't answer"
+	}
+	return phase, reason
+}
+
+func (s *State) stopPhase(inst *instance, a *fleet.Assignment) (string, string) {
+	switch {
+	case inst.container == nil && s.listed && !inst.unsure && !s.unmatched && (inst.op == nil || inst.op.Kind == OpPull):
+		return fleet.PhaseStopped, ""
+	case s.frozen(a.Service):
+		return fleet.PhaseStopping, "frozen: it is left as it is"
+	}
+	return fleet.PhaseStopping, inst.reason
+}
+
+func (s *State) runPhase(inst *instance, now time.Time) (string, string) {
+	c := inst.container
+	if inst.op != nil {
+		switch inst.op.Kind {
+		case OpPull:
+			return fleet.PhasePulling, inst.reason
+		case OpCreate, OpStart, OpRemove, OpStop:
+			return fleet.PhaseStarting, inst.reason
+		}
+	}
+	if inst.nextTry.After(now) && (c == nil || c.State != ContainerRunning) {
+		return fleet.PhaseBackoff, inst.reason + "; next try in " + words(inst.wait)
+	}
+	switch {
+	case c == nil && inst.pulled:
+		return fleet.PhaseStarting, inst.reason
+	case c == nil:
+		return fleet.PhasePending, s.pendingReason(inst)
+	case c.State == ContainerRunning:
+		return fleet.PhaseRunning, runningReason(inst)
+	case c.State == ContainerExited && inst.ended && inst.decided == runOf(c):
+		return fleet.PhaseExited, inst.reason
+	case c.State == ContainerPaused:
+		return fleet.PhaseRunning, "it is paused"
+	}
+	return fleet.PhaseStarting, inst.reason
+}
+
+func (s *State) pendingReason(inst *instance) string {
+	if inst.reason == "" && s.saving.problem != "" {
+		return "it isn't made, because the agent can't save its state: " + s.saving.problem
+	}
+	return inst.reason
+}
+
+// runningReason says why a running instance isn't ready.
+func runningReason(inst *instance) string {
+	probe := inst.rec.Probe
+	switch {
+	case inst.container.Health == HealthUnhealthy:
+		return "its healthcheck fails"
+	case probe != nil && inst.rec.Ports[probe.Port] == 0:
+		return "its probe's port isn't published"
+	case inst.probeReason != "":
+		return inst.probeReason
+	case inst.reason != "":
+		return inst.reason
+	case probe == nil && inst.container.Health == HealthStarting:
+		return "its healthcheck has yet to pass"
+	}
+	return "its probe has yet to pass"
+}
+
+func containerPhase(c *Container) string {
+	if c == nil {
+		return fleet.PhasePending
+	}
+	switch c.State {
+	case ContainerRunning, ContainerPaused, ContainerRestarting:
+		return fleet.PhaseRunning
+	case ContainerCreated:
+		return fleet.PhaseStarting
+	}
+	return fleet.PhaseExited
+}

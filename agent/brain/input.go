@@ -1,0 +1,79 @@
+package brain
+
+import "github.com/musterhq/muster/shared/fleet"
+
+// Input is something that the brain is told. The set is closed.
+type Input interface{ input() }
+
+// DesiredReceived is a message on the host's desired topic, as it came.
+type DesiredReceived struct{ Payload []byte }
+
+// PoolReceived is a message on the topic of one service's pool, as it came.
+type PoolReceived struct {
+	Service fleet.ServiceKey // by the topic
+	Payload []byte
+}
+
+// AckReceived is a message on the host's ack topic, as it came.
+type AckReceived struct{ Payload []byte }
+
+// Listed is a full listing of the engine's containers, everybody's.
+type Listed struct {
+	// After is the turn (Outputs.Turn) that was the last one when the listing
+	// began. It keeps a listing from undoing what an operation brought since.
+	After      uint64
+	Containers []Container
+}
+
+// EngineFailed says that the engine couldn't be listed.
+type EngineFailed struct{ Problem string }
+
+// Noticed is something that happened to a container by the engine's account.
+// Only "stop" by somebody else matters: it tells a stop by hand from an exit.
+type Noticed struct {
+	Container string
+	Action    string
+}
+
+// OpDone says that an operation ended.
+type OpDone struct{ Result Result }
+
+// Probed is the outcome of one probe.
+type Probed struct{ Result ProbeResult }
+
+// BalancerReported is one balancer as it is now.
+type BalancerReported struct{ Actual fleet.BalancerActual }
+
+// FactsRead is what the machine says of itself now.
+type FactsRead struct{ Facts fleet.HostFacts }
+
+// ForeignRead is what others use of the machine now.
+type ForeignRead struct{ Foreign fleet.Foreign }
+
+// Connected says that a new session with the hub's broker began.
+type Connected struct{ Session string }
+
+// Disconnected says that the session ended.
+type Disconnected struct{}
+
+// Saved answers Outputs.Save: the cache is on disk, or it isn't for Problem.
+type Saved struct{ Problem string }
+
+// Tick says that time passed.
+type Tick struct{}
+
+func (DesiredReceived) input()  {}
+func (PoolReceived) input()     {}
+func (AckReceived) input()      {}
+func (Listed) input()           {}
+func (EngineFailed) input()     {}
+func (Noticed) input()          {}
+func (OpDone) input()           {}
+func (Probed) input()           {}
+func (BalancerReported) input() {}
+func (FactsRead) input()        {}
+func (ForeignRead) input()      {}
+func (Connected) input()        {}
+func (Disconnected) input()     {}
+func (Saved) input()            {}
+func (Tick) input()             {}

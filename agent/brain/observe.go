@@ -1,0 +1,208 @@
+package brain
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func (s *State) takeListing(in Listed, now time.Time) {
+	s.outage = s.listed && !s.engine.Up
+	if s.outage {
+		s.engineEvent(fleet.EventEngineUp, "the container engine answers again", now)
+	}
+	s.engine = fleet.EngineStatus{Up: true}
+	s.listed = true
+	s.listTurn = in.After
+	s.containers = in.Containers
+	s.unmatched = true
+}
+
+// takeEngineFailure keeps what is known: the engine's silence says nothing
+// about the containers.
+func (s *State) takeEngineFailure(problem string, now time.Time) {
+	if s.engine.Up {
+		s.engineEvent(fleet.EventEngineDown, "the container engine doesn't answer: "+problem, now)
+		s.report.urgent = true
+	}
+	s.engine = fleet.EngineStatus{Problem: problem}
+}
+
+func (s *State) engineEvent(kind, message string, now time.Time) {
+	s.event(now, fleet.Event{
+		Type: kind, Subject: "hosts/" + s.config.Host, Cause: "engine",
+		Data: fleet.EventData{Message: message, Host: s.config.Host},
+	})
+}
+
+// takeNotice remembers which containers others stopped: those of instances
+// on which no operation of ours is under way.
+func (s *State) takeNotice(in Noticed) {
+	if in.Action != "stop" {
+		return
+	}
+	for _, inst := range s.instances {
+		if inst.container != nil && inst.container.ID == in.Container && inst.op == nil {
+			s.stopped[in.Container] = true
+		}
+	}
+}
+
+// ours reports whether a container is of this host and of the hub that this
+// agent follows. Nothing else is ever touched.
+func (s *State) ours(c *Container) bool {
+	return s.cache.Lineage != "" && c.Labels[LabelLineage] == s.cache.Lineage &&
+		c.Labels[LabelHost] == s.config.Host && c.Labels[LabelInstance] != ""
+}
+
+// match gives each instance its container of the last listing. Where an
+// operation is under way, or ended after the listing began, it waits for the
+// next one.
+func (s *State) match(now time.Time) {
+	if !s.unmatched || !s.listed {
+		return
+	}
+	s.unmatched = false
+	found := map[string]*Container{}
+	for i := range s.containers {
+		c := &s.containers[i]
+		if s.ours(c) {
+			id := c.Labels[LabelInstance]
+			found[id] = better(found[id], c)
+		}
+	}
+	for id := range found {
+		s.instance(id)
+	}
+	for _, id := range sortedKeys(s.instances) {
+		inst := s.instances[id]
+		if inst.op != nil && inst.op.Kind != OpPull || s.listTurn < inst.settled {
+			continue
+		}
+		inst.unsure = false
+		s.see(inst, found[id], now)
+	}
+	s.pruneStopped()
+}
+
+// better chooses among containers that carry the same instance's label: the
+// youngest incarnation counts, copies made by hand are left alone.
+func better(a, b *Container) *Container {
+	if a == nil {
+		return b
+	}
+	order := cmp.Or(cmp.Compare(incarnationOf(b), incarnationOf(a)), cmp.Compare(a.ID, b.ID))
+	if order > 0 {
+		return b
+	}
+	return a
+}
+
+func incarnationOf(c *Container) int {
+	n, _ := strconv.Atoi(c.Labels[LabelIncarnation])
+	return n
+}
+
+// see takes in what an instance's container is now (nil: there is none).
+func (s *State) see(inst *instance, c *Container, now time.Time) {
+	inst.container = nil
+	if c == nil {
+		s.seeNone(inst, now)
+		return
+	}
+	seen := *c
+	inst.container = &seen
+	s.know(inst, &seen, now)
+	run := runOf(&seen)
+	switch seen.State {
+	case ContainerRunning:
+		if inst.run != run {
+			s.beginRun(inst, run, now)
+		}
+	case ContainerExited, ContainerDead:
+		if inst.exited != run {
+			s.seeExit(inst, run, now)
+		}
+	}
+}
+
+// seeNone notices that a container vanished without our doing.
+func (s *State) seeNone(inst *instance, now time.Time) {
+	inst.run, inst.ready, inst.recreate = "", false, false
+	if inst.rec.Container == "" {
+		return
+	}
+	inst.rec.Container, inst.rec.ReadyRun, inst.rec.Snapshot = "", "", nil
+	inst.missing = true
+	s.report.urgent = true
+	s.dirty(now)
+}
+
+// know keeps what a container tells that the record lacks: after the loss of
+// the agent's disk the labels are all there is.
+func (s *State) know(inst *instance, c *Container, now time.Time) {
+	rec := inst.rec
+	if rec.Container == c.ID {
+		return
+	}
+	rec.Container = c.ID
+	rec.Snapshot = cloneSnapshot(&c.Snapshot)
+	rec.Incarnation = max(rec.Incarnation, incarnationOf(c))
+	rec.ReadyRun, rec.EndedRun = "", ""
+	if len(rec.Ports) == 0 {
+		if rec.Ports = parsePorts(c.Labels[LabelPorts]); len(rec.Ports) > 0 {
+			rec.EverReady = true // others may know them
+		}
+	}
+	if !rec.Described {
+		rec.Service = fleet.ServiceKey{Project: c.Labels[LabelProject], Name: c.Labels[LabelService]}
+		rec.Version, _ = strconv.Atoi(c.Labels[LabelVersion])
+		rec.Slot, _ = strconv.Atoi(c.Labels[LabelSlot])
+	}
+	inst.missing = false
+	s.dirty(now)
+}
+
+// beginRun notes that a container runs, by our start or by somebody's.
+func (s *State) beginRun(inst *instance, run string, now time.Time) {
+	if inst.run != "" && !inst.startedNow {
+		s.instanceEvent(inst, fleet.EventInstanceExited, "ended and was started again by somebody else", "", now)
+	}
+	inst.run, inst.runSince = run, now
+	delete(s.stopped, inst.container.ID)
+	inst.oursRun, inst.startedNow = inst.startedNow, false
+	inst.ready = inst.rec.ReadyRun == run
+	inst.passes, inst.falls, inst.probed, inst.probeReason = 0, 0, false, ""
+	if inst.rec.Boot != s.config.Facts.BootID {
+		inst.rec.Boot = s.config.Facts.BootID
+		s.dirty(now)
+	}
+}
+
+func (s *State) pruneStopped() {
+	if len(s.stopped) == 0 {
+		return
+	}
+	alive := map[string]bool{}
+	for i := range s.containers {
+		alive[s.containers[i].ID] = true
+	}
+	maps.DeleteFunc(s.stopped, func(id string, _ bool) bool { return !alive[id] })
+}
+
+func cloneSnapshot(snapshot *Snapshot) *Snapshot {
+	clone := *snapshot
+	clone.Networks = slices.Clone(snapshot.Networks)
+	return &clone
+}
+
+// sameSnapshot compares what people can change by hand.
+func sameSnapshot(a, b *Snapshot) bool {
+	return a.Name == b.Name && a.MemoryLimit == b.MemoryLimit && a.MemoryReserve == b.MemoryReserve &&
+		a.NanoCPUs == b.NanoCPUs && a.PidsLimit == b.PidsLimit &&
+		cmp.Or(a.RestartPolicy, "no") == cmp.Or(b.RestartPolicy, "no") && slices.Equal(a.Networks, b.Networks)
+}

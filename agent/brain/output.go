@@ -1,0 +1,34 @@
+package brain
+
+import (
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Outputs is what the shell is to do after a step, in the order of the fields.
+type Outputs struct {
+	// Turn numbers the step; see Listed.After.
+	Turn uint64
+	// Save: State.Cache is to be written to disk, and Saved to be stepped with
+	// the outcome, before anything else but more inputs.
+	Save bool
+	// Ops are to be begun now; each is answered by OpDone.
+	Ops []Op
+	// Probes is the whole set that is to run, when ProbesChanged.
+	Probes        []ProbeTarget
+	ProbesChanged bool
+	// Pools is the whole set that balancers are to have, when PoolsChanged.
+	Pools        []fleet.Pool
+	PoolsChanged bool
+	// Actual, Presence and Events are to be published, where not nil. The
+	// generation of an envelope is Sequence, Beat and the number of the last
+	// event, in that order.
+	Actual   *fleet.Actual
+	Sequence uint64
+	Presence *fleet.Presence
+	Beat     uint64
+	Events   *fleet.EventBatch
+	// Wake is when to step with Tick, if nothing comes before; zero: never.
+	Wake time.Time
+}

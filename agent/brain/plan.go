@@ -1,0 +1,153 @@
+package brain
+
+import (
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// plan returns the operations that are to begin now: at most one for an
+// instance at a time, stops first.
+func (s *State) plan(now time.Time) []Op {
+	if s.accepted == nil || s.accepted.desired.Frozen || !s.listed || !s.engine.Up {
+		return nil
+	}
+	room := s.room()
+	var ops []Op
+	for _, goal := range []string{fleet.GoalStop, fleet.GoalRun} {
+		for i := range s.accepted.desired.Instances {
+			a := &s.accepted.desired.Instances[i]
+			inst := s.instance(a.ID)
+			if a.Goal != goal || s.frozen(a.Service) || inst.op != nil || inst.unsure {
+				continue
+			}
+			op := s.next(inst, a, now)
+			if op == nil || room[class(op.Kind)] == 0 {
+				continue
+			}
+			room[class(op.Kind)]--
+			op.Instance = a.ID
+			if op.Cause == "" {
+				op.Cause = a.Cause
+			}
+			inst.op = op
+			ops = append(ops, *op)
+		}
+	}
+	return ops
+}
+
+// class says which bound an operation counts against: slow ones don't hold
+// up the others.
+func class(kind string) string {
+	switch kind {
+	case OpPull, OpStop:
+		return kind
+	}
+	return ""
+}
+
+func (s *State) room() map[string]int {
+	room := map[string]int{OpPull: s.config.Limits.Pulls, OpStop: s.config.Limits.Stops, "": s.config.Limits.Others}
+	for _, inst := range s.instances {
+		if inst.op != nil {
+			room[class(inst.op.Kind)]--
+		}
+	}
+	for kind, left := range room {
+		room[kind] = max(left, 0)
+	}
+	return room
+}
+
+// next is the one step that brings an instance nearer to its goal; nil: none
+// now.
+func (s *State) next(inst *instance, a *fleet.Assignment, now time.Time) *Op {
+	if a.Goal == fleet.GoalStop {
+		if inst.nextTry.After(now) {
+			return nil
+		}
+		return s.nextStop(inst, a)
+	}
+	spec := s.runnable(a)
+	if spec == nil {
+		return nil
+	}
+	return s.nextRun(inst, a, spec, now)
+}
+
+func (s *State) nextStop(inst *instance, a *fleet.Assignment) *Op {
+	c := inst.container
+	if c == nil {
+		return nil
+	}
+	switch c.State {
+	case ContainerPaused:
+		return &Op{Kind: OpUnpause, Container: c.ID}
+	case ContainerRunning, ContainerRestarting:
+		op := &Op{Kind: OpStop, Container: c.ID, Grace: defaultGrace}
+		if spec := s.spec(a); spec != nil {
+			op.Signal, op.Grace = spec.StopSignal, spec.StopGrace.Or(defaultGrace)
+		}
+		return op
+	case ContainerRemoving:
+		return nil
+	}
+	return &Op{Kind: OpRemove, Container: c.ID}
+}
+
+// defaultGrace is Compose's stop_grace_period where none is stated.
+const defaultGrace = 10 * time.Second
+
+func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, now time.Time) *Op {
+	c := inst.container
+	if c != nil && c.State == ContainerExited && inst.decided != runOf(c) {
+		s.decide(inst, spec, now)
+	}
+	if inst.nextTry.After(now) {
+		return nil
+	}
+	if c == nil {
+		return s.nextCreate(inst, a, spec)
+	}
+	if inst.recreate {
+		return s.nextStop(inst, a)
+	}
+	switch c.State {
+	case ContainerCreated:
+		return &Op{Kind: OpStart, Container: c.ID}
+	case ContainerExited:
+		if inst.ended {
+			return nil
+		}
+		return &Op{Kind: OpStart, Container: c.ID, Cause: inst.exitEvent}
+	case ContainerPaused:
+		return &Op{Kind: OpUnpause, Container: c.ID}
+	case ContainerDead:
+		return &Op{Kind: OpRemove, Container: c.ID}
+	case ContainerRunning:
+		if inst.rec.Snapshot == nil || sameSnapshot(inst.rec.Snapshot, &c.Snapshot) {
+			inst.restores = 0
+			return nil
+		}
+		if inst.restores >= 3 {
+			inst.restores = 0
+			s.fail(inst, "it was changed by hand and can't be put back", false, now)
+			return nil
+		}
+		return &Op{Kind: OpRestore, Container: c.ID, Snapshot: cloneSnapshot(inst.rec.Snapshot)}
+	}
+	return nil
+}
+
+// nextCreate makes sure of the image, then makes the container. Nothing is
+// made while its ports can't be kept on disk.
+func (s *State) nextCreate(inst *instance, a *fleet.Assignment, spec *fleet.Spec) *Op {
+	if !hasPorts(inst.rec, spec) || s.saving.problem != "" {
+		return nil
+	}
+	if !inst.pulled {
+		return &Op{Kind: OpPull, Image: imageFor(inst, a, spec)}
+	}
+	return &Op{Kind: OpCreate, Create: s.create(inst, a, spec)}
+}

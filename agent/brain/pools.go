@@ -1,0 +1,119 @@
+package brain
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// acceptedPool is one service's pool that counts.
+type acceptedPool struct {
+	observed fleet.Observed
+	pool     fleet.Pool
+}
+
+func readPool(service fleet.ServiceKey, payload []byte) (acceptedPool, string) {
+	var p acceptedPool
+	env, err := wire.Open(payload, &p.pool)
+	if err != nil {
+		return p, err.Error()
+	}
+	if p.pool.Service != service {
+		return p, fmt.Sprintf("its topic is of %s, its content of %s", service, p.pool.Service)
+	}
+	if p.pool.Generation != env.Generation {
+		return p, fmt.Sprintf("its content is of generation %d, its envelope of %d", p.pool.Generation, env.Generation)
+	}
+	p.observed = fleet.Observed{Lineage: env.Lineage, Epoch: env.Epoch, Generation: env.Generation, Sum: env.Sum}
+	return p, ""
+}
+
+func (s *State) takePool(service fleet.ServiceKey, payload []byte, now time.Time) {
+	if len(payload) == 0 {
+		return // unknown: keep balancing
+	}
+	what := "pool of " + service.String()
+	next, problem := readPool(service, payload)
+	if problem != "" {
+		s.refuse(what, problem, now)
+		return
+	}
+	env := wire.Envelope{Lineage: next.observed.Lineage, Epoch: next.observed.Epoch, Generation: next.observed.Generation, Sum: next.observed.Sum}
+	v, problem := s.judge(env, s.pools[service].observed)
+	switch v {
+	case verdictRefused:
+		s.refuse(what, problem, now)
+	case verdictAccept:
+		s.keepRollback()
+		s.cache.Lineage = env.Lineage
+		s.cache.Pools[service.String()] = slices.Clone(payload)
+		s.pools[service] = next
+		s.mustSave(now)
+	}
+}
+
+// forgetPools drops removed pools that the index no longer has. A pool that
+// the index merely lacks stays.
+func (s *State) forgetPools() {
+	indexed := map[fleet.ServiceKey]bool{}
+	for _, ref := range s.accepted.desired.Pools {
+		indexed[ref.Service] = true
+	}
+	for service, p := range s.pools {
+		if p.pool.Removed && !indexed[service] {
+			delete(s.pools, service)
+			delete(s.cache.Pools, service.String())
+		}
+	}
+}
+
+// wantedPools returns the whole set for the balancers. It is unknown (false)
+// until every pool of the index has come once: a set that lacks some would
+// read as if those services were gone.
+func (s *State) wantedPools(now time.Time) ([]fleet.Pool, bool) {
+	if s.accepted == nil {
+		return nil, false
+	}
+	if !s.cache.PoolsComplete {
+		for _, ref := range s.accepted.desired.Pools {
+			if _, ok := s.pools[ref.Service]; !ok && now.Before(s.born.Add(s.config.Timing.FirstPools)) {
+				return nil, false
+			}
+		}
+		s.cache.PoolsComplete = true
+		s.dirty(now)
+	}
+	wanted := make([]fleet.Pool, 0, len(s.pools))
+	for _, key := range s.poolKeys() {
+		wanted = append(wanted, s.pools[key].pool)
+	}
+	return wanted, true
+}
+
+func (s *State) poolKeys() []fleet.ServiceKey {
+	return slices.SortedFunc(maps.Keys(s.pools), func(a, b fleet.ServiceKey) int {
+		switch {
+		case a.Less(b):
+			return -1
+		case b.Less(a):
+			return 1
+		}
+		return 0
+	})
+}
+
+// poolGenerations are those on disk, by service.
+func (s *State) poolGenerations() map[fleet.ServiceKey]uint64 {
+	if len(s.pools) == 0 {
+		return nil
+	}
+	generations := make(map[fleet.ServiceKey]uint64, len(s.pools))
+	for key, p := range s.pools {
+		generations[key] = p.observed.Generation
+	}
+	return generations
+}

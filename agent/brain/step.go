@@ -1,0 +1,79 @@
+package brain
+
+import "time"
+
+// Step takes one input in and returns what is to be done. It changes s.
+func Step(s *State, input Input, now time.Time) Outputs {
+	s.turn++
+	s.take(input, now)
+	out := Outputs{Turn: s.turn}
+	if s.saving.must {
+		out.Save = true
+		return out
+	}
+	s.match(now)
+	s.forget(now)
+	s.choosePorts(now)
+	if s.saving.must {
+		out.Save = true
+		return out
+	}
+	out.Ops = s.plan(now)
+	s.reportAll(&out, now)
+	out.Save = s.saveDue(now)
+	out.Wake = s.wake(now)
+	return out
+}
+
+func (s *State) take(input Input, now time.Time) {
+	switch in := input.(type) {
+	case DesiredReceived:
+		s.takeDesired(in.Payload, now)
+	case PoolReceived:
+		s.takePool(in.Service, in.Payload, now)
+	case AckReceived:
+		s.takeAck(in.Payload, now)
+	case Listed:
+		s.takeListing(in, now)
+	case EngineFailed:
+		s.takeEngineFailure(in.Problem, now)
+	case Noticed:
+		s.takeNotice(in)
+	case OpDone:
+		s.settle(in.Result, now)
+	case Probed:
+		s.takeProbe(in.Result, now)
+	case BalancerReported:
+		s.takeBalancer(in.Actual)
+	case FactsRead:
+		s.facts = in.Facts
+	case ForeignRead:
+		s.foreign = in.Foreign
+	case Connected:
+		s.connect(in.Session, now)
+	case Disconnected:
+		s.session = ""
+	case Saved:
+		s.takeSaved(in.Problem, now)
+	case Tick:
+	}
+}
+
+// wake returns the earliest time at which something falls due by itself.
+func (s *State) wake(now time.Time) time.Time {
+	var first time.Time
+	due := func(t time.Time) {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	for _, inst := range s.instances {
+		if inst.op == nil && inst.nextTry.After(now) {
+			due(inst.nextTry)
+		}
+	}
+	due(s.saving.due(s.config.Timing))
+	due(s.report.due(s, now))
+	due(s.outbox.due(s))
+	return first
+}
