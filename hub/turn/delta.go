@@ -208,3 +208,6 @@ func firstError(errs ...error) error {
 	}
 	return nil
 }
+
+// ChangedHosts are the host records that the delta writes; nil: deleted.
+func (d *Delta) ChangedHosts() map[string]*Host { return d.hosts.changed }

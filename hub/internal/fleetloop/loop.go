@@ -1,0 +1,235 @@
+// Package fleetloop is the thin shell round the hub's brain. One goroutine
+// owns the fleet's state: inputs queue up, a turn takes them in, its delta is
+// committed in one transaction, and only then do messages and answers go out.
+// A commit that fails leaves no trace: nothing is remembered, published or
+// acknowledged.
+package fleetloop
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/musterhq/muster/hub/turn"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Store keeps what a turn decides.
+type Store interface {
+	Commit(revision uint64, rows []turn.Row, events []fleet.Event) error
+	Events(after uint64, limit int, keep func(fleet.Event) bool) (events []fleet.Event, more bool, err error)
+	OldestRevision() uint64
+}
+
+// Bus carries messages to agents and readers.
+type Bus interface {
+	Publish(topic string, payload []byte, retain bool) error
+}
+
+// Options of a Loop.
+type Options struct {
+	State  *turn.State // owned by the loop from Run on
+	Store  Store
+	Bus    Bus
+	Logger *slog.Logger
+	Tick   time.Duration // how often time passes for the brain
+	Queue  int           // inputs that may wait
+	Batch  int           // inputs that one turn takes
+	// Reach tries a TCP connection to a balancer; nil error: it answers.
+	Reach func(ctx context.Context, address string) error
+	// Observe is told of every turn.
+	Observe func(Turn)
+	// Reached is called at "before-commit", "after-commit", "after-publish"
+	// and "after-reply" of turns that store something: tests crash the hub there.
+	Reached func(point string)
+}
+
+// Turn is what a turn cost.
+type Turn struct {
+	Inputs   int
+	Waiting  int // inputs still in the queue
+	Stored   bool
+	Failed   bool // the commit failed
+	Duration time.Duration
+	Commit   time.Duration
+}
+
+// DefaultOptions lack only State, Store, Bus and Logger.
+func DefaultOptions() Options {
+	return Options{
+		Tick: 500 * time.Millisecond, Queue: 16384, Batch: 1024,
+		Reach:   func(context.Context, string) error { return fmt.Errorf("not tried") },
+		Observe: func(Turn) {},
+		Reached: func(string) {},
+	}
+}
+
+// item is one thing in the queue: an input, or a read.
+type item struct {
+	in    turn.Input
+	reply chan turn.Reply // commands only
+	read  func(*turn.State, time.Time)
+	done  chan struct{} // reads only
+}
+
+// Loop owns the fleet's state while it runs.
+type Loop struct {
+	opts     Options
+	queue    chan item
+	stopped  chan struct{}
+	machines machines
+	watchers watchers
+	lastTurn atomic.Int64 // nanoseconds since start of the last turn's end
+	start    time.Time    // receipt times are this plus monotonic elapsed time
+	began    time.Time
+	dropped  atomic.Uint64
+}
+
+// New prepares a loop; it starts nothing. start is the hub's time at start.
+func New(opts Options, start time.Time) *Loop {
+	l := &Loop{opts: opts, queue: make(chan item, opts.Queue), stopped: make(chan struct{}), start: start, began: time.Now()}
+	l.machines.load(opts.State.Hosts)
+	l.watchers.revision = opts.State.Revision
+	return l
+}
+
+// now is receipt time: it never jumps with the machine's clock.
+func (l *Loop) now() time.Time { return l.start.Add(time.Since(l.began)) }
+
+// Run takes turns until ctx is done.
+func (l *Loop) Run(ctx context.Context) error {
+	defer close(l.stopped)
+	defer l.watchers.closeAll()
+	l.publish(turn.Boot(l.opts.State))
+	ticker := time.NewTicker(l.opts.Tick)
+	defer ticker.Stop()
+	for {
+		var batch []item
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			batch = append(batch, item{in: turn.Tick{}})
+		case first := <-l.queue:
+			batch = append(batch, first)
+		}
+		batch = l.drain(batch)
+		l.turn(ctx, batch)
+	}
+}
+
+func (l *Loop) drain(batch []item) []item {
+	for len(batch) < l.opts.Batch {
+		select {
+		case next := <-l.queue:
+			batch = append(batch, next)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// turn takes one batch in, commits, and lets the outputs go.
+func (l *Loop) turn(ctx context.Context, batch []item) {
+	began := time.Now()
+	inputs := make([]turn.Input, 0, len(batch))
+	waiting := map[int]chan turn.Reply{}
+	var reads []item
+	for _, it := range batch {
+		if it.read != nil {
+			reads = append(reads, it)
+			continue
+		}
+		if it.reply != nil {
+			waiting[len(inputs)] = it.reply
+		}
+		inputs = append(inputs, it.in)
+	}
+	report := Turn{Inputs: len(inputs), Waiting: len(l.queue)}
+	if len(inputs) > 0 {
+		l.step(ctx, inputs, waiting, &report)
+	}
+	for _, it := range reads {
+		it.read(l.opts.State, l.now())
+		close(it.done)
+	}
+	report.Duration = time.Since(began)
+	l.lastTurn.Store(int64(time.Since(l.began)))
+	l.opts.Observe(report)
+}
+
+func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]chan turn.Reply, report *Turn) {
+	delta, out := turn.Step(l.opts.State, inputs, l.now())
+	if delta.Stored() {
+		began := time.Now()
+		err := l.commit(delta)
+		report.Stored, report.Failed, report.Commit = err == nil, err != nil, time.Since(began)
+		if err != nil {
+			l.opts.Logger.Error("commit failed; the turn is undone", "revision", delta.Revision, "error", err)
+			refuse(waiting, err)
+			return
+		}
+	}
+	delta.Fold()
+	l.machines.load(delta.ChangedHosts())
+	l.publish(out.Publish)
+	if delta.Stored() {
+		l.opts.Reached("after-publish")
+	}
+	for i, reply := range waiting {
+		reply <- out.Replies[i]
+	}
+	if delta.Stored() {
+		l.opts.Reached("after-reply")
+		l.watchers.send(out.Change)
+		l.log(out.Events)
+	}
+	for _, r := range out.Reach {
+		go l.reach(ctx, r)
+	}
+}
+
+func (l *Loop) commit(delta *turn.Delta) error {
+	rows, err := delta.Rows()
+	if err != nil {
+		return err
+	}
+	l.opts.Reached("before-commit")
+	if err := l.opts.Store.Commit(delta.Revision, rows, delta.Events()); err != nil {
+		return err
+	}
+	l.opts.Reached("after-commit")
+	return nil
+}
+
+func refuse(waiting map[int]chan turn.Reply, err error) {
+	unavailable := &fleet.Error{Code: fleet.CodeUnavailable, Message: "the hub could not store the change: " + err.Error(), Hint: "nothing was changed; try again"}
+	for _, reply := range waiting {
+		reply <- turn.Reply{Err: unavailable}
+	}
+}
+
+func (l *Loop) publish(messages []turn.Publish) {
+	for _, m := range messages {
+		if err := l.opts.Bus.Publish(m.Topic, m.Payload, m.Retain); err != nil {
+			l.opts.Logger.Warn("message not published; heartbeats will show who lacks it", "topic", m.Topic, "error", err)
+		}
+	}
+}
+
+func (l *Loop) log(events []fleet.Event) {
+	for _, e := range events {
+		l.opts.Logger.Info("event", "type", e.Type, "subject", e.Subject, "message", e.Data.Message, "id", e.ID, "cause", e.Cause, "revision", e.Revision)
+	}
+}
+
+// reach tries a balancer's listener and reports to the brain.
+func (l *Loop) reach(ctx context.Context, r turn.Reach) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := l.opts.Reach(ctx, r.Address)
+	l.Enqueue(turn.ReachedIn{Balancer: r.Balancer, OK: err == nil})
+}
