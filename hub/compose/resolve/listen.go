@@ -1,0 +1,38 @@
+package resolve
+
+import (
+	"io"
+	"sync"
+
+	"github.com/sirupsen/logrus"
+)
+
+// listening guards the logger of the Compose library, which is global.
+var listening sync.Mutex
+
+// listen runs do and returns what the Compose library warned of meanwhile,
+// like a variable that is not set.
+func listen(do func() error) ([]string, error) {
+	listening.Lock()
+	defer listening.Unlock()
+	logger := logrus.StandardLogger()
+	heard := &hook{}
+	output, hooks := logger.Out, logger.ReplaceHooks(logrus.LevelHooks{})
+	defer func() {
+		logger.SetOutput(output)
+		logger.ReplaceHooks(hooks)
+	}()
+	logger.SetOutput(io.Discard)
+	logger.AddHook(heard)
+	err := do()
+	return heard.messages, err
+}
+
+type hook struct{ messages []string }
+
+func (h *hook) Levels() []logrus.Level { return []logrus.Level{logrus.WarnLevel, logrus.ErrorLevel} }
+
+func (h *hook) Fire(entry *logrus.Entry) error {
+	h.messages = append(h.messages, entry.Message)
+	return nil
+}

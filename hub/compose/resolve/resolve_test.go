@@ -1,0 +1,130 @@
+package resolve_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/musterhq/muster/hub/compose"
+	"github.com/musterhq/muster/hub/compose/resolve"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// folder writes files into a fresh folder and returns it.
+func folder(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestResolveThenMap(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"compose.yaml": `
+name: shop
+include: [more/compose.yaml]
+services:
+  base: &base
+    image: web:${TAG}
+    profiles: [never]
+  web:
+    extends: {service: base}
+    image: web:${TAG}
+    profiles: !reset []
+    env_file: web.env
+    environment: [FROM_SHELL, NOT_THERE, "LITERAL=a$$b"]
+    ports: ["8080:80"]
+    volumes: [./data:/data]
+    x-lb: {listen: 8080, check: {path: "/${PROBE:-up}"}}
+    depends_on: [side]
+`,
+		"compose.override.yaml": "services: {web: {deploy: {replicas: 2}}}\n",
+		".env":                  "TAG=7\n",
+		"web.env":               "A=from file\nLITERAL=no\n",
+		"more/compose.yaml":     "services: {side: {image: side}}\n",
+	})
+	result, err := resolve.Resolve(t.Context(), resolve.Options{Dir: dir, Environ: []string{"FROM_SHELL=yes"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Project != "shop" {
+		t.Errorf("project %q", result.Project)
+	}
+	if !slices.Contains(result.Warnings, "services.web.environment.NOT_THERE: not set in your shell, left out") {
+		t.Errorf("warnings %q", result.Warnings)
+	}
+	project, err := compose.Map(result.Document)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, result.Document)
+	}
+	if len(project.Services) != 2 {
+		t.Fatalf("services %v\n%s", project.Services, result.Document)
+	}
+	web := project.Services[1]
+	want := map[string]string{"A": "from file", "FROM_SHELL": "yes", "LITERAL": "a$b"}
+	for key, value := range want {
+		if web.Spec.Environment[key] != value {
+			t.Errorf("%s is %q, want %q", key, web.Spec.Environment[key], value)
+		}
+	}
+	if len(web.Spec.Environment) != len(want) {
+		t.Errorf("environment %v", web.Spec.Environment)
+	}
+	if web.Spec.Image != "web:7" || web.Count != 2 || web.Balancing.Check.Path != "/up" {
+		t.Errorf("got %+v", web)
+	}
+	if web.Balancing.Routes[0].Target != 80 || web.Balancing.Routes[0].Protocol != fleet.ProtocolHTTP {
+		t.Errorf("routes %+v", web.Balancing.Routes)
+	}
+	if got := web.Spec.Mounts[0].Source; got != filepath.Join(dir, "data") {
+		t.Errorf("bind of %q", got)
+	}
+	if len(project.Warnings) != 2 || !strings.HasPrefix(project.Warnings[0], "services.web.depends_on:") {
+		t.Errorf("warnings %q", project.Warnings)
+	}
+}
+
+func TestResolveNamesTheProjectByItsFolder(t *testing.T) {
+	dir := filepath.Join(folder(t, map[string]string{"My Shop/compose.yml": "services: {web: {image: nginx}}\n"}), "My Shop")
+	result, err := resolve.Resolve(t.Context(), resolve.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := compose.Map(result.Document)
+	if err != nil || project.Name != "myshop" || len(project.Warnings) != 0 {
+		t.Errorf("project %+v, %v\n%s", project, err, result.Document)
+	}
+	named, err := resolve.Resolve(t.Context(), resolve.Options{Files: []string{filepath.Join(dir, "compose.yml")}, Project: "other"})
+	if err != nil || named.Project != "other" {
+		t.Errorf("project %q, %v", named.Project, err)
+	}
+}
+
+func TestResolveExplains(t *testing.T) {
+	for name, test := range map[string]struct {
+		files map[string]string
+		code  string
+		want  string
+	}{
+		"no file":      {nil, fleet.CodeNotFound, "there is no compose.yaml"},
+		"unknown key":  {map[string]string{"compose.yaml": "services: {web: {image: nginx, prots: []}}"}, fleet.CodeInvalid, "prots"},
+		"missing file": {map[string]string{"compose.yaml": "services: {web: {image: nginx, env_file: gone.env}}"}, fleet.CodeInvalid, "gone.env"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := resolve.Resolve(t.Context(), resolve.Options{Dir: folder(t, test.files)})
+			if err == nil || !strings.Contains(err.Error(), test.want) || fleet.CodeOf(err) != test.code {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
