@@ -325,7 +325,20 @@ func (t *tx) agentEvents(host string, batch fleet.EventBatch) {
 	h.Numbering, h.Events = batch.Numbering, last
 }
 
+// refusedEvery is the pause between two events about what wasn't let in: who
+// floods the hub with rubbish doesn't flood its store.
+const refusedEvery = time.Second
+
 // refused records what wasn't let in.
 func (t *tx) refused(in RefusedIn) {
-	t.event(in.Type, subjectHost(in.Host), "", fleet.EventData{Message: in.Reason, Host: in.Host})
+	if t.now.Sub(t.fleet.RefusedAt) < refusedEvery {
+		t.fleet.RefusedSkipped++
+		return
+	}
+	reason := in.Reason
+	if n := t.fleet.RefusedSkipped; n > 0 {
+		reason += fmt.Sprintf(" (and %d more like it since the last event)", n)
+	}
+	t.fleet.RefusedAt, t.fleet.RefusedSkipped = t.now, 0
+	t.event(in.Type, subjectHost(in.Host), "", fleet.EventData{Message: reason, Host: in.Host})
 }

@@ -174,6 +174,9 @@ type Silence struct {
 // Fleetwide is what concerns the fleet as a whole.
 type Fleetwide struct {
 	Held bool // too many hosts are lost at once
+	// RefusedAt and RefusedSkipped pace events about what wasn't let in.
+	RefusedAt      time.Time
+	RefusedSkipped int
 }
 
 // Options are the brain's timings and limits. All may be shrunk for tests.

@@ -1,0 +1,230 @@
+package turn
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// world is a hub's brain with hosts that do at once what they are asked to,
+// as far as the test lets them.
+type world struct {
+	t     *testing.T
+	s     *State
+	now   time.Time
+	hosts map[string]*fakeHost
+	seq   uint64
+	// broken instances never get ready.
+	broken map[int]bool // by version
+	events []fleet.Event
+}
+
+type fakeHost struct {
+	id       string
+	cut      bool // messages get lost both ways
+	desired  fleet.Desired
+	gen      uint64
+	pools    map[fleet.ServiceKey]fleet.Pool
+	balancer bool
+	deaf     bool              // the balancer acknowledges nothing
+	drained  bool              // connections end
+	checks   map[string]string // by instance; default passing
+	dead     map[string]bool   // containers that don't run
+	unready  map[string]bool   // probes that fail
+	stopped  map[string]bool
+	facts    fleet.HostFacts
+}
+
+func newWorld(t *testing.T, hosts ...string) *world {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	w := &world{t: t, now: start, hosts: map[string]*fakeHost{}, broken: map[int]bool{}, s: New("lineage", 1, 0, start, DefaultOptions())}
+	for i, id := range hosts {
+		w.hosts[id] = &fakeHost{
+			id: id, pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
+			facts: fleet.HostFacts{Hostname: id, CPUs: 2, Memory: 1 << 30, Advertise: fmt.Sprintf("10.0.0.%d", i+1), MachineID: "m-" + id, BootID: "boot"},
+		}
+	}
+	return w
+}
+
+// withBalancer gives the host a balancer.
+func (w *world) withBalancer(id string) *world {
+	h := w.hosts[id]
+	h.balancer = true
+	h.facts.Balancers = []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Address: h.facts.Advertise}}
+	return w
+}
+
+func (w *world) step(inputs ...Input) Outputs {
+	w.t.Helper()
+	delta, out := Step(w.s, inputs, w.now)
+	rows, err := delta.Rows()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if delta.Stored() != (len(rows)+len(delta.Events()) > 0) {
+		w.t.Fatalf("stored is %v with %d rows and %d events", delta.Stored(), len(rows), len(delta.Events()))
+	}
+	delta.Fold()
+	w.events = append(w.events, out.Events...)
+	for _, p := range out.Publish {
+		w.deliver(p)
+	}
+	return out
+}
+
+func (w *world) deliver(p Publish) {
+	id, leaf, _, ok := wire.HostTopic(p.Topic)
+	h := w.hosts[id]
+	if !ok || h == nil || h.cut || len(p.Payload) == 0 {
+		return
+	}
+	switch leaf {
+	case wire.LeafDesired:
+		env := w.open(p.Payload, &h.desired)
+		h.gen = env.Generation
+	case wire.LeafPools:
+		var pool fleet.Pool
+		w.open(p.Payload, &pool)
+		h.pools[pool.Service] = pool
+	}
+}
+
+func (w *world) open(payload []byte, body any) wire.Envelope {
+	switch body := body.(type) {
+	case *fleet.Desired:
+		*body = fleet.Desired{}
+	}
+	env, err := wire.Open(payload, body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return env
+}
+
+// report is what the host says now.
+func (w *world) report(h *fakeHost) []Input {
+	w.seq++
+	observed := fleet.Observed{Lineage: w.s.Lineage, Epoch: w.s.Epoch, Generation: h.gen}
+	a := fleet.Actual{Host: h.id, Facts: h.facts, AgentStart: "a", Session: "s", Observed: observed, Engine: fleet.EngineStatus{Up: true}}
+	for _, as := range h.desired.Instances {
+		in := fleet.InstanceActual{ID: as.ID, Service: as.Service, Version: as.Version, Slot: as.Slot, Phase: fleet.PhaseRunning, Address: h.facts.Advertise, Ports: map[int]int{80: 20000 + len(a.Instances)}, Image: "sha256:1"}
+		in.Ready = !w.broken[as.Version] && !h.unready[as.ID]
+		if h.dead[as.ID] {
+			in.Phase, in.Ready, in.Reason = fleet.PhaseBackoff, false, "exited with code 1"
+		}
+		if as.Goal == fleet.GoalStop {
+			in.Phase, in.Ready = fleet.PhaseStopped, false
+			h.stopped[as.ID] = true
+		}
+		a.Instances = append(a.Instances, in)
+	}
+	if h.balancer {
+		b := fleet.BalancerActual{Name: "haproxy", Driver: "haproxy", Up: true}
+		for _, ref := range h.desired.Pools {
+			if pool, ok := h.pools[ref.Service]; ok && !h.deaf {
+				b.Pools = append(b.Pools, h.applied(pool))
+			}
+		}
+		a.Balancers = []fleet.BalancerActual{b}
+	}
+	p := fleet.Presence{State: fleet.PresenceOnline, BootID: "boot", AgentStart: "a", Session: "s", Observed: observed, Sequence: w.seq, Pools: map[fleet.ServiceKey]uint64{}}
+	for key, pool := range h.pools {
+		p.Pools[key] = pool.Generation
+	}
+	return []Input{PresenceIn{Host: h.id, Presence: p}, ActualIn{Host: h.id, Sequence: w.seq, Actual: a}}
+}
+
+func (h *fakeHost) applied(pool fleet.Pool) fleet.PoolActual {
+	out := fleet.PoolActual{Service: pool.Service, Generation: pool.Generation}
+	for _, e := range pool.Endpoints {
+		check := h.checks[e.Instance]
+		if check == "" {
+			check = fleet.CheckPassing
+		}
+		out.Endpoints = append(out.Endpoints, fleet.EndpointActual{
+			Instance: e.Instance, State: e.State, Check: check, Drained: e.State == fleet.EndpointDraining && h.drained,
+		})
+	}
+	return out
+}
+
+// pass lets time go by; every host that isn't cut off reports each second.
+func (w *world) pass(d time.Duration) {
+	w.t.Helper()
+	for end := w.now.Add(d); w.now.Before(end); {
+		w.now = w.now.Add(time.Second)
+		var inputs []Input
+		for _, id := range sorted(w.hosts, byText) {
+			if h := w.hosts[id]; !h.cut {
+				inputs = append(inputs, w.report(h)...)
+			}
+		}
+		w.step(append(inputs, Tick{})...)
+	}
+}
+
+// join has every host report once.
+func (w *world) join() *world {
+	w.t.Helper()
+	w.pass(2 * time.Second)
+	return w
+}
+
+var web = fleet.ServiceKey{Project: "shop", Name: "web"}
+
+func webService(count int, image string) fleet.Service {
+	return fleet.Service{
+		Key: web, Mode: fleet.ModeReplicated, Count: count, CountStated: true,
+		Spec:      fleet.Spec{Image: image, Publish: []fleet.Publish{{Target: 80, Protocol: "tcp"}}},
+		Balancing: &fleet.Balancing{Routes: []fleet.Route{{Target: 80, Listen: []int{80}, Protocol: fleet.ProtocolHTTP}}},
+	}
+}
+
+func (w *world) apply(services ...fleet.Service) Reply {
+	w.t.Helper()
+	w.seq++
+	out := w.step(CommandIn{fleet.Command{ID: fmt.Sprintf("cmd-%d", w.seq), Do: fleet.DoApply, Project: "shop", Services: services}})
+	return out.Replies[0]
+}
+
+func (w *world) order(c fleet.Command) Reply {
+	w.t.Helper()
+	w.seq++
+	c.ID = fmt.Sprintf("cmd-%d", w.seq)
+	return w.step(CommandIn{c}).Replies[0]
+}
+
+func (w *world) view() View { return w.s.View(w.now) }
+
+func (w *world) service() fleet.ServiceView {
+	w.t.Helper()
+	v, ok := w.view().Service(web)
+	if !ok {
+		w.t.Fatal("there is no service")
+	}
+	return v
+}
+
+func (w *world) wantState(state string) fleet.ServiceView {
+	w.t.Helper()
+	v := w.service()
+	if v.State != state {
+		w.t.Fatalf("service is %s, want %s: %v", v.State, state, v.Reasons)
+	}
+	return v
+}
+
+// spread counts running instances by host.
+func (w *world) spread() map[string]int {
+	out := map[string]int{}
+	for _, in := range w.s.Instances {
+		if in.Goal == fleet.GoalRun {
+			out[in.Host]++
+		}
+	}
+	return out
+}

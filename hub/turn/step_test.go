@@ -1,0 +1,252 @@
+package turn
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func TestApplyConverges(t *testing.T) {
+	w := newWorld(t, "web1", "web2", "web3").withBalancer("web1").join()
+	reply := w.apply(webService(5, "web:1"))
+	if reply.Err != nil || !reply.Result.Changed {
+		t.Fatalf("apply: %+v", reply)
+	}
+	w.pass(4 * time.Second)
+	v := w.wantState(fleet.ServiceConverged)
+	if v.Ready != 5 || len(v.Addresses) != 5 {
+		t.Fatalf("ready %d, addresses %v", v.Ready, v.Addresses)
+	}
+	for host, n := range w.spread() {
+		if n < 1 || n > 2 {
+			t.Errorf("%s has %d", host, n)
+		}
+	}
+	revision := w.s.Revision
+	if again := w.apply(webService(5, "web:1")); again.Result.Changed || again.Err != nil {
+		t.Errorf("the same again: %+v", again)
+	}
+	w.pass(10 * time.Second)
+	if w.s.Revision != revision {
+		t.Errorf("revision went from %d to %d although nothing changed", revision, w.s.Revision)
+	}
+}
+
+func TestScaleDownWaitsForTheBarrier(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
+	w.apply(webService(4, "web:1"))
+	w.pass(4 * time.Second)
+	w.hosts["web1"].drained = false
+	w.order(fleet.Command{Do: fleet.DoScale, Service: web, Count: 2})
+	w.pass(20 * time.Second)
+	for _, in := range w.s.Instances {
+		if in.Goal == fleet.GoalStop {
+			t.Fatalf("%s is stopped though the balancer has connections to it", in.ID)
+		}
+	}
+	w.hosts["web1"].drained = true
+	w.pass(4 * time.Second)
+	if n := len(w.s.Instances); n != 2 {
+		t.Fatalf("%d instances are left", n)
+	}
+	w.wantState(fleet.ServiceConverged)
+}
+
+func TestReplaceOneByOne(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
+	w.apply(webService(3, "web:1"))
+	w.pass(4 * time.Second)
+	w.apply(webService(3, "web:2"))
+	for range 20 {
+		w.pass(time.Second)
+		if v := w.service(); v.Ready < 3 {
+			t.Fatalf("fell to %d ready", v.Ready)
+		}
+		if n := len(w.s.Instances); n > 6 {
+			t.Fatalf("%d instances at once", n)
+		}
+	}
+	v := w.wantState(fleet.ServiceConverged)
+	for _, in := range v.Instances {
+		if in.Version != 2 {
+			t.Errorf("%s has version %d", in.ID, in.Version)
+		}
+	}
+}
+
+func TestBrokenVersionIsSuperseded(t *testing.T) {
+	w := newWorld(t, "web1").withBalancer("web1").join()
+	w.apply(webService(2, "web:1"))
+	w.pass(4 * time.Second)
+	w.broken[2] = true
+	w.apply(webService(2, "web:2"))
+	w.pass(10 * time.Second)
+	if v := w.service(); v.Ready != 2 {
+		t.Fatalf("%d ready, want the old two", v.Ready)
+	}
+	w.apply(webService(2, "web:3"))
+	w.pass(15 * time.Second)
+	if v := w.wantState(fleet.ServiceConverged); v.Version != 3 {
+		t.Fatalf("version %d", v.Version)
+	}
+}
+
+func TestLostHost(t *testing.T) {
+	w := newWorld(t, "web1", "web2", "web3").withBalancer("web1").join()
+	w.apply(webService(3, "web:1"))
+	w.pass(4 * time.Second)
+	lost := w.hosts["web3"]
+	lost.cut = true
+	w.pass(30 * time.Second)
+	if w.spread()["web3"] != 1 {
+		t.Fatal("the instance was given up although the balancer still reaches it")
+	}
+	for _, in := range w.s.Instances {
+		if in.Host == "web3" {
+			w.hosts["web1"].checks[in.ID] = fleet.CheckFailing
+		}
+	}
+	w.pass(10 * time.Second)
+	if spread := w.spread(); spread["web3"] != 0 || spread["web1"]+spread["web2"] != 3 {
+		t.Fatalf("not placed anew: %v", spread)
+	}
+	lost.cut = false
+	w.pass(5 * time.Second)
+	if len(w.s.Instances) != 3 || len(lost.stopped) != 1 {
+		t.Fatalf("%d instances; web3 stopped %v", len(w.s.Instances), lost.stopped)
+	}
+	w.wantState(fleet.ServiceConverged)
+}
+
+func TestTooManyLostIsTheNetwork(t *testing.T) {
+	w := newWorld(t, "web1", "web2", "web3").withBalancer("web1").join()
+	w.apply(webService(3, "web:1"))
+	w.pass(4 * time.Second)
+	w.hosts["web2"].cut, w.hosts["web3"].cut = true, true
+	for _, in := range w.s.Instances {
+		w.hosts["web1"].checks[in.ID] = fleet.CheckFailing
+	}
+	w.pass(2 * time.Minute)
+	if spread := w.spread(); spread["web2"] != 1 || spread["web3"] != 1 {
+		t.Fatalf("placed anew: %v", spread)
+	}
+	if reply := w.order(fleet.Command{Do: fleet.DoHostFail, Host: "web3"}); reply.Err != nil {
+		t.Fatal(reply.Err)
+	}
+	w.pass(20 * time.Second)
+	if spread := w.spread(); spread["web3"] != 0 {
+		t.Fatalf("web3 was declared dead: %v", spread)
+	}
+}
+
+func TestVolumeIsHeld(t *testing.T) {
+	w := newWorld(t, "web1", "web2", "web3").withBalancer("web1").join()
+	s := webService(1, "db:1")
+	s.Constraints = []fleet.Constraint{{Label: fleet.LabelHostname, Value: "web1"}}
+	s.Spec.Mounts = []fleet.Mount{{Type: fleet.MountVolume, Source: "shop_data", Target: "/data"}}
+	w.apply(s)
+	w.pass(4 * time.Second)
+	var host string
+	for _, in := range w.s.Instances {
+		host = in.Host
+		w.hosts["web1"].checks[in.ID] = fleet.CheckFailing
+	}
+	w.hosts[host].cut = true
+	w.pass(2 * time.Minute)
+	v := w.wantState(fleet.ServiceHeld)
+	if w.spread()[host] != 1 || !strings.Contains(strings.Join(v.Reasons, " "), "held: its data is on "+host) {
+		t.Fatalf("%v: %v", w.spread(), v.Reasons)
+	}
+}
+
+func TestCannotBePlacedSaysWhy(t *testing.T) {
+	w := newWorld(t, "web1", "web2").join()
+	s := webService(1, "web:1")
+	s.Constraints = []fleet.Constraint{{Label: "tier", Equal: true, Value: "web"}}
+	w.apply(s)
+	w.pass(2 * time.Second)
+	v := w.wantState(fleet.ServiceHeld)
+	want := "held: slot 1 can't be placed: web1: needs label tier=web; web2: needs label tier=web"
+	if len(v.Reasons) == 0 || v.Reasons[0] != want {
+		t.Fatalf("reasons %q, want %q", v.Reasons, want)
+	}
+	w.hosts["web2"].facts.Labels = map[string]string{"tier": "web"}
+	w.pass(3 * time.Second)
+	w.wantState(fleet.ServiceConverged)
+}
+
+func TestHostDrain(t *testing.T) {
+	w := newWorld(t, "web1", "web2", "web3").withBalancer("web1").join()
+	w.apply(webService(6, "web:1"))
+	w.pass(5 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoHostDrain, Host: "web2"})
+	for range 20 {
+		w.pass(time.Second)
+		if v := w.service(); v.Ready < 6 {
+			t.Fatalf("fell to %d ready", v.Ready)
+		}
+	}
+	if spread := w.spread(); spread["web2"] != 0 || spread["web1"] != 3 {
+		t.Fatalf("spread %v", spread)
+	}
+	w.wantState(fleet.ServiceConverged)
+}
+
+func TestRemove(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
+	w.apply(webService(3, "web:1"))
+	w.pass(5 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+	w.pass(8 * time.Second)
+	if len(w.s.Services)+len(w.s.Instances)+len(w.s.Pools) != 0 {
+		t.Fatalf("left: %d services, %d instances, %d pools", len(w.s.Services), len(w.s.Instances), len(w.s.Pools))
+	}
+}
+
+// A hub that starts again with what it stored publishes just what it did, and
+// changes nothing.
+func TestRestartChangesNothing(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1")
+	var rows []Row
+	w.join()
+	w.apply(webService(3, "web:1"))
+	w.pass(5 * time.Second)
+	begin := begin(w.s, w.now)
+	for id, h := range w.s.Hosts {
+		begin.hosts.put(id, h)
+	}
+	for id, in := range w.s.Instances {
+		begin.instances.put(id, in)
+	}
+	for key, s := range w.s.Services {
+		begin.services.put(key, s)
+	}
+	for key, p := range w.s.Pools {
+		begin.pools.put(key, p)
+	}
+	for key, b := range w.s.Balancers {
+		begin.balancers.put(key, b)
+	}
+	rows, err := (&Delta{state: w.s, tables: begin.tables}).Rows()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := New(w.s.Lineage, 2, w.s.Revision, w.now, DefaultOptions())
+	for _, row := range rows {
+		if err := again.Load(row.Table, row.Key, row.Value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.s = again
+	revision := again.Revision
+	for _, p := range Boot(again) {
+		w.deliver(p)
+	}
+	w.pass(90 * time.Second)
+	if again.Revision != revision {
+		t.Errorf("revision went from %d to %d: %v", revision, again.Revision, w.events[len(w.events)-1])
+	}
+	w.wantState(fleet.ServiceConverged)
+}
