@@ -26,7 +26,7 @@ func validate(pools []fleet.Pool) error {
 		if pool.Removed {
 			continue
 		}
-		if err := validatePool(pool); err != nil {
+		if err := ValidatePool(pool); err != nil {
 			return err
 		}
 		for _, route := range pool.Routes {
@@ -42,7 +42,8 @@ func validate(pools []fleet.Pool) error {
 	return nil
 }
 
-func validatePool(pool fleet.Pool) error {
+// ValidatePool refuses a pool that could not be rendered, whatever the others are.
+func ValidatePool(pool fleet.Pool) error {
 	path := pool.Service.String()
 	targets := map[int]bool{}
 	for _, route := range pool.Routes {

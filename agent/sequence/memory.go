@@ -1,0 +1,96 @@
+package sequence
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Memory is what a turn knows from those before it. The zero value is that of
+// a driver that has just started; a lost memory only makes waits begin anew.
+type Memory struct {
+	// Filed is what the file holds, and Structure its structure. The driver
+	// sets both when it has read or written the file.
+	Filed     []fleet.Pool
+	Structure string
+	// Stale: the file could not be brought back to Filed after a failure.
+	Stale bool
+	// Rejected are pools whose section the balancer's checker refused.
+	Rejected map[fleet.ServiceKey]Rejection
+
+	acked   map[fleet.ServiceKey]uint64
+	away    map[endpointKey]away
+	entered map[ServerKey]time.Time // when a server that had been in maint began to be checked
+}
+
+// Rejection keeps a pool back until it changes; from Retry on it is tried
+// again, and the problem stays reported until that works.
+type Rejection struct {
+	Generation uint64
+	Problem    string
+	Retry      time.Time
+}
+
+type endpointKey struct {
+	service  fleet.ServiceKey
+	instance string
+}
+
+// away is an endpoint that is to have no traffic and gets none in the
+// current worker.
+type away struct {
+	since time.Time
+	// safe are the workers in which it was seen without traffic while they
+	// were current: what they were told, they keep to.
+	safe []Worker
+}
+
+func (m Memory) clone() Memory {
+	m.Rejected = maps.Clone(m.Rejected)
+	m.acked = maps.Clone(m.acked)
+	m.away = maps.Clone(m.away)
+	m.entered = maps.Clone(m.entered)
+	if m.acked == nil {
+		m.acked = map[fleet.ServiceKey]uint64{}
+	}
+	if m.away == nil {
+		m.away = map[endpointKey]away{}
+	}
+	if m.entered == nil {
+		m.entered = map[ServerKey]time.Time{}
+	}
+	return m
+}
+
+// Reject returns the memory with a pool kept back.
+func (m Memory) Reject(service fleet.ServiceKey, rejection Rejection) Memory {
+	m = m.clone()
+	if m.Rejected == nil {
+		m.Rejected = map[fleet.ServiceKey]Rejection{}
+	}
+	m.Rejected[service] = rejection
+	return m
+}
+
+// forget drops what nothing refers to any more.
+func (t *turn) forget() {
+	maps.DeleteFunc(t.memory.Rejected, func(key fleet.ServiceKey, rejection Rejection) bool {
+		filed, _ := find(t.memory.Filed, key)
+		wanted, found := find(t.want, key)
+		return t.want != nil && (!found || wanted.Generation != rejection.Generation || filed.Generation == rejection.Generation)
+	})
+	maps.DeleteFunc(t.memory.entered, func(key ServerKey, _ time.Time) bool {
+		_, found := t.servers[key]
+		return !found
+	})
+}
+
+func find(pools []fleet.Pool, key fleet.ServiceKey) (fleet.Pool, bool) {
+	i := slices.IndexFunc(pools, func(p fleet.Pool) bool { return p.Service == key })
+	if i < 0 {
+		return fleet.Pool{}, false
+	}
+	return pools[i], true
+}

@@ -1,0 +1,142 @@
+package sequence
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
+)
+
+// inForce joins an endpoint's servers on all routes: a state counts only as
+// far as all of them have it, and a check only when all of them passed.
+func (t *turn) inForce(pool fleet.Pool, endpoint fleet.Endpoint) (state, check string, present bool) {
+	state, check, present = fleet.EndpointReady, fleet.CheckPassing, true
+	for _, route := range pool.Routes {
+		server, found := t.servers[ServerKey{pool.Service, route.Target, endpoint.Instance}]
+		if !found || server.Address != lbconf.ServerAddress(endpoint, route.Target) {
+			state, check, present = lesser(state, fleet.EndpointPreparing), fleet.CheckUnknown, false
+			continue
+		}
+		state = lesser(state, stateOf(server))
+		if check == fleet.CheckPassing || server.Check == fleet.CheckFailing {
+			check = server.Check
+		}
+	}
+	return state, check, present
+}
+
+func stateOf(server Server) string {
+	switch server.State {
+	case StateReady:
+		return fleet.EndpointReady
+	case StateDrain:
+		return fleet.EndpointDraining
+	}
+	return fleet.EndpointPreparing
+}
+
+// takesTraffic says whether any server of an endpoint in the current worker
+// does, at whatever address.
+func (t *turn) takesTraffic(key endpointKey) bool {
+	return slices.ContainsFunc(t.ours, func(s Server) bool {
+		return s.Service == key.service && s.Instance == key.instance && s.State == StateReady
+	})
+}
+
+// acknowledged says whether a goal is in force and in the file.
+func (t *turn) acknowledged(g goal) bool {
+	filed, found := find(t.memory.Filed, g.pool.Service)
+	if !g.accepted || !found || filed.Generation != g.pool.Generation || !lbconf.SameSection(filed, g.pool) {
+		return false
+	}
+	if !t.seen.Up || t.seen.Structure != t.memory.Structure {
+		return false
+	}
+	for _, endpoint := range g.pool.Endpoints {
+		_, _, present := t.inForce(g.pool, endpoint)
+		if !g.pool.Removed && !present {
+			return false
+		}
+		if endpoint.State != fleet.EndpointReady && t.takesTraffic(endpointKey{g.pool.Service, endpoint.Instance}) {
+			return false
+		}
+	}
+	for _, server := range t.ours {
+		if _, wanted := t.lookup(server.ServerKey); !wanted && server.Service == g.pool.Service && server.State == StateReady {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *turn) report() []fleet.PoolActual {
+	var pools []fleet.PoolActual
+	reported := map[fleet.ServiceKey]bool{}
+	for _, g := range t.goals {
+		key := g.pool.Service
+		if t.acknowledged(g) {
+			t.memory.acked[key] = g.pool.Generation
+		}
+		reported[key] = true
+		pools = append(pools, fleet.PoolActual{
+			Service:    key,
+			Generation: t.memory.acked[key],
+			Problem:    g.problem,
+			Endpoints:  t.endpoints(g),
+		})
+	}
+	for key := range t.memory.acked {
+		if !reported[key] {
+			delete(t.memory.acked, key)
+		}
+	}
+	return pools
+}
+
+func (t *turn) endpoints(g goal) []fleet.EndpointActual {
+	var all []fleet.EndpointActual
+	listed := map[string]bool{}
+	if !g.pool.Removed {
+		for _, endpoint := range g.pool.Endpoints {
+			listed[endpoint.Instance] = true
+			all = append(all, t.endpoint(g, endpoint))
+		}
+	}
+	for key := range t.memory.away { // those that have left but may still be busy
+		if key.service != g.pool.Service || listed[key.instance] {
+			continue
+		}
+		listed[key.instance] = true
+		all = append(all, fleet.EndpointActual{
+			Instance:    key.instance,
+			State:       fleet.EndpointPreparing,
+			Check:       fleet.CheckUnknown,
+			Connections: t.connections(key),
+			Drained:     t.drained(key),
+		})
+	}
+	slices.SortFunc(all, func(a, b fleet.EndpointActual) int { return strings.Compare(a.Instance, b.Instance) })
+	return all
+}
+
+func (t *turn) endpoint(g goal, endpoint fleet.Endpoint) fleet.EndpointActual {
+	key := endpointKey{g.pool.Service, endpoint.Instance}
+	out := fleet.EndpointActual{Instance: endpoint.Instance, State: endpoint.State, Check: fleet.CheckUnknown}
+	if t.seen.Up {
+		out.State, out.Check, _ = t.inForce(g.pool, endpoint)
+		if endpoint.State != fleet.EndpointReady && t.takesTraffic(key) {
+			out.State = fleet.EndpointReady
+		}
+		out.Connections = t.connections(key)
+		out.Drained = t.drained(key)
+	}
+	switch endpoint.State {
+	case fleet.EndpointReady: // one that fails its check is looked at now and then
+		waits := out.State != fleet.EndpointReady && out.Check != fleet.CheckFailing
+		t.motion = t.motion || waits || out.Check == fleet.CheckUnknown
+	default:
+		t.motion = t.motion || !out.Drained
+	}
+	return out
+}

@@ -1,0 +1,134 @@
+package sequence
+
+import (
+	"slices"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
+)
+
+// retire takes traffic away from what must not have it. It comes before
+// everything that adds.
+func (t *turn) retire() {
+	for _, server := range t.ours {
+		endpoint, wanted := t.lookup(server.ServerKey)
+		switch {
+		case !wanted:
+			t.state(server, StateMaint)
+		case endpoint.State == fleet.EndpointPreparing:
+			t.state(server, StateMaint)
+		case lbconf.ServerAddress(endpoint, server.Target) != server.Address:
+			t.state(server, StateMaint)
+		case endpoint.State == fleet.EndpointDraining && server.State == StateReady:
+			t.state(server, StateDrain)
+		}
+	}
+}
+
+func (t *turn) state(server Server, state string) {
+	if server.State != state {
+		t.do(Action{Kind: SetState, Server: server.ServerKey, State: state})
+	}
+}
+
+// admit adds what is missing and promotes what has passed its check.
+func (t *turn) admit() {
+	for _, g := range t.goals {
+		if g.pool.Removed {
+			continue
+		}
+		for _, endpoint := range g.pool.Endpoints {
+			for _, route := range g.pool.Routes {
+				key := ServerKey{g.pool.Service, route.Target, endpoint.Instance}
+				server, present := t.servers[key]
+				if !present {
+					t.add(key, g.pool, route, endpoint)
+					continue
+				}
+				t.advance(server, g.pool, endpoint)
+			}
+		}
+	}
+}
+
+func (t *turn) add(key ServerKey, pool fleet.Pool, route fleet.Route, endpoint fleet.Endpoint) {
+	t.do(Action{Kind: AddServer, Server: key, Pool: pool, Route: route, Endpoint: endpoint})
+	if endpoint.State != fleet.EndpointPreparing {
+		t.do(Action{Kind: SetState, Server: key, State: StateDrain})
+	}
+	t.do(Action{Kind: EnableHealth, Server: key})
+}
+
+// advance moves a server one step towards the traffic that it should have.
+func (t *turn) advance(server Server, pool fleet.Pool, endpoint fleet.Endpoint) {
+	key := server.ServerKey
+	address := lbconf.ServerAddress(endpoint, server.Target)
+	if server.Address != address {
+		if server.State == StateMaint {
+			t.do(Action{Kind: SetAddress, Server: key, Address: address})
+		}
+		return
+	}
+	if endpoint.State == fleet.EndpointPreparing {
+		return
+	}
+	if server.State == StateMaint {
+		t.memory.entered[key] = t.now
+		t.do(Action{Kind: SetState, Server: key, State: StateDrain})
+		return
+	}
+	if endpoint.State != fleet.EndpointReady {
+		return
+	}
+	if server.State == StateDrain && !t.proven(server, pool.Check) {
+		return
+	}
+	if server.Weight != endpoint.Weight {
+		t.do(Action{Kind: SetWeight, Server: key, Weight: endpoint.Weight})
+	}
+	if server.State == StateDrain {
+		t.do(Action{Kind: SetState, Server: key, State: StateReady})
+	}
+}
+
+// proven says whether a server's check passed since it may be checked. With
+// one failure enough to be down, HAProxy shows a result from before a
+// maintenance like a new one: then the time of one check has to pass.
+func (t *turn) proven(server Server, check fleet.Check) bool {
+	if server.Check != fleet.CheckPassing {
+		return false
+	}
+	entered, again := t.memory.entered[server.ServerKey]
+	if !again || check.Fall != 1 {
+		return true
+	}
+	wait := check.Interval.Or(lbconf.DefaultCheckInterval) + check.Timeout.Or(lbconf.DefaultCheckTimeout)
+	return t.now.Sub(entered) > wait
+}
+
+// clean deletes servers that nobody wants any more, once they are idle.
+func (t *turn) clean() {
+	for _, server := range t.ours {
+		if _, wanted := t.lookup(server.ServerKey); wanted {
+			continue
+		}
+		t.motion = true
+		if server.State == StateMaint && server.Connections == 0 {
+			t.do(Action{Kind: DelServer, Server: server.ServerKey})
+		}
+	}
+}
+
+// lookup finds what is wanted of a server.
+func (t *turn) lookup(key ServerKey) (fleet.Endpoint, bool) {
+	for _, g := range t.goals {
+		if g.pool.Service != key.Service || g.pool.Removed || !slices.ContainsFunc(g.pool.Routes, func(r fleet.Route) bool { return r.Target == key.Target }) {
+			continue
+		}
+		i := slices.IndexFunc(g.pool.Endpoints, func(e fleet.Endpoint) bool { return e.Instance == key.Instance })
+		if i >= 0 {
+			return g.pool.Endpoints[i], true
+		}
+	}
+	return fleet.Endpoint{}, false
+}

@@ -1,0 +1,169 @@
+package sequence
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
+)
+
+// Times of the sequence.
+const (
+	// MinDrain is how long an endpoint is without traffic before it counts as
+	// drained, however idle it is: a request may be on its way.
+	MinDrain = 2 * time.Second
+	// FastWake is the pause between turns while something is in motion.
+	FastWake = 100 * time.Millisecond
+	// SlowWake is the pause otherwise. It only serves to see checks change.
+	SlowWake = time.Second
+)
+
+// Turn is the outcome of Next.
+type Turn struct {
+	Actions []Action
+	Report  []fleet.PoolActual // sorted by Service
+	Wake    time.Duration      // until the next turn, unless something happens before
+	Memory  Memory
+}
+
+type turn struct {
+	want    []fleet.Pool
+	seen    Observed
+	memory  Memory
+	now     time.Time
+	goals   []goal
+	servers map[ServerKey]Server
+	ours    []Server // the servers seen of the goals' services
+	actions []Action
+	motion  bool
+}
+
+// Next looks at the whole distance between what is wanted and what was seen.
+// A nil want is unknown: nothing is changed, but a balancer that died is
+// started from its file.
+func Next(want []fleet.Pool, seen Observed, memory Memory, now time.Time) Turn {
+	t := &turn{want: want, seen: seen, memory: memory.clone(), now: now, servers: map[ServerKey]Server{}}
+	t.goals = goals(want, t.memory, now)
+	for _, server := range seen.Servers {
+		if slices.ContainsFunc(t.goals, func(g goal) bool { return g.pool.Service == server.Service }) {
+			t.servers[server.ServerKey] = server
+			t.ours = append(t.ours, server)
+		}
+	}
+	t.forget()
+	if !seen.Up {
+		t.start()
+		return t.end()
+	}
+	t.track()
+	if want == nil {
+		return t.end()
+	}
+	t.retire()
+	if reason := t.mustReload(); reason != "" {
+		t.do(Action{Kind: Reload, Pools: t.file(true), Reason: reason})
+		return t.end()
+	}
+	t.admit()
+	t.clean()
+	if file := t.file(false); t.memory.Stale || !samePools(file, t.memory.Filed) {
+		t.do(Action{Kind: Write, Pools: file})
+	}
+	return t.end()
+}
+
+func (t *turn) do(action Action) { t.actions = append(t.actions, action) }
+
+func (t *turn) end() Turn {
+	out := Turn{Actions: t.actions, Report: t.report(), Wake: SlowWake, Memory: t.memory}
+	switch {
+	case !t.seen.Up:
+		out.Wake = FastWake
+	case len(t.actions) > 0:
+		out.Wake = 0
+	case t.motion:
+		out.Wake = FastWake
+	}
+	return out
+}
+
+// start brings up a balancer that isn't there. Nobody knows any more which
+// endpoints passed their check, except those that the file has as ready.
+func (t *turn) start() {
+	pools := t.memory.Filed
+	if t.want != nil {
+		pools = nil
+		for _, g := range t.goals {
+			filed, _ := find(t.memory.Filed, g.pool.Service)
+			pools = append(pools, fill(g, filed.Generation, func(endpoint fleet.Endpoint) string {
+				i := slices.IndexFunc(filed.Endpoints, func(e fleet.Endpoint) bool { return e.Instance == endpoint.Instance })
+				if i < 0 || !sameAddress(filed.Endpoints[i], endpoint, g.pool.Routes) {
+					return fleet.EndpointDraining
+				}
+				return filed.Endpoints[i].State
+			}))
+		}
+	}
+	t.do(Action{Kind: Start, Pools: pools, Reason: "it isn't running"})
+}
+
+// mustReload returns why a reload is due, or "".
+func (t *turn) mustReload() string {
+	var changed []string
+	for _, g := range t.goals {
+		filed, found := find(t.memory.Filed, g.pool.Service)
+		switch {
+		case !found && g.pool.Removed:
+		case !found || !lbconf.SameSection(filed, g.pool):
+			changed = append(changed, g.pool.Service.String())
+		}
+	}
+	if len(changed) > 0 {
+		return "new or changed listeners or checks of " + strings.Join(changed, ", ")
+	}
+	if t.seen.Structure != t.memory.Structure {
+		return "the worker was started from another file"
+	}
+	return ""
+}
+
+// file is what the file is to hold: nothing gets more traffic by it than it
+// has now, nor more than it should.
+func (t *turn) file(reload bool) []fleet.Pool {
+	var pools []fleet.Pool
+	for _, g := range t.goals {
+		filed, found := find(t.memory.Filed, g.pool.Service)
+		if !g.accepted && !found {
+			continue
+		}
+		pools = append(pools, fill(g, filed.Generation, func(endpoint fleet.Endpoint) string {
+			state, check, present := t.inForce(g.pool, endpoint)
+			switch {
+			case !present:
+				return fleet.EndpointDraining
+			case reload && state == fleet.EndpointReady && check == fleet.CheckFailing:
+				return fleet.EndpointDraining // a new worker trusts every server until its first check
+			}
+			return state
+		}))
+	}
+	return pools
+}
+
+func fill(g goal, filedGeneration uint64, state func(fleet.Endpoint) string) fleet.Pool {
+	pool := g.pool
+	if !g.accepted {
+		pool.Generation = filedGeneration
+	}
+	pool.Endpoints = nil
+	if pool.Removed {
+		return pool
+	}
+	for _, endpoint := range g.pool.Endpoints {
+		endpoint.State = lesser(endpoint.State, state(endpoint))
+		pool.Endpoints = append(pool.Endpoints, endpoint)
+	}
+	return pool
+}
