@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -55,6 +56,9 @@ func (d *demultiplexer) Read(p []byte) (int, error) {
 	}
 	n, err := d.stream.Read(p[:min(uint64(len(p)), uint64(d.left))])
 	d.left -= uint32(n)
+	if errors.Is(err, io.EOF) && d.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
 	return n, err
 }
 

@@ -39,8 +39,8 @@ func listeningPorts() ([]int, error) {
 }
 
 // parseListening reads the kernel's table of sockets. Listening ones come
-// first, so it stops at the first that isn't: a host with a hundred thousand
-// connections costs no more than an idle one.
+// first, so it stops at the first that isn't, and doesn't read a busy host's
+// hundred thousand connections.
 func parseListening(table io.Reader) ([]int, error) {
 	var ports []int
 	lines := bufio.NewScanner(table)
