@@ -1,0 +1,88 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// API is the hub's HTTP API.
+type API struct {
+	options Options
+	limits  Limits
+	log     *slog.Logger
+	metrics *metrics
+	streams *streams
+
+	watchers chan struct{} // one place for each watcher
+	stopping chan struct{} // closed when streams have to end
+	stop     sync.Once
+
+	mux     *http.ServeMux
+	huma    huma.API
+	handler http.Handler
+}
+
+// New makes the API. It starts nothing.
+func New(options Options) *API {
+	if options.Limits == (Limits{}) {
+		options.Limits = DefaultLimits()
+	}
+	if options.Registry == nil {
+		options.Registry = prometheus.NewRegistry()
+	}
+	a := &API{
+		options:  options,
+		limits:   options.Limits,
+		log:      options.Logger,
+		metrics:  newMetrics(options.Registry, options.Version),
+		streams:  newStreams(options.Limits.Streams),
+		watchers: make(chan struct{}, options.Limits.Watchers),
+		stopping: make(chan struct{}),
+		mux:      http.NewServeMux(),
+	}
+	a.huma = humago.New(a.mux, describe())
+	a.route()
+	a.handler = a.guard(a.mux)
+	return a
+}
+
+// Handler serves the API, health and metrics. Their paths begin with /v1/,
+// or are /healthz, /readyz, /metrics and /openapi.json.
+func (a *API) Handler() http.Handler { return a.handler }
+
+func (a *API) route() {
+	a.routeVersion()
+	a.routeApply()
+	a.routeServices()
+	a.routeInstances()
+	a.routeHosts()
+	a.routeBalancers()
+	a.routeEvents()
+	a.routeWatch()
+	a.routeLogs()
+	a.mux.HandleFunc("POST "+streamPath+"{token}", a.takeStream)
+	a.mux.HandleFunc("GET /healthz", a.healthy)
+	a.mux.HandleFunc("GET /readyz", a.ready)
+	a.mux.Handle("GET /metrics", a.metrics.handler())
+	a.mux.HandleFunc("GET /openapi.json", serveDocument(a.Document()))
+}
+
+// register adds an operation whose errors become problem details.
+func register[I, O any](a *API, op huma.Operation, fn func(context.Context, *I) (*O, error)) {
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := fn(ctx, in)
+		if err != nil {
+			return nil, a.problem(err)
+		}
+		return out, nil
+	})
+}
+
+// endStreams ends watchers and logs, so that a server can shut down.
+func (a *API) endStreams() { a.stop.Do(func() { close(a.stopping) }) }

@@ -1,0 +1,54 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+type hostInput struct {
+	Host string `path:"host"`
+}
+
+type hostOrder struct {
+	Caller
+	Conditional
+	Host string `path:"host"`
+}
+
+func (a *API) routeHosts() {
+	register(a, operation(http.MethodGet, "/v1/hosts", "list-hosts", "hosts", "List hosts"), func(ctx context.Context, _ *struct{}) (*listOutput[fleet.HostView], error) {
+		return list(ctx, a, View.Hosts)
+	})
+	register(a, operation(http.MethodGet, "/v1/hosts/{host}", "get-host", "hosts", "Show one host"), a.getHost)
+	a.routeHostOrder("drain", fleet.DoHostDrain, "drain-host", "Move a host's instances away and place none there")
+	a.routeHostOrder("activate", fleet.DoHostActivate, "activate-host", "Place instances on a drained host again")
+	a.routeHostOrder("freeze", fleet.DoFreeze, "freeze-host", "Change nothing on a host, whatever happens")
+	a.routeHostOrder("unfreeze", fleet.DoUnfreeze, "unfreeze-host", "Look after a frozen host again")
+	a.routeHostOrder("fail", fleet.DoHostFail, "fail-host", "Declare a lost host dead: what it ran is placed elsewhere")
+}
+
+func (a *API) routeHostOrder(verb, do, id, summary string) {
+	register(a, operation(http.MethodPost, "/v1/hosts/{host}/"+verb, id, "hosts", summary), func(ctx context.Context, in *hostOrder) (*resultOutput, error) {
+		if err := fleet.ValidateHost(in.Host); err != nil {
+			return nil, err
+		}
+		return a.do(ctx, &in.Caller, fleet.Command{Do: do, Host: in.Host}, true)
+	})
+}
+
+func (a *API) getHost(ctx context.Context, in *hostInput) (*oneOutput[fleet.HostView], error) {
+	if err := fleet.ValidateHost(in.Host); err != nil {
+		return nil, err
+	}
+	var host fleet.HostView
+	var found bool
+	if err := a.read(ctx, func(view View) { host, found = view.Host(in.Host) }); err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, noHost(in.Host)
+	}
+	return &oneOutput[fleet.HostView]{ETag: etag(host.Generation), Body: host}, nil
+}

@@ -1,0 +1,101 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+const maxKey = 128
+
+// Caller is what the headers of every order say.
+type Caller struct {
+	Key     string `header:"Idempotency-Key" doc:"Names this order: a repeat with the same key gets the first one's answer. 1 to 128 printable ASCII characters without spaces."`
+	remote  string
+	ifMatch string
+}
+
+// Conditional is a header of orders about one service or host.
+type Conditional struct {
+	IfMatch string `header:"If-Match" doc:"The ETag that the caller saw: the order is only carried out if the service or host has not been changed since." example:"\"42\""`
+}
+
+// Resolve implements huma.Resolver. It runs when the body was read.
+func (c *Caller) Resolve(ctx huma.Context) []error {
+	c.remote, c.ifMatch = ctx.RemoteAddr(), ctx.Header("If-Match")
+	// The deadline for reading would else end a slow order's context. A
+	// connection that has none needs none lifted.
+	_ = ctx.SetReadDeadline(time.Time{})
+	return nil
+}
+
+// actor names who gave the order.
+func (c *Caller) actor() string {
+	host, _, err := net.SplitHostPort(c.remote)
+	if err != nil {
+		return "local" // a Unix socket
+	}
+	return "local@" + host
+}
+
+// command completes a command with what the headers say.
+func (c *Caller) command(cmd fleet.Command, conditional bool) (fleet.Command, error) {
+	cmd.Actor, cmd.ID = c.actor(), c.Key
+	if c.Key == "" {
+		cmd.ID = rand.Text()
+	} else if !validKey(c.Key) {
+		return cmd, fleet.Invalid("header.Idempotency-Key", "use 1 to %d printable ASCII characters without spaces", maxKey)
+	}
+	switch {
+	case c.ifMatch == "" || c.ifMatch == "*":
+	case !conditional:
+		return cmd, fleet.Invalid("header.If-Match", "it is only for orders about one service or host")
+	default:
+		generation, ok := parseETag(c.ifMatch)
+		if !ok {
+			return cmd, fleet.Invalid("header.If-Match", "%q is not an ETag of this API", c.ifMatch).
+				WithHint("send the ETag of the service or host as it was read, like \"42\" with its quotes")
+		}
+		cmd.IfMatch = generation
+	}
+	return cmd, nil
+}
+
+func validKey(key string) bool {
+	return len(key) <= maxKey && strings.IndexFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
+}
+
+func etag(generation uint64) string { return `"` + strconv.FormatUint(generation, 10) + `"` }
+
+func parseETag(text string) (generation uint64, ok bool) {
+	inner, quoted := strings.CutPrefix(text, `"`)
+	inner, closed := strings.CutSuffix(inner, `"`)
+	generation, err := strconv.ParseUint(inner, 10, 64)
+	return generation, quoted && closed && err == nil && generation != 0
+}
+
+type resultOutput struct {
+	Body fleet.Result
+}
+
+// do has a command carried out.
+func (a *API) do(ctx context.Context, caller *Caller, cmd fleet.Command, conditional bool) (*resultOutput, error) {
+	cmd, err := caller.command(cmd, conditional)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.limits.OrderTime)
+	defer cancel()
+	result, err := a.options.Fleet.Do(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	return &resultOutput{Body: result}, nil
+}

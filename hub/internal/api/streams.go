@@ -1,0 +1,131 @@
+package api
+
+import (
+	"crypto/rand"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// streamPath is where agents bring the bytes that the hub asked for.
+const streamPath = "/v1/streams/"
+
+// ProblemHeader of an agent's POST says why there are no bytes.
+const ProblemHeader = "Muster-Problem"
+
+// streams are the byte streams that agents were asked for. Each has a secret
+// name and is taken once.
+type streams struct {
+	limit int
+
+	mu      sync.Mutex         // guards what follows
+	waiting map[string]*stream // by token
+	open    int
+}
+
+// stream is one answer in bytes, on its way from an agent to a reader.
+type stream struct {
+	host  string
+	token string
+	ask   string
+	// begun gets the bytes and refused an agent's problem; at most one of
+	// each is ever sent.
+	begun   chan io.Reader
+	refused chan string
+	done    chan struct{} // closed when the reader wants no more
+	over    sync.Once
+}
+
+// abandon tells the one who brings the bytes that nobody wants more.
+func (st *stream) abandon() { st.over.Do(func() { close(st.done) }) }
+
+func newStreams(limit int) *streams {
+	return &streams{limit: limit, waiting: map[string]*stream{}}
+}
+
+// expect makes room for a stream that a host will be asked for.
+func (s *streams) expect(host string) (*stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open >= s.limit {
+		return nil, (&fleet.Error{Code: fleet.CodeUnavailable, Message: "too many logs are being read"}).WithHint("try again later")
+	}
+	st := &stream{
+		host:    host,
+		token:   rand.Text(),
+		ask:     rand.Text(),
+		begun:   make(chan io.Reader, 1),
+		refused: make(chan string, 1),
+		done:    make(chan struct{}),
+	}
+	s.waiting[st.token] = st
+	s.open++
+	return st, nil
+}
+
+// take gives a stream to the one who brings its bytes.
+func (s *streams) take(token string) *stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.waiting[token]
+	delete(s.waiting, token)
+	return st
+}
+
+// refuse ends the wait for a stream that its host cannot give.
+func (s *streams) refuse(host, ask, problem string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for token, st := range s.waiting {
+		if st.host == host && st.ask == ask {
+			delete(s.waiting, token)
+			st.refused <- problem
+		}
+	}
+}
+
+// finish is called once by the reader, whatever happened.
+func (s *streams) finish(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waiting, st.token)
+	s.open--
+	st.abandon()
+}
+
+// Answered takes an agent's answer to an Ask of the API's: one that refuses
+// ends the wait for its stream. Other answers are of no interest here.
+func (a *API) Answered(host string, answer fleet.Answer) {
+	if !answer.OK {
+		a.streams.refuse(host, answer.ID, answer.Problem)
+	}
+}
+
+// takeStream hands the body of an agent's request to the waiting reader.
+func (a *API) takeStream(w http.ResponseWriter, r *http.Request) {
+	st := a.streams.take(r.PathValue("token"))
+	if st == nil {
+		writeProblem(w, newProblem(http.StatusNotFound, fleet.CodeNotFound, "nobody waits for this stream"))
+		return
+	}
+	if problem := r.Header.Get(ProblemHeader); problem != "" {
+		st.refused <- problem
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	conn := http.NewResponseController(w)
+	deadline := time.Now().Add(a.limits.LogTime)
+	// Without deadlines the agent ends the stream, or the reader does.
+	_ = conn.SetReadDeadline(deadline)
+	_ = conn.SetWriteDeadline(deadline.Add(a.limits.WriteTime))
+	st.begun <- r.Body
+	select {
+	case <-st.done:
+	case <-a.stopping:
+	}
+	_ = conn.SetReadDeadline(time.Now()) // ends a read that still waits
+	w.WriteHeader(http.StatusNoContent)
+}
