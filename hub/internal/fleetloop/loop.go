@@ -39,6 +39,8 @@ type Options struct {
 	Batch  int           // inputs that one turn takes
 	// Reach tries a TCP connection to a balancer; nil error: it answers.
 	Reach func(ctx context.Context, address string) error
+	// Answered is told of every answer of an agent's, besides the brain.
+	Answered func(host string, answer fleet.Answer)
 	// Observe is told of every turn.
 	Observe func(Turn)
 	// Reached is called at "before-commit", "after-commit", "after-publish"
@@ -60,9 +62,10 @@ type Turn struct {
 func DefaultOptions() Options {
 	return Options{
 		Tick: 500 * time.Millisecond, Queue: 16384, Batch: 1024,
-		Reach:   func(context.Context, string) error { return fmt.Errorf("not tried") },
-		Observe: func(Turn) {},
-		Reached: func(string) {},
+		Reach:    func(context.Context, string) error { return fmt.Errorf("not tried") },
+		Answered: func(string, fleet.Answer) {},
+		Observe:  func(Turn) {},
+		Reached:  func(string) {},
 	}
 }
 

@@ -16,6 +16,9 @@ func (l *Loop) Message(host, leaf, _ string, payload []byte) {
 		l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventMessageRefused, Reason: fmt.Sprintf("a message on %s of %s was refused: %v", leaf, host, err)})
 		return
 	}
+	if answer, ok := in.(turn.AnswerIn); ok {
+		l.opts.Answered(host, answer.Answer)
+	}
 	if in != nil {
 		l.Enqueue(in)
 	}

@@ -1,0 +1,78 @@
+package hub
+
+import (
+	"context"
+	"time"
+
+	"github.com/musterhq/muster/hub/internal/api"
+	"github.com/musterhq/muster/hub/internal/broker"
+	"github.com/musterhq/muster/hub/internal/fleetloop"
+	"github.com/musterhq/muster/hub/internal/store"
+	"github.com/musterhq/muster/hub/turn"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// agents hands what the broker hears to the loop.
+type agents struct{ parts *parts }
+
+func (a agents) Admit(host, machineID string) error { return a.parts.loop.Admit(host, machineID) }
+
+func (a agents) Message(host, leaf, rest string, payload []byte) {
+	a.parts.loop.Message(host, leaf, rest, payload)
+}
+
+func (a agents) Refused(host, reason string) { a.parts.loop.Refused(host, reason) }
+
+// records is the store as the loop needs it.
+type records struct{ *store.Store }
+
+func (r records) Commit(revision uint64, rows []turn.Row, events []fleet.Event) error {
+	changes := make([]store.Change, len(rows))
+	for i, row := range rows {
+		changes[i] = store.Change(row)
+	}
+	return r.Store.Commit(revision, changes, events)
+}
+
+// operators is the fleet as the API needs it.
+type operators struct {
+	loop   *fleetloop.Loop
+	stored *store.Store
+}
+
+func (o operators) Do(ctx context.Context, c fleet.Command) (fleet.Result, error) {
+	return o.loop.Do(ctx, c)
+}
+
+func (o operators) Read(ctx context.Context, fn func(api.View)) error {
+	return o.loop.Read(ctx, func(s *turn.State, now time.Time) { fn(s.View(now)) })
+}
+
+func (o operators) Watch(ctx context.Context, since uint64) (<-chan fleet.Change, error) {
+	return o.loop.Watch(ctx, since)
+}
+
+func (o operators) Events(_ context.Context, filter api.EventFilter) ([]fleet.Event, error) {
+	if !filter.Since {
+		events, _, err := o.stored.Latest(filter.Limit, filter.Match)
+		return events, err
+	}
+	events, _, err := o.stored.Events(filter.After, filter.Limit, filter.Match)
+	return events, err
+}
+
+// asker puts the API's questions to agents.
+type asker struct {
+	bus     *broker.Broker
+	lineage string
+	epoch   uint64
+}
+
+func (a asker) Ask(host string, ask fleet.Ask) error {
+	payload, err := wire.Seal(a.lineage, a.epoch, 0, ask)
+	if err != nil {
+		return err
+	}
+	return a.bus.Publish(wire.Host(host, wire.LeafAsk), payload, false)
+}

@@ -1,0 +1,110 @@
+// Command muster-hub is the hub: it keeps what a fleet should be, tells every
+// host its part, and gathers what is.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+	"github.com/urfave/cli/v2/altsrc"
+
+	"github.com/musterhq/muster/hub"
+	"github.com/musterhq/muster/shared/buildinfo"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+const defaultConfig = "/etc/muster/hub.yaml"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := app().RunContext(ctx, os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, "muster-hub:", err)
+		os.Exit(1)
+	}
+}
+
+func app() *cli.App {
+	flags := flags()
+	return &cli.App{
+		Name:    "muster-hub",
+		Usage:   "keep a fleet of machines at what was asked for",
+		Version: buildinfo.String(),
+		Description: "Settings come from the configuration file, then the environment, then flags; the last one given wins.\n" +
+			"The file is YAML; its keys are the flags' names.",
+		Flags:           flags,
+		Before:          readConfig(flags),
+		Action:          run,
+		HideHelpCommand: true,
+	}
+}
+
+func flags() []cli.Flag {
+	d := hub.DefaultOptions()
+	return []cli.Flag{
+		&cli.StringFlag{Name: "config", Usage: "configuration `FILE`", Value: defaultConfig, EnvVars: []string{"MUSTER_HUB_CONFIG"}},
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "state-dir", Usage: "`FOLDER` of the hub's store", Value: d.StateDir, EnvVars: []string{"MUSTER_HUB_STATE_DIR"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "mqtt", Usage: "`ADDRESS` where agents connect", Value: d.MQTT, EnvVars: []string{"MUSTER_HUB_MQTT"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the HTTP API", Value: d.HTTP, EnvVars: []string{"MUSTER_HUB_HTTP"}}),
+		altsrc.NewBoolFlag(&cli.BoolFlag{Name: "insecure-listen-without-authentication", Usage: "listen elsewhere than on loopback: anyone who can connect commands the fleet", EnvVars: []string{"MUSTER_HUB_INSECURE_LISTEN_WITHOUT_AUTHENTICATION"}}),
+		altsrc.NewIntFlag(&cli.IntFlag{Name: "events-kept", Usage: "`NUMBER` of events that the store keeps", Value: d.EventsKept, EnvVars: []string{"MUSTER_HUB_EVENTS_KEPT"}}),
+		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "lost-after", Usage: "silence until a host is lost", Value: d.Turn.LostAfter, EnvVars: []string{"MUSTER_HUB_LOST_AFTER"}}),
+		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "unknown-for", Usage: "time that hosts have to be heard after the hub's start", Value: d.Turn.UnknownFor, EnvVars: []string{"MUSTER_HUB_UNKNOWN_FOR"}}),
+		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "grace", Usage: "time from host lost to placed anew", Value: d.Turn.Grace, EnvVars: []string{"MUSTER_HUB_GRACE"}}),
+		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "unreachable-after", Usage: "time until a silent, unreachable balancer isn't waited for", Value: d.Turn.UnreachableAfter, EnvVars: []string{"MUSTER_HUB_UNREACHABLE_AFTER"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info", EnvVars: []string{"MUSTER_HUB_LOG_LEVEL"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "log-format", Usage: "text or json", Value: "text", EnvVars: []string{"MUSTER_HUB_LOG_FORMAT"}}),
+		&cli.StringFlag{Name: "failpoint", Usage: "for tests: kill the hub at a point of a turn", Hidden: true, EnvVars: []string{"MUSTER_HUB_FAILPOINT"}},
+	}
+}
+
+// readConfig fills flags that were given nowhere else from the file. The
+// default file may be missing.
+func readConfig(flags []cli.Flag) cli.BeforeFunc {
+	return func(c *cli.Context) error {
+		path := c.String("config")
+		if _, err := os.Stat(path); os.IsNotExist(err) && !c.IsSet("config") {
+			return nil
+		}
+		source := func(*cli.Context) (altsrc.InputSourceContext, error) { return altsrc.NewYamlSourceFromFile(path) }
+		return altsrc.InitInputSourceWithContext(flags, source)(c)
+	}
+}
+
+func run(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return fleet.Invalid("arguments", "%q is not expected", c.Args().First()).WithHint("muster-hub --help")
+	}
+	logger, err := newLogger(c.String("log-level"), c.String("log-format"))
+	if err != nil {
+		return err
+	}
+	o := hub.DefaultOptions()
+	o.StateDir, o.MQTT, o.HTTP = c.String("state-dir"), c.String("mqtt"), c.String("http")
+	o.InsecureListen = c.Bool("insecure-listen-without-authentication")
+	o.EventsKept, o.FailPoint, o.Logger = c.Int("events-kept"), c.String("failpoint"), logger
+	o.Turn.LostAfter, o.Turn.UnknownFor = c.Duration("lost-after"), c.Duration("unknown-for")
+	o.Turn.Grace, o.Turn.UnreachableAfter = c.Duration("grace"), c.Duration("unreachable-after")
+	return hub.Run(c.Context, o)
+}
+
+func newLogger(level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fleet.Invalid("log-level", "%q is not debug, info, warn or error", level)
+	}
+	options := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, options)), nil
+	default:
+		return nil, fleet.Invalid("log-format", "%q is not text or json", format)
+	}
+}

@@ -1,0 +1,158 @@
+// Package hub wires the hub together: the store, the brain in its loop, the
+// broker and the HTTP API. It is the only place that knows them all.
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/musterhq/muster/hub/compose"
+	"github.com/musterhq/muster/hub/internal/api"
+	"github.com/musterhq/muster/hub/internal/broker"
+	"github.com/musterhq/muster/hub/internal/fleetloop"
+	"github.com/musterhq/muster/hub/internal/store"
+	"github.com/musterhq/muster/hub/turn"
+	"github.com/musterhq/muster/shared/buildinfo"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// fewFiles is the limit of open files below which a fleet of thousands can't
+// connect.
+const fewFiles = 16384
+
+// Run runs a hub until ctx is done. Its errors say what an operator can do.
+func Run(ctx context.Context, o Options) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	o.warnFewFiles()
+	stored, err := openStore(o)
+	if err != nil {
+		return err
+	}
+	defer stored.Close()
+	state, start, err := load(stored, o)
+	if err != nil {
+		return err
+	}
+	mqtt, err := net.Listen("tcp", o.MQTT)
+	if err != nil {
+		return fmt.Errorf("listen for agents: %w", err)
+	}
+	web, err := net.Listen("tcp", o.HTTP)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for people: %w", err), mqtt.Close())
+	}
+	parts, err := assemble(o, stored, state, start, mqtt)
+	if err != nil {
+		return errors.Join(err, mqtt.Close(), web.Close())
+	}
+	o.Logger.Info("hub started", "version", buildinfo.String(), "mqtt", mqtt.Addr().String(), "http", web.Addr().String(),
+		"lineage", state.Lineage, "epoch", state.Epoch, "revision", state.Revision)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return parts.loop.Run(ctx) })
+	group.Go(func() error { return parts.broker.Run(ctx) })
+	group.Go(func() error { return parts.api.Serve(ctx, web) })
+	group.Go(func() error { return notify(ctx, parts.ready) })
+	err = group.Wait()
+	o.Logger.Info("hub stopped", "error", err)
+	return err
+}
+
+func (o Options) warnFewFiles() {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil && limit.Cur < fewFiles {
+		o.Logger.Warn("few files may be open: agents beyond that can't connect", "limit", limit.Cur, "wanted", fewFiles)
+	}
+}
+
+func openStore(o Options) (*store.Store, error) {
+	options := store.DefaultOptions(turn.Tables...)
+	options.Retention = o.EventsKept
+	return store.Open(filepath.Join(o.StateDir, "hub.db"), options)
+}
+
+// load reads the state. Start is the hub's time: no earlier than its epoch,
+// so that a clock that was set back doesn't turn the hub's time back.
+func load(stored *store.Store, o Options) (*turn.State, time.Time, error) {
+	now := time.Now()
+	epoch, err := stored.Begin(now)
+	if err != nil {
+		return nil, now, fmt.Errorf("begin a new epoch: %w", err)
+	}
+	start := now
+	if earliest := time.Unix(int64(epoch), 0); now.Before(earliest) {
+		start = earliest
+	}
+	meta := stored.Meta()
+	state := turn.New(meta.Lineage, epoch, meta.Revision, start.UTC(), o.Turn)
+	if err := stored.Load(state.Load); err != nil {
+		return nil, now, fmt.Errorf("read the store: %w", err)
+	}
+	return state, start.UTC(), nil
+}
+
+// parts are the hub's running halves.
+type parts struct {
+	loop   *fleetloop.Loop
+	broker *broker.Broker
+	api    *api.API
+	stored *store.Store
+}
+
+func (p *parts) ready() error {
+	return errors.Join(p.stored.Problem(), p.loop.Ready())
+}
+
+func assemble(o Options, stored *store.Store, state *turn.State, start time.Time, mqtt net.Listener) (*parts, error) {
+	p := &parts{stored: stored}
+	registry := prometheus.NewRegistry()
+	settings := broker.DefaultOptions()
+	settings.Listener, settings.Logger = mqtt, o.Logger.With("part", "broker")
+	b, err := broker.New(settings, agents{parts: p})
+	if err != nil {
+		return nil, fmt.Errorf("prepare the broker: %w", err)
+	}
+	fail, err := newFailPoint(o.FailPoint)
+	if err != nil {
+		return nil, err
+	}
+	loop := fleetloop.DefaultOptions()
+	loop.State, loop.Store, loop.Bus, loop.Logger = state, records{stored}, b, o.Logger
+	loop.Reach, loop.Reached = connect, fail.reached
+	loop.Observe = newTurnMetrics(registry, func() float64 { return float64(p.loop.Waiting()) }, func() float64 { return float64(p.loop.Dropped()) }).observe
+	loop.Answered = func(host string, answer fleet.Answer) { p.api.Answered(host, answer) }
+	p.broker = b
+	p.loop = fleetloop.New(loop, start)
+	p.api = api.New(api.Options{
+		Fleet:    operators{loop: p.loop, stored: stored},
+		Asker:    asker{bus: b, lineage: state.Lineage, epoch: state.Epoch},
+		Map:      mapDocument,
+		Ready:    p.ready,
+		Registry: registry,
+		Logger:   o.Logger.With("part", "api"),
+		Version:  buildinfo.String(),
+	})
+	return p, nil
+}
+
+func mapDocument(document []byte) (string, []fleet.Service, []string, error) {
+	project, err := compose.Map(document)
+	return project.Name, project.Services, project.Warnings, err
+}
+
+func connect(ctx context.Context, address string) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
