@@ -17,7 +17,7 @@ func (s *State) actual(now time.Time) fleet.Actual {
 		Session:    s.session,
 		Observed:   s.report.observed,
 		Engine:     s.engine,
-		Foreign:    s.foreign,
+		Foreign:    s.foreignUse(),
 		Problem:    s.saving.problem,
 	}
 	if len(s.refused) > 0 {
@@ -33,6 +33,17 @@ func (s *State) actual(now time.Time) fleet.Actual {
 		a.Balancers = append(a.Balancers, s.balancers[name])
 	}
 	return a
+}
+
+// foreignUse adds what the engine holds for other containers.
+func (s *State) foreignUse() fleet.Foreign {
+	foreign := s.foreign
+	for i := range s.containers {
+		if c := &s.containers[i]; !s.ours(c) {
+			foreign.CPUs += c.CPUs
+		}
+	}
+	return foreign
 }
 
 func (s *State) instanceActual(inst *instance, now time.Time) fleet.InstanceActual {

@@ -27,7 +27,7 @@ func (s *State) seeExit(inst *instance, run string, now time.Time) {
 		return // old news, or our own doing
 	}
 	text := exitText(inst.container)
-	if s.stopped[inst.container.ID] {
+	if _, byHand := s.signalled[inst.container.ID]; byHand {
 		text = "was stopped by somebody else: " + text
 	}
 	inst.exitEvent = s.instanceEvent(inst, fleet.EventInstanceExited, text, "", now)
@@ -42,8 +42,7 @@ func (s *State) decide(inst *instance, spec *fleet.Spec, now time.Time) {
 	inst.ended, inst.nextTry = false, time.Time{}
 	text := exitText(c)
 	policy := cmp.Or(spec.Restart.Policy, fleet.RestartAlways)
-	byHand := s.stopped[c.ID]
-	delete(s.stopped, c.ID)
+	_, byHand := s.signalled[c.ID]
 
 	switch {
 	case rec.EndedRun == run:

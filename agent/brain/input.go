@@ -29,7 +29,8 @@ type Listed struct {
 type EngineFailed struct{ Problem string }
 
 // Noticed is something that happened to a container by the engine's account.
-// Only "stop" by somebody else matters: it tells a stop by hand from an exit.
+// Only "kill", a signal from somebody else, matters: it tells a stop by hand
+// from an exit.
 type Noticed struct {
 	Container string
 	Action    string

@@ -39,15 +39,19 @@ func (s *State) engineEvent(kind, message string, now time.Time) {
 	})
 }
 
-// takeNotice remembers which containers others stopped: those of instances
-// on which no operation of ours is under way.
-func (s *State) takeNotice(in Noticed) {
-	if in.Action != "stop" {
+// signalWindow is how long after a signal the end of a container counts as
+// caused by it: the usual grace, three times.
+const signalWindow = 3 * defaultGrace
+
+// takeNotice remembers which containers others sent signals: those of
+// instances on which no operation of ours is under way.
+func (s *State) takeNotice(in Noticed, now time.Time) {
+	if in.Action != "kill" {
 		return
 	}
 	for _, inst := range s.instances {
 		if inst.container != nil && inst.container.ID == in.Container && inst.op == nil {
-			s.stopped[in.Container] = true
+			s.signalled[in.Container] = now
 		}
 	}
 }
@@ -86,7 +90,7 @@ func (s *State) match(now time.Time) {
 		inst.unsure = false
 		s.see(inst, found[id], now)
 	}
-	s.pruneStopped()
+	maps.DeleteFunc(s.signalled, func(_ string, at time.Time) bool { return now.Sub(at) > signalWindow })
 }
 
 // better chooses among containers that carry the same instance's label: the
@@ -173,7 +177,7 @@ func (s *State) beginRun(inst *instance, run string, now time.Time) {
 		s.instanceEvent(inst, fleet.EventInstanceExited, "ended and was started again by somebody else", "", now)
 	}
 	inst.run, inst.runSince = run, now
-	delete(s.stopped, inst.container.ID)
+	delete(s.signalled, inst.container.ID)
 	inst.oursRun, inst.startedNow = inst.startedNow, false
 	inst.ready = inst.rec.ReadyRun == run
 	inst.passes, inst.falls, inst.probed, inst.probeReason = 0, 0, false, ""
@@ -181,17 +185,6 @@ func (s *State) beginRun(inst *instance, run string, now time.Time) {
 		inst.rec.Boot = s.config.Facts.BootID
 		s.dirty(now)
 	}
-}
-
-func (s *State) pruneStopped() {
-	if len(s.stopped) == 0 {
-		return
-	}
-	alive := map[string]bool{}
-	for i := range s.containers {
-		alive[s.containers[i].ID] = true
-	}
-	maps.DeleteFunc(s.stopped, func(id string, _ bool) bool { return !alive[id] })
 }
 
 func cloneSnapshot(snapshot *Snapshot) *Snapshot {

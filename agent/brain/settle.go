@@ -84,6 +84,7 @@ func (s *State) started(inst *instance, op *Op, now time.Time) {
 		s.dirty(now)
 	}
 	inst.startedNow = true
+	inst.exited, inst.decided = "", ""
 	inst.recover()
 	message := "started"
 	if again {

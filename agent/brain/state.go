@@ -27,7 +27,7 @@ type State struct {
 	outage     bool // the current listing is the first after a silence
 	unmatched  bool // the listing is yet to be compared with the instances
 	containers []Container
-	stopped    map[string]bool // containers that somebody else stopped
+	signalled  map[string]time.Time // containers that somebody else sent a signal, and when
 
 	instances map[string]*instance
 	facts     fleet.HostFacts
@@ -88,7 +88,7 @@ func New(config Config, cache Cache, now time.Time) *State {
 		cache:     cache,
 		assigned:  map[string]*fleet.Assignment{},
 		pools:     map[fleet.ServiceKey]acceptedPool{},
-		stopped:   map[string]bool{},
+		signalled: map[string]time.Time{},
 		instances: map[string]*instance{},
 		balancers: map[string]fleet.BalancerActual{},
 		facts:     config.Facts,

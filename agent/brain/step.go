@@ -38,7 +38,7 @@ func (s *State) take(input Input, now time.Time) {
 	case EngineFailed:
 		s.takeEngineFailure(in.Problem, now)
 	case Noticed:
-		s.takeNotice(in)
+		s.takeNotice(in, now)
 	case OpDone:
 		s.settle(in.Result, now)
 	case Probed:

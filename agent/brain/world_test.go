@@ -1,0 +1,352 @@
+package brain_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// world is an agent's surroundings in virtual time: a fake engine that
+// carries operations out, a disk, a hub that acknowledges nothing.
+type world struct {
+	t       testing.TB
+	now     time.Time
+	config  brain.Config
+	state   *brain.State
+	disk    []byte
+	full    bool // the disk refuses
+	down    bool // the engine doesn't answer
+	hold    bool // operations stay outstanding
+	held    []brain.Op
+	images  map[string]brain.Image
+	fail    map[string]brain.Result // kind -> how it fails
+	foreign []brain.Container
+	boxes   map[string]*brain.Container
+	made    int
+	turn    uint64
+	wake    time.Time
+	epoch   uint64
+	gen     uint64
+
+	ops      []brain.Op
+	probes   []brain.ProbeTarget
+	pools    []fleet.Pool
+	poolsSet bool
+	actual   *fleet.Actual
+	actuals  int
+	presence *fleet.Presence
+	beats    int
+	batch    *fleet.EventBatch
+	answer   func(brain.ProbeTarget) (bool, string)
+}
+
+var shopWeb = fleet.ServiceKey{Project: "shop", Name: "web"}
+
+func newWorld(t testing.TB) *world {
+	w := &world{
+		t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), epoch: 1,
+		images: map[string]brain.Image{"web:1": {ID: "sha256:aaa", Digest: "web@sha256:aaa"}, "sha256:aaa": {ID: "sha256:aaa"}, "web@sha256:aaa": {ID: "sha256:aaa", Digest: "web@sha256:aaa"}},
+		fail:   map[string]brain.Result{},
+		boxes:  map[string]*brain.Container{},
+		answer: func(brain.ProbeTarget) (bool, string) { return true, "" },
+		config: brain.Config{
+			Host: "h1", AgentStart: "start1", Bind: "10.0.0.1",
+			Facts: fleet.HostFacts{
+				Hostname: "h1", Advertise: "10.0.0.1", BootID: "boot1", MachineID: "m1",
+				Features: []string{"probe"}, PortRangeFirst: 20000, PortRangeLast: 20999,
+			},
+			Limits: brain.DefaultLimits(), Timing: brain.DefaultTiming(),
+		},
+	}
+	w.boot("start1")
+	return w
+}
+
+// boot starts the agent anew, from what is on disk.
+func (w *world) boot(start string) {
+	w.config.AgentStart = start
+	var cache brain.Cache
+	if len(w.disk) > 0 {
+		if err := json.Unmarshal(w.disk, &cache); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.held, w.probes, w.actual, w.poolsSet = nil, nil, nil, false
+	w.state = brain.New(w.config, cache, w.now)
+}
+
+// step does what the shell does: save, carry out, list.
+func (w *world) step(in brain.Input) {
+	w.t.Helper()
+	out := brain.Step(w.state, in, w.now)
+	w.turn = out.Turn
+	for range 20 {
+		if !out.Save {
+			break
+		}
+		w.take(out)
+		if w.full {
+			out = brain.Step(w.state, brain.Saved{Problem: "no space left on device"}, w.now)
+			continue
+		}
+		w.disk = must(json.Marshal(w.state.Cache()))
+		out = brain.Step(w.state, brain.Saved{}, w.now)
+		w.turn = out.Turn
+	}
+	if out.Save {
+		w.t.Fatal("saving never ends")
+	}
+	w.take(out)
+}
+
+func (w *world) take(out brain.Outputs) {
+	w.turn = out.Turn
+	w.ops = append(w.ops, out.Ops...)
+	if out.ProbesChanged {
+		w.probes = out.Probes
+	}
+	if out.PoolsChanged {
+		w.pools, w.poolsSet = out.Pools, true
+	}
+	if out.Actual != nil {
+		w.actual, w.actuals = out.Actual, w.actuals+1
+	}
+	if out.Presence != nil {
+		w.presence, w.beats = out.Presence, w.beats+1
+	}
+	if out.Events != nil {
+		w.batch = out.Events
+	}
+	w.wake = out.Wake
+	w.held = append(w.held, out.Ops...)
+}
+
+// settle carries operations out and lists until nothing more begins.
+func (w *world) settle() {
+	w.t.Helper()
+	for range 200 {
+		w.list()
+		if w.hold || len(w.held) == 0 {
+			if !w.probe() {
+				return
+			}
+			continue
+		}
+		w.finish()
+	}
+	w.t.Fatalf("it never comes to rest: %+v", w.held)
+}
+
+// finish carries the outstanding operations out.
+func (w *world) finish() {
+	for len(w.held) > 0 {
+		op := w.held[0]
+		w.held = w.held[1:]
+		w.step(brain.OpDone{Result: w.do(op)})
+	}
+}
+
+// probe gives each probe an outcome; false: none changed what is reported.
+func (w *world) probe() bool {
+	before := must(json.Marshal(w.actual))
+	for _, p := range slices.Clone(w.probes) {
+		ok, why := w.answer(p)
+		w.step(brain.Probed{Result: brain.ProbeResult{Instance: p.Instance, Container: p.Container, OK: ok, Reason: why}})
+	}
+	return string(before) != string(must(json.Marshal(w.actual)))
+}
+
+func (w *world) list() {
+	if w.down {
+		w.step(brain.EngineFailed{Problem: "connection refused"})
+		return
+	}
+	w.step(w.listing())
+}
+
+func (w *world) listing() brain.Listed {
+	in := brain.Listed{After: w.turn, Containers: slices.Clone(w.foreign)}
+	for _, id := range slices.Sorted(maps.Keys(w.boxes)) {
+		c := *w.boxes[id]
+		c.Labels = maps.Clone(c.Labels)
+		in.Containers = append(in.Containers, c)
+	}
+	return in
+}
+
+// do is the engine.
+func (w *world) do(op brain.Op) brain.Result {
+	r := brain.Result{Kind: op.Kind, Instance: op.Instance}
+	if f, ok := w.fail[op.Kind]; ok {
+		f.Kind, f.Instance = op.Kind, op.Instance
+		return f
+	}
+	c := w.boxes[op.Container]
+	if op.Container != "" && c == nil {
+		r.Gone, r.Problem = true, "no such container"
+		return r
+	}
+	switch op.Kind {
+	case brain.OpPull:
+		image, ok := w.images[op.Image]
+		if !ok {
+			r.Problem, r.Permanent = "no such image "+op.Image, true
+		}
+		r.Image = image
+	case brain.OpCreate:
+		for _, other := range w.boxes {
+			if other.Name == op.Create.Name {
+				r.Problem = "the name is taken"
+				return r
+			}
+		}
+		w.made++
+		made := &brain.Container{
+			ID: fmt.Sprintf("c%d", w.made), Name: op.Create.Name, Labels: op.Create.Labels, State: brain.ContainerCreated,
+			ImageID: op.Create.Image, Snapshot: brain.Snapshot{Name: op.Create.Name, Networks: []string{"bridge"}},
+		}
+		w.boxes[made.ID] = made
+		r.Container = *made
+	case brain.OpStart:
+		c.State, c.StartedAt, c.ExitCode, c.OOMKilled = brain.ContainerRunning, w.now, 0, false
+	case brain.OpStop:
+		c.State, c.FinishedAt = brain.ContainerExited, w.now
+	case brain.OpRemove:
+		delete(w.boxes, op.Container)
+	case brain.OpUnpause:
+		c.State = brain.ContainerRunning
+	case brain.OpRestore:
+		c.Snapshot = *op.Snapshot
+	}
+	return r
+}
+
+// pass lets time go by, waking the brain when it asked for it.
+func (w *world) pass(d time.Duration) {
+	w.t.Helper()
+	end := w.now.Add(d)
+	for range 10_000 {
+		if w.wake.IsZero() || w.wake.After(end) {
+			w.now = end
+			return
+		}
+		if w.wake.After(w.now) {
+			w.now = w.wake
+		}
+		w.step(brain.Tick{})
+		w.settle()
+	}
+	w.t.Fatal("it wakes for ever")
+}
+
+// exit ends the container of an instance.
+func (w *world) exit(instance string, code int) {
+	c := w.box(instance)
+	c.State, c.ExitCode, c.FinishedAt = brain.ContainerExited, code, w.now
+}
+
+func (w *world) box(instance string) *brain.Container {
+	w.t.Helper()
+	for _, id := range slices.Sorted(maps.Keys(w.boxes)) {
+		if w.boxes[id].Labels[brain.LabelInstance] == instance {
+			return w.boxes[id]
+		}
+	}
+	w.t.Fatalf("instance %s has no container", instance)
+	return nil
+}
+
+func (w *world) instance(id string) fleet.InstanceActual {
+	w.t.Helper()
+	if w.actual == nil {
+		w.t.Fatal("nothing was reported")
+	}
+	for _, i := range w.actual.Instances {
+		if i.ID == id {
+			return i
+		}
+	}
+	w.t.Fatalf("instance %s is not reported", id)
+	return fleet.InstanceActual{}
+}
+
+// kinds returns the operations since the last call.
+func (w *world) kinds() string {
+	var kinds []string
+	for _, op := range w.ops {
+		kinds = append(kinds, op.Kind)
+	}
+	w.ops = nil
+	return strings.Join(kinds, " ")
+}
+
+// events returns what all events since the agent's start say.
+func (w *world) events() []fleet.Event { return w.state.Cache().Events }
+
+func (w *world) eventsOf(kind string) (found []fleet.Event) {
+	for _, e := range w.events() {
+		if e.Type == kind {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// send gives the brain a new desired state.
+func (w *world) send(d fleet.Desired) {
+	w.t.Helper()
+	w.gen++
+	w.step(brain.DesiredReceived{Payload: w.seal(w.epoch, w.gen, d)})
+}
+
+func (w *world) seal(epoch, generation uint64, body any) []byte {
+	return must(wire.Seal("L1", epoch, generation, body))
+}
+
+// connected begins a session.
+func (w *world) connected() *world {
+	w.step(brain.Connected{Session: "s1"})
+	return w
+}
+
+func webSpec() fleet.Spec {
+	return fleet.Spec{
+		Image:   "web:1",
+		Publish: []fleet.Publish{{Target: 8080, Protocol: "tcp"}},
+		Probe:   &fleet.Probe{Type: fleet.ProbeHTTP, Port: 8080, Path: "/healthz"},
+	}
+}
+
+// desired asks for the instances of shop/web, by id.
+func desired(spec fleet.Spec, ids ...string) fleet.Desired {
+	d := fleet.Desired{Host: "h1", Versions: map[string]fleet.Spec{"shop/web@1": spec}}
+	for i, id := range ids {
+		d.Instances = append(d.Instances, fleet.Assignment{ID: id, Service: shopWeb, Version: 1, Slot: i + 1, Goal: fleet.GoalRun, Cause: "cmd1"})
+	}
+	return d
+}
+
+func stopping(d fleet.Desired, id string) fleet.Desired {
+	d.Instances = slices.Clone(d.Instances)
+	for i := range d.Instances {
+		if d.Instances[i].ID == id {
+			d.Instances[i].Goal, d.Instances[i].Cause = fleet.GoalStop, "cmd2"
+		}
+	}
+	return d
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
