@@ -28,9 +28,9 @@ func (a *accepted) observed() fleet.Observed {
 // rollback is what counted before messages that aren't on disk yet.
 type rollback struct {
 	lineage  string
-	raw      rawMessage
+	raw      []byte
 	accepted *accepted
-	rawPools map[string]rawMessage
+	rawPools map[string][]byte
 	pools    map[fleet.ServiceKey]acceptedPool
 	complete bool
 }

@@ -1,7 +1,6 @@
 package brain
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -11,9 +10,10 @@ import (
 // uptime. It is JSON on disk; fields are only added.
 type Cache struct {
 	Lineage string `json:"lineage,omitempty"`
-	// Desired and Pools are envelopes as accepted, raw. Pools are by service.
-	Desired json.RawMessage            `json:"desired,omitempty"`
-	Pools   map[string]json.RawMessage `json:"pools,omitempty"`
+	// Desired and Pools are envelopes exactly as accepted: their sums cover
+	// every byte. Pools are by service.
+	Desired []byte            `json:"desired,omitempty"`
+	Pools   map[string][]byte `json:"pools,omitempty"`
 	// PoolsComplete: every pool of the index was here once, so that the set
 	// may be given to balancers.
 	PoolsComplete bool               `json:"poolsComplete,omitempty"`

@@ -121,7 +121,7 @@ func (s *State) ContainerOf(instance string) (string, bool) {
 func (s *State) prepareCache() {
 	c := &s.cache
 	if c.Pools == nil {
-		c.Pools = map[string]rawMessage{}
+		c.Pools = map[string][]byte{}
 	}
 	if c.Instances == nil {
 		c.Instances = map[string]*Record{}
