@@ -4,9 +4,18 @@ package engine_test
 
 import (
 	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,23 +150,71 @@ func TestLimitsThatStay(t *testing.T) {
 	}
 }
 
-// TestIdleListing counts the calls by the time that they take an engine that
-// stands still: known containers need none but the list.
+// TestIdleListing: what is known is one call, however many containers there
+// are; a change is one call more.
 func TestIdleListing(t *testing.T) {
-	e := newEngine(t, engine.Options{Recheck: time.Hour})
+	var calls atomic.Int64
+	socket := countingProxy(t, &calls)
+	e := newEngine(t, engine.Options{Host: "unix://" + socket, Recheck: time.Hour})
 	follow(t, e)
 	const count = 10
-	for range count {
-		docker(t, "create", image)
+	ids := make([]string, count)
+	for i := range ids {
+		ids[i] = docker(t, "create", image)
 	}
-	eventually(t, "all to be listed", func() bool { return len(containers(t, e)) == count })
-	var fastest time.Duration
-	for range 20 {
-		began := time.Now()
-		containers(t, e)
-		if took := time.Since(began); fastest == 0 || took < fastest {
-			fastest = took
+	// listing returns how many calls one listing takes.
+	listing := func() int64 {
+		before := calls.Load()
+		if got := len(containers(t, e)); got != count {
+			t.Fatalf("%d containers", got)
 		}
+		return calls.Load() - before
 	}
-	t.Logf("a listing of %d takes %v", count, fastest)
+	eventually(t, "all to be known", func() bool { return listing() == 1 })
+	docker(t, "rename", ids[0], "other")
+	most := int64(0)
+	eventually(t, "the change to be known", func() bool {
+		n := listing()
+		most = max(most, n)
+		return most > 1 && n == 1
+	})
+	if most != 2 {
+		t.Errorf("one change took a listing of %d calls", most)
+	}
+}
+
+// countingProxy stands before the engine's socket and counts the requests.
+func countingProxy(t *testing.T, calls *atomic.Int64) (socket string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "engine-proxy-") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket = filepath.Join(dir, "docker.sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", host.DockerSocket)
+	}}
+	proxy := &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
+		Transport:     transport,
+		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0), // streams are cut on purpose
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		proxy.ServeHTTP(w, r)
+	})}
+	var running sync.WaitGroup
+	running.Go(func() { _ = server.Serve(listener) })
+	t.Cleanup(func() {
+		if err := errors.Join(server.Close(), os.RemoveAll(dir)); err != nil {
+			t.Error(err)
+		}
+		running.Wait()
+	})
+	return socket
 }

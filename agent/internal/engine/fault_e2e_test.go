@@ -77,22 +77,17 @@ func TestFailures(t *testing.T) {
 	})
 	t.Run("port of a container", func(t *testing.T) {
 		docker(t, "run", "--detach", "--publish", host.Address+":20001:8080", image)
-		portTaken(t, e, "20001")
+		portTaken(t, e, 20001)
 	})
 	t.Run("port of a process", func(t *testing.T) {
-		listenOnHost(t, "20002")
-		portTaken(t, e, "20002")
+		occupyPort(t)
+		portTaken(t, e, 8080)
 	})
 }
 
-func portTaken(t *testing.T, e *engine.Engine, port string) {
+func portTaken(t *testing.T, e *engine.Engine, port int) {
 	t.Helper()
-	id := do(t, e, order("1b", func(c *brain.Create) {
-		c.Ports[8080] = 20001
-		if port == "20002" {
-			c.Ports[8080] = 20002
-		}
-	})).Container.ID
+	id := do(t, e, order("1b", func(c *brain.Create) { c.Ports[8080] = port })).Container.ID
 	r := e.Do(t.Context(), on(brain.OpStart, "1b", id))
 	if !r.PortTaken || r.Permanent || r.Problem == "" {
 		t.Errorf("%+v", r)
@@ -150,9 +145,7 @@ func TestHangingEngine(t *testing.T) {
 	const limit = 300 * time.Millisecond
 	options := engine.Options{Timeout: limit, WorkTimeout: limit, PullTimeout: limit}
 	connected, fresh := newEngine(t, options), newEngine(t, options)
-	if err := connected.Ping(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "the engine to answer", func() bool { return connected.Ping(t.Context()) == nil })
 	thaw := sync.OnceFunc(func() { signalEngine(t, syscall.SIGCONT) })
 	defer thaw()
 	signalEngine(t, syscall.SIGSTOP)

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -33,8 +32,10 @@ const (
 	lineage = "lineage-1"
 )
 
-// host has the engine that all tests share.
-var host *hosts.Host
+var (
+	host    *hosts.Host // has the engine that all tests share
+	program string      // what the image has, as a file of this machine
+)
 
 func TestMain(m *testing.M) {
 	code, err := runTests(m)
@@ -56,7 +57,8 @@ func runTests(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	program, archive := filepath.Join(dir, "app"), filepath.Join(dir, "app.tar")
+	program = filepath.Join(dir, "app")
+	archive := filepath.Join(dir, "app.tar")
 	if err := hosts.BuildGo(ctx, "./testdata/app", program); err != nil {
 		return 1, err
 	}
@@ -86,7 +88,9 @@ func runTests(m *testing.M) (code int, err error) {
 // newEngine connects to the host's engine; all containers go with the test.
 func newEngine(t *testing.T, options engine.Options) *engine.Engine {
 	t.Helper()
-	options.Host = "unix://" + host.DockerSocket
+	if options.Host == "" {
+		options.Host = "unix://" + host.DockerSocket
+	}
 	e, err := engine.New(options)
 	if err != nil {
 		t.Fatal(err)
@@ -241,19 +245,17 @@ func signalEngine(t *testing.T, signal syscall.Signal) {
 	}
 }
 
-// listen occupies a port on the host until the test ends.
-func listenOnHost(t *testing.T, port string) {
+// occupyPort has a process on the host listen on port 8080 until the test ends.
+func occupyPort(t *testing.T) {
 	t.Helper()
-	cmd := host.Command(context.WithoutCancel(t.Context()), "python3", "-m", "http.server", "--bind", host.Address, port)
+	cmd := host.Command(context.WithoutCancel(t.Context()), program)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended
-		var exit *exec.ExitError
-		if err := cmd.Wait(); !errors.As(err, &exit) {
-			t.Error(err)
+		if err := errors.Join(cmd.Process.Kill(), cmd.Wait()); err == nil {
+			t.Error("the process ended by itself")
 		}
 	})
-	ask(t, http.MethodGet, port, "/", nil)
+	get(t, "8080", "/args")
 }

@@ -1,0 +1,116 @@
+package balancer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
+)
+
+// file is the configuration on disk. It is replaced whole or not at all, and
+// only while it is what Muster wrote.
+type file struct {
+	path    string
+	content []byte // as last read or written; nil: there is none
+	stat    fs.FileInfo
+}
+
+// load reads the file and returns the pools that it holds. A file that isn't
+// there holds none.
+func (f *file) load() ([]fleet.Pool, error) {
+	content, err := os.ReadFile(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read haproxy's configuration: %w", err)
+	}
+	pools, err := lbconf.Pools(content)
+	if err != nil {
+		return nil, f.foreign(err)
+	}
+	f.content = content
+	f.stat, err = os.Stat(f.path)
+	return pools, err
+}
+
+// intact returns an error when somebody else changed the file. One that was
+// moved away may be written again.
+func (f *file) intact() error {
+	stat, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at haproxy's configuration: %w", err)
+	}
+	if f.stat != nil && os.SameFile(stat, f.stat) && stat.ModTime().Equal(f.stat.ModTime()) && stat.Size() == f.stat.Size() {
+		return nil
+	}
+	content, err := os.ReadFile(f.path)
+	if err != nil {
+		return fmt.Errorf("read haproxy's configuration: %w", err)
+	}
+	if _, err := lbconf.Pools(content); err != nil {
+		return f.foreign(err)
+	}
+	return nil
+}
+
+func (f *file) foreign(cause error) error {
+	if !errors.Is(cause, lbconf.ErrForeign) {
+		return cause
+	}
+	return fleet.Conflict(f.path, "%s, so nothing is written or reloaded", cause).
+		WithHint("undo the change, or move the file away and it is written anew")
+}
+
+// missing says whether the file that was there is gone.
+func (f *file) missing() bool {
+	_, err := os.Stat(f.path)
+	return f.content != nil && errors.Is(err, fs.ErrNotExist)
+}
+
+// stage writes content beside the file, where the checker can read it.
+func (f *file) stage(content []byte) (string, error) {
+	path := f.path + ".new"
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("write haproxy's configuration: %w", err)
+	}
+	_, err = out.Write(content)
+	err = errors.Join(err, out.Sync(), out.Close())
+	if err != nil {
+		return "", fmt.Errorf("write haproxy's configuration: %w", err)
+	}
+	return path, nil
+}
+
+// adopt puts a staged file in the file's place.
+func (f *file) adopt(staged string, content []byte) error {
+	if err := f.intact(); err != nil {
+		return err
+	}
+	if err := os.Rename(staged, f.path); err != nil {
+		return fmt.Errorf("replace haproxy's configuration: %w", err)
+	}
+	if err := syncDir(filepath.Dir(f.path)); err != nil {
+		return err
+	}
+	f.content = content
+	var err error
+	f.stat, err = os.Stat(f.path)
+	return err
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("sync the balancer's directory: %w", err)
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,164 @@
+package balancer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/musterhq/muster/agent/sequence"
+)
+
+const (
+	checkTimeout  = 30 * time.Second
+	reloadTimeout = 15 * time.Second
+	shortPause    = 20 * time.Millisecond
+)
+
+// run carries out the HAProxy program and returns what it complained about
+// as an error.
+func (b *Balancer) run(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	// A file, because a daemon that inherited a pipe would hold it open.
+	output, err := os.CreateTemp(b.options.Dir, "output-*")
+	if err != nil {
+		return "", fmt.Errorf("make a file for haproxy's output: %w", err)
+	}
+	defer os.Remove(output.Name())
+	defer output.Close()
+	command := exec.CommandContext(ctx, b.options.Binary, args...)
+	command.Stdout, command.Stderr = output, output
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	failed := command.Run()
+	text, err := os.ReadFile(output.Name())
+	if err != nil {
+		return "", fmt.Errorf("read haproxy's output: %w", err)
+	}
+	if failed != nil {
+		return "", fmt.Errorf("%s: %w", alerts(text), failed)
+	}
+	return string(text), nil
+}
+
+// alerts picks the lines that say what is wrong.
+func alerts(output []byte) string {
+	var picked []string
+	for line := range bytes.Lines(output) {
+		if _, text, found := bytes.Cut(line, []byte("[ALERT]")); found {
+			_, message, _ := bytes.Cut(text, []byte(" : "))
+			picked = append(picked, string(bytes.TrimSpace(message)))
+		}
+		if len(picked) == 3 {
+			break
+		}
+	}
+	if len(picked) == 0 {
+		return "haproxy failed"
+	}
+	return strings.Join(picked, "; ")
+}
+
+func (b *Balancer) launch(ctx context.Context) error {
+	_, err := b.run(ctx, "-W", "-D", "-S", string(b.master)+",mode,600", "-p", b.path("haproxy.pid"), "-f", b.file.path)
+	if err != nil {
+		return fmt.Errorf("start haproxy: %w", err)
+	}
+	return nil
+}
+
+// reload makes the master start a new worker from the file and waits until
+// that worker has taken over.
+func (b *Balancer) reload(ctx context.Context, structure string) error {
+	before, err := b.processes(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := b.master.ask(ctx, "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Errorf("ask haproxy to reload: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	defer cancel()
+	for {
+		now, err := b.processes(ctx)
+		switch {
+		case err == nil && now.current != 0 && now.current != before.current:
+			if seen, err := b.observe(ctx); err == nil && seen.Structure == structure {
+				return nil
+			}
+		case err == nil && now.failed > 0 && now.current == before.current:
+			return errors.New("reload haproxy: the new worker did not start, the old one goes on")
+		}
+		if !pause(ctx, shortPause) {
+			return fmt.Errorf("reload haproxy: the new worker did not take over within %s", reloadTimeout)
+		}
+	}
+}
+
+func (b *Balancer) processes(ctx context.Context) (processes, error) {
+	text, err := b.master.ask(ctx, "show proc")
+	if err != nil {
+		return processes{}, err
+	}
+	return parseProcesses(text)
+}
+
+// running says whether the master that the pid file names is alive.
+func (b *Balancer) running() (int, bool) {
+	data, err := os.ReadFile(b.path("haproxy.pid"))
+	if err != nil {
+		return 0, false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return 0, false
+	}
+	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || !bytes.Contains(args, []byte(b.file.path)) {
+		return 0, false
+	}
+	_, alive := started(pid)
+	return pid, alive
+}
+
+// started returns when a process began, in clock ticks since the machine
+// booted, and whether it is alive. A zombie is not.
+func started(pid int) (uint64, bool) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, false
+	}
+	_, rest, found := strings.Cut(string(data[bytes.LastIndexByte(data, ')')+1:]), " ")
+	fields := strings.Fields(rest)
+	if !found || len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return 0, false
+	}
+	ticks, err := strconv.ParseUint(fields[19], 10, 64)
+	return ticks, err == nil
+}
+
+func workerOf(pid int) (sequence.Worker, bool) {
+	ticks, alive := started(pid)
+	return sequence.Worker{PID: pid, Started: ticks}, alive
+}
+
+func (b *Balancer) path(name string) string { return filepath.Join(b.options.Dir, name) }
+
+// pause waits and returns false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
