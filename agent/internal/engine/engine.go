@@ -172,11 +172,10 @@ func (e *Engine) drop(failed *client.Client) {
 }
 
 func (e *Engine) newClient() (*client.Client, error) {
-	host := client.WithHostFromEnv()
 	if e.options.Host != "" {
-		host = client.WithHost(e.options.Host)
+		return client.NewClientWithOpts(client.WithHost(e.options.Host))
 	}
-	return client.NewClientWithOpts(client.WithTLSClientConfigFromEnv(), host)
+	return client.NewClientWithOpts(client.WithTLSClientConfigFromEnv(), client.WithHostFromEnv())
 }
 
 // timeoutError says that the engine took a call and didn't answer.
