@@ -1,0 +1,220 @@
+// Package cluster runs a whole fleet on one machine: a hub, and agents on test
+// hosts, as the real programs in processes of their own. The demo and the
+// end-to-end tests stand on it.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/musterhq/muster/hub/client"
+	"github.com/musterhq/muster/test/hosts"
+)
+
+// HubHost is the test host on which the hub runs: it has no engine.
+const HubHost = "hub"
+
+// Ports of the hub.
+const (
+	mqttPort = "1883"
+	httpPort = "8080"
+)
+
+// Options of a cluster.
+type Options struct {
+	Hosts     []string // with an engine and an agent each
+	Balancers []string // those of Hosts that have an HAProxy
+	Dir       string   // for everything that the cluster writes; made, and removed by Close
+	Logger    *slog.Logger
+	// HubArgs and AgentArgs are added to the programs' arguments.
+	HubArgs   []string
+	AgentArgs []string
+	// Labels of hosts, "key=value".
+	Labels map[string][]string
+}
+
+// Cluster is a running fleet.
+type Cluster struct {
+	Fleet  *hosts.Fleet
+	Hub    *Process
+	Agents map[string]*Process
+	Client *client.Client
+	// URL is the hub's HTTP address, CLI the path of the command line.
+	URL string
+	CLI string
+
+	dir  string
+	opts Options
+}
+
+// Start builds the programs, makes the hosts, and starts engines, hub and
+// agents. After an error nothing is left.
+func Start(ctx context.Context, o Options) (*Cluster, error) {
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(o.Dir, "cluster-")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{dir: dir, opts: o, Agents: map[string]*Process{}}
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(ctx context.Context) error {
+	built, buildCtx := errgroup.WithContext(ctx)
+	built.Go(func() error { return Build(buildCtx, c.dir) })
+	fleet, err := hosts.New(ctx, hosts.Options{Names: append([]string{HubHost}, c.opts.Hosts...), Dir: c.dir, Logger: c.opts.Logger})
+	if err != nil {
+		return errors.Join(err, built.Wait())
+	}
+	c.Fleet = fleet
+	for _, name := range c.opts.Hosts {
+		built.Go(func() error { return fleet.Host(name).StartEngine(ctx) })
+	}
+	if err := built.Wait(); err != nil {
+		return err
+	}
+	c.CLI = filepath.Join(c.dir, "muster")
+	hub := fleet.Host(HubHost)
+	c.URL = "http://" + net.JoinHostPort(hub.Address, httpPort)
+	if c.Client, err = client.New(client.Options{URL: c.URL}); err != nil {
+		return err
+	}
+	c.Hub = c.hubProcess(hub)
+	if err := c.Hub.Start(ctx); err != nil {
+		return err
+	}
+	if err := c.Until(ctx, 20*time.Second, "the hub answers", func(ctx context.Context) (bool, string) {
+		_, err := c.Client.Version(ctx)
+		return err == nil, fmt.Sprint(err)
+	}); err != nil {
+		return err
+	}
+	return c.startAgents(ctx)
+}
+
+func (c *Cluster) startAgents(ctx context.Context) error {
+	for _, name := range c.opts.Hosts {
+		c.Agents[name] = c.agentProcess(c.Fleet.Host(name))
+		if err := c.Agents[name].Start(ctx); err != nil {
+			return err
+		}
+	}
+	return c.Until(ctx, 30*time.Second, "every agent has joined", func(ctx context.Context) (bool, string) {
+		list, err := c.Client.Hosts(ctx)
+		if err != nil {
+			return false, err.Error()
+		}
+		up, balancers := 0, 0
+		for _, h := range list.Items {
+			if h.Status.State == "up" && h.Engine.Up {
+				up++
+				balancers += len(h.Facts.Balancers)
+			}
+		}
+		return up == len(c.opts.Hosts) && balancers == len(c.opts.Balancers), fmt.Sprintf("%d hosts are up, with %d balancers", up, balancers)
+	})
+}
+
+func (c *Cluster) hubProcess(h *hosts.Host) *Process {
+	args := append([]string{
+		"--state-dir", filepath.Join(c.dir, "hub-state"),
+		"--mqtt", net.JoinHostPort(h.Address, mqttPort), "--http", net.JoinHostPort(h.Address, httpPort),
+		"--insecure-listen-without-authentication",
+	}, c.opts.HubArgs...)
+	return &Process{host: h, program: filepath.Join(c.dir, "muster-hub"), args: args, log: filepath.Join(c.dir, "hub.log")}
+}
+
+func (c *Cluster) agentProcess(h *hosts.Host) *Process {
+	hub := c.Fleet.Host(HubHost).Address
+	args := []string{
+		"--host-id", h.Name, "--advertise", h.Address, "--engine", "unix://" + h.DockerSocket,
+		"--hub", "tcp://" + net.JoinHostPort(hub, mqttPort), "--hub-http", "http://" + net.JoinHostPort(hub, httpPort),
+		"--insecure-plaintext-hub", "--state-dir", filepath.Join(c.dir, h.Name+"-state"), "--machine-id", "machine-of-" + h.Name,
+	}
+	for _, label := range c.opts.Labels[h.Name] {
+		args = append(args, "--label", label)
+	}
+	for _, name := range c.opts.Balancers {
+		if name == h.Name {
+			args = append(args, "--haproxy")
+		}
+	}
+	args = append(args, c.opts.AgentArgs...)
+	return &Process{host: h, program: filepath.Join(c.dir, "muster-agent"), args: args, log: filepath.Join(c.dir, h.Name+".log")}
+}
+
+// Build makes the three programs in a folder.
+func Build(ctx context.Context, dir string) error {
+	for _, pkg := range []string{"hub/cmd/muster-hub", "agent/cmd/muster-agent", "hub/cmd/muster"} {
+		if err := hosts.BuildGo(ctx, "github.com/musterhq/muster/"+pkg, filepath.Join(dir, filepath.Base(pkg))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Until asks again and again until done, or says what was last missing.
+func (c *Cluster) Until(ctx context.Context, limit time.Duration, what string, done func(context.Context) (bool, string)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	last := "nothing was seen"
+	for {
+		ok, why := done(ctx)
+		if ok {
+			return nil
+		}
+		if ctx.Err() == nil {
+			last = why
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait until %s: %w; last: %s", what, ctx.Err(), last)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Close stops everything and leaves nothing behind.
+func (c *Cluster) Close() error {
+	var errs []error
+	if c.Client != nil {
+		c.Client.Close()
+	}
+	for _, agent := range c.Agents {
+		errs = append(errs, agent.Stop())
+	}
+	if c.Hub != nil {
+		errs = append(errs, c.Hub.Stop())
+	}
+	if c.Fleet != nil {
+		errs = append(errs, c.Fleet.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
+}
+
+// Logs writes the end of every program's log, for a test that failed.
+func (c *Cluster) Logs(w io.Writer, bytes int64) {
+	processes := []*Process{c.Hub}
+	for _, name := range c.opts.Hosts {
+		processes = append(processes, c.Agents[name])
+	}
+	for _, p := range processes {
+		if p != nil {
+			fmt.Fprintf(w, "--- %s\n%s\n", p.log, p.tail(bytes))
+		}
+	}
+}
