@@ -1,0 +1,112 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// ErrUnreachable is in the tree of every error that means that the hub did
+// not answer: whether the request arrived is not known.
+var ErrUnreachable = errors.New("the hub can't be reached")
+
+// unreachable explains why no answer came.
+func (c *Client) unreachable(ctx context.Context, cause error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	var wrapped *url.Error
+	if errors.As(cause, &wrapped) {
+		cause = wrapped.Err
+	}
+	reason := cause.Error()
+	if errors.Is(cause, context.DeadlineExceeded) {
+		reason = "no answer in time"
+	}
+	e := &fleet.Error{Code: fleet.CodeUnavailable, Message: "the hub at " + c.URL() + " can't be reached: " + reason}
+	return &unreachableError{e.WithHint("is it running there? name another one by --hub or MUSTER_HUB")}
+}
+
+type unreachableError struct{ explained *fleet.Error }
+
+func (e *unreachableError) Error() string   { return e.explained.Error() }
+func (e *unreachableError) Unwrap() []error { return []error{e.explained, ErrUnreachable} }
+
+// details is an RFC 9457 problem with the hub's own members.
+type details struct {
+	Title  string   `json:"title"`
+	Detail string   `json:"detail"`
+	Code   string   `json:"code"`
+	Path   string   `json:"path"`
+	Hint   string   `json:"hint"`
+	Errors []detail `json:"errors"`
+}
+
+type detail struct {
+	Code     string `json:"code"`
+	Path     string `json:"path"`
+	Location string `json:"location"` // instead of Path, where the request itself was malformed
+	Message  string `json:"message"`
+	Hint     string `json:"hint"`
+}
+
+// problem reads an answer that is no success.
+func problem(resp *http.Response) error {
+	data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	var d details
+	if err := json.Unmarshal(data, &d); err != nil || d.Title+d.Detail+d.Code == "" {
+		e := &fleet.Error{Code: codeOf(resp.StatusCode), Message: "the answer was " + resp.Status + ", which no hub says"}
+		return e.WithHint("check the hub's URL")
+	}
+	code := d.Code
+	if code == "" {
+		code = codeOf(resp.StatusCode)
+	}
+	var errs []error
+	for _, item := range d.Errors {
+		e := &fleet.Error{Code: item.Code, Path: item.Path, Message: item.Message, Hint: item.Hint}
+		if e.Code == "" {
+			e.Code = code
+		}
+		if e.Path == "" {
+			e.Path = strings.TrimPrefix(item.Location, "body.")
+		}
+		errs = append(errs, e)
+	}
+	switch len(errs) {
+	case 0:
+		message := d.Detail
+		if message == "" {
+			message = d.Title
+		}
+		return &fleet.Error{Code: code, Path: d.Path, Message: message, Hint: d.Hint}
+	case 1:
+		return errs[0]
+	default:
+		return errors.Join(errs...)
+	}
+}
+
+// codeOf is the code that fits a status, for answers that carry none.
+func codeOf(status int) string {
+	switch status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
+		return fleet.CodeNotFound
+	case http.StatusConflict:
+		return fleet.CodeConflict
+	case http.StatusPreconditionFailed:
+		return fleet.CodePrecondition
+	case http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusTooManyRequests:
+		return fleet.CodeUnavailable
+	}
+	if status >= 500 {
+		return fleet.CodeInternal
+	}
+	return fleet.CodeInvalid
+}

@@ -1,0 +1,139 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// List is a list as of one revision.
+type List[T any] struct {
+	Items    []T    `json:"items"`
+	Revision uint64 `json:"revision"`
+}
+
+// Version is what the hub says of itself.
+type Version struct {
+	Version  string `json:"version"`
+	Revision uint64 `json:"revision,omitempty"`
+}
+
+func get[T any](ctx context.Context, c *Client, path string, query url.Values) (T, error) {
+	var out T
+	err := c.call(ctx, http.MethodGet, path, query, nil, nil, &out)
+	return out, err
+}
+
+// Version asks the hub for its version.
+func (c *Client) Version(ctx context.Context) (Version, error) {
+	return get[Version](ctx, c, "/v1/version", nil)
+}
+
+// Services lists the services of a project; empty: all.
+func (c *Client) Services(ctx context.Context, project string) (List[fleet.ServiceView], error) {
+	return get[List[fleet.ServiceView]](ctx, c, "/v1/services", params("project", project))
+}
+
+// Service reads one service with its instances.
+func (c *Client) Service(ctx context.Context, key fleet.ServiceKey) (fleet.ServiceView, error) {
+	return get[fleet.ServiceView](ctx, c, servicePath(key), nil)
+}
+
+// Pools lists a service's pools on every balancer.
+func (c *Client) Pools(ctx context.Context, key fleet.ServiceKey) (List[fleet.PoolView], error) {
+	return get[List[fleet.PoolView]](ctx, c, servicePath(key)+"/pools", nil)
+}
+
+// Instances lists instances of a service ("project/name") and a host; empty: all.
+func (c *Client) Instances(ctx context.Context, service, host string) (List[fleet.InstanceView], error) {
+	return get[List[fleet.InstanceView]](ctx, c, "/v1/instances", params("service", service, "host", host))
+}
+
+// Hosts lists the hosts.
+func (c *Client) Hosts(ctx context.Context) (List[fleet.HostView], error) {
+	return get[List[fleet.HostView]](ctx, c, "/v1/hosts", nil)
+}
+
+// Host reads one host.
+func (c *Client) Host(ctx context.Context, id string) (fleet.HostView, error) {
+	return get[fleet.HostView](ctx, c, "/v1/hosts/"+step(id), nil)
+}
+
+// Balancers lists the balancers.
+func (c *Client) Balancers(ctx context.Context) (List[fleet.BalancerView], error) {
+	return get[List[fleet.BalancerView]](ctx, c, "/v1/balancers", nil)
+}
+
+// EventFilter chooses events; what is empty doesn't restrict.
+type EventFilter struct {
+	Since    uint64 // revision after which
+	Type     string
+	Service  string // "project/name"
+	Host     string
+	Instance string
+	Limit    int // the newest so many
+}
+
+// Events lists events in the order in which they happened.
+func (c *Client) Events(ctx context.Context, f EventFilter) (List[fleet.Event], error) {
+	query := params("type", f.Type, "service", f.Service, "host", f.Host, "instance", f.Instance)
+	if f.Since != 0 {
+		query.Set("since", strconv.FormatUint(f.Since, 10))
+	}
+	if f.Limit != 0 {
+		query.Set("limit", strconv.Itoa(f.Limit))
+	}
+	return get[List[fleet.Event]](ctx, c, "/v1/events", query)
+}
+
+// ServiceLogs streams the last lines of all instances of a service, each
+// line after its instance's id. The caller closes the stream.
+func (c *Client) ServiceLogs(ctx context.Context, key fleet.ServiceKey, tail int) (io.ReadCloser, error) {
+	return c.stream(ctx, servicePath(key)+"/logs", tail)
+}
+
+// InstanceLogs streams the last lines of one instance. The caller closes the
+// stream.
+func (c *Client) InstanceLogs(ctx context.Context, id string, tail int) (io.ReadCloser, error) {
+	return c.stream(ctx, "/v1/instances/"+step(id)+"/logs", tail)
+}
+
+func (c *Client) stream(ctx context.Context, path string, tail int) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, http.MethodGet, path, params("tail", strconv.Itoa(tail)), http.Header{"Accept": {"text/plain"}}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+func servicePath(key fleet.ServiceKey) string {
+	return "/v1/projects/" + step(key.Project) + "/services/" + step(key.Name)
+}
+
+// params makes a query of pairs, without those that are empty.
+func params(pairs ...string) url.Values {
+	query := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			query.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return query
+}
+
+// pause waits, or returns early with the context's error.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,73 @@
+package client
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Apply asks for what a canonical Compose document says.
+type Apply struct {
+	Document string `json:"document"`
+	DryRun   bool   `json:"dryRun,omitempty"` // plan, change nothing
+	Prune    bool   `json:"prune,omitempty"`  // remove services that the document lacks
+}
+
+func (c *Client) change(ctx context.Context, method, path string, w Write, in any) (fleet.Result, error) {
+	var out fleet.Result
+	err := c.call(ctx, method, path, nil, w.header(), in, &out)
+	return out, err
+}
+
+// Apply makes a project what the document says. The result has the plan.
+func (c *Client) Apply(ctx context.Context, project string, a Apply, w Write) (fleet.Result, error) {
+	return c.change(ctx, http.MethodPost, "/v1/projects/"+step(project)+"/apply", w, a)
+}
+
+// Remove removes a service.
+func (c *Client) Remove(ctx context.Context, key fleet.ServiceKey, w Write) (fleet.Result, error) {
+	return c.change(ctx, http.MethodDelete, servicePath(key), w, nil)
+}
+
+// Scale sets how many instances a service has.
+func (c *Client) Scale(ctx context.Context, key fleet.ServiceKey, count int, w Write) (fleet.Result, error) {
+	return c.change(ctx, http.MethodPost, servicePath(key)+"/scale", w, map[string]int{"count": count})
+}
+
+// Restart replaces the instances of a service, one by one.
+func (c *Client) Restart(ctx context.Context, key fleet.ServiceKey, w Write) (fleet.Result, error) {
+	return c.change(ctx, http.MethodPost, servicePath(key)+"/restart", w, nil)
+}
+
+// Freeze leaves a service as it is until Unfreeze.
+func (c *Client) Freeze(ctx context.Context, key fleet.ServiceKey, w Write) (fleet.Result, error) {
+	return c.change(ctx, http.MethodPost, servicePath(key)+"/freeze", w, nil)
+}
+
+// Unfreeze ends a Freeze.
+func (c *Client) Unfreeze(ctx context.Context, key fleet.ServiceKey, w Write) (fleet.Result, error) {
+	return c.change(ctx, http.MethodPost, servicePath(key)+"/unfreeze", w, nil)
+}
+
+// HostAction is what can be done to a host.
+type HostAction string
+
+// Actions on a host.
+const (
+	HostDrain    HostAction = "drain"    // move its instances away
+	HostActivate HostAction = "activate" // let it have instances again
+	HostFreeze   HostAction = "freeze"   // leave it as it is
+	HostUnfreeze HostAction = "unfreeze"
+	HostFail     HostAction = "fail" // declare a lost host dead
+)
+
+// HostDo does something to a host.
+func (c *Client) HostDo(ctx context.Context, id string, action HostAction, w Write) (fleet.Result, error) {
+	return c.change(ctx, http.MethodPost, "/v1/hosts/"+step(id)+"/"+string(action), w, nil)
+}
+
+// ForgetBalancer takes a balancer that is gone for good out of the fleet.
+func (c *Client) ForgetBalancer(ctx context.Context, key fleet.BalancerKey, w Write) (fleet.Result, error) {
+	return c.change(ctx, http.MethodDelete, "/v1/balancers/"+step(key.Host)+"/"+step(key.Name), w, nil)
+}
