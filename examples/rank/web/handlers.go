@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/musterhq/muster/examples/rank/board"
 	"github.com/musterhq/muster/examples/rank/bodyfat"
@@ -39,7 +40,7 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request) {
 	}
 	person := board.Person{
 		Name: name, Percent: estimate.Percent, Formula: estimate.Formula,
-		RecordedAt: s.Now().UTC(), RecordedBy: s.Instance,
+		RecordedAt: s.Now().UTC().Truncate(time.Millisecond), RecordedBy: s.Instance,
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
