@@ -16,30 +16,6 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-func TestPull(t *testing.T) {
-	e := newEngine(t, engine.Options{})
-	pull := func(ref string) brain.Result {
-		return e.Do(t.Context(), brain.Op{Kind: brain.OpPull, Instance: "1a", Image: ref})
-	}
-	present := pull(image)
-	if present.Problem != "" || !strings.HasPrefix(present.Image.ID, "sha256:") || present.Image.Digest != "" {
-		t.Fatalf("present image: %+v", present)
-	}
-	if byID := pull(present.Image.ID); byID.Problem != "" || byID.Image != present.Image {
-		t.Errorf("present image by id: %+v", byID)
-	}
-	if r := pull("sha256:" + strings.Repeat("0", 64)); !r.Permanent || r.Problem == "" {
-		t.Errorf("missing id: %+v", r)
-	}
-	if r := pull("NOT A NAME"); !r.Permanent || r.Problem == "" {
-		t.Errorf("bad name: %+v", r)
-	}
-	r := pull("127.0.0.1:1/team/web:1")
-	if r.Permanent || !strings.Contains(r.Problem, "the registry can't be reached") || strings.ContainsAny(r.Problem, "{}") {
-		t.Errorf("no registry: %+v", r)
-	}
-}
-
 func TestFailures(t *testing.T) {
 	e := newEngine(t, engine.Options{})
 	t.Run("missing image", func(t *testing.T) {
