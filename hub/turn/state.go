@@ -194,6 +194,9 @@ type Options struct {
 	MaxServices      int
 	MaxCount         int // of one service
 	MaxResults       int // commands remembered
+	// WithoutBarrier stops instances without waiting for balancers. It is
+	// there so that a test can show that requests get lost without the barrier.
+	WithoutBarrier bool
 }
 
 // DefaultOptions are meant for production.

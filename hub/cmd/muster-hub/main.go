@@ -59,6 +59,7 @@ func flags() []cli.Flag {
 		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "unreachable-after", Usage: "time until a silent, unreachable balancer isn't waited for", Value: d.Turn.UnreachableAfter, EnvVars: []string{"MUSTER_HUB_UNREACHABLE_AFTER"}}),
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info", EnvVars: []string{"MUSTER_HUB_LOG_LEVEL"}}),
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "log-format", Usage: "text or json", Value: "text", EnvVars: []string{"MUSTER_HUB_LOG_FORMAT"}}),
+		&cli.BoolFlag{Name: "without-barrier", Usage: "for tests: stop instances without waiting for balancers", Hidden: true},
 		&cli.StringFlag{Name: "failpoint", Usage: "for tests: kill the hub at a point of a turn", Hidden: true, EnvVars: []string{"MUSTER_HUB_FAILPOINT"}},
 	}
 }
@@ -90,6 +91,7 @@ func run(c *cli.Context) error {
 	o.EventsKept, o.FailPoint, o.Logger = c.Int("events-kept"), c.String("failpoint"), logger
 	o.Turn.LostAfter, o.Turn.UnknownFor = c.Duration("lost-after"), c.Duration("unknown-for")
 	o.Turn.Grace, o.Turn.UnreachableAfter = c.Duration("grace"), c.Duration("unreachable-after")
+	o.Turn.WithoutBarrier = c.Bool("without-barrier")
 	return hub.Run(c.Context, o)
 }
 
