@@ -24,9 +24,7 @@ var errCutOff = errors.New("the answer is as long as it may be")
 
 func newLogWriter(w http.ResponseWriter, limits Limits) *logWriter {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	conn := http.NewResponseController(w)
-	liftReadDeadline(conn)
-	return &logWriter{w: w, conn: conn, limit: limits.WriteTime, max: limits.LogBytes, left: limits.LogBytes}
+	return &logWriter{w: w, conn: http.NewResponseController(w), limit: limits.WriteTime, max: limits.LogBytes, left: limits.LogBytes}
 }
 
 func (l *logWriter) ended() bool { return l.err != nil }

@@ -30,8 +30,8 @@ type Conditional struct {
 // Resolve implements huma.Resolver. It runs when the body was read.
 func (c *Caller) Resolve(ctx huma.Context) []error {
 	c.remote, c.ifMatch = ctx.RemoteAddr(), ctx.Header("If-Match")
-	// The deadline for reading would else end a slow order's context. A
-	// connection that has none needs none lifted.
+	// See guard: the deadline for reading has done its work. A connection that
+	// has none needs none lifted.
 	_ = ctx.SetReadDeadline(time.Time{})
 	return nil
 }

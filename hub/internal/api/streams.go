@@ -126,6 +126,8 @@ func (a *API) takeStream(w http.ResponseWriter, r *http.Request) {
 	case <-st.done:
 	case <-a.stopping:
 	}
-	_ = conn.SetReadDeadline(time.Now()) // ends a read that still waits
+	// This ends a read that still waits, and the connection is of no use then.
+	_ = conn.SetReadDeadline(time.Now())
+	w.Header().Set("Connection", "close")
 	w.WriteHeader(http.StatusNoContent)
 }

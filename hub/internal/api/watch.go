@@ -31,8 +31,8 @@ func (a *API) routeWatch() {
 	op := operation(http.MethodGet, "/v1/watch", "watch", "events", "Stream changes as they are committed")
 	op.Description = "Server-sent events. `event: change` has a Change as its data and its revision as its id. `event: reset` says that changes were missed, because the watcher was too slow or away for too long: read anew, then go on from its revision. The stream ends after it."
 	schemas := a.huma.OpenAPI().Components.Schemas
-	change := huma.SchemaFromType(schemas, reflect.TypeFor[fleet.Change]())
-	reset := huma.SchemaFromType(schemas, reflect.TypeFor[Reset]())
+	change := schemas.Schema(reflect.TypeFor[fleet.Change](), true, "")
+	reset := schemas.Schema(reflect.TypeFor[Reset](), true, "")
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "A stream of events",
 		Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{
@@ -149,9 +149,7 @@ type eventWriter struct {
 func newEventWriter(w http.ResponseWriter, limit time.Duration) *eventWriter {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // for proxies
-	conn := http.NewResponseController(w)
-	liftReadDeadline(conn)
-	return &eventWriter{w: w, conn: conn, limit: limit}
+	return &eventWriter{w: w, conn: http.NewResponseController(w), limit: limit}
 }
 
 func (e *eventWriter) comment(text string) error { return e.send(": " + text + "\n\n") }
@@ -178,8 +176,3 @@ func (e *eventWriter) send(text string) error {
 	}
 	return e.conn.Flush()
 }
-
-// liftReadDeadline lets an answer last longer than reading the request may:
-// the deadline would end its context. A connection that has none needs none
-// lifted.
-func liftReadDeadline(conn *http.ResponseController) { _ = conn.SetReadDeadline(time.Time{}) }

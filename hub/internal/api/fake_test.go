@@ -1,0 +1,260 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeFleet is a fleet with two services, three instances and two hosts. It
+// answers orders with what do returns.
+type fakeFleet struct {
+	mu       sync.Mutex
+	commands []fleet.Command
+	filters  []EventFilter
+	do       func(ctx context.Context, cmd fleet.Command) (fleet.Result, error)
+	readErr  error
+	watch    func(ctx context.Context, since uint64) (<-chan fleet.Change, error)
+	events   []fleet.Event
+}
+
+func (f *fakeFleet) Do(ctx context.Context, cmd fleet.Command) (fleet.Result, error) {
+	f.mu.Lock()
+	f.commands = append(f.commands, cmd)
+	f.mu.Unlock()
+	if f.do != nil {
+		return f.do(ctx, cmd)
+	}
+	return fleet.Result{Revision: 43, Changed: true, Message: "done: " + cmd.Do}, nil
+}
+
+func (f *fakeFleet) Read(_ context.Context, fn func(View)) error {
+	if f.readErr != nil {
+		return f.readErr
+	}
+	fn(fakeView{})
+	return nil
+}
+
+func (f *fakeFleet) Watch(ctx context.Context, since uint64) (<-chan fleet.Change, error) {
+	return f.watch(ctx, since)
+}
+
+func (f *fakeFleet) Events(_ context.Context, filter EventFilter) ([]fleet.Event, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.filters = append(f.filters, filter)
+	return f.events, nil
+}
+
+func (f *fakeFleet) last(t *testing.T) fleet.Command {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.commands) == 0 {
+		t.Fatal("no command was given")
+	}
+	return f.commands[len(f.commands)-1]
+}
+
+const revisionNow = 42
+
+var (
+	web   = fleet.ServiceKey{Project: "shop", Name: "web"}
+	db    = fleet.ServiceKey{Project: "shop", Name: "db"}
+	empty = fleet.ServiceKey{Project: "shop", Name: "empty"}
+)
+
+type fakeView struct{}
+
+func (fakeView) Revision() uint64 { return revisionNow }
+
+func (fakeView) Services(project string) []fleet.ServiceView {
+	if project != "" && project != "shop" {
+		return nil
+	}
+	return []fleet.ServiceView{{Key: db, Generation: 3}, {Key: web, Generation: 7}, {Key: empty}}
+}
+
+func (v fakeView) Service(key fleet.ServiceKey) (fleet.ServiceView, bool) {
+	for _, service := range v.Services("") {
+		if service.Key == key {
+			return service, true
+		}
+	}
+	return fleet.ServiceView{}, false
+}
+
+func (fakeView) Instances(service fleet.ServiceKey, host string) []fleet.InstanceView {
+	all := []fleet.InstanceView{
+		{ID: "1a-1", Service: web, Host: "web1"}, {ID: "1a-2", Service: web, Host: "web2"}, {ID: "2b-1", Service: db, Host: "web1"},
+	}
+	return slices.DeleteFunc(all, func(i fleet.InstanceView) bool {
+		return !service.IsZero() && i.Service != service || host != "" && i.Host != host
+	})
+}
+
+func (fakeView) Hosts() []fleet.HostView {
+	return []fleet.HostView{{ID: "web1", Generation: 11}, {ID: "web2", Generation: 12}}
+}
+
+func (v fakeView) Host(id string) (fleet.HostView, bool) {
+	for _, host := range v.Hosts() {
+		if host.ID == id {
+			return host, true
+		}
+	}
+	return fleet.HostView{}, false
+}
+
+func (fakeView) Pools(key fleet.ServiceKey) []fleet.PoolView {
+	if key != web {
+		return nil
+	}
+	return []fleet.PoolView{{Balancer: fleet.BalancerKey{Host: "web1", Name: "haproxy"}, Generation: 9}}
+}
+
+func (fakeView) Balancers() []fleet.BalancerView {
+	return []fleet.BalancerView{{Key: fleet.BalancerKey{Host: "web1", Name: "haproxy"}, Up: true}}
+}
+
+// askerFunc is an Asker in one function.
+type askerFunc func(host string, ask fleet.Ask) error
+
+func (f askerFunc) Ask(host string, ask fleet.Ask) error { return f(host, ask) }
+
+// server is the API under test, on a real connection.
+type server struct {
+	t     *testing.T
+	api   *API
+	fleet *fakeFleet
+	url   string
+	log   *syncBuffer
+	conns *http.Client
+	stop  func()
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *syncBuffer) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
+}
+
+func serve(t *testing.T, change ...func(*Options)) *server {
+	t.Helper()
+	s := &server{t: t, fleet: &fakeFleet{}, log: &syncBuffer{}}
+	options := Options{
+		Fleet:   s.fleet,
+		Asker:   askerFunc(func(string, fleet.Ask) error { return nil }),
+		Map:     mapNothing,
+		Logger:  slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Version: "1.2.3",
+		Limits:  DefaultLimits(),
+	}
+	for _, c := range change {
+		c(&options)
+	}
+	s.api = New(options)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.api.Serve(ctx, listener) }()
+	s.url = "http://" + listener.Addr().String()
+	transport := &http.Transport{}
+	s.conns = &http.Client{Transport: transport}
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+		transport.CloseIdleConnections()
+	})
+	t.Cleanup(s.stop)
+	return s
+}
+
+func mapNothing(document []byte) (string, []fleet.Service, []string, error) {
+	return "shop", []fleet.Service{{Key: web}, {Key: db}}, []string{"warned"}, nil
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// call makes a request; headers are pairs of name and value.
+func (s *server) call(method, path, body string, headers ...string) answer {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := s.conns.Do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(raw)}
+}
+
+func (s *server) get(path string) answer { s.t.Helper(); return s.call("GET", path, "") }
+
+func decode[T any](t *testing.T, a answer) (v T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
+		t.Fatalf("%v: %q", err, a.body)
+	}
+	return v
+}
+
+// problem checks that an answer is a problem with a status and a code.
+func (a answer) problem(t *testing.T, status int, code string) Problem {
+	t.Helper()
+	if a.status != status || a.header.Get("Content-Type") != "application/problem+json" {
+		t.Fatalf("%d %s: %s; want a problem with %d", a.status, a.header.Get("Content-Type"), a.body, status)
+	}
+	p := decode[Problem](t, a)
+	if p.Status != status || p.Code != code || p.Title != http.StatusText(status) || p.Detail == "" {
+		t.Errorf("problem %+v; want %d with the code %s", p, status, code)
+	}
+	return p
+}
