@@ -78,10 +78,8 @@ func (t *turn) gone(key endpointKey) bool {
 		}
 	}
 	for _, worker := range t.seen.Old {
-		for server := range worker.Servers {
-			if of(server) {
-				return false
-			}
+		if worker.knows(key) {
+			return false
 		}
 	}
 	for _, g := range t.goals {
@@ -119,6 +117,7 @@ func (t *turn) drained(key endpointKey) bool {
 	for _, worker := range t.seen.Old {
 		safe := slices.Contains(entry.safe, worker.Worker)
 		switch {
+		case worker.Readable && !worker.knows(key):
 		case safe && !worker.Readable && !late:
 			return false
 		case !safe && (!worker.Readable || worker.Sessions[key.service] > 0):

@@ -30,6 +30,15 @@ type OldWorker struct {
 	Servers  map[ServerKey]int        // open or queued exchanges
 }
 
+func (w OldWorker) knows(key endpointKey) bool {
+	for server := range w.Servers {
+		if server.Service == key.service && server.Instance == key.instance {
+			return true
+		}
+	}
+	return false
+}
+
 // ServerKey is one endpoint on one route.
 type ServerKey struct {
 	Service  fleet.ServiceKey

@@ -7,8 +7,10 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
+const maxCheckPath = 1024 // bytes
+
 var (
-	checkPath  = regexp.MustCompile(`^/[A-Za-z0-9._~!&()*+,;=:@%/?-]{0,1023}$`)
+	checkPath  = regexp.MustCompile(`^/[A-Za-z0-9._~!&()*+,;=:@%/?-]*$`)
 	serverName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 )
 
@@ -63,7 +65,7 @@ func ValidatePool(pool fleet.Pool) error {
 	switch pool.Check.Type {
 	case "", fleet.ProbeTCP:
 	case fleet.ProbeHTTP:
-		if pool.Check.Path != "" && !checkPath.MatchString(pool.Check.Path) {
+		if pool.Check.Path != "" && (len(pool.Check.Path) > maxCheckPath || !checkPath.MatchString(pool.Check.Path)) {
 			return fleet.Invalid(path, "%q is not a path for a check", pool.Check.Path).
 				WithHint("begin it with '/' and percent-encode blanks, quotes and '#'")
 		}

@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,27 +39,28 @@ func (f *file) load() ([]fleet.Pool, error) {
 	return pools, err
 }
 
-// intact returns an error when somebody else changed the file. One that was
-// moved away may be written again.
-func (f *file) intact() error {
+// intact returns an error when somebody else changed the file, and whether it
+// is not the one that was read or written last: one that is gone, or an older
+// one of Muster's that was put back, may be written again.
+func (f *file) intact() (stale bool, err error) {
 	stat, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return f.content != nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("look at haproxy's configuration: %w", err)
+		return false, fmt.Errorf("look at haproxy's configuration: %w", err)
 	}
 	if f.stat != nil && os.SameFile(stat, f.stat) && stat.ModTime().Equal(f.stat.ModTime()) && stat.Size() == f.stat.Size() {
-		return nil
+		return false, nil
 	}
 	content, err := os.ReadFile(f.path)
 	if err != nil {
-		return fmt.Errorf("read haproxy's configuration: %w", err)
+		return false, fmt.Errorf("read haproxy's configuration: %w", err)
 	}
 	if _, err := lbconf.Pools(content); err != nil {
-		return f.foreign(err)
+		return false, f.foreign(err)
 	}
-	return nil
+	return !bytes.Equal(content, f.content), nil
 }
 
 func (f *file) foreign(cause error) error {
@@ -67,12 +69,6 @@ func (f *file) foreign(cause error) error {
 	}
 	return fleet.Conflict(f.path, "%s, so nothing is written or reloaded", cause).
 		WithHint("undo the change, or move the file away and it is written anew")
-}
-
-// missing says whether the file that was there is gone.
-func (f *file) missing() bool {
-	_, err := os.Stat(f.path)
-	return f.content != nil && errors.Is(err, fs.ErrNotExist)
 }
 
 // stage writes content beside the file, where the checker can read it.
@@ -92,7 +88,7 @@ func (f *file) stage(content []byte) (string, error) {
 
 // adopt puts a staged file in the file's place.
 func (f *file) adopt(staged string, content []byte) error {
-	if err := f.intact(); err != nil {
+	if _, err := f.intact(); err != nil {
 		return err
 	}
 	if err := os.Rename(staged, f.path); err != nil {

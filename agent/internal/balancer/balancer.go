@@ -1,0 +1,159 @@
+package balancer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/musterhq/muster/agent/sequence"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Balancer is one HAProxy. Want may be called from anywhere; everything else
+// happens in Run.
+type Balancer struct {
+	options Options
+	log     *slog.Logger
+	master  socket
+	runtime socket
+	file    file
+	wake    chan struct{}
+
+	mu   sync.Mutex // guards want
+	want []fleet.Pool
+
+	// The rest belongs to Run.
+	version  string
+	loaded   bool // the file was read, and it is ours
+	memory   sequence.Memory
+	workers  []sequence.Worker // as last seen
+	starts   int
+	started  time.Time
+	busyFrom time.Time
+	reported *fleet.BalancerActual
+}
+
+// New returns a balancer that does nothing until Run.
+func New(options Options) (*Balancer, error) {
+	if err := options.Validate(); err != nil {
+		return nil, err
+	}
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	b := &Balancer{
+		options: options,
+		log:     options.Logger.With("balancer", options.Name),
+		runtime: socket(options.global().RuntimeSocket),
+		wake:    make(chan struct{}, 1),
+	}
+	b.master = socket(b.path("master.sock"))
+	b.file.path = b.path("haproxy.cfg")
+	return b, nil
+}
+
+// Want says which pools the balancer is to have: all of them. Nil is unknown
+// and changes nothing. A pool that is left out stays as it is; one that is to
+// go says Removed.
+func (b *Balancer) Want(pools []fleet.Pool) {
+	sorted := slices.Clone(pools)
+	slices.SortFunc(sorted, byService)
+	b.mu.Lock()
+	b.want = sorted
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps HAProxy at what is wanted until ctx ends. HAProxy goes on then.
+// It returns an error only when it could not begin.
+func (b *Balancer) Run(ctx context.Context) error {
+	if err := os.MkdirAll(b.options.Dir, 0o700); err != nil {
+		return fmt.Errorf("make the balancer's directory: %w", err)
+	}
+	if err := os.Chmod(b.options.Dir, 0o700); err != nil {
+		return fmt.Errorf("close the balancer's directory: %w", err)
+	}
+	version, err := b.run(ctx, "-v")
+	if err != nil {
+		return fmt.Errorf("ask haproxy for its version: %w", err)
+	}
+	b.version = parseVersion(version)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.wake:
+		case <-timer.C:
+		}
+		timer.Reset(b.step(ctx))
+	}
+}
+
+// Reload makes HAProxy load its file again now, without need.
+func (b *Balancer) Reload(ctx context.Context) error {
+	if _, err := b.master.ask(ctx, "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		return fmt.Errorf("ask haproxy to reload: %w", err)
+	}
+	return nil
+}
+
+// Stop ends HAProxy for good, with all connections. Run must have returned.
+func (b *Balancer) Stop(ctx context.Context) error {
+	pid, alive := b.running()
+	if !alive {
+		return nil
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("stop haproxy: %w", err)
+	}
+	for pause(ctx, shortPause) {
+		if _, alive := b.running(); !alive {
+			return nil
+		}
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("kill haproxy: %w", err)
+	}
+	return nil
+}
+
+func (b *Balancer) wanted() []fleet.Pool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.want
+}
+
+// publish tells the agent what is new.
+func (b *Balancer) publish(up bool, problem string, pools []fleet.PoolActual) {
+	actual := fleet.BalancerActual{
+		Name: b.options.Name, Driver: Driver, Version: b.version,
+		Up: up, Problem: problem, Pools: pools,
+	}
+	if b.reported != nil && reflect.DeepEqual(*b.reported, actual) {
+		return
+	}
+	b.reported = &actual
+	if b.options.Report != nil {
+		b.options.Report(actual)
+	}
+}
+
+// parseVersion reads "HAProxy version 2.6.12-1+deb12u4 2026/10/17 - …".
+func parseVersion(text string) string {
+	_, after, _ := strings.Cut(text, "version ")
+	version, _, _ := strings.Cut(after, " ")
+	return version
+}

@@ -1,0 +1,112 @@
+package balancer
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// client sends POSTs on one connection and never tries again.
+type client struct {
+	address string
+	conn    net.Conn
+	reader  *bufio.Reader
+}
+
+func (c *client) post(path string) (string, error) {
+	if c.conn == nil {
+		conn, err := net.DialTimeout("tcp", c.address, 5*time.Second)
+		if err != nil {
+			return "", err
+		}
+		c.conn, c.reader = conn, bufio.NewReader(conn)
+	}
+	if err := c.conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return "", err
+	}
+	if _, err := fmt.Fprintf(c.conn, "POST %s HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nhi", path); err != nil {
+		c.close()
+		return "", err
+	}
+	response, err := http.ReadResponse(c.reader, nil)
+	if err != nil {
+		c.close()
+		return "", err
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	if response.Close || err != nil {
+		c.close()
+	}
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %d", response.StatusCode)
+	}
+	return string(body), err
+}
+
+func (c *client) close() {
+	if c.conn != nil {
+		c.conn.Close()
+		c.conn = nil
+	}
+}
+
+// load is a crowd of clients with a steady rate each; one request in ten is slow.
+type load struct {
+	sent, failed atomic.Int64
+	mu           sync.Mutex // guards errors
+	errors       map[string]int
+	stop         chan struct{}
+	group        sync.WaitGroup
+}
+
+func startLoad(t *testing.T, address string, clients int, gap time.Duration) *load {
+	l := &load{stop: make(chan struct{}), errors: map[string]int{}}
+	for i := range clients {
+		l.group.Go(func() { l.work(address, i, gap) })
+	}
+	t.Cleanup(func() { l.end() })
+	return l
+}
+
+func (l *load) work(address string, number int, gap time.Duration) {
+	c := &client{address: address}
+	defer c.close()
+	for n := 0; ; n++ {
+		select {
+		case <-l.stop:
+			return
+		case <-time.After(gap):
+		}
+		path := "/"
+		if number == 0 {
+			path = "/slow"
+		}
+		if number%4 == 1 {
+			c.close() // some clients keep no connection
+		}
+		_, err := c.post(path)
+		l.sent.Add(1)
+		if err != nil {
+			l.failed.Add(1)
+			l.mu.Lock()
+			l.errors[err.Error()]++
+			l.mu.Unlock()
+		}
+	}
+}
+
+func (l *load) end() {
+	select {
+	case <-l.stop:
+	default:
+		close(l.stop)
+	}
+	l.group.Wait()
+}

@@ -1,0 +1,237 @@
+package balancer
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/agent/sequence"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func TestEndpointsComeAndGoWithoutReload(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a, b := newProgram(t, "a"), newProgram(t, "b")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	before := r.pids()
+
+	web.Endpoints = append(web.Endpoints, b.endpoint(fleet.EndpointReady))
+	r.apply(web)
+	r.ready(web, "b")
+	set(web, "a", fleet.EndpointDraining)
+	r.apply(web)
+	c := &client{address: address(web)}
+	defer c.close()
+	for range 10 {
+		if who, err := c.post("/"); err != nil || who != "b" {
+			t.Fatalf("answered by %q, %v; want b", who, err)
+		}
+	}
+	r.drained(web, "a")
+	a.exit()
+	remove(web, "a")
+	r.apply(web)
+	poll(t, "a's server is deleted", func() bool {
+		seen, err := r.lb.observe(context.Background())
+		return err == nil && len(seen.Servers) == 1
+	})
+	if now := r.pids(); now.current != before.current {
+		t.Errorf("worker %d replaced %d: endpoints caused a reload", now.current, before.current)
+	}
+}
+
+func TestAnEndpointWaitsForItsCheck(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a := newProgram(t, "a")
+	a.health.Store(false)
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.until("a fails its check", func(x fleet.BalancerActual) bool {
+		return endpointOf(x, web.Service, "a").Check == fleet.CheckFailing
+	})
+	if e := endpointOf(r.now(), web.Service, "a"); e.State != fleet.EndpointDraining || e.Drained {
+		t.Errorf("before its check passed: %+v", e)
+	}
+	a.health.Store(true)
+	r.ready(web, "a")
+}
+
+func TestAnOldWorkerHoldsDrainedBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a, b := newProgram(t, "a"), newProgram(t, "b")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady), b.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	r.ready(web, "b")
+	idle := &client{address: address(web)}
+	defer idle.close()
+	if _, err := idle.post("/"); err != nil {
+		t.Fatal(err)
+	}
+	before := r.pids()
+	if err := r.lb.Reload(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, "a new worker", func() bool {
+		procs, err := r.lb.processes(context.Background())
+		return err == nil && procs.current != before.current && procs.current != 0
+	})
+	set(web, "a", fleet.EndpointDraining)
+	r.apply(web)
+	began, held := time.Now(), false
+	r.until("drained", func(x fleet.BalancerActual) bool {
+		drained := endpointOf(x, web.Service, "a").Drained // said before the workers are looked at
+		old := len(r.pids().old) > 0
+		if old && drained {
+			t.Error("drained while an old worker could still send")
+		}
+		held = held || old && time.Since(began) > sequence.MinDrain+time.Second
+		return drained
+	})
+	if !held {
+		t.Error("the old worker ended before it could hold anything back")
+	}
+}
+
+func TestACrashedHAProxyComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a, b := newProgram(t, "a"), newProgram(t, "b")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady), b.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	r.ready(web, "b")
+	set(web, "a", fleet.EndpointDraining)
+	r.apply(web)
+	before := r.pids()
+	if err := syscall.Kill(before.master, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.until("the fall is reported", func(x fleet.BalancerActual) bool { return !x.Up && x.Problem != "" })
+	r.until("up again", func(x fleet.BalancerActual) bool { return x.Up && x.Problem == "" })
+	if now := r.pids(); now.master == before.master {
+		t.Error("the master is the same")
+	}
+	c := &client{address: address(web)}
+	defer c.close()
+	for range 10 {
+		if who, err := c.post("/"); err != nil || who != "b" {
+			t.Fatalf("answered by %q, %v; want b", who, err)
+		}
+	}
+}
+
+func TestANewAgentAdoptsHAProxy(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a := newProgram(t, "a")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	before := r.pids()
+	r.detach()
+	r.attach()
+	r.until("acknowledged before anything is wanted", func(x fleet.BalancerActual) bool {
+		return x.Up && poolOf(x, web.Service).Generation == web.Generation
+	})
+	r.apply(web)
+	r.ready(web, "a")
+	if now := r.pids(); now.master != before.master || now.current != before.current {
+		t.Errorf("%+v became %+v", before, now)
+	}
+}
+
+func TestARejectedSectionStopsOnlyItsService(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web, api := newPool(t, "web"), newPool(t, "api")
+	a, b, c := newProgram(t, "a"), newProgram(t, "b"), newProgram(t, "c")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady), b.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	acknowledged := web.Generation
+	// HAProxy itself rejects a timer of more than 24 days; ports are known to be taken earlier.
+	web.Check.Interval = fleet.Duration(1000 * time.Hour)
+	set(web, "a", fleet.EndpointDraining)
+	api.Endpoints = []fleet.Endpoint{c.endpoint(fleet.EndpointReady)}
+	r.want(api, web)
+	r.ready(api, "c")
+	r.until("the problem is reported, the removal in force", func(x fleet.BalancerActual) bool {
+		pool := poolOf(x, web.Service)
+		return strings.Contains(pool.Problem, "rejects") && pool.Generation == acknowledged &&
+			endpointOf(x, web.Service, "a").State == fleet.EndpointDraining
+	})
+	web.Check.Interval = 0
+	r.apply(api, web)
+	if problem := poolOf(r.now(), web.Service).Problem; problem != "" {
+		t.Error(problem)
+	}
+}
+
+func TestATakenPortStopsOnlyItsService(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web, api := newPool(t, "web"), newPool(t, "api")
+	holder, c := newProgram(t, "holder"), newProgram(t, "c")
+	web.Routes[0].Listen = []int{holder.port}
+	api.Endpoints = []fleet.Endpoint{c.endpoint(fleet.EndpointReady)}
+	r.want(api, web)
+	r.ready(api, "c")
+	r.until("the port's problem", func(x fleet.BalancerActual) bool {
+		return strings.Contains(poolOf(x, web.Service).Problem, "can't listen")
+	})
+	holder.exit()
+	r.until("the port is had", func(x fleet.BalancerActual) bool {
+		return poolOf(x, web.Service).Generation == web.Generation && poolOf(x, web.Service).Problem == ""
+	})
+}
+
+func TestAFileChangedByHandIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a, b := newProgram(t, "a"), newProgram(t, "b")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	acknowledged := web.Generation
+	path := filepath.Join(r.dir, "haproxy.cfg")
+	ours, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := append(ours, []byte("# mine\n")...)
+	if err := os.WriteFile(path, edited, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.until("the edit is reported", func(x fleet.BalancerActual) bool { return strings.Contains(x.Problem, "changed since") })
+	web.Endpoints = append(web.Endpoints, b.endpoint(fleet.EndpointReady))
+	r.want(web)
+	r.ready(web, "b")
+	if now, err := os.ReadFile(path); err != nil || string(now) != string(edited) {
+		t.Errorf("the file was overwritten (%v)", err)
+	}
+	if got := poolOf(r.now(), web.Service).Generation; got != acknowledged {
+		t.Errorf("generation %d acknowledged without a file", got)
+	}
+	if err := os.Rename(path, path+".mine"); err != nil {
+		t.Fatal(err)
+	}
+	r.until("written anew", func(x fleet.BalancerActual) bool {
+		return x.Problem == "" && poolOf(x, web.Service).Generation == web.Generation
+	})
+}

@@ -1,0 +1,260 @@
+package balancer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+const patience = 30 * time.Second
+
+// rig is a balancer in a directory of its own, with its agent's side.
+type rig struct {
+	t    *testing.T
+	dir  string
+	lb   *Balancer
+	stop context.CancelFunc
+	done chan error
+
+	mu     sync.Mutex // guards actual
+	actual fleet.BalancerActual
+	gen    atomic.Uint64
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, dir: dir}
+	t.Cleanup(func() {
+		r.detach()
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := r.lb.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		os.RemoveAll(dir)
+	})
+	r.attach()
+	return r
+}
+
+// attach starts the agent's side, as after the agent's restart.
+func (r *rig) attach() {
+	r.t.Helper()
+	options := DefaultOptions()
+	options.Dir = r.dir
+	options.Retries = 0
+	options.BindAddresses = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	options.Logger = slog.New(slog.NewTextHandler(testLog{r.t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	options.Report = func(actual fleet.BalancerActual) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.actual = actual
+	}
+	lb, err := New(options)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.lb = lb
+	r.mu.Lock()
+	r.actual = fleet.BalancerActual{}
+	r.mu.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	r.stop, r.done = cancel, make(chan error, 1)
+	go func(done chan error) { done <- lb.Run(ctx) }(r.done)
+}
+
+// detach ends the agent's side; HAProxy goes on.
+func (r *rig) detach() {
+	if r.stop == nil {
+		return
+	}
+	r.stop()
+	if err := <-r.done; err != nil {
+		r.t.Error(err)
+	}
+	r.stop = nil
+}
+
+func (r *rig) now() fleet.BalancerActual {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.actual
+}
+
+func (r *rig) until(what string, condition func(fleet.BalancerActual) bool) {
+	r.t.Helper()
+	poll(r.t, what, func() bool { return condition(r.now()) })
+}
+
+func poll(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("gave up waiting: %s", what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (r *rig) pids() processes {
+	r.t.Helper()
+	procs, err := r.lb.processes(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return procs
+}
+
+// apply wants the pools with new generations and waits for all of them to be
+// acknowledged.
+func (r *rig) apply(pools ...*fleet.Pool) {
+	r.t.Helper()
+	r.want(pools...)
+	for _, pool := range pools {
+		r.until("acknowledged: "+pool.Service.String(), func(a fleet.BalancerActual) bool {
+			return poolOf(a, pool.Service).Generation == pool.Generation
+		})
+	}
+}
+
+func (r *rig) want(pools ...*fleet.Pool) {
+	var all []fleet.Pool
+	for _, pool := range pools {
+		pool.Generation = r.gen.Add(1)
+		all = append(all, *pool)
+		all[len(all)-1].Endpoints = slices.Clone(pool.Endpoints)
+	}
+	r.lb.Want(all)
+}
+
+func (r *rig) ready(pool *fleet.Pool, instance string) {
+	r.t.Helper()
+	r.until(instance+" takes traffic", func(a fleet.BalancerActual) bool {
+		e := endpointOf(a, pool.Service, instance)
+		return e.State == fleet.EndpointReady && e.Check == fleet.CheckPassing
+	})
+}
+
+func (r *rig) drained(pool *fleet.Pool, instance string) {
+	r.t.Helper()
+	r.until(instance+" is drained", func(a fleet.BalancerActual) bool {
+		return poolOf(a, pool.Service).Generation == pool.Generation && endpointOf(a, pool.Service, instance).Drained
+	})
+}
+
+func poolOf(actual fleet.BalancerActual, key fleet.ServiceKey) fleet.PoolActual {
+	i := slices.IndexFunc(actual.Pools, func(p fleet.PoolActual) bool { return p.Service == key })
+	if i < 0 {
+		return fleet.PoolActual{}
+	}
+	return actual.Pools[i]
+}
+
+func endpointOf(actual fleet.BalancerActual, key fleet.ServiceKey, instance string) fleet.EndpointActual {
+	pool := poolOf(actual, key)
+	i := slices.IndexFunc(pool.Endpoints, func(e fleet.EndpointActual) bool { return e.Instance == instance })
+	if i < 0 {
+		return fleet.EndpointActual{}
+	}
+	return pool.Endpoints[i]
+}
+
+// newPool is an HTTP service on a free port of this machine.
+func newPool(t *testing.T, name string) *fleet.Pool {
+	return &fleet.Pool{
+		Service: fleet.ServiceKey{Project: "shop", Name: name},
+		Routes:  []fleet.Route{{Target: 80, Listen: []int{freePort(t)}, Protocol: fleet.ProtocolHTTP}},
+		Check:   fleet.Check{Type: fleet.ProbeHTTP, Path: "/health", Interval: fleet.Duration(200 * time.Millisecond)},
+	}
+}
+
+func address(pool *fleet.Pool) string { return fmt.Sprintf("127.0.0.1:%d", pool.Routes[0].Listen[0]) }
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// program is an instance that exits at once when it is told to.
+type program struct {
+	id     string
+	server *http.Server
+	port   int
+	health atomic.Bool
+}
+
+func newProgram(t *testing.T, id string) *program {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{id: id, port: listener.Addr().(*net.TCPAddr).Port}
+	p.health.Store(true)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
+		if !p.health.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(time.Second)
+		fmt.Fprint(w, id)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, id) })
+	p.server = &http.Server{Handler: mux}
+	go func() { _ = p.server.Serve(listener) }()
+	t.Cleanup(p.exit)
+	return p
+}
+
+func (p *program) exit() { _ = p.server.Close() }
+
+func (p *program) endpoint(state string) fleet.Endpoint {
+	return fleet.Endpoint{
+		Instance: p.id, Version: 1, Address: "127.0.0.1", Ports: map[int]int{80: p.port},
+		Weight: fleet.DefaultWeight, State: state,
+	}
+}
+
+func set(pool *fleet.Pool, instance, state string) {
+	for i := range pool.Endpoints {
+		if pool.Endpoints[i].Instance == instance {
+			pool.Endpoints[i].State = state
+		}
+	}
+}
+
+func remove(pool *fleet.Pool, instance string) {
+	pool.Endpoints = slices.DeleteFunc(slices.Clone(pool.Endpoints), func(e fleet.Endpoint) bool { return e.Instance == instance })
+}
+
+// testLog sends log lines to the test that is running.
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(line []byte) (int, error) {
+	l.t.Log(strings.TrimSpace(string(line)))
+	return len(line), nil
+}

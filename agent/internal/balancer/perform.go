@@ -1,0 +1,164 @@
+package balancer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/agent/sequence"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
+)
+
+// maxBackoff bounds the pause between starts of a HAProxy that dies again.
+const maxBackoff = 30 * time.Second
+
+func (b *Balancer) perform(ctx context.Context, action sequence.Action) error {
+	server := lbconf.BackendName(action.Server.Service, action.Server.Target) + "/" + action.Server.Instance
+	switch action.Kind {
+	case sequence.SetState:
+		return b.runtime.order(ctx, fmt.Sprintf("set server %s state %s", server, action.State))
+	case sequence.SetWeight:
+		return b.runtime.order(ctx, fmt.Sprintf("set server %s weight %d", server, action.Weight))
+	case sequence.SetAddress:
+		address, port := splitAddress(action.Address)
+		return b.runtime.order(ctx, fmt.Sprintf("set server %s addr %s port %s", server, address, port))
+	case sequence.AddServer:
+		return b.runtime.order(ctx, lbconf.AddServer(action.Pool, action.Route, action.Endpoint))
+	case sequence.EnableHealth:
+		return b.runtime.order(ctx, "enable health "+server)
+	case sequence.DelServer:
+		return b.runtime.order(ctx, "del server "+server)
+	case sequence.Write:
+		return b.write(ctx, action.Pools)
+	case sequence.Reload:
+		return b.writeAndReload(ctx, action)
+	case sequence.Start:
+		return b.start(ctx, action.Pools)
+	}
+	return fmt.Errorf("unknown action %q", action.Kind)
+}
+
+// splitAddress takes apart what lbconf.ServerAddress made.
+func splitAddress(text string) (address, port string) {
+	_, text, _ = strings.Cut(text, "@")
+	i := strings.LastIndexByte(text, ':')
+	return text[:i], text[i+1:]
+}
+
+func (b *Balancer) write(ctx context.Context, pools []fleet.Pool) error {
+	if err := b.replace(ctx, pools); err != nil {
+		return err
+	}
+	before := b.memory.Filed
+	b.remember(pools)
+	for _, pool := range pools { // so that the worker, too, can be asked
+		if i := indexOf(before, pool.Service); i >= 0 && before[i].Generation == pool.Generation {
+			continue
+		}
+		command := fmt.Sprintf("experimental-mode on;set var %s int(%d)", lbconf.GenerationVar(pool.Service), pool.Generation)
+		if err := b.runtime.order(ctx, command); err != nil {
+			b.log.Warn("generation not shown by the worker", "service", pool.Service, "err", err)
+		}
+	}
+	return nil
+}
+
+func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) error {
+	if b.rejectTaken(b.newPorts(action.Pools)) {
+		return errRejected
+	}
+	if err := b.replace(ctx, action.Pools); err != nil {
+		return err
+	}
+	b.log.Info("balancer reloads", "reason", action.Reason)
+	if err := b.reload(ctx, b.structure(action.Pools)); err != nil {
+		b.memory.Stale = true // the next turn puts back what runs, without undoing a removal
+		for _, pool := range action.Pools {
+			if i := indexOf(b.memory.Filed, pool.Service); i < 0 || !lbconf.SameSection(b.memory.Filed[i], pool) {
+				b.reject(pool, err)
+			}
+		}
+		return err
+	}
+	b.remember(action.Pools)
+	return nil
+}
+
+// start brings up HAProxy, at once the first time and with growing pauses
+// when it dies again.
+func (b *Balancer) start(ctx context.Context, pools []fleet.Pool) error {
+	if _, err := b.file.intact(); err != nil || !b.loaded {
+		return err // reported already; what somebody else wrote isn't started
+	}
+	if time.Since(b.started) > 2*maxBackoff {
+		b.starts = 0
+	}
+	if b.starts > 0 {
+		wait := min(maxBackoff, 250*time.Millisecond<<min(b.starts-1, 10))
+		if left := wait - time.Since(b.started); left > 0 {
+			pause(ctx, min(left, retryPause))
+			return nil
+		}
+	}
+	b.starts++
+	b.started = time.Now()
+	if err := b.replace(ctx, pools); err != nil {
+		return err
+	}
+	b.remember(pools)
+	b.log.Info("balancer starts", "dir", b.options.Dir)
+	err := b.launch(ctx)
+	if err == nil {
+		return b.awaitStart(ctx)
+	}
+	if free, taken := b.splitTaken(pools); len(taken) > 0 {
+		b.rejectTaken(taken)
+		b.starts = 0
+		if err := b.replace(ctx, free); err != nil { // the others go on
+			return err
+		}
+		b.remember(free)
+		return errRejected
+	}
+	return err
+}
+
+func (b *Balancer) awaitStart(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, socketTimeout)
+	defer cancel()
+	for {
+		seen, err := b.observe(ctx)
+		if err == nil && seen.Up {
+			return nil
+		}
+		if !pause(ctx, shortPause) {
+			return fmt.Errorf("start haproxy: it does not answer within %s", socketTimeout)
+		}
+	}
+}
+
+// replace renders pools, has HAProxy check the result and puts it in the
+// file's place. Pools that are at fault are rejected.
+func (b *Balancer) replace(ctx context.Context, pools []fleet.Pool) error {
+	if !b.loaded {
+		return b.lookAtFile()
+	}
+	staged, content, err := b.checked(ctx, pools)
+	if err != nil {
+		if ctx.Err() == nil && b.isolate(ctx, pools) {
+			return errRejected
+		}
+		return err
+	}
+	return b.file.adopt(staged, content)
+}
+
+func (b *Balancer) remember(pools []fleet.Pool) {
+	b.memory.Filed, b.memory.Structure, b.memory.Stale = pools, b.structure(pools), false
+}
+
+func (b *Balancer) structure(pools []fleet.Pool) string {
+	return lbconf.Structure(lbconf.Input{Global: b.options.global(), Pools: pools})
+}

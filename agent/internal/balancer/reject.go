@@ -1,0 +1,156 @@
+package balancer
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/musterhq/muster/agent/sequence"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
+)
+
+// rejectionTime is how long a rejected pool is kept back before it is tried
+// again unchanged.
+const rejectionTime = 5 * time.Second
+
+// checked renders pools and has HAProxy check them.
+func (b *Balancer) checked(ctx context.Context, pools []fleet.Pool) (staged string, content []byte, err error) {
+	content, err = lbconf.HAProxy(lbconf.Input{Global: b.options.global(), Pools: pools})
+	if err != nil {
+		return "", nil, err
+	}
+	staged, err = b.file.stage(content)
+	if err != nil {
+		return "", nil, err
+	}
+	if _, err := b.run(ctx, "-c", "-q", "-f", staged); err != nil {
+		return "", nil, fmt.Errorf("haproxy rejects the configuration: %w", err)
+	}
+	return staged, content, nil
+}
+
+// isolate finds out which pools make a configuration fail: beginning with
+// what the file holds, each changed pool is added alone. It reports whether
+// any pool was rejected.
+func (b *Balancer) isolate(ctx context.Context, pools []fleet.Pool) bool {
+	good := slices.Clone(b.memory.Filed)
+	rejected := false
+	for _, pool := range pools {
+		i := indexOf(good, pool.Service)
+		try := slices.Clone(good)
+		if i >= 0 {
+			try[i] = pool
+		} else {
+			try = append(try, pool)
+			slices.SortFunc(try, byService)
+		}
+		if _, _, err := b.checked(ctx, try); err != nil {
+			b.reject(pool, err)
+			rejected = true
+			continue
+		}
+		good = try
+	}
+	return rejected
+}
+
+func (b *Balancer) reject(pool fleet.Pool, cause error) {
+	b.log.Warn("pool rejected", "service", pool.Service, "generation", pool.Generation, "err", cause)
+	b.memory = b.memory.Reject(pool.Service, sequence.Rejection{
+		Generation: pool.Generation,
+		Problem:    cause.Error(),
+		Retry:      time.Now().Add(rejectionTime),
+	})
+}
+
+// newPorts returns the pools with those listeners only that the running
+// worker does not have.
+func (b *Balancer) newPorts(pools []fleet.Pool) []fleet.Pool {
+	var out []fleet.Pool
+	have := listeners(b.memory.Filed)
+	for _, pool := range pools {
+		var routes []fleet.Route
+		for _, route := range pool.Routes {
+			route.Listen = slices.DeleteFunc(slices.Clone(route.Listen), func(port int) bool { return have[port] })
+			routes = append(routes, route)
+		}
+		pool.Routes = routes
+		out = append(out, pool)
+	}
+	return out
+}
+
+func listeners(pools []fleet.Pool) map[int]bool {
+	ports := map[int]bool{}
+	for _, pool := range pools {
+		for _, route := range pool.Routes {
+			for _, port := range route.Listen {
+				ports[port] = ports[port] || !pool.Removed
+			}
+		}
+	}
+	return ports
+}
+
+// rejectTaken rejects the pools with a listener that another program holds.
+// HAProxy's own checker doesn't look at that.
+func (b *Balancer) rejectTaken(pools []fleet.Pool) bool {
+	_, taken := b.splitTaken(pools)
+	for _, pool := range taken {
+		b.reject(pool, b.taken(pool))
+	}
+	return len(taken) > 0
+}
+
+func (b *Balancer) splitTaken(pools []fleet.Pool) (free, taken []fleet.Pool) {
+	for _, pool := range pools {
+		if b.taken(pool) != nil {
+			taken = append(taken, pool)
+		} else {
+			free = append(free, pool)
+		}
+	}
+	return free, taken
+}
+
+func (b *Balancer) taken(pool fleet.Pool) error {
+	if pool.Removed {
+		return nil
+	}
+	addresses := b.options.BindAddresses
+	if len(addresses) == 0 {
+		addresses = []netip.Addr{netip.IPv4Unspecified()}
+	}
+	for _, route := range pool.Routes {
+		for _, port := range route.Listen {
+			for _, address := range addresses {
+				listener, err := net.Listen("tcp", net.JoinHostPort(address.String(), strconv.Itoa(port)))
+				if err != nil {
+					return fleet.Conflict("", "the balancer can't listen on port %d: %v", port, err).
+						WithHint("stop the program that holds the port, or give the service another one")
+				}
+				listener.Close()
+			}
+		}
+	}
+	return nil
+}
+
+func indexOf(pools []fleet.Pool, key fleet.ServiceKey) int {
+	return slices.IndexFunc(pools, func(p fleet.Pool) bool { return p.Service == key })
+}
+
+func byService(a, b fleet.Pool) int {
+	switch {
+	case a.Service.Less(b.Service):
+		return -1
+	case b.Service.Less(a.Service):
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,81 @@
+//go:build e2e
+
+package balancer
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+const replacements = 10
+
+// roll replaces instances one after the other, each by one that is there
+// first, by programs that exit at once when they are told to.
+func roll(t *testing.T, r *rig, pool *fleet.Pool, barrier bool) {
+	old := []*program{newProgram(t, "v0"), newProgram(t, "w0"), newProgram(t, "x0")}
+	for _, p := range old {
+		pool.Endpoints = append(pool.Endpoints, p.endpoint(fleet.EndpointReady))
+	}
+	r.apply(pool)
+	for _, p := range old {
+		r.ready(pool, p.id)
+	}
+	l := startLoad(t, address(pool), 16, 50*time.Millisecond)
+	idle := startLoad(t, address(pool), 6, 3*time.Second)
+	for n := range replacements {
+		next, last := newProgram(t, fmt.Sprintf("n%d", n)), old[0]
+		old = append(old[1:], next)
+		pool.Endpoints = append(pool.Endpoints, next.endpoint(fleet.EndpointReady))
+		r.apply(pool)
+		r.ready(pool, next.id)
+		if n == 3 || n == 7 {
+			if err := r.lb.Reload(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+		set(pool, last.id, fleet.EndpointDraining)
+		r.apply(pool)
+		if barrier {
+			r.drained(pool, last.id)
+		}
+		last.exit()
+		remove(pool, last.id)
+		r.apply(pool)
+	}
+	l.end()
+	idle.end()
+	sent, failed := l.sent.Load()+idle.sent.Load(), l.failed.Load()+idle.failed.Load()
+	t.Logf("%d of %d POSTs failed: %v %v", failed, sent, l.errors, idle.errors)
+	if !barrier {
+		if failed == 0 {
+			t.Error("without the barrier nothing failed: the load proves nothing")
+		}
+		return
+	}
+	if failed != 0 {
+		t.Error("requests were lost")
+	}
+	counters, err := r.lb.Counters(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range counters {
+		if c.Retries+c.Redispatches+c.ConnectErrors+c.ResponseErrors != 0 {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+func TestRollingReplacementsLoseNothing(t *testing.T) {
+	r := newRig(t)
+	roll(t, r, newPool(t, "web"), true)
+}
+
+func TestRollingReplacementsWithoutTheBarrierLose(t *testing.T) {
+	r := newRig(t)
+	roll(t, r, newPool(t, "web"), false)
+}

@@ -1,0 +1,96 @@
+package balancer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/musterhq/muster/agent/sequence"
+)
+
+const (
+	// retryPause is the pause after something went wrong.
+	retryPause = 500 * time.Millisecond
+	// busyLimit is how long HAProxy may be unreadable before that is a problem.
+	busyLimit = 5 * time.Second
+)
+
+// errRejected says that the pools at fault are kept back, and reported so.
+var errRejected = errors.New("a pool's section was rejected")
+
+// step looks once and does what is due. It returns the pause until the next.
+func (b *Balancer) step(ctx context.Context) time.Duration {
+	fileProblem := b.lookAtFile()
+	seen, err := b.observe(ctx)
+	if err != nil {
+		return b.unreadable(ctx, err)
+	}
+	b.busyFrom = time.Time{}
+	turn := sequence.Next(b.wanted(), seen, b.memory, time.Now())
+	b.memory = turn.Memory
+	if !seen.Up {
+		b.publish(false, join(fileProblem, errors.New("haproxy isn't running; it is started again")), turn.Report)
+	}
+	problem, failed := fileProblem, false
+	for _, action := range turn.Actions {
+		if ctx.Err() != nil {
+			return 0
+		}
+		err := b.perform(ctx, action)
+		if err == nil {
+			b.log.Debug("balancer action", "action", action.String())
+			continue
+		}
+		failed = true
+		b.log.Warn("balancer action failed", "action", action.String(), "err", err)
+		if !errors.Is(err, errRejected) && problem == nil {
+			problem = err
+		}
+	}
+	if seen.Up {
+		b.publish(true, text(problem), turn.Report)
+	}
+	if failed {
+		return retryPause
+	}
+	return turn.Wake
+}
+
+// lookAtFile reads the file at first and watches it then.
+func (b *Balancer) lookAtFile() error {
+	if !b.loaded {
+		pools, err := b.file.load()
+		if err != nil {
+			return err
+		}
+		b.loaded = true
+		b.memory.Filed = pools
+		b.memory.Structure = b.structure(pools)
+		return nil
+	}
+	stale, err := b.file.intact()
+	b.memory.Stale = b.memory.Stale || stale
+	return err
+}
+
+func (b *Balancer) unreadable(ctx context.Context, err error) time.Duration {
+	if ctx.Err() != nil {
+		return 0
+	}
+	if b.busyFrom.IsZero() {
+		b.busyFrom = time.Now()
+	}
+	if b.reported != nil && time.Since(b.busyFrom) > busyLimit {
+		b.publish(b.reported.Up, err.Error(), b.reported.Pools)
+	}
+	return sequence.FastWake
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func join(first, second error) string { return text(errors.Join(first, second)) }
