@@ -52,8 +52,18 @@ type Cluster struct {
 	URL string
 	CLI string
 
-	dir  string
-	opts Options
+	dir     string
+	opts    Options
+	local   *hosts.Local // single-host fleets: the engine
+	address string       // single-host fleets: the balancer's address
+}
+
+// BalancerAddress is the address of the first balancer.
+func (c *Cluster) BalancerAddress() string {
+	if c.Fleet == nil {
+		return c.address
+	}
+	return c.Fleet.Host(c.opts.Balancers[0]).Address
 }
 
 // Start builds the programs, makes the hosts, and starts engines, hub and
@@ -113,6 +123,10 @@ func (c *Cluster) startAgents(ctx context.Context) error {
 			return err
 		}
 	}
+	return c.joined(ctx)
+}
+
+func (c *Cluster) joined(ctx context.Context) error {
 	return c.Until(ctx, 30*time.Second, "every agent has joined", func(ctx context.Context) (bool, string) {
 		list, err := c.Client.Hosts(ctx)
 		if err != nil {
@@ -202,6 +216,9 @@ func (c *Cluster) Close() error {
 	}
 	if c.Fleet != nil {
 		errs = append(errs, c.Fleet.Close())
+	}
+	if c.local != nil {
+		errs = append(errs, c.leaveLocal(), c.local.Close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
 }

@@ -49,6 +49,9 @@ func ExampleImages(ctx context.Context, dir string) ([]string, error) {
 
 // LoadImage loads an archive into every host's engine.
 func (c *Cluster) LoadImage(ctx context.Context, tar string) error {
+	if c.local != nil {
+		return c.local.LoadImage(ctx, tar)
+	}
 	for _, name := range c.opts.Hosts {
 		if err := c.Fleet.Host(name).LoadImage(ctx, tar); err != nil {
 			return err
@@ -78,7 +81,7 @@ func (c *Cluster) LoadApp(ctx context.Context, tag string, env ...string) error 
 func archive(img image.Image) hosts.Image {
 	files := make(map[string]hosts.File, len(img.Files))
 	for path, f := range img.Files {
-		files[path] = hosts.File{Source: f.Source, Content: f.Content, Mode: f.Mode}
+		files[path] = hosts.File(f)
 	}
 	return hosts.Image{Tag: img.Tag, Files: files, Entrypoint: img.Entrypoint, Cmd: img.Cmd, Env: img.Env, ExposedPorts: img.ExposedPorts}
 }

@@ -19,7 +19,7 @@ const stopAfter = 15 * time.Second
 // Process is one of Muster's programs on a test host. It can be started again
 // after it was stopped or killed.
 type Process struct {
-	host    *hosts.Host
+	host    *hosts.Host // nil: this machine itself
 	program string
 	args    []string
 	log     string
@@ -44,7 +44,7 @@ func (p *Process) Start(_ context.Context, extra ...string) error {
 	}
 	defer out.Close()
 	// The program outlives the context of whoever starts it.
-	cmd := p.host.Command(context.Background(), p.program, append(append([]string(nil), p.args...), extra...)...)
+	cmd := p.command(append(append([]string(nil), p.args...), extra...))
 	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
@@ -57,6 +57,15 @@ func (p *Process) Start(_ context.Context, extra ...string) error {
 		close(done)
 	}()
 	return nil
+}
+
+func (p *Process) command(args []string) *exec.Cmd {
+	if p.host != nil {
+		return p.host.Command(context.Background(), p.program, args...)
+	}
+	cmd := exec.Command(p.program, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
 }
 
 // Pid is the program's process id; 0: it doesn't run.

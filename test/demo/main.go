@@ -1,0 +1,123 @@
+// Command demo shows Muster's main job on one machine: a hub, test hosts with
+// engines and agents of their own, HAProxy on the first, and the body-fat
+// leaderboard as five containers behind it. It stays up until Ctrl-C, then
+// leaves nothing behind.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/musterhq/muster/test/cluster"
+	"github.com/musterhq/muster/test/hosts"
+)
+
+const composeFile = "examples/rank/compose.yaml"
+
+func main() {
+	n := flag.Int("hosts", 3, "`number` of test hosts; 1 uses the machine's own engine")
+	once := flag.Bool("once", false, "stop after the first answers instead of waiting for Ctrl-C")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *n, *once); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, n int, once bool) (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("network namespaces and engines need root: run it with sudo")
+	}
+	if n < 1 || n > 20 {
+		return fmt.Errorf("%d hosts are not between 1 and 20", n)
+	}
+	began := time.Now()
+	o := cluster.Options{Hosts: hosts.Numbered("web", n), Balancers: []string{"web1"}, Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler)}
+	start := cluster.Start
+	if n == 1 {
+		say("Building Muster, and starting a hub and an agent on this machine's own engine …")
+		start = cluster.StartLocal
+	} else {
+		say("Building Muster, and starting a hub and %d hosts, each with an engine, an address and an agent of its own …", n)
+	}
+	c, err := start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		say("\nTaking everything away again …")
+		err = errors.Join(err, c.Close())
+	}()
+	say("Making the leaderboard's two images, without a registry …")
+	if err := c.LoadExample(ctx); err != nil {
+		return err
+	}
+	if err := show(ctx, c, "apply", "-f", composeFile, "--wait"); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"services"}, {"instances"}, {"hosts"}, {"lb", "show", "leaderboard/rank"}} {
+		if err := show(ctx, c, args...); err != nil {
+			return err
+		}
+	}
+	url := "http://" + c.BalancerAddress() + ":8080"
+	if err := compete(ctx, url); err != nil {
+		return err
+	}
+	say("\nFrom nothing to this: %s.", time.Since(began).Round(time.Second))
+	if once {
+		return nil
+	}
+	next(c, url, n)
+	<-ctx.Done()
+	return nil
+}
+
+func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+
+// show runs the command line the way a person would.
+func show(ctx context.Context, c *cluster.Cluster, args ...string) error {
+	line := "muster"
+	for _, arg := range args {
+		line += " " + arg
+	}
+	say("\n$ %s", line)
+	cmd := exec.CommandContext(ctx, c.CLI, args...)
+	cmd.Env = append(os.Environ(), "MUSTER_HUB="+c.URL)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", line, err)
+	}
+	return nil
+}
+
+// next says what to try.
+func next(c *cluster.Cluster, url string, n int) {
+	say(`
+The leaderboard is at %s (in a browser or with curl), the hub at %s.
+In another terminal, as root:
+
+  export MUSTER_HUB=%s PATH=%s:$PATH
+  muster services                          # desired beside actual
+  muster scale leaderboard/rank=8 --wait   # three more
+  muster events --follow                   # what happens, and why`, url, c.URL, c.URL, filepath.Dir(c.CLI))
+	if n > 1 {
+		host := c.Fleet.Host("web2")
+		say(`  docker -H unix://%s ps                   # web2's own engine
+  docker -H unix://%s kill $(docker -H unix://%s ps -q | head -1)   # and see it heal
+  muster host drain web2 --wait            # empty a host, nothing is dropped
+  muster host activate web2`, host.DockerSocket, host.DockerSocket, host.DockerSocket)
+	}
+	say("\nCtrl-C takes everything away.")
+}
