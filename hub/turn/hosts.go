@@ -276,24 +276,29 @@ func (t *tx) gone(in *Instance) {
 // pin keeps the image that the first agent found behind a version's name, and
 // tells when another finds a different one.
 func (t *tx) pin(in *Instance, a *fleet.InstanceActual) {
-	found := a.Digest
-	if found == "" {
-		found = a.Image
-	}
 	s := t.services.get(in.Service)
-	if s == nil || found == "" {
+	if s == nil || a.Image == "" {
 		return
 	}
 	v, ok := s.Versions[in.Version]
-	if !ok || v.Pin == found {
+	if !ok || v.Pin == a.Image || v.Pin != "" && v.Pin == a.Digest {
 		return
 	}
 	if v.Pin == "" {
-		v.Pin = found
+		v.Pin = a.Digest
+		if v.Pin == "" {
+			v.Pin = a.Image
+		}
 		t.services.edit(in.Service).Versions = with(s.Versions, in.Version, v)
 		for _, member := range t.members(in.Service) {
 			t.dirtyHost[member.Host] = true
 		}
+		return
+	}
+	if in.Differs != a.Image {
+		t.instances.edit(in.ID).Differs = a.Image
+		t.event(fleet.EventImageDiffers, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf(
+			"%s on %s runs another image under the name %s: %.19s, elsewhere it is %.19s", in.Service, in.Host, v.Spec.Image, a.Image, v.Pin)))
 	}
 }
 

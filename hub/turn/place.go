@@ -6,15 +6,25 @@ import (
 
 	"github.com/musterhq/muster/hub/placement"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
-// maxResidents keeps a host's desired state below what a message may have.
-const maxResidents = 1000
+// assignmentSize is about what one assignment takes in a desired message, and
+// messageBase what the rest of it does.
+const (
+	assignmentSize = 320
+	messageBase    = 64 << 10
+)
 
 // crowd is what every host carries, counted once a turn and kept current.
 type crowd struct {
 	hosts []placement.Host
 	index map[string]int
+	// bytes is about how long each host's desired message is, and versions
+	// has the specs that are in it.
+	bytes    []int
+	versions []map[string]bool
+	sizes    map[string]int // of specs, by version key
 }
 
 // place makes one new instance, or says why no host can have it.
@@ -86,8 +96,8 @@ func (t *tx) candidates(s *Service, only string) []placement.Host {
 			continue
 		}
 		h.Siblings = siblings[h.ID]
-		if h.Barred == "" && h.Instances >= maxResidents {
-			h.Barred = fmt.Sprintf("has %d instances, more than %d don't fit in a message", h.Instances, maxResidents)
+		if h.Barred == "" && c.bytes[c.index[h.ID]]+c.grows(h.ID, s.Asked.Key, s.Version, &s.Asked.Spec) > wire.MaxDesired {
+			h.Barred = fmt.Sprintf("its desired state would pass %d KiB", wire.MaxDesired>>10)
 		}
 		if l := t.live.get(h.ID); h.Barred == "" && l != nil && l.Actual != nil {
 			if why := l.Actual.Refused[fleet.VersionKey(s.Asked.Key, s.Version)]; why != "" {
@@ -104,7 +114,7 @@ func (t *tx) counted() *crowd {
 	if t.crowd != nil {
 		return t.crowd
 	}
-	c := &crowd{index: map[string]int{}}
+	c := &crowd{index: map[string]int{}, sizes: map[string]int{}}
 	for _, id := range t.hosts.keys(byText) {
 		h := t.hosts.get(id)
 		p := placement.Host{
@@ -122,6 +132,8 @@ func (t *tx) counted() *crowd {
 		}
 		c.index[id] = len(c.hosts)
 		c.hosts = append(c.hosts, p)
+		c.bytes = append(c.bytes, messageBase)
+		c.versions = append(c.versions, map[string]bool{})
 	}
 	t.takeListeners(c)
 	t.crowd = c
@@ -161,12 +173,27 @@ func (t *tx) occupy(s *Service, in *Instance) {
 		return
 	}
 	h := &t.crowd.hosts[i]
+	t.crowd.bytes[i] += t.crowd.grows(in.Host, in.Service, in.Version, &v.Spec)
+	t.crowd.versions[i][fleet.VersionKey(in.Service, in.Version)] = true
 	h.Instances++
 	h.UsedMemory += placement.Reserved(v.Spec.Resources)
 	h.UsedCPUs += v.Spec.Resources.CPUReservation
 	for _, port := range v.Spec.FixedPorts() {
 		h.Taken[port] = in.Service.String()
 	}
+}
+
+// grows is about how much longer a host's desired message gets by one more
+// instance.
+func (c *crowd) grows(host string, service fleet.ServiceKey, version int, spec *fleet.Spec) int {
+	key := fleet.VersionKey(service, version)
+	if c.versions[c.index[host]][key] {
+		return assignmentSize
+	}
+	if c.sizes[key] == 0 {
+		c.sizes[key] = len(specText(spec))
+	}
+	return assignmentSize + c.sizes[key]
 }
 
 func (t *tx) versionOf(in *Instance) *fleet.Version {

@@ -78,6 +78,8 @@ type Instance struct {
 	Released map[fleet.BalancerKey]string `json:"released,omitempty"`
 	// Lost: its host is gone and it is being replaced elsewhere.
 	Lost bool `json:"lost,omitempty"`
+	// Differs is the image that it runs, where that isn't its version's.
+	Differs string `json:"differs,omitempty"`
 }
 
 // Host is a machine that runs an agent.

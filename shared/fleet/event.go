@@ -48,6 +48,7 @@ const (
 	EventInstanceUnready  = "muster.instance.unready"
 	EventInstanceDraining = "muster.instance.draining"
 	EventInstanceStopping = "muster.instance.stopping"
+	EventImageDiffers     = "muster.instance.image-differs"
 	EventInstanceGone     = "muster.instance.gone"
 	EventInstanceExited   = "muster.instance.exited"   // by an agent
 	EventInstanceFailed   = "muster.instance.failed"   // by an agent: could not be pulled, made or started
