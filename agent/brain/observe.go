@@ -199,3 +199,15 @@ func sameSnapshot(a, b *Snapshot) bool {
 		a.NanoCPUs == b.NanoCPUs && a.PidsLimit == b.PidsLimit &&
 		cmp.Or(a.RestartPolicy, "no") == cmp.Or(b.RestartPolicy, "no") && slices.Equal(a.Networks, b.Networks)
 }
+
+// Ours returns the containers of this host's instances that run, and the
+// ports that they publish.
+func (s *State) Ours() (containers []string, ports []int) {
+	for i := range s.containers {
+		if c := &s.containers[i]; s.ours(c) && c.State == ContainerRunning {
+			containers = append(containers, c.ID)
+			ports = append(ports, c.HostPorts...)
+		}
+	}
+	return containers, ports
+}

@@ -1,0 +1,175 @@
+// Package agent is the program that runs on each host of a fleet: it makes
+// the container engine run what the hub asks for, and says how it is.
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/agent/internal/cache"
+	"github.com/musterhq/muster/agent/internal/engine"
+	"github.com/musterhq/muster/agent/internal/link"
+	"github.com/musterhq/muster/agent/internal/loop"
+	"github.com/musterhq/muster/agent/internal/readings"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Run runs an agent until ctx is done. Then it says farewell to the hub and
+// returns; containers and balancers go on.
+func Run(ctx context.Context, options Options) error {
+	if err := options.Validate(); err != nil {
+		return err
+	}
+	store, err := cache.Open(options.StateDir)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	kept, err := load(store, &options)
+	if err != nil {
+		return err
+	}
+	p, err := assemble(ctx, &options, store, kept)
+	if err != nil {
+		return err
+	}
+	defer p.engine.Close()
+	options.Logger.Info("agent starts", "host", options.Host, "hub", options.Hub, "advertise", p.machine.advertise,
+		"lineage", kept.Lineage, "instances", len(kept.Instances))
+	return p.run(ctx, &options)
+}
+
+// load reads what an agent left here before. A damaged file is said loudly
+// and done without: the hub sends everything again, and unknown containers
+// are left alone until then.
+func load(store *cache.Cache, options *Options) (brain.Cache, error) {
+	kept, err := store.Load()
+	var damaged *cache.DamagedError
+	if errors.As(err, &damaged) {
+		options.Logger.Error("state on disk is damaged: starting without it", "aside", damaged.Aside, "error", damaged.Err)
+		return brain.Cache{}, nil
+	}
+	return kept, err
+}
+
+// parts are the pieces that an agent is made of.
+type parts struct {
+	machine   *machine
+	engine    *engine.Engine
+	loop      *loop.Loop
+	link      *link.Link
+	prober    *readings.Prober
+	balancers []*balancer.Balancer
+}
+
+// assemble is the only place where the agent is wired together.
+func assemble(ctx context.Context, options *Options, store *cache.Cache, kept brain.Cache) (*parts, error) {
+	p := &parts{}
+	var err error
+	if p.engine, err = engine.New(engine.Options{Host: options.Engine, Logger: options.Logger.With("room", "engine")}); err != nil {
+		return nil, err
+	}
+	if p.machine, err = newMachine(options, p.engine); err != nil {
+		return nil, err
+	}
+	facts, err := p.machine.facts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read facts: %w", err)
+	}
+	if p.loop, err = loop.New(loopOptions(options, p, store, kept, facts)); err != nil {
+		return nil, err
+	}
+	p.prober = readings.NewProber(p.loop.Probed)
+	if options.HAProxy != nil {
+		b, err := balancer.New(balancerOptions(options, p.loop.Balanced))
+		if err != nil {
+			return nil, err
+		}
+		p.balancers = append(p.balancers, b)
+	}
+	p.link, err = link.New(linkOptions(options, p.loop, facts.MachineID))
+	return p, err
+}
+
+func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cache, facts fleet.HostFacts) loop.Options {
+	timing := loop.DefaultTiming()
+	timing.Resync = options.Timing.Resync
+	alive, every := supervised(options.Logger)
+	if every > 0 {
+		timing.Alive = every
+	}
+	failPoint, _ := parseFailPoint(options.FailPoint) // Validate parsed it
+	return loop.Options{
+		Brain: brain.Config{
+			Host: options.Host, AgentStart: rand.Text(), Facts: facts, Bind: p.machine.bind(),
+			Adopt: options.AdoptLineage, Limits: options.Limits, Timing: options.Timing.Brain,
+		},
+		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store,
+		Facts: p.machine.facts, Foreign: p.machine.foreign,
+		HubHTTP: options.HubHTTP, Logger: options.Logger.With("room", "loop"),
+		Timing: timing, Alive: alive, Reached: failPoint.reached,
+	}
+}
+
+func linkOptions(options *Options, l *loop.Loop, machineID string) link.Options {
+	o := link.DefaultOptions()
+	o.Server, o.Host, o.MachineID = options.Hub, options.Host, machineID
+	o.Logger = options.Logger.With("room", "link")
+	o.Will = l.Will
+	o.OnConnected = l.Connected
+	o.OnDisconnected = func(error) { l.Disconnected() }
+	o.OnMessage = l.Message
+	o.KeepAlive, o.Watchdog = options.Timing.KeepAlive, options.Timing.Watchdog
+	o.ReconnectFirst, o.ReconnectMax = options.Timing.ReconnectFirst, options.Timing.ReconnectMax
+	o.ReconnectMin = min(o.ReconnectMin, o.ReconnectFirst)
+	return o
+}
+
+// run keeps everything going. The loop ends first, so that the farewell is
+// the last thing that the hub hears; then the rest.
+func (p *parts) run(ctx context.Context, options *Options) error {
+	rest, endRest := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRest()
+	group, rest := errgroup.WithContext(rest)
+	looping, endLoop := context.WithCancel(ctx)
+	defer endLoop()
+	context.AfterFunc(rest, endLoop) // when one part fails, all end
+
+	around := loop.Surroundings{Link: p.link, Prober: p.prober}
+	for _, b := range p.balancers {
+		around.Balancers = append(around.Balancers, b)
+		group.Go(func() error { return b.Run(rest) })
+	}
+	group.Go(func() error { return p.prober.Run(rest) })
+	group.Go(func() error { return p.link.Run(rest) })
+	group.Go(func() error {
+		defer endRest()
+		err := p.loop.Run(looping, around)
+		notifyStopping()
+		return errors.Join(err, p.farewell(rest, options))
+	})
+	return group.Wait()
+}
+
+// farewell tells the hub that the agent stops. It isn't an error when the hub
+// can't be told: it finds out.
+func (p *parts) farewell(ctx context.Context, options *Options) error {
+	topic, payload, err := p.loop.Farewell(fleet.PresenceStopping)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(options.Timing.Farewell, time.Millisecond))
+	defer cancel()
+	if err := p.link.Stop(ctx, topic, payload); err != nil {
+		options.Logger.Warn("hub not told that the agent stops", "error", err)
+	}
+	options.Logger.Info("agent stops; containers and balancers go on")
+	return nil
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/musterhq/muster/agent"
+)
+
+// environment is the variable that stands for an option.
+func environment(name string) []string {
+	return []string{"MUSTER_AGENT_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))}
+}
+
+func text(name, value, usage string) *cli.StringFlag {
+	return &cli.StringFlag{Name: name, Value: value, Usage: usage, EnvVars: environment(name)}
+}
+
+func list(name, usage string) *cli.StringSliceFlag {
+	return &cli.StringSliceFlag{Name: name, Usage: usage, EnvVars: environment(name)}
+}
+
+func toggle(name, usage string) *cli.BoolFlag {
+	return &cli.BoolFlag{Name: name, Usage: usage, EnvVars: environment(name)}
+}
+
+func flags() []cli.Flag {
+	d, h := agent.DefaultOptions(), agent.DefaultHAProxy()
+	t := d.Timing
+	return []cli.Flag{
+		text("config", "", "a YAML or JSON `file` with these options by name"),
+		text("host-id", d.Host, "this host's `id`: a-z, 0-9 and '-'"),
+		text("machine-id", "", "stands for /etc/machine-id, where hosts share a machine"),
+		text("boot-id", "", "stands for the kernel's boot id, where hosts share a machine"),
+		text("hub", d.Hub, "the hub's broker"),
+		text("hub-http", d.HubHTTP, "the hub's HTTP address, for streams of logs"),
+		toggle("insecure-plaintext-hub", "allow a hub elsewhere, though the connection is not encrypted"),
+		text("adopt-lineage", "", "follow another hub than before: its `lineage`"),
+		text("advertise", "", "the `address` that others reach this host's instances at (default: the one towards the hub)"),
+		text("engine", "", "the container engine's `address` (default: DOCKER_HOST, or its usual socket)"),
+		text("state-dir", d.StateDir, "the `directory` of what the agent remembers"),
+		list("label", "a label of this host, `name=value`; may be repeated"),
+		text("port-range", "20000-29999", "the host `ports` that instances get"),
+		toggle("haproxy", "drive a HAProxy on this host"),
+		text("haproxy-name", h.Name, "the balancer's `name` on this host"),
+		text("haproxy-binary", h.Binary, "HAProxy 2.6 or later"),
+		text("haproxy-dir", "", "its own `directory`, of at most 72 bytes (default: haproxy in the state directory)"),
+		list("haproxy-bind", "an `address` to listen on; may be repeated (default: every IPv4 address)"),
+		text("haproxy-address", "", "the `address` that others reach it at (default: the advertised one)"),
+		list("haproxy-label", "a label of the balancer, `name=value`; may be repeated"),
+		&cli.IntFlag{Name: "haproxy-retries", Value: h.Retries, Usage: "attempts after a failed connection", EnvVars: environment("haproxy-retries")},
+		&cli.IntFlag{Name: "haproxy-maxconn", Usage: "most open connections (default: what the limit of open files allows)", EnvVars: environment("haproxy-maxconn")},
+		&cli.DurationFlag{Name: "haproxy-hard-stop", Value: h.HardStop, Usage: "longest life of an old worker after a reload", EnvVars: environment("haproxy-hard-stop")},
+		&cli.DurationFlag{Name: "heartbeat", Value: t.Brain.Heartbeat, Usage: "time between signs of life", EnvVars: environment("heartbeat")},
+		&cli.DurationFlag{Name: "keepalive", Value: t.KeepAlive, Usage: "the link's keepalive, whole seconds", EnvVars: environment("keepalive")},
+		&cli.DurationFlag{Name: "watchdog", Value: t.Watchdog, Usage: "the link is renewed when the hub is silent for so long", EnvVars: environment("watchdog")},
+		&cli.DurationFlag{Name: "reconnect-max", Value: t.ReconnectMax, Usage: "longest pause before connecting again", EnvVars: environment("reconnect-max")},
+		&cli.DurationFlag{Name: "resync", Value: t.Resync, Usage: "time between listings of all containers", EnvVars: environment("resync")},
+		&cli.DurationFlag{Name: "port-quarantine", Value: t.Brain.Quarantine, Usage: "how long a released port isn't given away", EnvVars: environment("port-quarantine")},
+		&cli.DurationFlag{Name: "backoff-max", Value: t.Brain.BackoffMax, Usage: "longest pause before something that failed is tried again", EnvVars: environment("backoff-max")},
+		text("log-level", "info", "debug, info, warn or error"),
+		text("log-format", "text", "text or json"),
+		&cli.StringFlag{Name: "failpoint", Hidden: true, EnvVars: environment("failpoint"), Usage: "end where it says, for tests: before-save:kill, after-save:kill or after-op:kill"},
+	}
+}

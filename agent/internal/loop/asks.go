@@ -1,0 +1,120 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+const (
+	asksAtOnce   = 8
+	checkTimeout = 2 * time.Second
+)
+
+var askID = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+
+// ask begins to answer a question. It changes nothing on this host.
+func (s *shell) ask(payload []byte) {
+	var ask fleet.Ask
+	env, err := wire.Open(payload, &ask)
+	if err != nil || env.Lineage != s.state.Lineage() || !askID.MatchString(ask.ID) {
+		s.options.Logger.Warn("ask refused", "lineage", env.Lineage, "error", err)
+		return
+	}
+	select {
+	case s.asking <- struct{}{}:
+	default:
+		s.answer(fleet.Answer{ID: ask.ID, Problem: "this agent is busy with other questions"})
+		return
+	}
+	container, known := s.state.ContainerOf(ask.Instance)
+	ctx, cancel := context.WithTimeout(s.ctx, ask.TTL.Or(s.options.Timing.Ask))
+	s.workers.Go(func() {
+		defer cancel()
+		var err error
+		switch {
+		case ask.Do == fleet.AskCheck:
+			err = check(ctx, ask.Address)
+		case ask.Do == fleet.AskLogs && known:
+			err = s.sendLogs(ctx, container, ask.Tail, ask.Stream)
+		case ask.Do == fleet.AskLogs:
+			err = fmt.Errorf("instance %s has no container on this host", ask.Instance)
+		default:
+			err = fmt.Errorf("this agent doesn't know the question %q", ask.Do)
+		}
+		<-s.asking
+		expired := ctx.Err() != nil
+		s.put(func(s *shell) {
+			answer := fleet.Answer{ID: ask.ID, OK: err == nil}
+			if err != nil {
+				answer.Problem = err.Error()
+			}
+			if !expired {
+				s.answer(answer)
+			}
+		})
+	})
+}
+
+func (s *shell) answer(answer fleet.Answer) {
+	s.send(wire.LeafResult+"/"+answer.ID, 0, answer, false)
+}
+
+// check opens a TCP connection and closes it.
+func check(ctx context.Context, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return fmt.Errorf("%q has no port", address)
+	}
+	dialer := net.Dialer{Timeout: checkTimeout}
+	connection, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return connection.Close()
+}
+
+// sendLogs posts a container's output to the path that the hub waits at.
+func (s *shell) sendLogs(ctx context.Context, container string, tail int, path string) error {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
+		return errors.New("the stream's path is not one")
+	}
+	logs, err := s.options.Logs.Logs(ctx, container, tail)
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.options.HubHTTP, "/")+path, io.NopCloser(logs))
+	if err != nil {
+		return fmt.Errorf("prepare stream to the hub: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/octet-stream")
+	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: checkTimeout}).DialContext}
+	defer transport.CloseIdleConnections()
+	client := http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("stream to the hub: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode/100 != 2 {
+		return fmt.Errorf("stream to the hub: it answers %s", response.Status)
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package loop
+
+import (
+	"context"
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+)
+
+// wantListing asks for a listing after a wait in which more may happen.
+func (s *shell) wantListing(wait time.Duration) {
+	at := time.Now().Add(wait)
+	if !s.wanted || at.Before(s.listAt) {
+		s.listAt = at
+	}
+	s.wanted = true
+}
+
+// list begins a listing when one is wanted and due, one at a time.
+func (s *shell) list(now time.Time) {
+	pause := s.options.Timing.Resync
+	if s.failing {
+		pause = s.options.Timing.Relist
+	}
+	if !s.wanted || s.listing || now.Before(s.listAt) {
+		if s.listing || s.resyncAt.IsZero() {
+			s.resyncAt = now.Add(pause)
+		}
+		return
+	}
+	s.wanted, s.listing = false, true
+	s.resyncAt = now.Add(pause)
+	after, lineage := s.state.Turn(), s.state.Lineage()
+	s.workers.Go(func() {
+		containers, err := s.options.Engine.Containers(s.ctx, lineage, s.options.Brain.Host)
+		s.put(func(s *shell) { s.listed(after, containers, err) })
+	})
+}
+
+func (s *shell) listed(after uint64, containers []brain.Container, err error) {
+	s.listing = false
+	s.failing = err != nil
+	switch {
+	case err == nil:
+		s.step(brain.Listed{After: after, Containers: containers})
+	case s.ctx.Err() == nil:
+		s.resyncAt = time.Now().Add(s.options.Timing.Relist)
+		s.step(brain.EngineFailed{Problem: err.Error()})
+	}
+}
+
+// begin carries an operation out on a goroutine of its own. The brain bounds
+// how many there are.
+func (s *shell) begin(op brain.Op) {
+	s.options.Logger.Debug("operation begins", "kind", op.Kind, "instance", op.Instance, "container", op.Container, "cause", op.Cause)
+	s.workers.Go(func() {
+		began := time.Now()
+		result := s.options.Engine.Do(s.ctx, op)
+		result.Instance, result.Kind = op.Instance, op.Kind
+		s.reached(PointAfterOp)
+		s.put(func(s *shell) {
+			s.options.Logger.Debug("operation ended", "kind", op.Kind, "instance", op.Instance, "took", time.Since(began), "problem", result.Problem)
+			s.step(brain.OpDone{Result: result})
+			if op.Kind != brain.OpPull {
+				s.wantListing(0)
+			}
+		})
+	})
+}
+
+// Pauses between attempts to listen to the engine's events.
+const (
+	listenFirst = 200 * time.Millisecond
+	listenMax   = 5 * time.Second
+)
+
+// watchEngine turns the engine's events into listings. An event only wakes:
+// what is, is read.
+func (l *Loop) watchEngine(ctx context.Context) {
+	pause := listenFirst
+	for {
+		err := l.options.Engine.Events(ctx, func(container, action string) {
+			pause = listenFirst
+			l.notice(container, action)
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		l.options.Logger.Warn("engine's events not heard", "error", err, "retryIn", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		pause = min(2*pause, listenMax)
+	}
+}
+
+// notice must return at once. What doesn't fit in the queue is lost: the
+// listing says what counts.
+func (l *Loop) notice(container, action string) {
+	if container != "" {
+		select {
+		case l.queue <- func(s *shell) { s.step(brain.Noticed{Container: container, Action: action}) }:
+		default:
+		}
+	}
+	select {
+	case l.relist <- struct{}{}:
+	default:
+	}
+}

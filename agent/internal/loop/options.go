@@ -1,0 +1,124 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Engine is the container engine.
+type Engine interface {
+	// Containers lists all containers, those of lineage and host in full.
+	Containers(ctx context.Context, lineage, host string) ([]brain.Container, error)
+	// Do carries out one operation, within bounds of its own.
+	Do(ctx context.Context, op brain.Op) brain.Result
+	// Events calls wake when something happened to a container, and with
+	// empty arguments when it begins to listen. It returns when it can't.
+	Events(ctx context.Context, wake func(container, action string)) error
+}
+
+// Logs reads the output of containers.
+type Logs interface {
+	Logs(ctx context.Context, container string, tail int) (io.ReadCloser, error)
+}
+
+// Store keeps the brain's cache on disk.
+type Store interface {
+	Save(cache *brain.Cache) error
+}
+
+// Link is the connection to the hub.
+type Link interface {
+	Set(topic string, payload []byte, retain bool) error
+	Echo()
+}
+
+// Prober runs probes.
+type Prober interface {
+	Set(targets []brain.ProbeTarget)
+}
+
+// Balancer is a load balancer on this host.
+type Balancer interface {
+	Want(pools []fleet.Pool)
+}
+
+// Ours is what the machine's readings leave out: the containers of Muster
+// that run, and the ports that they publish.
+type Ours struct {
+	Containers []string
+	Ports      []int
+}
+
+// Options of a loop.
+type Options struct {
+	Brain  brain.Config
+	Kept   brain.Cache // what the store had
+	Engine Engine
+	Logs   Logs
+	Store  Store
+	// Facts and Foreign read the machine.
+	Facts   func(ctx context.Context) (fleet.HostFacts, error)
+	Foreign func(ctx context.Context, ours Ours) (fleet.Foreign, error)
+	// HubHTTP is the hub's HTTP address, for streams: "http://127.0.0.1:8080".
+	HubHTTP string
+	Logger  *slog.Logger
+
+	Timing Timing
+	// Alive is called now and then, at least every Timing.Alive, while the
+	// loop turns. Nil: nobody wants to know.
+	Alive func()
+	// Reached is called at named points, for tests that end the agent there.
+	// Nil: nobody does.
+	Reached func(point string)
+}
+
+// Points that Options.Reached is told of.
+const (
+	PointBeforeSave = "before-save"
+	PointAfterSave  = "after-save"
+	PointAfterOp    = "after-op" // an operation is done, the brain doesn't know yet
+)
+
+// Timing holds the shell's own times.
+type Timing struct {
+	Resync   time.Duration // between listings that nothing asked for
+	Relist   time.Duration // the same while the engine doesn't answer
+	Coalesce time.Duration // from an event of the engine's to the listing
+	Facts    time.Duration // between readings of what the machine is
+	Foreign  time.Duration // between readings of what others use
+	Ask      time.Duration // longest time for an answer, if the ask names none
+	Alive    time.Duration
+}
+
+// DefaultTiming returns the times of an ordinary host.
+func DefaultTiming() Timing {
+	return Timing{
+		Resync:   10 * time.Second,
+		Relist:   time.Second,
+		Coalesce: 5 * time.Millisecond,
+		Facts:    time.Minute,
+		Foreign:  10 * time.Second,
+		Ask:      30 * time.Second,
+		Alive:    5 * time.Second,
+	}
+}
+
+// Validate checks the options without doing anything.
+func (o Options) Validate() error {
+	if o.Engine == nil || o.Logs == nil || o.Store == nil || o.Facts == nil || o.Foreign == nil || o.Logger == nil {
+		return errors.New("loop options: something to work with is missing")
+	}
+	t := o.Timing
+	for _, d := range []time.Duration{t.Resync, t.Relist, t.Facts, t.Foreign, t.Ask, t.Alive} {
+		if d <= 0 {
+			return errors.New("loop options: a time is missing")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package loop
+
+import (
+	"context"
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+)
+
+// readFacts reads now and then what the machine is.
+func (l *Loop) readFacts(ctx context.Context) {
+	every(ctx, l.options.Timing.Facts, func() {
+		facts, err := l.options.Facts(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				l.options.Logger.Warn("facts not read", "error", err)
+			}
+			return
+		}
+		l.input(brain.FactsRead{Facts: facts})
+	})
+}
+
+// readForeign reads now and then what others use.
+func (l *Loop) readForeign(ctx context.Context) {
+	every(ctx, l.options.Timing.Foreign, func() {
+		ours := make(chan Ours, 1)
+		l.put(func(s *shell) { ours <- s.ours() })
+		select {
+		case o := <-ours:
+			foreign, err := l.options.Foreign(ctx, o)
+			if err != nil {
+				if ctx.Err() == nil {
+					l.options.Logger.Warn("foreign use not read", "error", err)
+				}
+				return
+			}
+			l.input(brain.ForeignRead{Foreign: foreign})
+		case <-ctx.Done():
+		}
+	})
+}
+
+func (s *shell) ours() Ours {
+	containers, ports := s.state.Ours()
+	return Ours{Containers: containers, Ports: ports}
+}
+
+func every(ctx context.Context, pause time.Duration, do func()) {
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for {
+		do()
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

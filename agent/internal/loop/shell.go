@@ -1,0 +1,135 @@
+package loop
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+)
+
+// shell is the part of a loop that runs. Its goroutine alone touches it, but
+// for workers and asking.
+type shell struct {
+	*Loop
+	around  Surroundings
+	ctx     context.Context
+	workers sync.WaitGroup // operations, listings and answers under way
+	asking  chan struct{}  // holds a token for each answer under way
+
+	wake    time.Time // when the brain wants a tick; zero: never
+	unsaved bool      // the brain waits for a save
+	problem string    // of the last save
+	logged  uint64    // number of the last event that was logged
+
+	listing  bool // one is under way
+	failing  bool // the last one failed
+	wanted   bool // another one is wanted
+	listAt   time.Time
+	resyncAt time.Time
+	aliveAt  time.Time
+}
+
+// run turns until the context ends.
+func (s *shell) run() {
+	s.logged = s.state.Cache().LastEvent
+	s.wantListing(0)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for s.ctx.Err() == nil {
+		select {
+		case job := <-s.queue:
+			job(s)
+			s.takeQueued()
+		case <-s.relist:
+			s.wantListing(s.options.Timing.Coalesce)
+		case <-timer.C:
+		case <-s.ctx.Done():
+		}
+		s.save()
+		s.catchUp(time.Now())
+		timer.Reset(time.Until(s.next()))
+	}
+	s.leave()
+}
+
+// takeQueued takes what waits already, so that one save serves all of it.
+func (s *shell) takeQueued() {
+	for range burst {
+		select {
+		case job := <-s.queue:
+			job(s)
+		default:
+			return
+		}
+	}
+}
+
+// catchUp does what fell due.
+func (s *shell) catchUp(now time.Time) {
+	if !s.wake.IsZero() && !now.Before(s.wake) {
+		s.step(brain.Tick{})
+		s.save()
+	}
+	if !s.resyncAt.After(now) {
+		s.wantListing(0)
+	}
+	s.list(now)
+	if s.options.Alive != nil && !now.Before(s.aliveAt) {
+		s.aliveAt = now.Add(s.options.Timing.Alive)
+		s.options.Alive()
+	}
+}
+
+// next is when something falls due.
+func (s *shell) next() time.Time {
+	if s.unsaved {
+		return time.Time{}
+	}
+	next := s.resyncAt
+	for _, t := range []time.Time{s.wake, s.aliveAt} {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	if s.wanted && !s.listing && s.listAt.Before(next) {
+		next = s.listAt
+	}
+	return next
+}
+
+// step gives the brain an input and does what follows from it.
+func (s *shell) step(in brain.Input) {
+	out := brain.Step(s.state, in, time.Now())
+	if out.Save {
+		s.unsaved = true
+	}
+	s.perform(&out)
+}
+
+func (s *shell) perform(out *brain.Outputs) {
+	for _, op := range out.Ops {
+		s.begin(op)
+	}
+	if out.ProbesChanged {
+		s.around.Prober.Set(out.Probes)
+	}
+	if out.PoolsChanged {
+		for _, b := range s.around.Balancers {
+			b.Want(out.Pools)
+		}
+	}
+	s.publish(out)
+	s.logEvents()
+	if !out.Save || !out.Wake.IsZero() {
+		s.wake = out.Wake
+	}
+}
+
+// leave saves what isn't on disk. What the hub wasn't told, the next agent
+// tells it.
+func (s *shell) leave() {
+	if err := s.options.Store.Save(s.state.Cache()); err != nil {
+		s.options.Logger.Error("state not saved", "error", err)
+	}
+}

@@ -1,0 +1,177 @@
+package agent
+
+import (
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Options of an agent. Start from DefaultOptions.
+type Options struct {
+	// Host is this host's id; it never changes.
+	Host string
+	// MachineID proves to the hub that the host is the same machine; empty:
+	// /etc/machine-id. BootID changes with each boot; empty: the kernel's.
+	MachineID string
+	BootID    string
+	// Hub is the hub's broker, "tcp://<host>:<port>". HubHTTP is its HTTP
+	// address, which takes streams of logs.
+	Hub     string
+	HubHTTP string
+	// InsecurePlaintextHub allows a hub that isn't on this machine, though
+	// nothing between is encrypted.
+	InsecurePlaintextHub bool
+	// AdoptLineage makes the agent follow another hub than it did.
+	AdoptLineage string
+	// Advertise is the address that others reach this host's instances at;
+	// empty: the one that this machine reaches the hub from.
+	Advertise string
+	// Engine is the address of the container engine; empty: DOCKER_HOST, else
+	// its default socket.
+	Engine   string
+	StateDir string
+	Labels   map[string]string
+	// PortFirst and PortLast are the range of host ports that instances get.
+	PortFirst, PortLast int
+	// HAProxy is a balancer on this host; nil: none.
+	HAProxy *HAProxyOptions
+
+	Limits brain.Limits
+	Timing Timing
+	Logger *slog.Logger
+	// FailPoint ends the process where it names, like "after-save:kill". It is
+	// for tests of what an agent finds after its sudden death.
+	FailPoint string
+}
+
+// HAProxyOptions are those of a HAProxy that the agent drives.
+type HAProxyOptions struct {
+	Name    string // on this host
+	Binary  string
+	Dir     string   // its own; at most 72 bytes long; empty: haproxy in the state directory
+	Bind    []string // addresses to listen on; none: every IPv4 address
+	Address string   // where others reach it; empty: the host's advertised address
+	Labels  map[string]string
+	MaxConn int // 0: what the limit of open files allows
+	Retries int // after a failed connection; 0: none
+	// HardStop is the longest life of an old worker after a reload.
+	HardStop time.Duration
+}
+
+// Timing holds the agent's times. Brain is embedded for what it decides by.
+type Timing struct {
+	Brain          brain.Timing
+	Resync         time.Duration // between listings of containers that nothing asked for
+	KeepAlive      time.Duration // of the link, whole seconds
+	Watchdog       time.Duration // the link is renewed when the hub is silent for so long
+	ReconnectFirst time.Duration // longest pause before the first new attempt to connect
+	ReconnectMax   time.Duration // longest pause before any
+	Farewell       time.Duration // for the last message when the agent stops
+}
+
+// DefaultOptions returns the options of an ordinary host. It does no IO but
+// asking for the host's name.
+func DefaultOptions() Options {
+	hostname, _ := os.Hostname() // Validate refuses an empty id
+	return Options{
+		Host:      HostID(hostname),
+		Hub:       "tcp://127.0.0.1:1883",
+		HubHTTP:   "http://127.0.0.1:8080",
+		StateDir:  "/var/lib/muster-agent",
+		PortFirst: 20000,
+		PortLast:  29999,
+		Limits:    brain.DefaultLimits(),
+		Timing: Timing{
+			Brain:          brain.DefaultTiming(),
+			Resync:         10 * time.Second,
+			KeepAlive:      6 * time.Second,
+			Watchdog:       9 * time.Second,
+			ReconnectFirst: 500 * time.Millisecond,
+			ReconnectMax:   30 * time.Second,
+			Farewell:       5 * time.Second,
+		},
+		Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+// DefaultHAProxy returns the options of a HAProxy in production.
+func DefaultHAProxy() HAProxyOptions {
+	return HAProxyOptions{Name: "haproxy", Binary: "haproxy", Retries: 3, HardStop: time.Minute}
+}
+
+var notInHostID = regexp.MustCompile(`[^a-z0-9-]+`)
+
+// HostID makes a host id of a machine's name: its first label, in lower case.
+func HostID(hostname string) string {
+	short, _, _ := strings.Cut(strings.ToLower(hostname), ".")
+	id := notInHostID.ReplaceAllString(short, "-")
+	return strings.Trim(id[:min(len(id), 63)], "-")
+}
+
+// Validate refuses options that can't work. It does no IO.
+func (o *Options) Validate() error {
+	if err := fleet.ValidateHost(o.Host); err != nil {
+		return err
+	}
+	if err := o.validateHub(); err != nil {
+		return err
+	}
+	if !filepath.IsAbs(o.StateDir) {
+		return fleet.Invalid("state-dir", "%q is not an absolute path", o.StateDir)
+	}
+	if o.PortFirst < 1024 || o.PortLast > 65535 || o.PortFirst > o.PortLast {
+		return fleet.Invalid("port-range", "%d-%d is not a range within 1024-65535", o.PortFirst, o.PortLast)
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Labels)) {
+		if name == "" || name == fleet.LabelHostname {
+			return fleet.Invalid("label", "%q can't be the name of a label", name)
+		}
+	}
+	if h := o.HAProxy; h != nil {
+		for _, address := range h.Bind {
+			if _, err := netip.ParseAddr(address); err != nil {
+				return fleet.Invalid("haproxy-bind", "%q is not an IP address", address)
+			}
+		}
+	}
+	if _, err := parseFailPoint(o.FailPoint); err != nil {
+		return err
+	}
+	if o.Logger == nil {
+		return errors.New("agent options: Logger is missing")
+	}
+	return nil
+}
+
+func (o *Options) validateHub() error {
+	hub, err := url.Parse(o.Hub)
+	if err != nil || hub.Scheme != "tcp" || hub.Hostname() == "" || hub.Port() == "" {
+		return fleet.Invalid("hub", "%q is not the address of a hub's broker", o.Hub).WithHint("use tcp://<host>:1883")
+	}
+	http, err := url.Parse(o.HubHTTP)
+	if err != nil || http.Scheme != "http" && http.Scheme != "https" || http.Host == "" {
+		return fleet.Invalid("hub-http", "%q is not the HTTP address of a hub", o.HubHTTP).WithHint("use http://<host>:8080")
+	}
+	if !isLoopback(hub.Hostname()) && !o.InsecurePlaintextHub {
+		return fleet.Invalid("hub", "%s is not on this machine, and the connection to it is not encrypted", hub.Host).
+			WithHint("allow it with --insecure-plaintext-hub where the network is trusted")
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
