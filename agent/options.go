@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -108,7 +109,8 @@ func DefaultOptions() Options {
 
 // DefaultHAProxy returns the options of a HAProxy in production.
 func DefaultHAProxy() HAProxyOptions {
-	return HAProxyOptions{Name: "haproxy", Binary: "haproxy", Retries: 3, HardStop: time.Minute}
+	d := balancer.DefaultOptions()
+	return HAProxyOptions{Name: d.Name, Binary: d.Binary, Retries: d.Retries, HardStop: d.HardStop}
 }
 
 var notInHostID = regexp.MustCompile(`[^a-z0-9-]+`)
@@ -148,6 +150,11 @@ func (o *Options) Validate() error {
 	}
 	if _, err := parseFailPoint(o.FailPoint); err != nil {
 		return err
+	}
+	t := o.Timing
+	if t.Brain.Heartbeat <= 0 || t.Watchdog < 2*t.Brain.Heartbeat {
+		return fleet.Invalid("watchdog", "%v is too short for a heartbeat of %v", t.Watchdog, t.Brain.Heartbeat).
+			WithHint("three heartbeats are usual")
 	}
 	if o.Logger == nil {
 		return errors.New("agent options: Logger is missing")
