@@ -209,41 +209,12 @@ func TestRemove(t *testing.T) {
 // changes nothing.
 func TestRestartChangesNothing(t *testing.T) {
 	w := newWorld(t, "web1", "web2").withBalancer("web1")
-	var rows []Row
 	w.join()
 	w.apply(webService(3, "web:1"))
 	w.pass(5 * time.Second)
-	begin := begin(w.s, w.now)
-	for id, h := range w.s.Hosts {
-		begin.hosts.put(id, h)
-	}
-	for id, in := range w.s.Instances {
-		begin.instances.put(id, in)
-	}
-	for key, s := range w.s.Services {
-		begin.services.put(key, s)
-	}
-	for key, p := range w.s.Pools {
-		begin.pools.put(key, p)
-	}
-	for key, b := range w.s.Balancers {
-		begin.balancers.put(key, b)
-	}
-	rows, err := (&Delta{state: w.s, tables: begin.tables}).Rows()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := New(w.s.Lineage, 2, w.s.Revision, w.now, DefaultOptions())
-	for _, row := range rows {
-		if err := again.Load(row.Table, row.Key, row.Value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.s = again
+	w.restart()
+	again := w.s
 	revision := again.Revision
-	for _, p := range Boot(again) {
-		w.deliver(p)
-	}
 	w.pass(90 * time.Second)
 	if again.Revision != revision {
 		t.Errorf("revision went from %d to %d: %v", revision, again.Revision, w.events[len(w.events)-1])
