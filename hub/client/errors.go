@@ -49,11 +49,9 @@ type details struct {
 }
 
 type detail struct {
-	Code     string `json:"code"`
-	Path     string `json:"path"`
-	Location string `json:"location"` // instead of Path, where the request itself was malformed
-	Message  string `json:"message"`
-	Hint     string `json:"hint"`
+	Path   string `json:"path"`
+	Detail string `json:"detail"`
+	Hint   string `json:"hint"`
 }
 
 // problem reads an answer that is no success.
@@ -70,14 +68,7 @@ func problem(resp *http.Response) error {
 	}
 	var errs []error
 	for _, item := range d.Errors {
-		e := &fleet.Error{Code: item.Code, Path: item.Path, Message: item.Message, Hint: item.Hint}
-		if e.Code == "" {
-			e.Code = code
-		}
-		if e.Path == "" {
-			e.Path = strings.TrimPrefix(item.Location, "body.")
-		}
-		errs = append(errs, e)
+		errs = append(errs, &fleet.Error{Code: code, Path: strings.TrimPrefix(item.Path, "body."), Message: item.Detail, Hint: item.Hint})
 	}
 	switch len(errs) {
 	case 0:

@@ -19,8 +19,8 @@ type List[T any] struct {
 
 // Version is what the hub says of itself.
 type Version struct {
-	Version  string `json:"version"`
-	Revision uint64 `json:"revision,omitempty"`
+	Version string `json:"version"`
+	API     string `json:"api"`
 }
 
 func get[T any](ctx context.Context, c *Client, path string, query url.Values) (T, error) {

@@ -41,11 +41,11 @@ func (c *Client) Watch(ctx context.Context, after uint64, w Watcher) error {
 		case errors.As(err, &final):
 			return final.error
 		}
-		if w.Problem != nil {
-			w.Problem(err)
-		}
 		if heard {
 			wait = c.options.Pause
+		}
+		if w.Problem != nil && err != nil {
+			w.Problem(err)
 		}
 		if err := pause(ctx, wait); err != nil {
 			return err
@@ -58,7 +58,8 @@ func (c *Client) Watch(ctx context.Context, after uint64, w Watcher) error {
 type finalError struct{ error }
 
 // watchOnce follows one connection and keeps the last id that it heard. Heard
-// is true when anything arrived on it.
+// is true when anything arrived on it. The hub ends it in good order, without
+// an error, after a reset.
 func (c *Client) watchOnce(ctx context.Context, last *string, w Watcher) (heard bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -92,6 +93,9 @@ func (c *Client) watchOnce(ctx context.Context, last *string, w Watcher) (heard 
 		}
 		if err := deliver(event, w); err != nil {
 			return heard, &finalError{err}
+		}
+		if event.name == "reset" {
+			return heard, nil
 		}
 	}
 }

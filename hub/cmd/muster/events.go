@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/musterhq/muster/hub/client"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func (p *program) eventsCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "events",
+		Usage: "show what happened, and why",
+		Description: `Examples:
+   muster events -n 50
+   muster events --follow --service rank
+   muster events --type muster.host.lost -o json`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on with what happens from now on"},
+			&cli.IntFlag{Name: "number", Aliases: []string{"n"}, Value: 20, Usage: "the newest `N`"},
+			&cli.StringFlag{Name: "type", Usage: "only of `TYPE`, like instance.ready"},
+			&cli.StringFlag{Name: "service", Usage: "only of `SERVICE`"},
+			&cli.StringFlag{Name: "host", Usage: "only of `HOST`"},
+			&cli.StringFlag{Name: "instance", Usage: "only of instance `ID`"},
+			&cli.Uint64Flag{Name: "since", Usage: "only after `REVISION`"},
+		},
+		Action: p.with(0, 0, showEvents),
+	}
+}
+
+const typePrefix = "muster."
+
+func showEvents(ctx context.Context, s *session, _ []string) error {
+	filter := client.EventFilter{
+		Since: s.flags.Uint64("since"), Host: s.flags.String("host"),
+		Instance: s.flags.String("instance"), Limit: s.flags.Int("number"),
+	}
+	if filter.Limit < 1 {
+		return usage("-n must be 1 or more")
+	}
+	if kind := s.flags.String("type"); kind != "" {
+		filter.Type = typePrefix + strings.TrimPrefix(kind, typePrefix)
+	}
+	if name := s.flags.String("service"); name != "" {
+		key, err := s.serviceKey(ctx, name)
+		if err != nil {
+			return err
+		}
+		filter.Service = key.String()
+	}
+	list, err := s.hub.Events(ctx, filter)
+	if err != nil {
+		return err
+	}
+	follow := s.flags.Bool("follow")
+	switch {
+	case s.json && !follow:
+		return s.printJSON(list)
+	case len(list.Items) == 0 && !follow:
+		s.printf("no events\n")
+		return nil
+	}
+	if err := s.showEach(list.Items); err != nil || !follow {
+		return err
+	}
+	return s.followEvents(ctx, filter, list.Revision)
+}
+
+// followEvents goes on until it is interrupted, which is no error.
+func (s *session) followEvents(ctx context.Context, filter client.EventFilter, after uint64) error {
+	err := s.hub.Watch(ctx, after, client.Watcher{
+		Change: func(change fleet.Change) error {
+			var chosen []fleet.Event
+			for _, event := range change.Events {
+				if matches(filter, event) {
+					chosen = append(chosen, event)
+				}
+			}
+			return s.showEach(chosen)
+		},
+		Reset: func(uint64) error {
+			s.note("some events were missed")
+			return nil
+		},
+		Problem: func(err error) { s.note("%v; trying again", err) },
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// showEach writes events as lines: for people, or one JSON object each.
+func (s *session) showEach(events []fleet.Event) error {
+	if !s.json {
+		s.printEvents(events)
+		return nil
+	}
+	for _, event := range events {
+		line, err := json.Marshal(event)
+		if err != nil {
+			return err
+		}
+		s.printf("%s\n", line)
+	}
+	return nil
+}
+
+func matches(f client.EventFilter, e fleet.Event) bool {
+	return (f.Type == "" || f.Type == e.Type) &&
+		(f.Host == "" || f.Host == e.Data.Host) &&
+		(f.Instance == "" || f.Instance == e.Data.Instance) &&
+		(f.Service == "" || e.Data.Service != nil && f.Service == e.Data.Service.String())
+}
+
+func (s *session) printEvents(events []fleet.Event) {
+	if len(events) == 0 {
+		s.printf("none\n")
+	}
+	for _, e := range events {
+		s.printf("%s  %-19s %s%s\n", stamp(e.Time), strings.TrimPrefix(e.Type, typePrefix), e.Data.Message, cause(e))
+	}
+}
+
+// cause says what is behind an event: a person, or another event.
+func cause(e fleet.Event) string {
+	switch {
+	case e.Actor != "":
+		return "  [by " + e.Actor + "]"
+	case e.Cause != "":
+		return "  [cause " + e.Cause + "]"
+	default:
+		return ""
+	}
+}
+
+// stamp writes a time as the operator's clock has it.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("Jan 02 15:04:05")
+}

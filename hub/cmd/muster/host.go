@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/musterhq/muster/hub/client"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func (p *program) hostCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "host",
+		Usage:     "show one host, or say what it is used for",
+		ArgsUsage: "HOST",
+		Description: `Examples:
+   muster host web1
+   muster host drain web1 --wait    move its instances away, before an upgrade
+   muster host activate web1        let it have instances again
+   muster host fail web1            it is lost and will not come back`,
+		Action:       p.with(1, 1, showHost),
+		BashComplete: p.completeHosts,
+		Subcommands: []*cli.Command{
+			p.hostAction(client.HostDrain, "move a host's instances away and give it none", waitFlags()),
+			p.hostAction(client.HostActivate, "let a host have instances again", nil),
+			p.hostAction(client.HostFail, "declare a lost host dead: what it ran is placed elsewhere", nil),
+		},
+	}
+}
+
+func (p *program) hostAction(action client.HostAction, about string, flags []cli.Flag) *cli.Command {
+	return &cli.Command{
+		Name: string(action), Usage: about, ArgsUsage: "HOST", Flags: flags,
+		BashComplete: p.completeHosts,
+		Action: p.with(1, 1, func(ctx context.Context, s *session, args []string) error {
+			id := strings.TrimPrefix(args[0], "host:")
+			result, err := s.hub.HostDo(ctx, id, action, s.write())
+			if err != nil {
+				return err
+			}
+			if err := s.printResult(result); err != nil {
+				return err
+			}
+			return s.waitIfAsked(ctx, []goal{hostEmpty(id)})
+		}),
+	}
+}
+
+func showHost(ctx context.Context, s *session, args []string) error {
+	id := strings.TrimPrefix(args[0], "host:")
+	view, err := s.hub.Host(ctx, id)
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(view)
+	}
+	list, err := s.hub.Instances(ctx, "", id)
+	if err != nil {
+		return err
+	}
+	events, err := s.hub.Events(ctx, client.EventFilter{Host: id, Limit: recentEvents})
+	if err != nil {
+		return err
+	}
+	s.printHost(view)
+	s.printf("\n")
+	s.printInstances(list.Items, true)
+	s.printf("\nLatest events:\n")
+	s.printEvents(events.Items)
+	return nil
+}
+
+func (s *session) printHost(v fleet.HostView) {
+	f := v.Facts
+	s.line("Host", v.ID)
+	s.line("State", s.state(liveness(v))+" since "+stamp(v.Status.Since))
+	s.line("Use", s.state(v.Availability))
+	s.line("Machine", join(", ", f.Distribution, f.Architecture, strconv.Itoa(f.CPUs)+" CPUs", size64(f.Memory)))
+	s.line("Address", dash(f.Advertise))
+	s.line("Engine", engine(v))
+	s.line("Agent", dash(f.AgentVersion))
+	s.line("Reserved", fmt.Sprintf("%g CPUs, %s memory", v.Reserved.CPUReservation, size64(v.Reserved.MemoryReservation)))
+	var labels []string
+	for key, value := range f.Labels {
+		labels = append(labels, key+"="+value)
+	}
+	slices.Sort(labels)
+	for i, label := range labels {
+		s.line(first(i, "Labels"), label)
+	}
+	for i, b := range f.Balancers {
+		s.line(first(i, "Balancers"), join(" ", b.Name, "("+b.Driver+")", b.Address))
+	}
+	for i, u := range v.Unclaimed {
+		s.line(first(i, "Unclaimed"), "container "+u.Container+" of "+u.Service.String())
+	}
+}
+
+// join joins what is not empty.
+func join(between string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), between)
+}

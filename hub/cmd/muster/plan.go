@@ -1,0 +1,100 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// printPlan writes what an apply changes, service by service.
+// Asked has the services of the document as far as they are known here.
+func (s *session) printPlan(result fleet.Result, asked map[fleet.ServiceKey]fleet.Service) {
+	plan := result.Plan
+	if plan == nil {
+		s.printf("%s\n", result.Message)
+		return
+	}
+	for _, warning := range plan.Warnings {
+		s.note("warning: %s", warning)
+	}
+	changes, width := 0, 0
+	for _, change := range plan.Services {
+		width = max(width, len(change.Service.String()))
+		if change.Action != fleet.ActionUnchanged {
+			changes++
+		}
+	}
+	for _, change := range plan.Services {
+		s.printChange(change, width, asked)
+	}
+	if changes == 0 {
+		s.printf("nothing changes\n")
+		return
+	}
+	if result.Message != "" {
+		s.printf("%s\n", result.Message)
+	}
+}
+
+func (s *session) printChange(change fleet.ServiceChange, width int, asked map[fleet.ServiceKey]fleet.Service) {
+	name := text.Pad(change.Service.String(), width, ' ')
+	switch change.Action {
+	case fleet.ActionAdd:
+		s.printf("%s %s  %s\n", s.mark("+", text.FgGreen), name, size(asked[change.Service]))
+		return
+	case fleet.ActionRemove:
+		s.printf("%s %s\n", s.mark("-", text.FgRed), change.Service)
+		return
+	case fleet.ActionUnchanged:
+		s.printf("= %s  unchanged\n", name)
+		return
+	}
+	s.printf("%s %s", s.mark("~", text.FgYellow), name)
+	if change.Version > 0 && change.Replaces > 0 {
+		s.printf("  (version %d; replaces %s)", change.Version, instances(change.Replaces))
+	}
+	s.printf("\n")
+	for _, f := range change.Fields {
+		switch {
+		case f.From == "" && f.To == "":
+			s.printf("    %s: differs\n", f.Path)
+		default:
+			s.printf("    %s: %s -> %s\n", f.Path, none(f.From), none(f.To))
+		}
+	}
+}
+
+func (s *session) mark(sign string, color text.Color) string {
+	if !s.colors {
+		return sign
+	}
+	return color.Sprint(sign)
+}
+
+// size says how much of what a new service is.
+func size(service fleet.Service) string {
+	switch {
+	case service.Spec.Image == "":
+		return ""
+	case service.Mode == fleet.ModeGlobal:
+		return "(one instance of " + service.Spec.Image + " on every eligible host)"
+	default:
+		return "(" + instances(service.Count) + " of " + service.Spec.Image + ")"
+	}
+}
+
+func instances(count int) string {
+	if count == 1 {
+		return "1 instance"
+	}
+	return strconv.Itoa(count) + " instances"
+}
+
+func none(value string) string {
+	if value == "" {
+		return "(none)"
+	}
+	return value
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/musterhq/muster/shared/buildinfo"
+)
+
+// program is one run of the command line and what it may touch.
+type program struct {
+	stdout, stderr io.Writer
+	environ        []string
+	terminal       bool // stdout is one: colors help
+}
+
+// run carries out the arguments, the first of which is the program's name,
+// and returns the exit code.
+func (p *program) run(ctx context.Context, args []string) int {
+	app := p.app()
+	err := app.RunContext(ctx, arrange(app, args))
+	if err != nil {
+		p.explain(err)
+	}
+	return exitCode(err)
+}
+
+func (p *program) app() *cli.App {
+	app := &cli.App{
+		Name:                   "muster",
+		Usage:                  "keep a fleet of machines at what you asked for",
+		HelpName:               "muster",
+		Version:                buildinfo.String(),
+		HideVersion:            true,
+		Writer:                 p.stdout,
+		ErrWriter:              p.stderr,
+		EnableBashCompletion:   true,
+		UseShortOptionHandling: false,
+		Flags:                  globalFlags(),
+		CustomAppHelpTemplate:  cli.AppHelpTemplate + exitCodesHelp,
+		ExitErrHandler:         func(*cli.Context, error) {}, // run decides
+		OnUsageError:           onUsageError,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usage("there is no command %q", c.Args().First()).hint("see muster --help")
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	app.Commands = []*cli.Command{
+		p.applyCommand(), p.servicesCommand(), p.serviceCommand(), p.instancesCommand(),
+		p.scaleCommand(), p.restartCommand(), p.removeCommand(), p.logsCommand(),
+		p.hostsCommand(), p.hostCommand(), p.balancerCommand(), p.eventsCommand(),
+		p.freezeCommand(), p.unfreezeCommand(), p.completionCommand(), p.versionCommand(),
+	}
+	prepare(app.Commands)
+	return app
+}
+
+// prepare gives every command the same manners.
+func prepare(commands []*cli.Command) {
+	for _, command := range commands {
+		command.OnUsageError = onUsageError
+		command.HideHelpCommand = true
+		prepare(command.Subcommands)
+	}
+}
+
+func globalFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "hub", Usage: "`URL` of the hub (MUSTER_HUB; default " + defaultHub + ")"},
+		&cli.StringFlag{Name: "config", Usage: "configuration `FILE` (default ~/.config/muster/config.yaml)"},
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: outputTable, Usage: "`FORMAT`: table or json"},
+		&cli.BoolFlag{Name: "no-color", Usage: "write no colors (NO_COLOR)"},
+	}
+}
+
+func onUsageError(_ *cli.Context, err error, _ bool) error {
+	return usage("%s", strings.TrimPrefix(err.Error(), "flag provided but not ")).hint("see --help")
+}
+
+// getenv looks a variable up in the environment that the program was given.
+func (p *program) getenv(name string) string {
+	for i := len(p.environ) - 1; i >= 0; i-- {
+		if key, value, _ := strings.Cut(p.environ[i], "="); key == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// explain writes an error for a person: what is wrong, and what to do next.
+func (p *program) explain(err error) {
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(p.stderr, "muster: interrupted")
+		return
+	}
+	for _, line := range sentences(err) {
+		fmt.Fprintln(p.stderr, "muster: "+line)
+	}
+}

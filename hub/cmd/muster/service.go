@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/musterhq/muster/hub/client"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// recentEvents is how many events the view of one thing shows.
+const recentEvents = 10
+
+func (p *program) serviceCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "service",
+		Usage:     "show one service: desired beside actual, its instances, what happened",
+		ArgsUsage: "SERVICE",
+		Description: `SERVICE is project/name, or just the name where only one project has it.
+
+Example:
+   muster service leaderboard/rank`,
+		Action:       p.with(1, 1, showService),
+		BashComplete: p.completeServices,
+	}
+}
+
+func showService(ctx context.Context, s *session, args []string) error {
+	key, err := s.serviceKey(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	view, err := s.hub.Service(ctx, key)
+	if err != nil {
+		return err
+	}
+	if s.json {
+		return s.printJSON(view)
+	}
+	events, err := s.hub.Events(ctx, client.EventFilter{Service: key.String(), Limit: recentEvents})
+	if err != nil {
+		return err
+	}
+	s.printService(view)
+	s.printf("\n")
+	s.printInstances(view.Instances, false)
+	s.printf("\nLatest events:\n")
+	s.printEvents(events.Items)
+	return nil
+}
+
+func (s *session) printService(v fleet.ServiceView) {
+	s.line("Service", v.Key.String())
+	s.line("State", s.state(v.State))
+	for _, reason := range v.Reasons {
+		s.line("", reason)
+	}
+	if v.Frozen && v.State != fleet.ServiceFrozen {
+		s.line("", "frozen")
+	}
+	count := instances(v.Desired)
+	if v.Mode == fleet.ModeGlobal {
+		count = "one instance on every eligible host, " + strconv.Itoa(v.Desired) + " in all"
+	}
+	s.line("Desired", count+" of version "+strconv.Itoa(v.Version)+": "+v.Image)
+	if v.Pin != "" {
+		s.line("", "pinned as "+v.Pin)
+	}
+	if v.Service != nil && len(v.Service.Constraints) > 0 {
+		var where []string
+		for _, c := range v.Service.Constraints {
+			where = append(where, c.String())
+		}
+		s.line("", "where "+strings.Join(where, " and "))
+	}
+	s.line("Actual", strconv.Itoa(v.Running)+" running, "+strconv.Itoa(v.Ready)+" ready")
+	for i, address := range v.Addresses {
+		s.line(first(i, "Addresses"), address)
+	}
+	for i, offer := range v.Offers {
+		s.line(first(i, "Offered as"), offer)
+	}
+}
+
+// line writes one named fact.
+func (s *session) line(name, value string) {
+	s.printf("%-11s %s\n", name, value)
+}
+
+func first(i int, name string) string {
+	if i == 0 {
+		return name
+	}
+	return ""
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/hub/client"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// pollEvery is how often a wait looks at the fleet.
+const pollEvery = 500 * time.Millisecond
+
+// progress is how far a goal is.
+type progress struct {
+	done  bool
+	stuck bool   // it won't get there by itself
+	text  string // "3/5 ready"
+	why   []string
+	hint  string
+}
+
+// goal is something to wait for.
+type goal struct {
+	name string
+	look func(ctx context.Context, hub *client.Client) (progress, error)
+}
+
+// serviceConverged waits until a service runs as asked for; version 0: any.
+func serviceConverged(key fleet.ServiceKey, version int) goal {
+	return goal{name: key.String(), look: func(ctx context.Context, hub *client.Client) (progress, error) {
+		view, err := hub.Service(ctx, key)
+		if err != nil {
+			return progress{}, err
+		}
+		return progress{
+			done:  view.State == fleet.ServiceConverged && view.Version >= version,
+			stuck: view.State == fleet.ServiceFrozen,
+			text:  fmt.Sprintf("%d/%d ready, %s", view.Ready, view.Desired, view.State),
+			why:   view.Reasons,
+			hint:  "see muster service " + key.String(),
+		}, nil
+	}}
+}
+
+// serviceGone waits until nothing is left of a service.
+func serviceGone(key fleet.ServiceKey) goal {
+	return goal{name: key.String(), look: func(ctx context.Context, hub *client.Client) (progress, error) {
+		view, err := hub.Service(ctx, key)
+		if fleet.CodeOf(err) == fleet.CodeNotFound {
+			return progress{done: true, text: "gone"}, nil
+		}
+		if err != nil {
+			return progress{}, err
+		}
+		return progress{
+			text: fmt.Sprintf("%d still running, %s", view.Running, view.State),
+			why:  view.Reasons, hint: "see muster service " + key.String(),
+		}, nil
+	}}
+}
+
+// hostEmpty waits until a host has no instances left.
+func hostEmpty(id string) goal {
+	return goal{name: id, look: func(ctx context.Context, hub *client.Client) (progress, error) {
+		view, err := hub.Host(ctx, id)
+		if err != nil {
+			return progress{}, err
+		}
+		return progress{
+			done: view.Instances == 0,
+			text: fmt.Sprintf("%s left", instances(view.Instances)),
+			hint: "see muster host " + id,
+		}, nil
+	}}
+}
+
+// wait looks until every goal is reached, saying what changes. A hub that
+// can't be reached meanwhile is waited for too.
+func (s *session) wait(ctx context.Context, goals ...goal) error {
+	timeout := s.flags.Duration("timeout")
+	deadline := time.Now().Add(timeout)
+	said := make([]string, len(goals))
+	for {
+		open, err := s.look(ctx, goals, said)
+		if err == nil && len(open) == 0 {
+			return nil
+		}
+		if err != nil && (!errors.Is(err, client.ErrUnreachable) || time.Now().After(deadline)) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return late(fmt.Sprintf("not there after %s", timeout), open)
+		}
+		if stuck := onlyStuck(open); stuck != nil {
+			return late("it can't get there by itself", stuck)
+		}
+		timer := time.NewTimer(pollEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			s.note("stopped waiting; the change goes on")
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+// openGoal is a goal that is not reached yet.
+type openGoal struct {
+	goal
+	progress
+}
+
+func (s *session) look(ctx context.Context, goals []goal, said []string) ([]openGoal, error) {
+	var open []openGoal
+	for i, g := range goals {
+		p, err := g.look(ctx, s.hub)
+		if err != nil {
+			return nil, err
+		}
+		line := g.name + "  " + p.text
+		if len(p.why) > 0 && !p.done {
+			line += ": " + strings.Join(p.why, "; ")
+		}
+		if line != said[i] {
+			s.note("%s", line)
+			said[i] = line
+		}
+		if !p.done {
+			open = append(open, openGoal{g, p})
+		}
+	}
+	return open, nil
+}
+
+// onlyStuck returns the open goals when none of them can move by itself.
+func onlyStuck(open []openGoal) []openGoal {
+	for _, o := range open {
+		if !o.stuck {
+			return nil
+		}
+	}
+	return open
+}
+
+func late(what string, open []openGoal) error {
+	var parts []string
+	for _, o := range open {
+		part := o.name + ": " + o.text
+		if len(o.why) > 0 {
+			part += " (" + strings.Join(o.why, "; ") + ")"
+		}
+		parts = append(parts, part)
+	}
+	return &notConverged{reason: what + ": " + strings.Join(parts, ", "), advice: open[0].hint}
+}
