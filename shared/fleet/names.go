@@ -22,11 +22,21 @@ type ServiceKey struct {
 // String returns "project/name".
 func (k ServiceKey) String() string { return k.Project + "/" + k.Name }
 
-// MarshalText makes the key usable as a JSON string and as a JSON object's key.
-func (k ServiceKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+// MarshalText makes the key usable as a JSON string and as a JSON object's
+// key. A key that names nothing is the empty text.
+func (k ServiceKey) MarshalText() ([]byte, error) {
+	if k.IsZero() {
+		return nil, nil
+	}
+	return []byte(k.String()), nil
+}
 
-// UnmarshalText reads "project/name".
+// UnmarshalText reads "project/name", or the empty text.
 func (k *ServiceKey) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*k = ServiceKey{}
+		return nil
+	}
 	parsed, err := ParseServiceKey(string(text))
 	if err != nil {
 		return err
