@@ -82,8 +82,7 @@ func (t *turn) forget() {
 		return t.want != nil && (!found || wanted.Generation != rejection.Generation || filed.Generation == rejection.Generation)
 	})
 	maps.DeleteFunc(t.memory.entered, func(key ServerKey, _ time.Time) bool {
-		_, found := t.servers[key]
-		return !found
+		return !slices.ContainsFunc(t.seen.Servers, func(s Server) bool { return s.ServerKey == key })
 	})
 }
 

@@ -45,6 +45,7 @@ type turn struct {
 // started from its file.
 func Next(want []fleet.Pool, seen Observed, memory Memory, now time.Time) Turn {
 	t := &turn{want: want, seen: seen, memory: memory.clone(), now: now, servers: map[ServerKey]Server{}}
+	t.forget()
 	t.goals = goals(want, t.memory, now)
 	for _, server := range seen.Servers {
 		if slices.ContainsFunc(t.goals, func(g goal) bool { return g.pool.Service == server.Service }) {
@@ -52,7 +53,6 @@ func Next(want []fleet.Pool, seen Observed, memory Memory, now time.Time) Turn {
 			t.ours = append(t.ours, server)
 		}
 	}
-	t.forget()
 	if !seen.Up {
 		t.start()
 		return t.end()

@@ -1,0 +1,149 @@
+package sequence
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"pgregory.net/rapid"
+)
+
+// TestWhateverHappensItIsSafeAndSettles lets pools, checks, connections,
+// reloads by hand, crashes and restarts of the agent happen in any order.
+func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := newFake(t)
+		states := []string{fleet.EndpointReady, fleet.EndpointDraining, fleet.EndpointPreparing}
+		names := []string{"a", "b", "c"}
+		generation := uint64(0)
+		var want pools
+		actions := map[string]func(*rapid.T){
+			"want": func(t *rapid.T) {
+				generation++
+				next := pool(generation)
+				next.Check.Path = rapid.SampledFrom([]string{"/x", "/y"}).Draw(t, "path")
+				for _, name := range names {
+					if state := rapid.SampledFrom(append(states, "")).Draw(t, name); state != "" {
+						e := endpoint(name, state)
+						e.Weight = rapid.IntRange(1, 256).Draw(t, "weight")
+						e.Ports[80] += rapid.IntRange(0, 1).Draw(t, "port")
+						next.Endpoints = append(next.Endpoints, e)
+					}
+				}
+				want = pools{next}
+			},
+			"health":  func(t *rapid.T) { f.healthy[rapid.SampledFrom(names).Draw(t, "who")] = rapid.Bool().Draw(t, "well") },
+			"crash":   func(*rapid.T) { f.crash() },
+			"restart": func(*rapid.T) { f.memory = Memory{Filed: f.memory.Filed, Structure: f.memory.Structure} },
+			"reload": func(t *rapid.T) {
+				if f.up && len(f.old) < 3 {
+					f.current.sessions[webKey] = rapid.IntRange(0, 2).Draw(t, "sessions")
+					f.old = append(f.old, f.current)
+					f.spawn()
+				}
+			},
+			"end": func(*rapid.T) {
+				if len(f.old) > 0 {
+					f.old = f.old[1:]
+				}
+			},
+			"traffic": func(t *rapid.T) {
+				if !f.up {
+					return
+				}
+				for _, s := range f.current.servers {
+					if s.State == StateReady {
+						s.Connections = rapid.IntRange(0, 2).Draw(t, "connections")
+					} else if s.Connections > 0 {
+						s.Connections--
+					}
+				}
+			},
+			"pass": func(t *rapid.T) { f.pass(time.Duration(rapid.IntRange(1, 5000).Draw(t, "ms")) * time.Millisecond) },
+			"": func(t *rapid.T) { // after each of them
+				before := f.observe()
+				turn := f.turn(want)
+				checkPromises(t, before, turn, want)
+			},
+		}
+		t.Repeat(actions)
+		f.old = nil
+		for _, name := range names {
+			f.healthy[name] = true
+		}
+		for range 100 {
+			if f.up {
+				for _, s := range f.current.servers {
+					s.Connections = 0
+				}
+			}
+			f.turn(want)
+			f.pass(time.Second)
+		}
+		if turn := f.turn(want); len(turn.Actions) != 0 {
+			t.Fatalf("it never rests: %v", turn.Actions)
+		}
+		checkSettled(t, f, want)
+	})
+}
+
+// checkPromises holds a report against what was seen when it was made.
+func checkPromises(t *rapid.T, seen Observed, turn Turn, want pools) {
+	for _, p := range want {
+		out := reported(turn, p.Service)
+		for _, e := range out.Endpoints {
+			if !e.Drained {
+				continue
+			}
+			for _, s := range seen.Servers {
+				if s.Instance == e.Instance && s.State == StateReady {
+					t.Fatalf("%s is drained, and takes traffic", e.Instance)
+				}
+			}
+		}
+		if out.Generation != p.Generation || !seen.Up {
+			continue
+		}
+		for _, e := range p.Endpoints {
+			present := false
+			for _, s := range seen.Servers {
+				present = present || s.Instance == e.Instance
+				if s.Instance == e.Instance && e.State != fleet.EndpointReady && s.State == StateReady {
+					t.Fatalf("generation %d is acknowledged, and %s takes traffic", p.Generation, e.Instance)
+				}
+			}
+			if !present {
+				t.Fatalf("generation %d is acknowledged without %s", p.Generation, e.Instance)
+			}
+		}
+	}
+	for _, a := range turn.Actions {
+		if a.Kind == SetState && a.State == StateReady {
+			for _, s := range seen.Servers {
+				if s.ServerKey == a.Server && s.Check != fleet.CheckPassing {
+					t.Fatalf("%s is promoted with its check %s", s.Instance, s.Check)
+				}
+			}
+		}
+	}
+}
+
+func checkSettled(t *rapid.T, f *fake, want pools) {
+	if want == nil {
+		return
+	}
+	expect := map[string]string{fleet.EndpointReady: StateReady, fleet.EndpointDraining: StateDrain, fleet.EndpointPreparing: StateMaint}
+	if len(f.current.servers) != len(want[0].Endpoints) {
+		t.Fatalf("%d servers for %d endpoints", len(f.current.servers), len(want[0].Endpoints))
+	}
+	for _, e := range want[0].Endpoints {
+		s := f.current.servers[ServerKey{webKey, 80, e.Instance}]
+		if s == nil || s.State != expect[e.State] || s.Address != fmt.Sprintf("ipv4@10.0.0.1:%d", e.Ports[80]) || e.State == fleet.EndpointReady && s.Weight != e.Weight {
+			t.Fatalf("%+v became %+v", e, s)
+		}
+	}
+	if !samePools(f.memory.Filed, want) {
+		t.Fatalf("the file has %+v", f.memory.Filed)
+	}
+}

@@ -1,0 +1,230 @@
+package lbconf
+
+import (
+	"bytes"
+	"flag"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func global() Global {
+	g := DefaultGlobal()
+	g.Name = "edge"
+	g.RuntimeSocket = "/run/muster/lb/haproxy.sock"
+	return g
+}
+
+func key(text string) fleet.ServiceKey {
+	k, err := fleet.ParseServiceKey(text)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+func web() fleet.Pool {
+	return fleet.Pool{
+		Service:    key("shop/web"),
+		Generation: 7,
+		Routes:     []fleet.Route{{Target: 80, Listen: []int{8080}, Protocol: fleet.ProtocolHTTP}},
+		Check:      fleet.Check{Type: fleet.ProbeHTTP, Path: "/health?deep=1"},
+		Endpoints: []fleet.Endpoint{
+			{Instance: "a1", Version: 1, Address: "10.0.0.1", Ports: map[int]int{80: 32001}, Weight: 128, State: fleet.EndpointReady},
+			{Instance: "b2", Version: 2, Address: "10.0.0.2", Ports: map[int]int{80: 32002}, Weight: 6, State: fleet.EndpointReady},
+		},
+	}
+}
+
+func TestHAProxyGolden(t *testing.T) {
+	db := fleet.Pool{
+		Service:      key("shop/db.main"),
+		Generation:   9,
+		Routes:       []fleet.Route{{Target: 5432, Listen: []int{5432, 15432}, Protocol: fleet.ProtocolTCP}},
+		Check:        fleet.Check{Type: fleet.ProbeTCP, Interval: fleet.Duration(500 * time.Millisecond), Timeout: fleet.Duration(2 * time.Second), Rise: 2, Fall: 3},
+		DrainTimeout: fleet.Duration(10 * time.Minute),
+		Endpoints:    []fleet.Endpoint{{Instance: "d1", Address: "fd00::1", Ports: map[int]int{5432: 32010}, Weight: 256, State: fleet.EndpointReady}},
+	}
+	states := web()
+	states.Endpoints[0].State = fleet.EndpointDraining
+	states.Endpoints[1].State = fleet.EndpointPreparing
+	mixed := web()
+	mixed.Routes = append(mixed.Routes, fleet.Route{Target: 9000, Listen: []int{9000}, Protocol: fleet.ProtocolTCP})
+	for i := range mixed.Endpoints {
+		mixed.Endpoints[i].Ports[9000] = 33000 + i
+	}
+	tcpChecked := web()
+	tcpChecked.Routes[0].Protocol = fleet.ProtocolTCP
+	gone := web()
+	gone.Removed = true
+	tuned := global()
+	tuned.Retries, tuned.MaxConn = 0, 500
+	tuned.Bind = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::1")}
+
+	cases := map[string]Input{
+		"empty":            {Global: global()},
+		"http":             {Global: global(), Pools: []fleet.Pool{web()}},
+		"two-services":     {Global: global(), Pools: []fleet.Pool{db, web()}},
+		"states":           {Global: global(), Pools: []fleet.Pool{states}},
+		"http-and-tcp":     {Global: global(), Pools: []fleet.Pool{mixed}},
+		"tcp-http-check":   {Global: global(), Pools: []fleet.Pool{tcpChecked}},
+		"removed":          {Global: global(), Pools: []fleet.Pool{gone}},
+		"no-retries-tuned": {Global: tuned, Pools: []fleet.Pool{web()}},
+	}
+	for name, input := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, err := HAProxy(input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", name+".cfg")
+			if *update {
+				if err := os.WriteFile(path, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("rendered:\n%s", got)
+			}
+			output, err := exec.Command("haproxy", "-c", "-f", path).CombinedOutput()
+			if err != nil || strings.Contains(string(output), "WARNING") {
+				t.Errorf("haproxy says: %v\n%s", err, output)
+			}
+			pools, err := Pools(got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(pools, input.Pools) {
+				t.Errorf("the seal holds %+v", pools)
+			}
+		})
+	}
+}
+
+func TestWhatCanNotBeRendered(t *testing.T) {
+	cases := map[string]func(*fleet.Pool){
+		"a path with a line":    func(p *fleet.Pool) { p.Check.Path = "/a\nserver x 1.2.3.4:5" },
+		"a path with a blank":   func(p *fleet.Pool) { p.Check.Path = "/a HTTP/1.1" },
+		"a path with a quote":   func(p *fleet.Pool) { p.Check.Path = `/"` },
+		"a path with a comment": func(p *fleet.Pool) { p.Check.Path = "/#" },
+		"a path with variables": func(p *fleet.Pool) { p.Check.Path = "/$HOME" },
+		"a relative path":       func(p *fleet.Pool) { p.Check.Path = "health" },
+		"an unknown check":      func(p *fleet.Pool) { p.Check.Type = "icmp" },
+		"a negative interval":   func(p *fleet.Pool) { p.Check.Interval = -1 },
+		"an unknown protocol":   func(p *fleet.Pool) { p.Routes[0].Protocol = "udp" },
+		"no port":               func(p *fleet.Pool) { p.Routes[0].Listen = []int{0} },
+		"a port too high":       func(p *fleet.Pool) { p.Routes[0].Target = 65536 },
+		"a target twice":        func(p *fleet.Pool) { p.Routes = append(p.Routes, p.Routes[0]) },
+		"a port twice":          func(p *fleet.Pool) { p.Routes[0].Listen = []int{80, 80} },
+		"a name for an address": func(p *fleet.Pool) { p.Endpoints[0].Address = "web1" },
+		"an address with zone":  func(p *fleet.Pool) { p.Endpoints[0].Address = "fe80::1%eth0" },
+		"an odd instance":       func(p *fleet.Pool) { p.Endpoints[0].Instance = "a b" },
+		"an instance twice":     func(p *fleet.Pool) { p.Endpoints[1].Instance = "a1" },
+		"no weight":             func(p *fleet.Pool) { p.Endpoints[0].Weight = 0 },
+		"a weight too high":     func(p *fleet.Pool) { p.Endpoints[0].Weight = 257 },
+		"an unknown state":      func(p *fleet.Pool) { p.Endpoints[0].State = "gone" },
+		"an unpublished target": func(p *fleet.Pool) { p.Endpoints[0].Ports = nil },
+		"an odd service":        func(p *fleet.Pool) { p.Service.Name = "web\nglobal" },
+	}
+	for name, spoil := range cases {
+		t.Run(name, func(t *testing.T) {
+			pool := web()
+			spoil(&pool)
+			if out, err := HAProxy(Input{Global: global(), Pools: []fleet.Pool{pool}}); err == nil {
+				t.Errorf("rendered:\n%s", out)
+			}
+		})
+	}
+	other := web()
+	other.Service = key("shop/other")
+	if _, err := HAProxy(Input{Global: global(), Pools: []fleet.Pool{other, web()}}); err == nil {
+		t.Error("two services on one port were rendered")
+	}
+	odd := global()
+	odd.RuntimeSocket = "/run/a b"
+	if _, err := HAProxy(Input{Global: odd}); err == nil {
+		t.Error("a socket with a blank was rendered")
+	}
+}
+
+func TestAChangedFileIsForeign(t *testing.T) {
+	ours, err := HAProxy(Input{Global: global(), Pools: []fleet.Pool{web()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, file := range map[string][]byte{
+		"none of ours":    []byte("global\n"),
+		"empty":           nil,
+		"a line added":    append(bytes.Clone(ours), "# x\n"...),
+		"a weight edited": bytes.Replace(ours, []byte("weight 128"), []byte("weight 1"), 1),
+		"cut off":         ours[:len(ours)-1],
+		"only the notice": []byte(notice),
+	} {
+		if _, err := Pools(file); err != ErrForeign {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestStructureFollowsOnlyWhatNeedsAReload(t *testing.T) {
+	base := Structure(Input{Global: global(), Pools: []fleet.Pool{web()}})
+	same := web()
+	same.Generation, same.Endpoints, same.DrainTimeout = 8, nil, fleet.Duration(time.Hour)
+	if Structure(Input{Global: global(), Pools: []fleet.Pool{same}}) != base || !SameSection(web(), same) {
+		t.Error("endpoints or the drain timeout need a reload")
+	}
+	for name, change := range map[string]func(*fleet.Pool){
+		"service":  func(p *fleet.Pool) { p.Service.Name = "x" },
+		"removed":  func(p *fleet.Pool) { p.Removed = true },
+		"target":   func(p *fleet.Pool) { p.Routes[0].Target = 81 },
+		"listen":   func(p *fleet.Pool) { p.Routes[0].Listen = []int{1, 2} },
+		"protocol": func(p *fleet.Pool) { p.Routes[0].Protocol = fleet.ProtocolTCP },
+		"type":     func(p *fleet.Pool) { p.Check.Type = fleet.ProbeTCP },
+		"path":     func(p *fleet.Pool) { p.Check.Path = "/" },
+		"interval": func(p *fleet.Pool) { p.Check.Interval = 1 },
+		"timeout":  func(p *fleet.Pool) { p.Check.Timeout = 1 },
+		"rise":     func(p *fleet.Pool) { p.Check.Rise = 9 },
+		"fall":     func(p *fleet.Pool) { p.Check.Fall = 9 },
+	} {
+		pool := web()
+		change(&pool)
+		if Structure(Input{Global: global(), Pools: []fleet.Pool{pool}}) == base {
+			t.Errorf("%s: the structure is the same", name)
+		}
+		if name != "service" && SameSection(web(), pool) {
+			t.Errorf("%s: the section is the same", name)
+		}
+	}
+	if n := reflect.TypeFor[fleet.Check]().NumField() + reflect.TypeFor[fleet.Route]().NumField(); n != 9 {
+		t.Errorf("a check and a route have %d fields together: Structure and SameSection know 9", n)
+	}
+}
+
+func TestNames(t *testing.T) {
+	name := BackendName(key("a_b/C.d-e"), 80)
+	kind, service, port, ok := ParseName(name)
+	if !ok || kind != 'b' || service != key("a_b/C.d-e") || port != 80 {
+		t.Error(name, kind, service, port, ok)
+	}
+	for _, odd := range []string{"", "GLOBAL", "x:a:b:1", "b:a:b", "b:a:b:x", "b:a:b:c:1"} {
+		if _, _, _, ok := ParseName(odd); ok {
+			t.Errorf("%q was read", odd)
+		}
+	}
+	if a, b := GenerationVar(key("a/b-c")), GenerationVar(key("a-b/c")); a == b || a != "proc.muster_gen_a_2fb_2dc" {
+		t.Error(a, b)
+	}
+}
