@@ -33,12 +33,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 		}()
 		rec.Header().Set("Cache-Control", "no-store")
 		rec.Header().Set("X-Content-Type-Options", "nosniff")
-		if r.Body == http.NoBody {
-			// All is read. When the deadline for that passed in the middle of
-			// a long answer, it would end the context of this and of every
-			// later request on the connection.
-			_ = http.NewResponseController(rec).SetReadDeadline(time.Time{})
-		} else if !strings.HasPrefix(r.URL.Path, streamPath) {
+		if !strings.HasPrefix(r.URL.Path, streamPath) {
 			r.Body = http.MaxBytesReader(rec, r.Body, a.limits.ApplyBytes+1)
 		}
 		next.ServeHTTP(rec, r)

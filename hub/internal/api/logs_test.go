@@ -197,7 +197,7 @@ func TestAReaderThatLeavesEndsTheStream(t *testing.T) {
 	defer tap.Close()
 	s, agents := serveAgents(t, func(string, fleet.Ask) io.Reader {
 		return io.MultiReader(strings.NewReader("begun\n"), silence)
-	})
+	}, func(o *Options) { o.Limits.LogTime = time.Hour })
 	response, err := s.conns.Get(s.url + "/v1/instances/1a-1/logs")
 	if err != nil {
 		t.Fatal(err)
@@ -206,6 +206,7 @@ func TestAReaderThatLeavesEndsTheStream(t *testing.T) {
 	if _, err := io.ReadFull(response.Body, first); err != nil || string(first) != "begun\n" {
 		t.Fatalf("%q %v", first, err)
 	}
+	s.call("POST", agents.asked[0].Stream, "me too").problem(t, 404, "not_found")
 	response.Body.Close()
 	poll(t, func() bool { return streamsOpen(s.api) == 0 })
 	tap.Close()

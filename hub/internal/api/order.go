@@ -6,7 +6,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -27,12 +26,9 @@ type Conditional struct {
 	IfMatch string `header:"If-Match" doc:"The ETag that the caller saw: the order is only carried out if the service or host has not been changed since." example:"\"42\""`
 }
 
-// Resolve implements huma.Resolver. It runs when the body was read.
+// Resolve implements huma.Resolver.
 func (c *Caller) Resolve(ctx huma.Context) []error {
 	c.remote, c.ifMatch = ctx.RemoteAddr(), ctx.Header("If-Match")
-	// See guard: the deadline for reading has done its work. A connection that
-	// has none needs none lifted.
-	_ = ctx.SetReadDeadline(time.Time{})
 	return nil
 }
 

@@ -126,7 +126,8 @@ func (a *API) takeStream(w http.ResponseWriter, r *http.Request) {
 	case <-st.done:
 	case <-a.stopping:
 	}
-	// This ends a read that still waits, and the connection is of no use then.
+	// This ends a read that still waits. Where the body was read already, it
+	// may end the connection's context: so no other request may follow on it.
 	_ = conn.SetReadDeadline(time.Now())
 	w.Header().Set("Connection", "close")
 	w.WriteHeader(http.StatusNoContent)

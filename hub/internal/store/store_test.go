@@ -77,6 +77,20 @@ func TestNewStore(t *testing.T) {
 	}
 }
 
+// Two hubs that start at once both find no file: one of them is too late.
+func TestAStoreIsNeverPutOverAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hub.db")
+	first := open(t, path, options())
+	commit(t, first, 1, nil)
+	first.Close()
+	if err := create(path, options()); err != nil {
+		t.Fatal(err)
+	}
+	if got := open(t, path, options()).Meta(); got.Lineage != first.Meta().Lineage || got.Revision != 1 {
+		t.Errorf("meta %+v; want that of %+v", got, first.Meta())
+	}
+}
+
 func TestLooseFileIsClosedToOthers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
 	open(t, path, options()).Close()
