@@ -87,6 +87,9 @@ func (a *API) watch(ctx context.Context, in *watchInput) (*huma.StreamResponse, 
 // subscribe returns the changes after since, or the reason why the watcher
 // has to read anew.
 func (a *API) subscribe(ctx context.Context, since, now uint64) (changes <-chan fleet.Change, reason string, err error) {
+	if since == 0 && now > 0 {
+		return nil, "the fleet has changed since it was empty", nil // to the fleet, 0 means from now on
+	}
 	if since > now {
 		return nil, "this hub has not reached that revision: it was restored from an older state", nil
 	}
