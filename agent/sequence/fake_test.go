@@ -21,6 +21,7 @@ type fake struct {
 	memory  Memory
 	log     []string
 	reloads int
+	deaf    bool // commands to the worker fail
 }
 
 type fakeWorker struct {
@@ -119,7 +120,11 @@ func (f *fake) do(a Action) {
 			f.spawn()
 		}
 		return
-	case AddServer:
+	}
+	if f.deaf {
+		return
+	}
+	if a.Kind == AddServer {
 		if f.current.servers[a.Server] != nil {
 			f.t.Fatalf("%s: it is there", a)
 		}

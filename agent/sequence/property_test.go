@@ -34,6 +34,7 @@ func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
 				want = pools{next}
 			},
 			"health":  func(t *rapid.T) { f.healthy[rapid.SampledFrom(names).Draw(t, "who")] = rapid.Bool().Draw(t, "well") },
+			"deaf":    func(t *rapid.T) { f.deaf = rapid.Bool().Draw(t, "deaf") },
 			"crash":   func(*rapid.T) { f.crash() },
 			"restart": func(*rapid.T) { f.memory = Memory{Filed: f.memory.Filed, Structure: f.memory.Structure} },
 			"reload": func(t *rapid.T) {
@@ -68,7 +69,7 @@ func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
 			},
 		}
 		t.Repeat(actions)
-		f.old = nil
+		f.old, f.deaf = nil, false
 		for _, name := range names {
 			f.healthy[name] = true
 		}

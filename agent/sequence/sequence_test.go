@@ -325,3 +325,20 @@ func TestAStaleFileIsWrittenAgain(t *testing.T) {
 		t.Errorf("%v", f.log)
 	}
 }
+
+func TestACommandThatFailsPromisesNothing(t *testing.T) {
+	f := started(t)
+	f.deaf = true
+	want := pools{pool(2, draining("a"), ready("b"))}
+	for range 5 {
+		f.turn(want)
+		f.pass(time.Minute)
+	}
+	turn := f.turn(want)
+	if e, _ := reportedEndpoint(turn, "a"); e.Drained || e.State != fleet.EndpointReady || reported(turn, webKey).Generation != 1 {
+		t.Errorf("%+v", turn.Report)
+	}
+	if f.memory.Filed[0].Endpoints[0].State != fleet.EndpointDraining {
+		t.Error("the file would revive it")
+	}
+}

@@ -31,14 +31,16 @@ type Balancer struct {
 	want []fleet.Pool
 
 	// The rest belongs to Run.
-	version  string
-	loaded   bool // the file was read, and it is ours
-	memory   sequence.Memory
-	workers  []sequence.Worker // as last seen
-	starts   int
-	started  time.Time
-	busyFrom time.Time
-	reported *fleet.BalancerActual
+	version   string
+	loaded    bool // the file was read, and it is ours
+	memory    sequence.Memory
+	workers   []sequence.Worker // as last seen
+	listening map[int]bool      // ports of the current worker, as last seen
+	starts    int
+	started   time.Time
+	busyFrom  time.Time
+	rush      int // turns in a row without a pause
+	reported  *fleet.BalancerActual
 }
 
 // New returns a balancer that does nothing until Run.

@@ -2,8 +2,10 @@ package balancer
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
 )
 
 func TestEndpointsComeAndGoWithoutReload(t *testing.T) {
@@ -234,4 +237,100 @@ func TestAFileChangedByHandIsLeftAlone(t *testing.T) {
 	r.until("written anew", func(x fleet.BalancerActual) bool {
 		return x.Problem == "" && poolOf(x, web.Service).Generation == web.Generation
 	})
+}
+
+func TestAFileChangedWhileTheAgentWasAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a, b := newProgram(t, "a"), newProgram(t, "b")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	before := r.pids()
+	r.detach()
+	path := filepath.Join(r.dir, "haproxy.cfg")
+	if err := os.WriteFile(path, []byte("global\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.attach()
+	web.Endpoints = append(web.Endpoints, b.endpoint(fleet.EndpointReady))
+	r.want(web)
+	r.until("the edit is reported", func(x fleet.BalancerActual) bool { return x.Up && strings.Contains(x.Problem, "changed since") })
+	if now := r.pids(); now.current != before.current {
+		t.Error("somebody else's file was loaded")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	r.ready(web, "a")
+	r.ready(web, "b")
+	r.until("written anew", func(x fleet.BalancerActual) bool {
+		return x.Problem == "" && poolOf(x, web.Service).Generation == web.Generation && poolOf(x, web.Service).Problem == ""
+	})
+}
+
+func TestTCPConnectionsHoldDrainedBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	db := newPool(t, "db")
+	db.Routes[0].Protocol = fleet.ProtocolTCP
+	db.Check.Type = fleet.ProbeTCP
+	a := newProgram(t, "a")
+	db.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.apply(db)
+	r.ready(db, "a")
+	c := &client{address: address(db)}
+	defer c.close()
+	if _, err := c.post("/"); err != nil {
+		t.Fatal(err)
+	}
+	set(db, "a", fleet.EndpointDraining)
+	r.apply(db)
+	began := time.Now()
+	poll(t, "it is busy for longer than an idle one", func() bool {
+		e := endpointOf(r.now(), db.Service, "a")
+		if e.Drained || e.Connections != 1 {
+			t.Fatalf("%+v", e)
+		}
+		return time.Since(began) > sequence.MinDrain+time.Second
+	})
+	if _, err := c.post("/"); err != nil {
+		t.Error("an open connection was cut:", err)
+	}
+	c.close()
+	r.drained(db, "a")
+}
+
+func TestARemovedServiceGivesItsPortBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web, api := newPool(t, "web"), newPool(t, "api")
+	a := newProgram(t, "a")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.apply(api, web)
+	r.ready(web, "a")
+	web.Removed, web.Endpoints = true, nil
+	r.apply(api, web)
+	if _, err := (&client{address: address(web)}).post("/"); err == nil {
+		t.Error("it is still served")
+	}
+	api.Routes[0].Listen = append(api.Routes[0].Listen, web.Routes[0].Listen...)
+	slices.Sort(api.Routes[0].Listen)
+	r.apply(api)
+}
+
+func TestTheWorkerKnowsItsGenerations(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a := newProgram(t, "a")
+	for range 3 {
+		web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+		r.apply(web)
+		poll(t, "the worker has the generation", func() bool {
+			answer, err := r.lb.runtime.ask(context.Background(), "get var "+lbconf.GenerationVar(web.Service))
+			return err == nil && strings.Contains(answer, fmt.Sprintf("value=<%d>", web.Generation))
+		})
+	}
 }

@@ -51,6 +51,7 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 	_, value, _ := strings.Cut(line(answer, lbconf.StructureVar+": "), "value=<")
 	seen.Structure = strings.TrimSuffix(value, ">")
 	seen.Old = b.oldWorkers(ctx, procs)
+	b.listening = listening(rows)
 	b.workers = append([]sequence.Worker{current}, workersOf(seen.Old)...)
 	return seen, nil
 }
@@ -99,6 +100,17 @@ func readOld(worker sequence.Worker, rows []row) sequence.OldWorker {
 		}
 	}
 	return out
+}
+
+// listening returns the ports that a worker listens on.
+func listening(rows []row) map[int]bool {
+	ports := map[int]bool{}
+	for _, r := range rows {
+		if kind, _, port, ok := lbconf.ParseName(r["pxname"]); ok && kind == 'f' {
+			ports[port] = true
+		}
+	}
+	return ports
 }
 
 func workersOf(old []sequence.OldWorker) []sequence.Worker {

@@ -174,8 +174,7 @@ func parseServer(key sequence.ServerKey, state, stats row) (sequence.Server, err
 func parseCheck(status, check string) string {
 	check = strings.TrimPrefix(check, "* ") // another check is running
 	passed := check == "L4OK" || check == "L6OK" || check == "L7OK" || check == "L7OKC"
-	state, fraction, moving := strings.Cut(status, " ")
-	_ = fraction
+	state, _, moving := strings.Cut(status, " ")
 	switch {
 	case state == "DOWN":
 		return fleet.CheckFailing

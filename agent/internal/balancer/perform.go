@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -89,8 +90,8 @@ func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) e
 // start brings up HAProxy, at once the first time and with growing pauses
 // when it dies again.
 func (b *Balancer) start(ctx context.Context, pools []fleet.Pool) error {
-	if _, err := b.file.intact(); err != nil || !b.loaded {
-		return err // reported already; what somebody else wrote isn't started
+	if _, err := b.file.intact(); err != nil {
+		return err // what somebody else wrote isn't started
 	}
 	if time.Since(b.started) > 2*maxBackoff {
 		b.starts = 0
@@ -143,7 +144,7 @@ func (b *Balancer) awaitStart(ctx context.Context) error {
 // file's place. Pools that are at fault are rejected.
 func (b *Balancer) replace(ctx context.Context, pools []fleet.Pool) error {
 	if !b.loaded {
-		return b.lookAtFile()
+		return errors.New("haproxy's configuration can't be replaced before it was read")
 	}
 	staged, content, err := b.checked(ctx, pools)
 	if err != nil {

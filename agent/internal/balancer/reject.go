@@ -72,29 +72,16 @@ func (b *Balancer) reject(pool fleet.Pool, cause error) {
 // worker does not have.
 func (b *Balancer) newPorts(pools []fleet.Pool) []fleet.Pool {
 	var out []fleet.Pool
-	have := listeners(b.memory.Filed)
 	for _, pool := range pools {
 		var routes []fleet.Route
 		for _, route := range pool.Routes {
-			route.Listen = slices.DeleteFunc(slices.Clone(route.Listen), func(port int) bool { return have[port] })
+			route.Listen = slices.DeleteFunc(slices.Clone(route.Listen), func(port int) bool { return b.listening[port] })
 			routes = append(routes, route)
 		}
 		pool.Routes = routes
 		out = append(out, pool)
 	}
 	return out
-}
-
-func listeners(pools []fleet.Pool) map[int]bool {
-	ports := map[int]bool{}
-	for _, pool := range pools {
-		for _, route := range pool.Routes {
-			for _, port := range route.Listen {
-				ports[port] = ports[port] || !pool.Removed
-			}
-		}
-	}
-	return ports
 }
 
 // rejectTaken rejects the pools with a listener that another program holds.

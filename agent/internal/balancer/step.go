@@ -13,6 +13,8 @@ const (
 	retryPause = 500 * time.Millisecond
 	// busyLimit is how long HAProxy may be unreadable before that is a problem.
 	busyLimit = 5 * time.Second
+	// maxRush is how many turns may follow each other without a pause.
+	maxRush = 20
 )
 
 // errRejected says that the pools at fault are kept back, and reported so.
@@ -53,7 +55,21 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 	if failed {
 		return retryPause
 	}
-	return turn.Wake
+	return b.paced(turn.Wake)
+}
+
+// paced lets turns follow each other at once, but not for ever: HAProxy may
+// accept a command and do nothing.
+func (b *Balancer) paced(wake time.Duration) time.Duration {
+	if wake > 0 {
+		b.rush = 0
+		return wake
+	}
+	b.rush++
+	if b.rush > maxRush {
+		return sequence.FastWake
+	}
+	return 0
 }
 
 // lookAtFile reads the file at first and watches it then.

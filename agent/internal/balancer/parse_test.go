@@ -1,0 +1,98 @@
+package balancer
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func TestParseCheck(t *testing.T) {
+	for _, c := range []struct{ status, check, want string }{
+		{"UP", "L7OK", fleet.CheckPassing},
+		{"UP", "* L7OK", fleet.CheckPassing},
+		{"UP 1/2", "L4CON", fleet.CheckPassing}, // one failure isn't enough
+		{"UP", "INI", fleet.CheckUnknown},       // a new worker trusts before it knows
+		{"DRAIN", "L4OK", fleet.CheckPassing},
+		{"DRAIN 1/2", "L7OK", fleet.CheckUnknown}, // from before a maintenance
+		{"DRAIN 1/2", "INI", fleet.CheckUnknown},
+		{"DRAIN 1/2", "L7STS", fleet.CheckFailing},
+		{"DOWN", "L4CON", fleet.CheckFailing},
+		{"DOWN 1/2", "L7OK", fleet.CheckFailing}, // rising
+		{"MAINT", "", fleet.CheckUnknown},
+		{"", "", fleet.CheckUnknown},
+	} {
+		if got := parseCheck(c.status, c.check); got != c.want {
+			t.Errorf("%q with %q is %s, want %s", c.status, c.check, got, c.want)
+		}
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	for answer, want := range map[string]string{
+		"\n\n":                     "",
+		"\n[6]: Server deleted.\n": "",
+		"\n[4]: no need to change the addr, port changed from '1' to '2' by 'stats socket command'\n": "",
+		"\n[3]: No such server.\n":                         "No such server.",
+		"\n[6]: Unknown command, but maybe\n  clear acl\n": "Unknown command, but maybe",
+		"Permission denied\n":                              "Permission denied",
+	} {
+		if got := refusal(answer); got != want {
+			t.Errorf("%q is refused with %q, want %q", answer, got, want)
+		}
+	}
+}
+
+func TestParseProcesses(t *testing.T) {
+	got, err := parseProcesses(`#<PID>          <type>          <reloads>       <uptime>        <version>
+3077            master          2 [failed: 1]   0d00h01m52s     2.6.12-1+deb12u4
+# workers
+9258            worker          0               0d00h00m01s     2.6.12-1+deb12u4
+# old workers
+3078            worker          1               0d00h01m52s     2.6.12-1+deb12u4
+# programs
+
+`)
+	if err != nil || got.master != 3077 || got.failed != 1 || got.current != 9258 || len(got.old) != 1 || got.old[0] != 3078 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := parseProcesses("nothing"); err == nil {
+		t.Error("an answer without a master was read")
+	}
+}
+
+func TestOptionsAreValidated(t *testing.T) {
+	for name, spoil := range map[string]func(*Options){
+		"no directory":       func(o *Options) { o.Dir = "" },
+		"a relative one":     func(o *Options) { o.Dir = "lb" },
+		"one that is long":   func(o *Options) { o.Dir = "/" + string(make([]byte, maxDir)) },
+		"one with a blank":   func(o *Options) { o.Dir = "/a b" },
+		"an odd name":        func(o *Options) { o.Name = "A B" },
+		"no program":         func(o *Options) { o.Binary = "" },
+		"a negative retries": func(o *Options) { o.Retries = -1 },
+	} {
+		options := DefaultOptions()
+		options.Dir = "/run/muster/lb"
+		if _, err := New(options); err != nil {
+			t.Fatal(err)
+		}
+		spoil(&options)
+		if _, err := New(options); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}
+
+func TestAProgramThatIsMissingIsSaid(t *testing.T) {
+	options := DefaultOptions()
+	options.Dir = t.TempDir()
+	options.Binary = "/nonexistent/haproxy"
+	lb, err := New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lb.Run(context.Background()); err == nil || errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
