@@ -52,7 +52,7 @@ func (s *session) printInstances(views []fleet.InstanceView, named bool) {
 	}
 	columns := []column{{title: "instance"}, {title: "version", right: true}, {title: "host", width: 20}, {title: "state"}, {title: "address", width: 24}, {title: "restarts", right: true}, {title: "why", width: 36}}
 	if named {
-		columns = append([]column{{title: "service", width: 30}}, columns...)
+		columns = append([]column{{title: "service"}}, columns...)
 	}
 	var rows [][]string
 	for _, v := range views {

@@ -45,7 +45,7 @@ func listServices(ctx context.Context, s *session, args []string) error {
 			v.Key.String(), s.state(v.State), ratio(v.Ready, v.Desired), strconv.Itoa(v.Version), v.Image, dash(brief(v.Offers)),
 		})
 	}
-	s.printTable([]column{{title: "service", width: 34}, {title: "state"}, {title: "ready"}, {title: "version", right: true}, {title: "image", width: 34}, {title: "offered as", width: 34}}, rows)
+	s.printTable([]column{{title: "service"}, {title: "state"}, {title: "ready"}, {title: "version", right: true}, {title: "image", width: 30}, {title: "offered as", width: 30}}, rows)
 	for _, v := range list.Items {
 		for _, reason := range v.Reasons {
 			s.printf("\n%s: %s", v.Key, reason)

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"muster": func() { os.Exit(muster()) }})
+}
+
+// TestScripts runs the command line against a hub that answers from the
+// files of the script's folder hub/.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			hub := startFakeHub(env.WorkDir)
+			env.Defer(hub.Close)
+			env.Setenv("MUSTER_HUB", hub.URL)
+			env.Setenv("TZ", "UTC")
+			env.Setenv("HOME", env.WorkDir)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits,
+			"await": await,
+		},
+	})
+}
+
+// exits runs a program that must end with the given exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE program [args...]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		var ok bool
+		if code, ok = exitStatus(err); !ok {
+			ts.Fatalf("%v", err)
+		}
+	}
+	if code != args[0] {
+		ts.Fatalf("exit code %s, want %s", code, args[0])
+	}
+}
+
+func exitStatus(err error) (string, bool) {
+	exit, ok := err.(interface{ ExitCode() int })
+	if !ok {
+		return "", false
+	}
+	return fmt.Sprint(exit.ExitCode()), true
+}
+
+// await waits until the requests that the hub got match a pattern.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await pattern")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		got, _ := os.ReadFile(filepath.Join(ts.Getenv("WORK"), requestsFile))
+		if pattern.Match(got) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("the hub never got %q; it got\n%s", args[0], got)
+		}
+	}
+}
