@@ -1,0 +1,116 @@
+# Everything a working copy does. Run it as root, or as a user with sudo.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X github.com/musterhq/muster/shared/buildinfo.Version=$(VERSION)
+PROGRAMS := hub/cmd/muster-hub hub/cmd/muster agent/cmd/muster-agent
+# Where a user's PATH leaves out haproxy and nginx.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+# A checkout that someone else owns is no reason not to build.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+# Network namespaces and engines need root, which finds Go where the user does.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env "PATH=$(PATH)" "GOMODCACHE=$(shell go env GOMODCACHE)" "GOFLAGS=$(GOFLAGS)" "GOTOOLCHAIN=$(shell go env GOTOOLCHAIN)")
+
+# Packages that have such tests.
+E2E = $(call packages,^//go:build e2e)
+SOAK = $(call packages,^//go:build soak)
+PROPERTIES = $(call packages,rapid\.Check)
+BENCHMARKS = $(call packages,^func Benchmark)
+packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples | xargs dirname | sort -u | sed 's,^,./,')
+
+START := $(shell date +%s)
+HOSTS ?= 3
+N ?= 1000
+SEED ?= 0
+FUZZTIME ?= 10s
+BENCHTIME ?= 1s
+
+.PHONY: help
+help: ## list what there is to make
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup-demo ## the main job on one machine, until Ctrl-C (HOSTS=3; 1 uses the machine's own engine)
+	$(AS_ROOT) go run ./test/demo -hosts $(HOSTS)
+
+.PHONY: test
+test: setup race e2e ## everything: fast tests with the race detector, then end to end on real engines
+	@echo "make test: PASSED: fast tests of $$(go list ./... | wc -l) packages (race detector, shuffled) and end-to-end tests of $(words $(E2E)) (real engines), in $$(($$(date +%s) - $(START))) s"
+
+.PHONY: check
+check: format vet lint fast ## before each commit: format, vet, lint and fast tests
+	@echo 'make check: PASSED: format, vet, lint, fast tests'
+
+.PHONY: build
+build: ## the three programs, static, in bin/
+	@mkdir -p bin
+	for program in $(PROGRAMS); do CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./$$program; done
+
+.PHONY: format
+format: ## fail where gofmt would change a file
+	@unformatted=$$(gofmt -l hub agent shared test examples)
+	if [ -n "$$unformatted" ]; then printf 'not formatted, run gofmt -w on:\n%s\n' "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet, behind every build tag
+	go vet -tags e2e,soak ./...
+
+.PHONY: lint
+lint: ## golangci-lint and the import rules
+	@packaging/dev/setup.sh lint
+	bin/golangci-lint run ./...
+
+.PHONY: fast
+fast: ## fast tests, without the race detector
+	go test -shuffle=on -timeout 5m ./...
+
+.PHONY: race
+race: ## fast tests with the race detector, shuffled
+	go test -race -shuffle=on -timeout 8m ./...
+
+.PHONY: e2e
+e2e: ## end-to-end tests on real engines, one package after the other
+	@go mod download
+	$(AS_ROOT) go test -tags e2e -count=1 -p 1 -timeout 10m $(E2E)
+
+.PHONY: sim
+sim: ## whole fleets in virtual time and the properties of the pure rooms (N=1000 runs each, SEED=0 is a new one)
+	go test -count=1 -timeout 60m $(PROPERTIES) -rapid.checks=$(N) -rapid.seed=$(SEED)
+
+.PHONY: soak
+soak: ## the long tests: many connections, takeovers and faults
+	go test -tags soak -count=1 -timeout 60m $(SOAK)
+
+.PHONY: fuzz
+fuzz: ## every fuzz test for a while (FUZZTIME=10s each)
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' hub agent shared test examples | while IFS=: read -r file func; do
+		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"
+	done
+
+.PHONY: bench
+bench: ## Go benchmarks (BENCHTIME=1s)
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(BENCHMARKS)
+
+.PHONY: generate
+generate: ## write golden files and docs/openapi.json anew
+	go test -count=1 ./shared/lbconf ./hub/compose ./hub/internal/api -update
+
+.PHONY: generate-check
+generate-check: generate ## fail where generate changes a file
+	@git diff --exit-code --stat -- docs/openapi.json ':(glob)**/testdata/**'
+
+.PHONY: setup
+setup: ## install what the tests need and is missing (Debian, Ubuntu)
+	@packaging/dev/setup.sh test
+
+.PHONY: setup-demo
+setup-demo:
+	@packaging/dev/setup.sh demo
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist
