@@ -1,0 +1,108 @@
+package simtest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// lookEvery is the pause between two looks at whether a fleet has converged.
+const lookEvery = 500 * time.Millisecond
+
+// Await runs until the fleet has converged, or says what is missing.
+func (s *Sim) Await(within time.Duration) error {
+	for end := s.now.Add(within); ; {
+		why := s.Distance()
+		if why == "" {
+			return nil
+		}
+		if !s.now.Before(end) {
+			return fmt.Errorf("%w: seed %d: not converged within %s: %s\n%s", ErrNotConverged, s.options.Seed, within, why, s.text())
+		}
+		if err := s.Run(lookEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// ErrNotConverged says that actual is not desired after all the time given.
+var ErrNotConverged = fmt.Errorf("the fleet has not converged")
+
+// Distance says in words what is missing between desired and actual, both by
+// the hub's word and by what the fakes really do; empty: nothing.
+func (s *Sim) Distance() string {
+	if !s.hub.up {
+		return "the hub is down"
+	}
+	view := s.hub.state.View(s.now)
+	for _, service := range view.Services("") {
+		if service.State != fleet.ServiceConverged {
+			return fmt.Sprintf("%s is %s: %v", service.Key, service.State, service.Reasons)
+		}
+	}
+	running := map[string]bool{}
+	for _, in := range view.Instances(fleet.ServiceKey{}, "") {
+		if in.Goal != fleet.GoalRun {
+			return fmt.Sprintf("%s on %s is to %s", in.ID, in.Host, in.Goal)
+		}
+		running[in.ID] = true
+	}
+	return s.containersDiffer(running)
+}
+
+func (s *Sim) containersDiffer(wanted map[string]bool) string {
+	found := map[string]bool{}
+	for _, id := range s.names {
+		if s.hosts[id].off {
+			continue
+		}
+		for _, c := range s.hosts[id].engine.sorted() {
+			switch {
+			case c.instance == "":
+			case !wanted[c.instance]:
+				return fmt.Sprintf("%s has %s of %s, which nobody wants", id, c.ID, c.instance)
+			case c.State != brain.ContainerRunning:
+				return fmt.Sprintf("%s of %s on %s is %s", c.ID, c.instance, id, c.State)
+			case found[c.instance]:
+				return c.instance + " has two containers"
+			}
+			if c.instance != "" {
+				found[c.instance] = true
+			}
+		}
+	}
+	if len(found) != len(wanted) {
+		return fmt.Sprintf("%d of %d instances have a container", len(found), len(wanted))
+	}
+	return s.balancersDiffer(wanted)
+}
+
+// balancersDiffer holds what balancers really send to against what they should.
+func (s *Sim) balancersDiffer(wanted map[string]bool) string {
+	for _, id := range s.names {
+		h := s.hosts[id]
+		if h.off || h.haproxy == nil {
+			continue
+		}
+		if h.haproxy.current == nil {
+			return "the balancer on " + id + " doesn't run"
+		}
+		sends := map[string]bool{}
+		for _, server := range h.haproxy.current.servers {
+			if server.takes() {
+				sends[server.Instance] = true
+			}
+			if !wanted[server.Instance] {
+				return fmt.Sprintf("the balancer on %s still has %s", id, server.Instance)
+			}
+		}
+		for instance := range wanted {
+			if in := s.checker.instances[instance]; s.checker.services[in.Service].Asked.Balancing != nil && !sends[instance] {
+				return fmt.Sprintf("the balancer on %s doesn't send to an instance of %s", id, in.Service)
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,124 @@
+package simtest
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/agent/sequence"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Pauses of a balancer's driver.
+const (
+	lookTakes  = 5 * time.Millisecond
+	driverWait = 500 * time.Millisecond // after something went wrong
+)
+
+// driver is the agent's part of a balancer: it looks, asks the sequence what
+// is due, and does it. Its memory dies with the agent.
+type driver struct {
+	agent    *agent
+	haproxy  *haproxy
+	memory   sequence.Memory
+	pools    []fleet.Pool // nil: unknown
+	reported string
+	waking   int
+}
+
+func newDriver(a *agent) *driver {
+	d := &driver{agent: a, haproxy: a.host.haproxy}
+	d.memory.Filed = d.haproxy.file
+	d.memory.Structure = d.haproxy.structureOf(d.haproxy.file)
+	return d
+}
+
+func (d *driver) want(pools []fleet.Pool) {
+	d.pools = slices.Clone(pools)
+	if d.pools == nil {
+		d.pools = []fleet.Pool{}
+	}
+	d.wake(0)
+}
+
+func (d *driver) wake(wait time.Duration) {
+	d.waking++
+	serial := d.waking
+	d.agent.sim.after(max(wait, lookTakes), func() {
+		if d.waking == serial && !d.agent.dead {
+			d.wake(d.step())
+		}
+	})
+}
+
+// step looks once and does what is due. It returns the pause until the next.
+func (d *driver) step() time.Duration {
+	seen := d.haproxy.observe()
+	turn := sequence.Next(d.pools, seen, d.memory, d.agent.sim.now)
+	d.memory = turn.Memory
+	failed := false
+	for _, action := range turn.Actions {
+		if d.agent.sim.options.Sabotage.DeafToDrains && action.Kind == sequence.SetState && action.State != sequence.StateReady && d.haproxy.current.find(action.Server) != nil {
+			continue
+		}
+		if err := d.haproxy.perform(action); err != nil {
+			d.agent.sim.say(d.agent.host.id, "balancer: %s: %v", action, err)
+			failed = true
+			continue
+		}
+		d.agent.sim.say(d.agent.host.id, "balancer: %s", action)
+		switch action.Kind {
+		case sequence.Write, sequence.Reload, sequence.Start:
+			d.memory.Filed, d.memory.Structure, d.memory.Stale = action.Pools, d.haproxy.structureOf(action.Pools), false
+		}
+	}
+	d.report(seen.Up, turn.Report)
+	if failed {
+		return driverWait
+	}
+	return turn.Wake
+}
+
+func (d *driver) report(up bool, pools []fleet.PoolActual) {
+	if d.agent.sim.options.Sabotage.DrainedAtOnce {
+		pools = d.lie(pools)
+	}
+	actual := fleet.BalancerActual{Name: balancerName, Driver: balancerName, Version: "2.6", Up: up, Pools: pools}
+	raw, err := json.Marshal(actual)
+	if err != nil {
+		d.agent.sim.violate("%s can't encode its balancer's report: %v", d.agent.host.id, err)
+		return
+	}
+	if string(raw) == d.reported {
+		return
+	}
+	d.reported = string(raw)
+	d.agent.step(brain.BalancerReported{Actual: actual})
+}
+
+// observe reads everything that the sequence looks at.
+func (h *haproxy) observe() sequence.Observed {
+	if h.current == nil {
+		return sequence.Observed{}
+	}
+	seen := sequence.Observed{Up: true, Structure: h.current.structure, Current: h.current.id}
+	for _, s := range h.current.servers {
+		check := s.health
+		if check == "" {
+			check = fleet.CheckUnknown
+		}
+		seen.Servers = append(seen.Servers, sequence.Server{
+			ServerKey: s.ServerKey, Address: s.address, State: s.shown(), Weight: s.weight, Check: check, Connections: s.open,
+		})
+	}
+	for _, w := range h.old {
+		old := sequence.OldWorker{Worker: w.id, Readable: true, Sessions: maps.Clone(w.sessions), Servers: map[sequence.ServerKey]int{}}
+		for _, s := range w.servers {
+			old.Servers[s.ServerKey] = s.open
+		}
+		seen.Old = append(seen.Old, old)
+	}
+	return seen
+}

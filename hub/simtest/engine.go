@@ -1,0 +1,268 @@
+package simtest
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// engine is a host's container engine. It outlives agents and carries out
+// what a dead one began.
+type engine struct {
+	sim        *Sim
+	host       *host
+	life       int // grows when the power goes: what was under way is lost
+	down       bool
+	made       int
+	containers map[string]*container
+	images     map[string]bool
+}
+
+// container is a container with the program in it.
+type container struct {
+	brain.Container
+	instance string
+	image    *image
+	spec     fleet.Spec
+	ports    map[int]int
+	run      int       // grows with each start
+	serves   time.Time // when the program listens
+	sick     bool      // it doesn't answer
+}
+
+// Containers that aren't the fleet's own: nobody may touch them.
+const (
+	foreignPlain   = "somebodys-database"
+	foreignLineage = "another-fleets-web"
+)
+
+func newEngine(h *host) *engine {
+	e := &engine{sim: h.sim, host: h, containers: map[string]*container{}, images: map[string]bool{}}
+	e.containers[foreignPlain] = &container{Container: brain.Container{ID: foreignPlain, State: brain.ContainerRunning, HostPorts: []int{5432, firstPort + 1}}}
+	e.containers[foreignLineage] = &container{Container: brain.Container{
+		ID: foreignLineage, State: brain.ContainerRunning,
+		Labels: map[string]string{brain.LabelLineage: "another", brain.LabelHost: h.id, brain.LabelInstance: "1-1"},
+	}}
+	return e
+}
+
+func (e *engine) sorted() []*container {
+	out := make([]*container, 0, len(e.containers))
+	for _, id := range slices.Sorted(maps.Keys(e.containers)) {
+		out = append(out, e.containers[id])
+	}
+	return out
+}
+
+func (e *engine) list() ([]brain.Container, bool) {
+	if e.down || e.host.off {
+		return nil, false
+	}
+	var out []brain.Container
+	for _, c := range e.sorted() {
+		seen := c.Container
+		seen.Labels, seen.Snapshot.Networks = maps.Clone(c.Labels), slices.Clone(c.Snapshot.Networks)
+		out = append(out, seen)
+	}
+	return out, true
+}
+
+func (e *engine) foreign() fleet.Foreign { return fleet.Foreign{Ports: []int{5432, firstPort + 1}} }
+
+// do carries out one operation; done hears of its end.
+func (e *engine) do(op brain.Op, done func(brain.Result)) {
+	life := e.life
+	finish := func(wait time.Duration, end func() brain.Result) {
+		e.sim.after(wait, func() {
+			if e.life == life {
+				done(end())
+			}
+		})
+	}
+	problem := func(text string) func() brain.Result {
+		return func() brain.Result { return brain.Result{Problem: text} }
+	}
+	c := e.containers[op.Container]
+	e.sim.say(e.host.id, "%s %s %s%s", op.Kind, op.Instance, op.Container, op.Image)
+	e.sim.checker.touches(e.host, &op, c)
+	switch {
+	case e.down:
+		finish(50*time.Millisecond, problem("the engine is down"))
+	case op.Container != "" && c == nil:
+		finish(5*time.Millisecond, func() brain.Result { return brain.Result{Gone: true, Problem: "no such container"} })
+	case op.Kind == brain.OpPull:
+		e.pull(op.Image, finish)
+	case op.Kind == brain.OpCreate:
+		finish(e.sim.between(40*time.Millisecond, 120*time.Millisecond), func() brain.Result { return e.create(op) })
+	case op.Kind == brain.OpStart:
+		finish(e.sim.between(60*time.Millisecond, 200*time.Millisecond), func() brain.Result { return e.start(c) })
+	case op.Kind == brain.OpStop:
+		e.stop(c, op.Grace, finish)
+	case op.Kind == brain.OpRemove:
+		finish(e.sim.between(10*time.Millisecond, 40*time.Millisecond), func() brain.Result { return e.remove(c) })
+	case op.Kind == brain.OpUnpause:
+		finish(10*time.Millisecond, func() brain.Result {
+			c.State = brain.ContainerRunning
+			return brain.Result{}
+		})
+	case op.Kind == brain.OpRestore:
+		finish(10*time.Millisecond, func() brain.Result {
+			c.Snapshot = *op.Snapshot
+			return brain.Result{}
+		})
+	}
+}
+
+func (e *engine) pull(ref string, finish func(time.Duration, func() brain.Result)) {
+	name, _, pinned := strings.Cut(ref, "@")
+	if id, found := strings.CutPrefix(ref, "sha256:"); found {
+		name = id
+		if !e.images[name] {
+			finish(50*time.Millisecond, func() brain.Result { return brain.Result{Problem: "no such image", Permanent: true} })
+			return
+		}
+	}
+	if found := e.sim.image(name); found.missing && !pinned {
+		finish(300*time.Millisecond, func() brain.Result { return brain.Result{Problem: "no such image " + name, Permanent: true} })
+		return
+	}
+	wait := 5 * time.Millisecond
+	if !e.images[name] {
+		wait = e.sim.between(500*time.Millisecond, 2*time.Second)
+	}
+	finish(wait, func() brain.Result {
+		e.images[name] = true
+		return brain.Result{Image: brain.Image{ID: "sha256:" + name, Digest: name + "@sha256:" + name}}
+	})
+}
+
+func (e *engine) create(op brain.Op) brain.Result {
+	for _, other := range e.containers {
+		if other.Name == op.Create.Name {
+			return brain.Result{Problem: "the name " + op.Create.Name + " is taken"}
+		}
+	}
+	e.made++
+	c := &container{
+		Container: brain.Container{
+			ID: fmt.Sprintf("%s-c%d", e.host.id, e.made), Name: op.Create.Name, Labels: op.Create.Labels, State: brain.ContainerCreated,
+			ImageID: op.Create.Image, Snapshot: brain.Snapshot{Name: op.Create.Name, Networks: []string{"bridge"}},
+		},
+		instance: op.Instance, image: e.sim.image(strings.TrimPrefix(op.Create.Image, "sha256:")),
+		spec: op.Create.Spec, ports: op.Create.Ports,
+	}
+	c.HostPorts = slices.Sorted(maps.Values(op.Create.Ports))
+	e.containers[c.ID] = c
+	e.sim.checker.created(e.host, c)
+	e.notify(c.ID, "create")
+	return brain.Result{Container: c.Container}
+}
+
+func (e *engine) start(c *container) brain.Result {
+	if e.containers[c.ID] == nil {
+		return brain.Result{Gone: true, Problem: "no such container"}
+	}
+	if c.State == brain.ContainerRunning {
+		return brain.Result{}
+	}
+	for _, other := range e.sorted() {
+		if other != c && other.State == brain.ContainerRunning && shares(other.HostPorts, c.HostPorts) {
+			return brain.Result{PortTaken: true, Problem: "port is already allocated"}
+		}
+	}
+	c.State, c.ExitCode, c.StartedAt = brain.ContainerRunning, 0, e.host.now()
+	c.run++
+	c.serves, c.sick = e.sim.now.Add(e.sim.between(c.image.readyAfter/2, c.image.readyAfter)), c.image.neverReady
+	e.sim.checker.started(e.host, c)
+	if c.image.exits {
+		run := c.run
+		e.sim.after(c.image.readyAfter*2, func() {
+			if c.run == run {
+				e.exit(c, 1)
+			}
+		})
+	}
+	e.notify(c.ID, "start")
+	return brain.Result{}
+}
+
+func shares(a, b []int) bool {
+	return slices.ContainsFunc(a, func(port int) bool { return slices.Contains(b, port) })
+}
+
+func (e *engine) stop(c *container, grace time.Duration, finish func(time.Duration, func() brain.Result)) {
+	takes := e.sim.between(50*time.Millisecond, 400*time.Millisecond)
+	if c.image != nil && c.image.ignoresTerm {
+		takes = grace
+	}
+	e.notify(c.ID, "kill")
+	finish(takes, func() brain.Result {
+		e.exit(c, 0)
+		return brain.Result{}
+	})
+}
+
+func (e *engine) remove(c *container) brain.Result {
+	if c.State == brain.ContainerRunning {
+		return brain.Result{Problem: "it runs"}
+	}
+	delete(e.containers, c.ID)
+	e.notify(c.ID, "destroy")
+	return brain.Result{}
+}
+
+// exit ends a container.
+func (e *engine) exit(c *container, code int) {
+	if c.State != brain.ContainerRunning {
+		return
+	}
+	e.sim.say(e.host.id, "container %s of %s ends with %d", c.ID, c.instance, code)
+	c.State, c.ExitCode, c.FinishedAt = brain.ContainerExited, code, e.host.now()
+	e.notify(c.ID, "die")
+}
+
+func (e *engine) powerOff() {
+	e.life++
+	for _, c := range e.sorted() {
+		if c.State == brain.ContainerRunning && c.instance != "" {
+			c.State, c.ExitCode, c.FinishedAt = brain.ContainerExited, 137, e.host.now()
+		}
+	}
+}
+
+func (e *engine) notify(container, action string) {
+	if a := e.host.agent; a != nil && !e.down {
+		e.sim.after(2*time.Millisecond, func() { a.noticed(container, action) })
+	}
+}
+
+// at finds the container that has a host's port now.
+func (e *engine) at(port int) *container {
+	for _, c := range e.containers {
+		if c.State == brain.ContainerRunning && slices.Contains(c.HostPorts, port) {
+			return c
+		}
+	}
+	return nil
+}
+
+// answers says whether a program serves at an address of this host.
+func (e *engine) answers(address string) (bool, string) {
+	_, text, _ := net.SplitHostPort(address)
+	port, _ := strconv.Atoi(text)
+	c := e.at(port)
+	switch {
+	case c == nil || e.host.off || e.sim.now.Before(c.serves):
+		return false, "connection refused"
+	case c.sick:
+		return false, "HTTP 503"
+	}
+	return true, ""
+}

@@ -1,0 +1,54 @@
+package simtest
+
+import (
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// sabotage has the shell do what the brain would never ask for.
+func (a *agent) sabotage(containers []brain.Container) {
+	for _, c := range containers {
+		instance := c.Labels[brain.LabelInstance]
+		running := c.State == brain.ContainerRunning
+		switch {
+		case a.sim.options.Sabotage.TouchForeign && c.Labels[brain.LabelLineage] != lineage:
+			a.host.engine.do(brain.Op{Kind: brain.OpStop, Instance: instance, Container: c.ID}, func(brain.Result) {})
+		case a.sim.options.Sabotage.StopUnclaimed && running && instance != "" && a.sim.hub.up && a.sim.hub.state.Instances[instance] == nil && c.Labels[brain.LabelLineage] == lineage:
+			a.host.engine.do(brain.Op{Kind: brain.OpStop, Instance: instance, Container: c.ID}, func(brain.Result) {})
+		}
+	}
+}
+
+// sabotageRestart stops what runs, as if an agent's start meant a new
+// beginning.
+func (e *engine) sabotageRestart() {
+	for _, c := range e.sorted() {
+		if c.instance != "" && c.State == brain.ContainerRunning {
+			e.do(brain.Op{Kind: brain.OpStop, Instance: c.instance, Container: c.ID, Grace: time.Second}, func(brain.Result) {})
+		}
+	}
+}
+
+// lie says that whatever leaves has left.
+func (d *driver) lie(pools []fleet.PoolActual) []fleet.PoolActual {
+	wanted := map[string]fleet.Endpoint{}
+	generations := map[fleet.ServiceKey]uint64{}
+	for _, pool := range d.pools {
+		generations[pool.Service] = pool.Generation
+		for _, e := range pool.Endpoints {
+			wanted[e.Instance] = e
+		}
+	}
+	for i := range pools {
+		pools[i].Generation = generations[pools[i].Service]
+		for j := range pools[i].Endpoints {
+			e := &pools[i].Endpoints[j]
+			if wanted[e.Instance].State != fleet.EndpointReady {
+				e.State, e.Drained = fleet.EndpointDraining, true
+			}
+		}
+	}
+	return pools
+}
