@@ -80,7 +80,7 @@ func (l *Link) Run(ctx context.Context) error {
 		}
 		pause := l.options.pause(failures)
 		l.options.Logger.Warn("hub not connected", "server", l.options.Server, "host", l.options.Host,
-			"session", session, "error", err, "retryIn", pause)
+			"session", session, "error", err, "retry_in", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -103,16 +103,19 @@ func (l *Link) clientOptions(ctx context.Context, p *peer, in *inbox, will strin
 
 func (l *Link) subscribe(ctx context.Context, p *peer) error {
 	host := l.options.Host
-	token := p.client.SubscribeMultiple(map[string]byte{
+	token, ok := p.client.SubscribeMultiple(map[string]byte{
 		wire.Host(host, wire.LeafDesired):        1,
 		wire.Host(host, wire.LeafAck):            1,
 		wire.Host(host, wire.LeafAsk):            1,
 		wire.Host(host, wire.LeafPools) + "/+/+": 1,
-	}, nil)
+	}, nil).(*mqtt.SubscribeToken)
+	if !ok {
+		return errors.New("subscribe at the hub: the token is of another kind")
+	}
 	if err := wait(ctx, token, l.options.ConnectTimeout); err != nil {
 		return fmt.Errorf("subscribe at the hub: %w", err)
 	}
-	for filter, granted := range token.(*mqtt.SubscribeToken).Result() {
+	for filter, granted := range token.Result() {
 		if granted == refused {
 			return fmt.Errorf("subscribe at the hub: %s was refused", filter)
 		}

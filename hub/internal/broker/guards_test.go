@@ -80,7 +80,7 @@ func TestPendingConnectionsAreBounded(t *testing.T) {
 }
 
 func TestOversizedPackets(t *testing.T) {
-	h := open(t)
+	h := open(t, func(o *broker.Options) { o.ConnectTimeout = time.Hour })
 	for name, header := range map[string][]byte{
 		"256 MiB before CONNECT": {0x10, 0xff, 0xff, 0xff, 0x7f},
 		"17 KiB before CONNECT":  {0x10, 0x80, 0x88, 0x01},

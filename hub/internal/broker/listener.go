@@ -73,7 +73,7 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			l.failed <- fmt.Errorf("accept connections: %w", err)
 			return
 		}
-		l.log.Error("connection not accepted", "error", err, "retryIn", pause)
+		l.log.Error("connection not accepted", "error", err, "retry_in", pause)
 		select {
 		case <-time.After(pause):
 		case <-l.closing:

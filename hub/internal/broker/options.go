@@ -73,7 +73,7 @@ func (o Options) Validate() error {
 		return errors.New("broker options: a timeout is missing")
 	case o.MinKeepAlive < time.Second || o.MaxKeepAlive < o.MinKeepAlive || o.MaxKeepAlive > 12*time.Hour:
 		return errors.New("broker options: keepalive needs 1s <= MinKeepAlive <= MaxKeepAlive <= 12h")
-	case o.Rate <= 0 || o.Burst < maxPacket/packetCost+1:
+	case o.Rate <= 0 || o.Burst <= maxPacket/packetCost:
 		return errors.New("broker options: Rate and Burst must let the largest message through")
 	}
 	return nil
