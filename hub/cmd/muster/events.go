@@ -23,7 +23,7 @@ func (p *program) eventsCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on with what happens from now on"},
 			&cli.IntFlag{Name: "number", Aliases: []string{"n"}, Value: 20, Usage: "the newest `N`"},
-			&cli.StringFlag{Name: "type", Usage: "only of `TYPE`, like instance.ready"},
+			&cli.StringFlag{Name: "type", Usage: "only of `TYPE`, like instance.ready or host.*"},
 			&cli.StringFlag{Name: "service", Usage: "only of `SERVICE`"},
 			&cli.StringFlag{Name: "host", Usage: "only of `HOST`"},
 			&cli.StringFlag{Name: "instance", Usage: "only of instance `ID`"},
@@ -112,10 +112,19 @@ func (s *session) showEach(events []fleet.Event) error {
 }
 
 func matches(f client.EventFilter, e fleet.Event) bool {
-	return (f.Type == "" || f.Type == e.Type) &&
+	return ofType(f.Type, e.Type) &&
 		(f.Host == "" || f.Host == e.Data.Host) &&
 		(f.Instance == "" || f.Instance == e.Data.Instance) &&
 		(f.Service == "" || e.Data.Service != nil && f.Service == e.Data.Service.String())
+}
+
+// ofType reports whether a type is chosen; one that ends in * stands for all
+// that begin so.
+func ofType(chosen, kind string) bool {
+	if prefix, open := strings.CutSuffix(chosen, "*"); open {
+		return strings.HasPrefix(kind, prefix)
+	}
+	return chosen == "" || chosen == kind
 }
 
 func (s *session) printEvents(events []fleet.Event) {

@@ -77,14 +77,26 @@ func showPools(ctx context.Context, s *session, args []string) error {
 		return s.printJSON(list)
 	}
 	if len(list.Items) == 0 {
-		s.printf("%s is on no balancer: add ports or x-lb to its service\n", key)
-		return nil
+		return s.explainNoPools(ctx, key)
 	}
 	for i, pool := range list.Items {
 		if i > 0 {
 			s.printf("\n")
 		}
 		s.printPool(pool)
+	}
+	return nil
+}
+
+func (s *session) explainNoPools(ctx context.Context, key fleet.ServiceKey) error {
+	view, err := s.hub.Service(ctx, key)
+	if err != nil {
+		return err
+	}
+	if view.Service != nil && view.Service.Balancing != nil {
+		s.printf("%s is on no balancer yet: see muster lb\n", key)
+	} else {
+		s.printf("%s is not offered on balancers: add ports or x-lb to it\n", key)
 	}
 	return nil
 }

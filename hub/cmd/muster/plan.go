@@ -29,11 +29,12 @@ func (s *session) printPlan(result fleet.Result, asked map[fleet.ServiceKey]flee
 	for _, change := range plan.Services {
 		s.printChange(change, width, asked)
 	}
-	if changes == 0 {
+	switch {
+	case changes == 0:
 		s.printf("nothing changes\n")
-		return
-	}
-	if result.Message != "" {
+	case s.flags.Bool("dry-run"):
+		s.printf("dry run: nothing was changed\n")
+	default:
 		s.printf("%s\n", result.Message)
 	}
 }
