@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/musterhq/muster/shared/fleet"
 	"pgregory.net/rapid"
+
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 // TestWhateverHappensItIsSafeAndSettles lets pools, checks, connections,

@@ -57,7 +57,8 @@ func (c *client) close() {
 	}
 }
 
-// load is a crowd of clients with a steady rate each; one request in ten is slow.
+// load is a crowd of clients with a steady pace each. One in five sends slow
+// requests, one in four keeps no connection.
 type load struct {
 	sent, failed atomic.Int64
 	mu           sync.Mutex // guards errors
@@ -85,11 +86,11 @@ func (l *load) work(address string, number int, gap time.Duration) {
 		case <-time.After(gap):
 		}
 		path := "/"
-		if number == 0 {
+		if number%5 == 0 {
 			path = "/slow"
 		}
 		if number%4 == 1 {
-			c.close() // some clients keep no connection
+			c.close()
 		}
 		_, err := c.post(path)
 		l.sent.Add(1)

@@ -30,7 +30,7 @@ func (b *Balancer) Counters(ctx context.Context) ([]Counters, error) {
 	}
 	var all []Counters
 	for _, r := range rows {
-		key, ok := serverOf(r["pxname"], r["svname"])
+		key, ok := serverOf(r.text("pxname"), r.text("svname"))
 		if !ok {
 			continue
 		}

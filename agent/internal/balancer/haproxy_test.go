@@ -1,8 +1,11 @@
 package balancer
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -333,4 +336,83 @@ func TestTheWorkerKnowsItsGenerations(t *testing.T) {
 			return err == nil && strings.Contains(answer, fmt.Sprintf("value=<%d>", web.Generation))
 		})
 	}
+}
+
+func TestAWebSocketOutlivesAReloadAndHoldsDrainedBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a := newProgram(t, "a")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	conn, err := net.Dial("tcp", address(web))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprint(conn, "GET /socket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	reader := bufio.NewReader(conn)
+	if response, err := http.ReadResponse(reader, nil); err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%+v, %v", response, err)
+	}
+	if err := r.lb.Reload(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, "an old worker", func() bool {
+		procs, err := r.lb.processes(context.Background())
+		return err == nil && len(procs.old) == 1
+	})
+	set(web, "a", fleet.EndpointDraining)
+	r.apply(web)
+	began := time.Now()
+	poll(t, "it is busy for longer than an idle one", func() bool {
+		if endpointOf(r.now(), web.Service, "a").Drained {
+			t.Fatal("drained under an open WebSocket")
+		}
+		return time.Since(began) > sequence.MinDrain+time.Second
+	})
+	if _, err := fmt.Fprintln(conn, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := reader.ReadString('\n'); err != nil || line != "hello\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	conn.Close()
+	r.drained(web, "a")
+}
+
+func TestAPortThatIsTakenAtTheStartStopsOnlyItsService(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web, api := newPool(t, "web"), newPool(t, "api")
+	a, c := newProgram(t, "a"), newProgram(t, "c")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	api.Endpoints = []fleet.Endpoint{c.endpoint(fleet.EndpointReady)}
+	r.apply(api, web)
+	r.ready(web, "a")
+	r.ready(api, "c")
+	r.detach()
+	if err := r.lb.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	holder, err := net.Listen("tcp", address(web))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close()
+	r.attach()
+	r.want(api, web)
+	r.ready(api, "c")
+	r.until("the port's problem", func(x fleet.BalancerActual) bool {
+		return strings.Contains(poolOf(x, web.Service).Problem, "can't listen")
+	})
+	holder.Close()
+	r.ready(web, "a")
 }

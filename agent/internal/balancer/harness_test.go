@@ -3,6 +3,7 @@ package balancer
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,7 +23,7 @@ const patience = 30 * time.Second
 
 // rig is a balancer in a directory of its own, with its agent's side.
 type rig struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	lb   *Balancer
 	stop context.CancelFunc
@@ -33,7 +34,7 @@ type rig struct {
 	gen    atomic.Uint64
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lb")
 	if err != nil {
@@ -102,7 +103,7 @@ func (r *rig) until(what string, condition func(fleet.BalancerActual) bool) {
 	poll(r.t, what, func() bool { return condition(r.now()) })
 }
 
-func poll(t *testing.T, what string, condition func() bool) {
+func poll(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for !condition() {
@@ -177,7 +178,7 @@ func endpointOf(actual fleet.BalancerActual, key fleet.ServiceKey, instance stri
 }
 
 // newPool is an HTTP service on a free port of this machine.
-func newPool(t *testing.T, name string) *fleet.Pool {
+func newPool(t testing.TB, name string) *fleet.Pool {
 	return &fleet.Pool{
 		Service: fleet.ServiceKey{Project: "shop", Name: name},
 		Routes:  []fleet.Route{{Target: 80, Listen: []int{freePort(t)}, Protocol: fleet.ProtocolHTTP}},
@@ -187,14 +188,23 @@ func newPool(t *testing.T, name string) *fleet.Pool {
 
 func address(pool *fleet.Pool) string { return fmt.Sprintf("127.0.0.1:%d", pool.Routes[0].Listen[0]) }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	return portOf(t, listener)
+}
+
+func portOf(t testing.TB, listener net.Listener) int {
+	t.Helper()
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("%v is not a TCP address", listener.Addr())
+	}
+	return address.Port
 }
 
 // program is an instance that exits at once when it is told to.
@@ -205,13 +215,13 @@ type program struct {
 	health atomic.Bool
 }
 
-func newProgram(t *testing.T, id string) *program {
+func newProgram(t testing.TB, id string) *program {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{id: id, port: listener.Addr().(*net.TCPAddr).Port}
+	p := &program{id: id, port: portOf(t, listener)}
 	p.health.Store(true)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
@@ -224,6 +234,16 @@ func newProgram(t *testing.T, id string) *program {
 		fmt.Fprint(w, id)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, id) })
+	mux.HandleFunc("/socket", func(w http.ResponseWriter, _ *http.Request) {
+		conn, buffer, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = conn.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+			"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"))
+		_, _ = io.Copy(conn, buffer) // what comes goes back
+	})
 	p.server = &http.Server{Handler: mux}
 	go func() { _ = p.server.Serve(listener) }()
 	t.Cleanup(p.exit)
@@ -252,7 +272,7 @@ func remove(pool *fleet.Pool, instance string) {
 }
 
 // testLog sends log lines to the test that is running.
-type testLog struct{ t *testing.T }
+type testLog struct{ t testing.TB }
 
 func (l testLog) Write(line []byte) (int, error) {
 	l.t.Log(strings.TrimSpace(string(line)))

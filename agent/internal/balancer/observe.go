@@ -91,11 +91,11 @@ func readOld(worker sequence.Worker, rows []row) sequence.OldWorker {
 		Servers:  map[sequence.ServerKey]int{},
 	}
 	for _, r := range rows {
-		kind, service, _, ok := lbconf.ParseName(r["pxname"])
-		if ok && kind == 'f' && r["svname"] == "FRONTEND" {
+		kind, service, _, ok := lbconf.ParseName(r.text("pxname"))
+		if ok && kind == 'f' && r.text("svname") == "FRONTEND" {
 			out.Sessions[service] += r.number("scur")
 		}
-		if key, ok := serverOf(r["pxname"], r["svname"]); ok {
+		if key, ok := serverOf(r.text("pxname"), r.text("svname")); ok {
 			out.Servers[key] += r.number("scur") + r.number("qcur")
 		}
 	}
@@ -106,7 +106,7 @@ func readOld(worker sequence.Worker, rows []row) sequence.OldWorker {
 func listening(rows []row) map[int]bool {
 	ports := map[int]bool{}
 	for _, r := range rows {
-		if kind, _, port, ok := lbconf.ParseName(r["pxname"]); ok && kind == 'f' {
+		if kind, _, port, ok := lbconf.ParseName(r.text("pxname")); ok && kind == 'f' {
 			ports[port] = true
 		}
 	}

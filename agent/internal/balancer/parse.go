@@ -62,16 +62,35 @@ func parseProcesses(text string) (processes, error) {
 	return out, nil
 }
 
-// row is one line of "show stat" by column.
-type row map[string]string
+// row is one line of a table. Columns are found by name, since newer versions
+// add some.
+type row struct {
+	columns map[string]int
+	fields  []string
+}
+
+func columnsOf(heading []string) map[string]int {
+	columns := map[string]int{}
+	for i, name := range heading {
+		columns[name] = i
+	}
+	return columns
+}
+
+func (r row) text(column string) string {
+	i, found := r.columns[column]
+	if !found || i >= len(r.fields) {
+		return ""
+	}
+	return r.fields[i]
+}
 
 func (r row) number(column string) int {
-	n, _ := strconv.Atoi(r[column]) // an empty column is 0
+	n, _ := strconv.Atoi(r.text(column)) // an empty column is 0
 	return n
 }
 
-// statistics reads "show stat": columns are found by name, since newer
-// versions add some.
+// statistics reads "show stat".
 func statistics(text string) ([]row, error) {
 	_, text, found := strings.Cut(text, "# pxname,")
 	if !found {
@@ -85,15 +104,10 @@ func statistics(text string) ([]row, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read haproxy's statistics: %w", err)
 	}
-	var rows []row
+	columns := columnsOf(records[0])
+	rows := make([]row, 0, len(records)-1)
 	for _, record := range records[1:] {
-		r := row{}
-		for i, value := range record {
-			if i < len(records[0]) {
-				r[records[0][i]] = value
-			}
-		}
-		rows = append(rows, r)
+		rows = append(rows, row{columns, record})
 	}
 	return rows, nil
 }
@@ -111,26 +125,23 @@ func serverOf(backend, name string) (sequence.ServerKey, bool) {
 func parseServers(state string, rows []row) ([]sequence.Server, error) {
 	stats := map[sequence.ServerKey]row{}
 	for _, r := range rows {
-		if key, ok := serverOf(r["pxname"], r["svname"]); ok {
+		if key, ok := serverOf(r.text("pxname"), r.text("svname")); ok {
 			stats[key] = r
 		}
 	}
-	var columns []string
+	var columns map[string]int
 	var servers []sequence.Server
 	for line := range strings.Lines(state) {
 		fields := strings.Fields(line)
 		if heading, found := strings.CutPrefix(line, "# be_id"); found {
-			columns = strings.Fields("be_id" + heading)
+			columns = columnsOf(strings.Fields("be_id" + heading))
 			continue
 		}
 		if len(columns) == 0 || len(fields) < len(columns) {
 			continue
 		}
-		r := row{}
-		for i, column := range columns {
-			r[column] = fields[i]
-		}
-		key, ok := serverOf(r["be_name"], r["srv_name"])
+		r := row{columns, fields}
+		key, ok := serverOf(r.text("be_name"), r.text("srv_name"))
 		if !ok {
 			continue
 		}
@@ -147,7 +158,7 @@ func parseServers(state string, rows []row) ([]sequence.Server, error) {
 }
 
 func parseServer(key sequence.ServerKey, state, stats row) (sequence.Server, error) {
-	address, err := netip.ParseAddr(state["srv_addr"])
+	address, err := netip.ParseAddr(state.text("srv_addr"))
 	if err != nil {
 		return sequence.Server{}, fmt.Errorf("read haproxy's servers: %w", err)
 	}
@@ -157,7 +168,7 @@ func parseServer(key sequence.ServerKey, state, stats row) (sequence.Server, err
 		Address:     lbconf.ServerAddress(endpoint, key.Target),
 		State:       sequence.StateReady,
 		Weight:      state.number("srv_uweight"),
-		Check:       parseCheck(stats["status"], stats["check_status"]),
+		Check:       parseCheck(stats.text("status"), stats.text("check_status")),
 		Connections: stats.number("scur") + stats.number("qcur"),
 	}
 	switch admin := state.number("srv_admin_state"); {

@@ -79,3 +79,39 @@ func TestRollingReplacementsWithoutTheBarrierLose(t *testing.T) {
 	r := newRig(t)
 	roll(t, r, newPool(t, "web"), false)
 }
+
+// TestForcedReloadsLoseNothing reloads while clients are busy, and checks that
+// the barrier holds through all the old workers that are left behind.
+func TestForcedReloadsLoseNothing(t *testing.T) {
+	r := newRig(t)
+	web := newPool(t, "web")
+	a, b := newProgram(t, "a"), newProgram(t, "b")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady), b.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	r.ready(web, "b")
+	l := startLoad(t, address(web), 16, 50*time.Millisecond)
+	idle := startLoad(t, address(web), 6, 4*time.Second)
+	for range 10 {
+		before := r.pids()
+		if err := r.lb.Reload(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		poll(t, "a new worker", func() bool {
+			procs, err := r.lb.processes(context.Background())
+			return err == nil && procs.current != 0 && procs.current != before.current
+		})
+	}
+	set(web, "a", fleet.EndpointDraining)
+	r.apply(web)
+	r.drained(web, "a")
+	a.exit()
+	poll(t, "enough was sent after the exit", func() bool { return idle.sent.Load() > 24 })
+	l.end()
+	idle.end()
+	sent, failed := l.sent.Load()+idle.sent.Load(), l.failed.Load()+idle.failed.Load()
+	t.Logf("%d of %d POSTs failed: %v %v", failed, sent, l.errors, idle.errors)
+	if failed != 0 {
+		t.Error("requests were lost")
+	}
+}
