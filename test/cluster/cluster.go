@@ -157,7 +157,7 @@ func (c *Cluster) agentProcess(h *hosts.Host) *Process {
 	args := []string{
 		"--host-id", h.Name, "--advertise", h.Address, "--engine", "unix://" + h.DockerSocket,
 		"--hub", "tcp://" + net.JoinHostPort(hub, mqttPort), "--hub-http", "http://" + net.JoinHostPort(hub, httpPort),
-		"--insecure-plaintext-hub", "--state-dir", filepath.Join(c.dir, h.Name+"-state"), "--machine-id", "machine-of-" + h.Name,
+		"--insecure-plaintext-hub", "--state-dir", c.StateDir(h.Name), "--machine-id", "machine-of-" + h.Name,
 	}
 	for _, label := range c.opts.Labels[h.Name] {
 		args = append(args, "--label", label)
@@ -170,6 +170,9 @@ func (c *Cluster) agentProcess(h *hosts.Host) *Process {
 	args = append(args, c.opts.AgentArgs...)
 	return &Process{host: h, program: filepath.Join(c.dir, "muster-agent"), args: args, log: filepath.Join(c.dir, h.Name+".log")}
 }
+
+// StateDir is where a host's agent keeps its state.
+func (c *Cluster) StateDir(host string) string { return filepath.Join(c.dir, host+"-state") }
 
 // Build makes the three programs in a folder.
 func Build(ctx context.Context, dir string) error {

@@ -39,6 +39,7 @@ func newClient(o Options) (*client, error) {
 type connection struct {
 	net.Conn
 	reader *bufio.Reader
+	rested time.Time // when it was last put back
 }
 
 // dial opens a connection.

@@ -1,6 +1,15 @@
 package load
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
+
+// keepFor is how long a connection may rest before the client closes it
+// itself. Like every client's it has to be shorter than the server's own
+// limit (HAProxy's here is 10 s): at that very moment a request and the
+// server's close may cross, whoever serves.
+const keepFor = 8 * time.Second
 
 // pool holds the kept connections that rest; the last one put back is used
 // first, as in most clients.
@@ -18,6 +27,10 @@ func (p *pool) get() (conn *connection, reopened int) {
 	for len(p.rests) > 0 {
 		last := p.rests[len(p.rests)-1]
 		p.rests = p.rests[:len(p.rests)-1]
+		if time.Since(last.rested) > keepFor {
+			_ = last.Close()
+			continue
+		}
 		if !last.closedByServer() {
 			return last, reopened
 		}
@@ -34,6 +47,7 @@ func (p *pool) put(conn *connection) {
 		_ = conn.Close()
 		return
 	}
+	conn.rested = time.Now()
 	p.rests = append(p.rests, conn)
 }
 
