@@ -35,17 +35,6 @@ func (s *State) actual(now time.Time) fleet.Actual {
 	return a
 }
 
-// foreignUse adds what the engine holds for other containers.
-func (s *State) foreignUse() fleet.Foreign {
-	foreign := s.foreign
-	for i := range s.containers {
-		if c := &s.containers[i]; !s.ours(c) {
-			foreign.CPUs += c.CPUs
-		}
-	}
-	return foreign
-}
-
 func (s *State) instanceActual(inst *instance, now time.Time) fleet.InstanceActual {
 	rec, c := inst.rec, inst.container
 	a := fleet.InstanceActual{

@@ -32,6 +32,7 @@ type State struct {
 	instances map[string]*instance
 	facts     fleet.HostFacts
 	foreign   fleet.Foreign
+	listened  map[int]bool // ports of our balancers at the last reading
 	balancers map[string]fleet.BalancerActual
 
 	saving  saving

@@ -48,7 +48,7 @@ func (s *State) take(input Input, now time.Time) {
 	case FactsRead:
 		s.facts = in.Facts
 	case ForeignRead:
-		s.foreign = in.Foreign
+		s.takeForeign(in.Foreign)
 	case Connected:
 		s.connect(in.Session, now)
 	case Disconnected:
