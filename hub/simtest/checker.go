@@ -94,7 +94,7 @@ func (k *checker) letGo(instance string, balancer fleet.BalancerKey, how string)
 	if how != "unreachable" {
 		return
 	}
-	if alone := k.sim.hosts[balancer.Host].unreachable(); alone < k.sim.options.Turn.UnreachableAfter {
+	if alone := k.sim.hosts[balancer.Host].unreachable(); alone < aloneFor {
 		k.sim.violate("%s was let go by %s as unreachable, which it has been for %s only", instance, balancer, alone)
 	}
 }
@@ -205,8 +205,11 @@ func (k *checker) created(h *host, c *container) {
 	}
 }
 
-// portRest is how long a released port is given to nobody.
-const portRest = 10 * time.Minute
+// The times that were promised, whatever the brains are told.
+const (
+	aloneFor = 30 * time.Second // a balancer is out of everybody's reach before it counts as dead
+	portRest = 10 * time.Minute // a released port is given to nobody
+)
 
 func isFixed(c *container, port int) bool {
 	for _, p := range c.spec.Publish {

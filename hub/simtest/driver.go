@@ -60,7 +60,7 @@ func (d *driver) step() time.Duration {
 	d.memory = turn.Memory
 	failed := false
 	for _, action := range turn.Actions {
-		if d.agent.sim.options.Sabotage.DeafToDrains && action.Kind == sequence.SetState && action.State != sequence.StateReady && d.haproxy.current.find(action.Server) != nil {
+		if d.deaf(action) {
 			continue
 		}
 		if err := d.haproxy.perform(action); err != nil {

@@ -29,7 +29,7 @@ type Sabotage struct {
 	DrainedAtOnce   bool // balancers say that what leaves is drained, though it isn't
 	DeafToDrains    bool // and besides, they go on sending to it
 	EarlyReady      bool // reports say "ready" on their way to the hub, whatever the agent said
-	StopUnclaimed   bool // agents stop what nobody asks them to stop
+	StopUnasked     bool // agents stop what nobody asks them to stop
 	TouchForeign    bool // agents stop what isn't theirs
 	RestartAtBoot   bool // agents restart their containers when they start
 	ForgetCommits   bool // the hub's disk loses what it said it had

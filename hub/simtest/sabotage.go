@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -11,11 +12,10 @@ import (
 func (a *agent) sabotage(containers []brain.Container) {
 	for _, c := range containers {
 		instance := c.Labels[brain.LabelInstance]
-		running := c.State == brain.ContainerRunning
 		switch {
 		case a.sim.options.Sabotage.TouchForeign && c.Labels[brain.LabelLineage] != lineage:
 			a.host.engine.do(brain.Op{Kind: brain.OpStop, Instance: instance, Container: c.ID}, func(brain.Result) {})
-		case a.sim.options.Sabotage.StopUnclaimed && running && instance != "" && a.sim.hub.up && a.sim.hub.state.Instances[instance] == nil && c.Labels[brain.LabelLineage] == lineage:
+		case a.sim.options.Sabotage.StopUnasked && c.State == brain.ContainerRunning && c.Labels[brain.LabelLineage] == lineage:
 			a.host.engine.do(brain.Op{Kind: brain.OpStop, Instance: instance, Container: c.ID}, func(brain.Result) {})
 		}
 	}
@@ -29,6 +29,15 @@ func (e *engine) sabotageRestart() {
 			e.do(brain.Op{Kind: brain.OpStop, Instance: c.instance, Container: c.ID, Grace: time.Second}, func(brain.Result) {})
 		}
 	}
+}
+
+// deaf overhears that a server is to lose its traffic.
+func (d *driver) deaf(action sequence.Action) bool {
+	if !d.agent.sim.options.Sabotage.DeafToDrains || action.Kind != sequence.SetState || action.State == sequence.StateReady {
+		return false
+	}
+	server := d.haproxy.current.find(action.Server)
+	return server != nil && server.takes()
 }
 
 // lie says that whatever leaves has left.
