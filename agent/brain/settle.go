@@ -36,16 +36,17 @@ func (s *State) succeeded(inst *instance, op *Op, r *Result, now time.Time) {
 			inst.rec.Image = r.Image
 			s.dirty(now)
 		}
-		inst.pulled = true
-		inst.recover()
+		inst.pulled = true // earlier failures are forgotten only once it starts
 	case OpCreate:
 		s.created(inst, op, r, now)
 	case OpStart:
 		s.started(inst, op, now)
 	case OpRemove:
+		if !inst.recreate {
+			inst.recover()
+		}
 		inst.container, inst.recreate = nil, false
 		inst.rec.Container, inst.rec.Snapshot = "", nil
-		inst.recover()
 		s.dirty(now)
 	case OpStop:
 		inst.recover()
@@ -70,7 +71,6 @@ func (s *State) created(inst *instance, op *Op, r *Result, now time.Time) {
 	inst.container = &c
 	inst.unsure = false // made just now: nothing to wait for
 	inst.pulled = false // asked anew for the next one
-	inst.recover()
 	if inst.missing {
 		inst.missing = false
 		s.restored(inst, op, fmt.Sprintf("its container was removed by somebody else; made anew as number %d", rec.Incarnation), now)

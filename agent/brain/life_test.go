@@ -1,0 +1,417 @@
+package brain_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func TestRestartOfTheAgentRestartsNothing(t *testing.T) {
+	w := settled(t)
+	before := w.instance("a-1")
+	w.answer = func(brain.ProbeTarget) (bool, string) { return false, "connection refused" }
+	w.boot("start2")
+	w.connected()
+	if w.actual != nil {
+		t.Fatal("it reported before it looked")
+	}
+	w.list()
+	w.pass(3 * time.Second)
+	if got := w.kinds(); got != "" {
+		t.Fatalf("operations: %s", got)
+	}
+	w2 := settled(t)
+	w2.boot("start2")
+	w2.connected().list()
+	after := w2.instance("a-1")
+	if !after.Ready || after.Container != before.Container || after.Ports[8080] != before.Ports[8080] || after.Incarnation != 1 {
+		t.Fatalf("reported %+v, before %+v", after, before)
+	}
+}
+
+func TestReadinessFallsOnlyAfterAllFailures(t *testing.T) {
+	w := settled(t)
+	w.boot("start2")
+	w.connected().list()
+	target := w.probes[0]
+	for i, want := range []bool{true, true, false} {
+		w.step(brain.Probed{Result: brain.ProbeResult{Instance: target.Instance, Container: target.Container, Reason: "HTTP 503"}})
+		if got := w.instance(target.Instance).Ready; got != want {
+			t.Fatalf("after %d failures: ready %v", i+1, got)
+		}
+	}
+	if got := w.instance(target.Instance).Reason; got != "its probe fails: HTTP 503" {
+		t.Errorf("reason %q", got)
+	}
+	w.step(brain.Probed{Result: brain.ProbeResult{Instance: target.Instance, Container: "another run", OK: true}})
+	if w.instance(target.Instance).Ready {
+		t.Error("the outcome of another run counted")
+	}
+}
+
+func TestRiseCountsForNewContainers(t *testing.T) {
+	w := newWorld(t).connected()
+	spec := webSpec()
+	spec.Probe.Rise = 3
+	w.hold = false
+	passes := 0
+	w.answer = func(brain.ProbeTarget) (bool, string) { passes++; return passes > 2, "not yet" }
+	w.send(desired(spec, "a-1"))
+	w.settle()
+	w.pass(time.Second)
+	for range 5 {
+		if w.actual != nil && len(w.actual.Instances) == 1 && w.instance("a-1").Ready {
+			break
+		}
+		w.probe()
+	}
+	if !w.instance("a-1").Ready || passes != 5 {
+		t.Errorf("ready %v after %d probes", w.instance("a-1").Ready, passes)
+	}
+}
+
+func TestLostDisk(t *testing.T) {
+	w := settled(t)
+	before := w.instance("a-1")
+	w.disk = nil
+	w.boot("start2")
+	w.connected().settle()
+	w.pass(time.Minute)
+	if got := w.kinds(); got != "" || len(w.boxes) != 2 {
+		t.Fatalf("operations without knowing anything: %s", got)
+	}
+	w.step(brain.DesiredReceived{Payload: w.seal(3, 5, desired(webSpec(), "a-1", "b-1"))})
+	w.settle()
+	w.pass(time.Second)
+	after := w.instance("a-1")
+	if got := w.kinds(); got != "" || !after.Ready || after.Ports[8080] != before.Ports[8080] || after.Incarnation != 1 || after.Container != before.Container {
+		t.Fatalf("operations %q; reported %+v", got, after)
+	}
+}
+
+func TestRebootWithoutAHub(t *testing.T) {
+	for _, policy := range []string{"", fleet.RestartOnFailure, fleet.RestartUnlessStopped} {
+		t.Run(policy, func(t *testing.T) {
+			w := newWorld(t)
+			spec := webSpec()
+			spec.Restart.Policy = policy
+			w.send(desired(spec, "a-1", "b-1"))
+			w.settle()
+			w.pass(time.Second)
+			ports := maps.Clone(w.state.Cache().Instances["a-1"].Ports)
+			w.kinds()
+			w.exit("a-1", 0)
+			w.exit("b-1", 0)
+			w.config.Facts.BootID = "boot2"
+			w.boot("start2")
+			w.settle()
+			if got := w.kinds(); got != "start start" {
+				t.Fatalf("operations: %s", got)
+			}
+			w.connected().settle()
+			if got := w.instance("a-1"); !got.Ready || got.Ports[8080] != ports[8080] || got.Incarnation != 1 {
+				t.Fatalf("reported %+v", got)
+			}
+		})
+	}
+}
+
+func TestAJobThatEndedIsNotRepeatedAfterAReboot(t *testing.T) {
+	w := newWorld(t).connected()
+	spec := webSpec()
+	spec.Restart.Policy = fleet.RestartOnFailure
+	w.send(desired(spec, "a-1"))
+	w.settle()
+	w.exit("a-1", 0)
+	w.settle()
+	w.pass(time.Second)
+	w.kinds()
+	w.config.Facts.BootID = "boot2"
+	w.boot("start2")
+	w.connected().settle()
+	w.pass(time.Minute)
+	if got := w.kinds(); got != "" || w.instance("a-1").Phase != fleet.PhaseExited {
+		t.Fatalf("operations %q, %+v", got, w.instance("a-1"))
+	}
+}
+
+func TestSilentEngine(t *testing.T) {
+	w := settled(t)
+	w.down = true
+	w.settle()
+	w.pass(time.Minute)
+	if got := w.kinds(); got != "" {
+		t.Fatalf("operations: %s", got)
+	}
+	if w.actual.Engine.Up || !w.instance("a-1").Ready || w.instance("a-1").Phase != fleet.PhaseRunning {
+		t.Fatalf("reported %+v", w.actual)
+	}
+	w.answer = func(p brain.ProbeTarget) (bool, string) { return p.Instance != "a-1", "connection refused" }
+	for range 3 {
+		w.probe()
+	}
+	if w.instance("a-1").Ready || !w.instance("b-1").Ready {
+		t.Fatal("the probes' word doesn't count")
+	}
+	w.send(desired(webSpec(), "a-1", "b-1", "c-1"))
+	w.settle()
+	w.pass(time.Minute)
+	if got := w.kinds(); got != "" {
+		t.Fatalf("operations: %s", got)
+	}
+	// The engine comes back and took its containers down with it.
+	w.exit("a-1", 0)
+	w.down = false
+	w.answer = func(brain.ProbeTarget) (bool, string) { return true, "" }
+	w.settle()
+	w.pass(time.Second)
+	if got := w.instance("a-1"); !got.Ready || got.Incarnation != 1 || !w.instance("c-1").Ready {
+		t.Fatalf("reported %+v", w.actual.Instances)
+	}
+	if len(w.eventsOf(fleet.EventEngineDown)) != 1 || len(w.eventsOf(fleet.EventEngineUp)) != 1 {
+		t.Errorf("events %+v", w.events())
+	}
+}
+
+func TestFirstReportWithoutAnEngine(t *testing.T) {
+	w := settled(t)
+	w.down = true
+	w.boot("start2")
+	w.connected().list()
+	w.pass(4 * time.Second)
+	if w.actual == nil || w.actual.Engine.Up || !w.instance("a-1").Ready {
+		t.Fatalf("what was ready is said not to be: %+v", w.actual)
+	}
+	w.config.Facts.BootID = "boot2"
+	w.boot("start3")
+	w.connected().list()
+	w.pass(4 * time.Second)
+	if w.instance("a-1").Ready {
+		t.Fatal("after a reboot nothing is ready by itself")
+	}
+}
+
+func TestFrozen(t *testing.T) {
+	freezes := map[string]func(d *fleet.Desired){
+		"host":    func(d *fleet.Desired) { d.Frozen = true },
+		"service": func(d *fleet.Desired) { d.FrozenServices = []fleet.ServiceKey{shopWeb} },
+	}
+	for name, freeze := range freezes {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t)
+			d := stopping(desired(webSpec(), "a-1", "b-1", "c-1"), "b-1")
+			freeze(&d)
+			w.send(d)
+			w.exit("a-1", 1)
+			w.settle()
+			w.pass(time.Minute)
+			if got := w.kinds(); got != "" {
+				t.Fatalf("operations: %s", got)
+			}
+			if got := w.instance("a-1"); got.Ready || got.Phase == fleet.PhaseRunning || !strings.Contains(got.Reason, "frozen") {
+				t.Errorf("reported %+v", got)
+			}
+			if got := w.instance("b-1"); got.Phase != fleet.PhaseStopping {
+				t.Errorf("reported %+v", got)
+			}
+			w.send(stopping(desired(webSpec(), "a-1", "b-1", "c-1"), "b-1"))
+			w.settle()
+			w.pass(time.Second)
+			if !w.instance("a-1").Ready || !w.instance("c-1").Ready || w.instance("b-1").Phase != fleet.PhaseStopped {
+				t.Errorf("after thawing: %+v", w.actual.Instances)
+			}
+		})
+	}
+}
+
+func TestForeignContainersAreNotTouched(t *testing.T) {
+	labels := func(change func(map[string]string)) map[string]string {
+		l := map[string]string{brain.LabelLineage: "L1", brain.LabelHost: "h1", brain.LabelInstance: "z-1", brain.LabelProject: "shop", brain.LabelService: "web", brain.LabelVersion: "1"}
+		change(l)
+		return l
+	}
+	w := newWorld(t).connected()
+	w.foreign = []brain.Container{
+		{ID: "f1", State: brain.ContainerRunning, CPUs: 0.5},
+		{ID: "f2", State: brain.ContainerRunning, CPUs: 0.25, Labels: labels(func(l map[string]string) { l[brain.LabelLineage] = "L2" })},
+		{ID: "f3", State: brain.ContainerExited, Labels: labels(func(l map[string]string) { l[brain.LabelHost] = "h2" })},
+		{ID: "f4", State: brain.ContainerPaused, Labels: labels(func(l map[string]string) { delete(l, brain.LabelInstance) })},
+		{ID: "u1", State: brain.ContainerExited, Labels: labels(func(l map[string]string) { l[brain.LabelInstance] = "u-1" })},
+	}
+	w.send(stopping(desired(webSpec(), "z-1", "a-1"), "z-1"))
+	w.settle()
+	w.pass(time.Minute)
+	for _, op := range w.ops {
+		if op.Instance != "a-1" {
+			t.Errorf("operation %+v", op)
+		}
+	}
+	if got := w.instance("u-1"); !got.Unclaimed || got.Ready || got.Service != shopWeb {
+		t.Errorf("reported %+v", got)
+	}
+	if w.instance("z-1").Phase != fleet.PhaseStopped {
+		t.Errorf("reported %+v", w.instance("z-1"))
+	}
+	if w.actual.Foreign.CPUs != 0.75 {
+		t.Errorf("foreign use %+v", w.actual.Foreign)
+	}
+}
+
+func TestAListingThatBeganBeforeAnOperationEndedUndoesNothing(t *testing.T) {
+	w := newWorld(t).connected()
+	w.hold = true
+	w.send(desired(webSpec(), "a-1"))
+	w.list() // pull begins
+	w.finish()
+	old := w.listing() // begun while create is under way
+	w.finish()         // create
+	w.step(old)
+	w.finish() // start
+	w.step(old)
+	if kinds := w.kinds(); kinds != "pull create start" {
+		t.Fatalf("operations: %s", kinds)
+	}
+	if len(w.eventsOf(fleet.EventInstanceRestored)) != 0 {
+		t.Fatal("it was believed to be gone")
+	}
+	w.hold = false
+	w.settle()
+	if kinds := w.kinds(); kinds != "" || !w.instance("a-1").Ready {
+		t.Fatalf("operations: %s", kinds)
+	}
+}
+
+func TestStopWhileTheImageIsFetched(t *testing.T) {
+	w := newWorld(t).connected()
+	w.hold = true
+	d := desired(webSpec(), "a-1")
+	w.send(d)
+	w.list()
+	w.send(stopping(d, "a-1"))
+	w.list()
+	w.pass(time.Second)
+	if got := w.instance("a-1"); got.Phase != fleet.PhaseStopped {
+		t.Fatalf("reported %+v", got)
+	}
+	w.hold = false
+	w.settle()
+	if got := w.kinds(); got != "pull" || len(w.boxes) != 0 {
+		t.Fatalf("operations: %s", got)
+	}
+}
+
+func TestFailuresAreToldAndTriedAgain(t *testing.T) {
+	tests := map[string]struct {
+		result brain.Result
+		wait   time.Duration
+	}{
+		brain.OpPull:   {brain.Result{Problem: "no such image web:1", Permanent: true}, 15 * time.Second},
+		brain.OpCreate: {brain.Result{Problem: "bad mount"}, time.Second},
+		brain.OpStart:  {brain.Result{Problem: "exec format error"}, time.Second},
+	}
+	for kind, tt := range tests {
+		t.Run(kind, func(t *testing.T) {
+			w := newWorld(t).connected()
+			w.fail[kind] = tt.result
+			w.send(desired(webSpec(), "a-1"))
+			w.settle()
+			w.pass(100 * time.Millisecond)
+			got := w.instance("a-1")
+			if got.Phase != fleet.PhaseBackoff || !strings.Contains(got.Reason, tt.result.Problem) || !strings.Contains(got.Reason, "next try in") {
+				t.Fatalf("reported %+v", got)
+			}
+			if wait := got.NextTry.Sub(w.now); wait > tt.wait || wait < tt.wait-200*time.Millisecond {
+				t.Errorf("waits %v", wait)
+			}
+			w.pass(10 * time.Minute)
+			w.kinds()
+			w.pass(5 * time.Minute)
+			if n := len(strings.Fields(w.kinds())); n < 4 || n > 11 {
+				t.Errorf("%d operations in 5 min", n)
+			}
+			if n := len(w.eventsOf(fleet.EventInstanceFailed)); n != 1 {
+				t.Errorf("%d events for one problem", n)
+			}
+			delete(w.fail, kind)
+			w.pass(time.Minute + time.Second)
+			if !w.instance("a-1").Ready || w.instance("a-1").Reason != "" {
+				t.Errorf("reported %+v", w.instance("a-1"))
+			}
+		})
+	}
+}
+
+func TestPinIsPreferred(t *testing.T) {
+	w := newWorld(t).connected()
+	w.images["web@sha256:old"] = brain.Image{ID: "sha256:old", Digest: "web@sha256:old"}
+	d := desired(webSpec(), "a-1", "b-1")
+	d.Instances[0].Pin = "web@sha256:old"
+	d.Instances[1].Pin = "sha256:elsewhere"
+	w.send(d)
+	w.settle()
+	var pulls []string
+	for _, op := range w.ops {
+		if op.Kind == brain.OpPull {
+			pulls = append(pulls, op.Instance+" "+op.Image)
+		}
+	}
+	slices.Sort(pulls)
+	want := []string{"a-1 web@sha256:old", "b-1 sha256:elsewhere", "b-1 web:1"}
+	if !slices.Equal(pulls, want) {
+		t.Errorf("fetched %v", pulls)
+	}
+	if w.box("a-1").ImageID != "sha256:old" || w.box("b-1").ImageID != "sha256:aaa" {
+		t.Error("wrong images")
+	}
+}
+
+func TestBounds(t *testing.T) {
+	w := newWorld(t).connected()
+	w.hold = true
+	var ids []string
+	for i := range 20 {
+		ids = append(ids, string(rune('a'+i))+"-1")
+	}
+	d := desired(webSpec(), ids...)
+	w.send(d)
+	w.list()
+	if len(w.held) != 3 {
+		t.Fatalf("%d images are fetched at once", len(w.held))
+	}
+	w.hold = false
+	w.settle()
+	w.hold, w.held = true, nil
+	for _, id := range ids {
+		d = stopping(d, id)
+	}
+	w.send(d)
+	w.list()
+	if len(w.held) != 8 {
+		t.Fatalf("%d containers are stopped at once", len(w.held))
+	}
+}
+
+func TestHealthcheck(t *testing.T) {
+	w := newWorld(t).connected()
+	spec := webSpec()
+	spec.Probe = nil
+	spec.Healthcheck = &fleet.Healthcheck{Test: []string{"CMD", "true"}}
+	w.send(desired(spec, "a-1"))
+	for _, tt := range []struct {
+		health string
+		ready  bool
+	}{{brain.HealthStarting, false}, {brain.HealthHealthy, true}, {brain.HealthUnhealthy, false}, {brain.HealthHealthy, true}} {
+		w.settle()
+		w.box("a-1").Health = tt.health
+		w.settle()
+		w.pass(time.Second)
+		if got := w.instance("a-1"); got.Ready != tt.ready || !tt.ready && got.Reason == "" {
+			t.Errorf("%s: %+v", tt.health, got)
+		}
+	}
+}
