@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"sort"
@@ -118,7 +119,7 @@ func (t *tx) compare(asked *fleet.Service, namePorts []int) fleet.ServiceChange 
 		return change
 	}
 	change.Action = fleet.ActionChange
-	if string(specText(&stands.Asked.Spec)) != string(specText(&asked.Spec)) {
+	if !bytes.Equal(specText(&stands.Asked.Spec), specText(&asked.Spec)) {
 		change.Version = nextVersion(stands.Versions)
 		for _, in := range t.members(asked.Key) {
 			if in.Goal == fleet.GoalRun {

@@ -65,7 +65,7 @@ func TestSilentBalancerLeavesWhenTwoWitnessesCannotReachIt(t *testing.T) {
 				inputs := append(w.report(w.hosts["web2"]), w.report(w.hosts["web3"])...)
 				out := w.step(append(inputs, Tick{})...)
 				for _, r := range out.Reach {
-					w.step(ReachedIn{Balancer: r.Balancer, OK: test.hub}, AnswerIn{Host: "web2", Answer: fleet.Answer{ID: w.s.silences[r.Balancer].AskID, OK: test.agent}})
+					w.step(ReachedIn{Balancer: r.Balancer, OK: test.hub}, AnswerIn{Host: "web2", Answer: fleet.Answer{ID: w.s.silences[r.Balancer].AskID + "-0", OK: test.agent}})
 				}
 			}
 			if n := len(w.s.Instances); n != test.want {

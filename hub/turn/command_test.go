@@ -59,6 +59,10 @@ func TestRepeatedCommandHasOneEffect(t *testing.T) {
 	if w.s.Services[web].Restarted != first.Result.Revision {
 		t.Error("the repeat restarted again")
 	}
+	other := fleet.Command{ID: "once", Do: fleet.DoScale, Service: web, Count: 3}
+	if reply := w.step(CommandIn{other}).Replies[0]; fleet.CodeOf(reply.Err) != fleet.CodeInvalid {
+		t.Errorf("another order under the same key: %+v", reply)
+	}
 	w.restart()
 	if kept := w.step(CommandIn{restart}).Replies[0]; !reflect.DeepEqual(first, kept) {
 		t.Errorf("after the hub's restart: %+v", kept)

@@ -4,13 +4,19 @@ import (
 	"fmt"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
 // command carries out one order and keeps its answer for a repeat. A refused
 // order changes nothing.
 func (t *tx) command(index int, c fleet.Command) {
+	order := orderSum(c)
 	if before := t.results.get(c.ID); before != nil {
-		t.out.Replies[index] = Reply{Result: before.Result}
+		reply := Reply{Result: before.Result}
+		if before.Order != order {
+			reply = Reply{Err: fleet.Invalid("Idempotency-Key", "%q named another order before", c.ID).WithHint("use a new key for a new order")}
+		}
+		t.out.Replies[index] = reply
 		return
 	}
 	result, err := t.order(c)
@@ -24,9 +30,15 @@ func (t *tx) command(index int, c fleet.Command) {
 		result.Revision = t.rev
 	}
 	if result.Changed && c.ID != "" {
-		t.results.put(c.ID, &Answered{Result: result, At: t.now})
+		t.results.put(c.ID, &Answered{Order: order, Result: result, At: t.now})
 	}
 	t.out.Replies[index] = Reply{Result: result}
+}
+
+// orderSum tells orders apart, whoever gives them.
+func orderSum(c fleet.Command) string {
+	c.Actor = ""
+	return wire.Sum(mustJSON(c))
 }
 
 func (t *tx) order(c fleet.Command) (fleet.Result, error) {

@@ -33,7 +33,7 @@ type tables struct {
 	fleet    Fleetwide
 }
 
-// Names of the tables, as the store has them.
+// Tables are the names of the tables, as the store has them.
 var Tables = []string{"services", "instances", "hosts", "balancers", "pools", "homes", "results"}
 
 // recordVersion is written with every record.
@@ -191,7 +191,8 @@ func poolKey(text string) (PoolKey, error) {
 }
 
 func balancerKey(text string) (key fleet.BalancerKey, err error) {
-	return key, key.UnmarshalText([]byte(text))
+	err = key.UnmarshalText([]byte(text))
+	return key, err
 }
 
 func serviceKey(text string) (fleet.ServiceKey, error) { return fleet.ParseServiceKey(text) }

@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -172,7 +173,7 @@ func (l *Live) index() {
 
 func capacityChanged(a, b *fleet.Actual) bool {
 	return a.Engine.Up != b.Engine.Up || a.Foreign.Memory != b.Foreign.Memory || a.Foreign.CPUs != b.Foreign.CPUs ||
-		string(mustJSON(a.Foreign.Ports)) != string(mustJSON(b.Foreign.Ports)) || len(a.Refused) != len(b.Refused)
+		!bytes.Equal(mustJSON(a.Foreign.Ports), mustJSON(b.Foreign.Ports)) || len(a.Refused) != len(b.Refused)
 }
 
 func (t *tx) desiredGeneration(host string) uint64 {
@@ -195,10 +196,10 @@ func (t *tx) join(host string, l *Live, facts fleet.HostFacts) {
 		t.touchAll()
 		return
 	}
-	if string(mustJSON(h.Facts)) == string(mustJSON(facts)) {
+	if bytes.Equal(mustJSON(h.Facts), mustJSON(facts)) {
 		return
 	}
-	labels := string(mustJSON(h.Facts.Labels)) != string(mustJSON(facts.Labels))
+	labels := !bytes.Equal(mustJSON(h.Facts.Labels), mustJSON(facts.Labels))
 	h = t.hosts.edit(host)
 	h.Facts = facts
 	if labels {

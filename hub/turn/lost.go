@@ -84,8 +84,7 @@ func passing(report *fleet.PoolActual, instance string) bool {
 // checkWindow is how long after an endpoint's death its check may still be
 // seen passing.
 func checkWindow(c fleet.Check) time.Duration {
-	fall := time.Duration(max(c.Fall, 2))
-	return fall*c.Interval.Or(time.Second) + c.Timeout.Or(time.Second) + time.Second
+	return time.Duration(max(c.Fall, 2))*c.Interval.Or(time.Second) + c.Timeout.Or(time.Second) + time.Second
 }
 
 // replaceLost lets an instance go: it leaves the pools, and once the balancers have let go of it its

@@ -46,7 +46,7 @@ func (t *tx) place(s *Service, slot int, only string) (reason string) {
 	t.instances.put(in.ID, in)
 	t.newborn[key] = append(t.newborn[key], in.ID)
 	t.dirtyHost[host] = true
-	t.occupy(s, in)
+	t.occupy(in)
 	if s.Asked.Spec.Pinned() {
 		homes := map[int]string{}
 		if h := t.homes.get(key); h != nil {
@@ -78,7 +78,21 @@ func (t *tx) refusal(slot int, refusals []placement.Refusal) string {
 		}
 		parts = append(parts, r.String())
 	}
-	return fmt.Sprintf(heldPrefix+"slot %d can't be placed: %s", slot, strings.Join(parts, "; "))
+	why := fmt.Sprintf("slot %d can't be placed: %s", slot, strings.Join(parts, "; "))
+	if t.recovering() {
+		return why // the hosts are about to be heard
+	}
+	return heldPrefix + why
+}
+
+// recovering: the hub has started, and hasn't heard every host yet.
+func (t *tx) recovering() bool {
+	for id := range t.s.Hosts {
+		if l := t.live.get(id); l == nil || l.State == fleet.HostUnknown {
+			return true
+		}
+	}
+	return false
 }
 
 // candidates are the hosts with the service's own instances counted.
@@ -140,7 +154,7 @@ func (t *tx) counted() *crowd {
 	for _, id := range t.instances.keys(byText) {
 		in := t.instances.get(id)
 		if s := t.services.get(in.Service); s != nil {
-			t.occupy(s, in)
+			t.occupy(in)
 		}
 	}
 	return c
@@ -163,7 +177,7 @@ func (t *tx) takeListeners(c *crowd) {
 
 // occupy counts one instance on its host. A lost one that is replaced
 // elsewhere doesn't count: its host can't be chosen anyway.
-func (t *tx) occupy(s *Service, in *Instance) {
+func (t *tx) occupy(in *Instance) {
 	if t.crowd == nil {
 		return
 	}

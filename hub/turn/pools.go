@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"bytes"
 	"fmt"
 	"sort"
 
@@ -21,7 +22,7 @@ func (t *tx) balancersReported(host string, l *Live, a fleet.Actual) {
 			t.event(fleet.EventBalancerJoined, subjectBalancer(key), "", fleet.EventData{Message: fmt.Sprintf("%s joined: %s at %s", key, facts.Driver, facts.Address), Host: host})
 			t.touchAll()
 			t.namesOfAll()
-		case b.Forgotten == "" && string(mustJSON(b.Facts)) != string(mustJSON(facts)):
+		case b.Forgotten == "" && !bytes.Equal(mustJSON(b.Facts), mustJSON(facts)):
 			moved := b.Facts.Address != facts.Address
 			t.balancers.edit(key).Facts = facts
 			if moved {
@@ -147,7 +148,7 @@ func (t *tx) balanceMembers(service fleet.ServiceKey) []balance.Member {
 func (t *tx) publishPool(key PoolKey, before *Published, pool fleet.Pool, held []string) {
 	if before != nil {
 		pool.Generation = before.Pool.Generation
-		if string(mustJSON(pool)) == string(mustJSON(before.Pool)) {
+		if bytes.Equal(mustJSON(pool), mustJSON(before.Pool)) {
 			return
 		}
 	}

@@ -3,7 +3,9 @@ package turn
 import (
 	"fmt"
 	"net"
+	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -29,10 +31,7 @@ func (t *tx) unreachable(key fleet.BalancerKey) bool {
 		s = &Silence{}
 		t.silences.put(key, s)
 	}
-	long := func(since time.Time) bool {
-		return !since.IsZero() && t.now.Sub(since) >= t.s.opts.UnreachableAfter
-	}
-	if long(s.HubSince) && long(s.AgentSince) {
+	if s.Hub.lasts(t.s.opts, t.now) && s.Agent.lasts(t.s.opts, t.now) {
 		return true
 	}
 	if t.now.Sub(s.AskedAt) >= reachEvery {
@@ -41,39 +40,81 @@ func (t *tx) unreachable(key fleet.BalancerKey) bool {
 	return false
 }
 
+// staleAfter is the age at which the last look says nothing any more about
+// now: three looks, of which one may get lost.
+const staleAfter = 3 * reachEvery
+
+// failed takes the outcome of one look. What is too old to follow from the
+// look before begins anew.
+func (u Unreached) failed(ok bool, now time.Time) Unreached {
+	switch {
+	case ok:
+		return Unreached{}
+	case u.Since.IsZero() || now.Sub(u.Last) > staleAfter:
+		return Unreached{Since: now, Last: now}
+	}
+	return Unreached{Since: u.Since, Last: now}
+}
+
+// lasts says whether looks have failed for long enough, up to now.
+func (u Unreached) lasts(opts Options, now time.Time) bool {
+	return !u.Since.IsZero() && u.Last.Sub(u.Since) >= opts.UnreachableAfter && now.Sub(u.Last) <= staleAfter
+}
+
+// looksAtOnce bounds the listeners of a balancer that one look tries.
+const looksAtOnce = 8
+
 // look has the hub and one other agent try to connect.
 func (t *tx) look(key fleet.BalancerKey, s *Silence) {
-	address := t.listenerAddress(key)
-	if address == "" {
+	addresses := t.listenerAddresses(key)
+	if len(addresses) == 0 {
 		return
 	}
 	s.AskedAt = t.now
-	s.AskID = fmt.Sprintf("reach-%s-%s-%d", key.Host, key.Name, t.now.UnixMilli())
-	t.out.Reach = append(t.out.Reach, Reach{Balancer: key, Address: address})
-	for _, host := range t.hosts.keys(byText) {
-		if l := t.live.get(host); host != key.Host && l != nil && l.State == fleet.HostUp {
-			t.ask(host, fleet.Ask{ID: s.AskID, Do: fleet.AskCheck, TTL: fleet.Duration(reachEvery), Address: address})
-			return
+	s.AskID = "reach-" + strconv.FormatInt(t.now.UnixMilli(), 36) + "-" + strconv.Itoa(len(t.out.Reach))
+	witness := t.witnessOf(key.Host)
+	for i, address := range addresses {
+		t.out.Reach = append(t.out.Reach, Reach{Balancer: key, Address: address})
+		if witness != "" {
+			t.ask(witness, fleet.Ask{ID: fmt.Sprintf("%s-%d", s.AskID, i), Do: fleet.AskCheck, TTL: fleet.Duration(reachEvery), Address: address})
 		}
 	}
 }
 
-func (t *tx) listenerAddress(key fleet.BalancerKey) string {
-	b := t.balancers.get(key)
-	if b == nil {
-		return ""
-	}
-	for _, poolKey := range t.pools.keys(PoolKey.less) {
-		if poolKey.Host != key.Host {
-			continue
-		}
-		for _, r := range t.pools.get(poolKey).Pool.Routes {
-			for _, port := range r.Listen {
-				return net.JoinHostPort(b.Facts.Address, strconv.Itoa(port))
-			}
+// witnessOf is another host whose agent is heard.
+func (t *tx) witnessOf(silent string) string {
+	for _, host := range t.hosts.keys(byText) {
+		if l := t.live.get(host); host != silent && l != nil && l.State == fleet.HostUp {
+			return host
 		}
 	}
 	return ""
+}
+
+// listenerAddresses has one listener of each pool, of those that changed
+// least recently: a balancer whose agent is gone never heard of new ones, and
+// one that answers is enough to know that it lives.
+func (t *tx) listenerAddresses(key fleet.BalancerKey) (addresses []string) {
+	b := t.balancers.get(key)
+	if b == nil {
+		return nil
+	}
+	var pools []*fleet.Pool
+	for _, poolKey := range t.pools.keys(PoolKey.less) {
+		if p := t.pools.get(poolKey); poolKey.Host == key.Host && len(p.Pool.Routes) > 0 {
+			pools = append(pools, &p.Pool)
+		}
+	}
+	sort.SliceStable(pools, func(i, j int) bool { return pools[i].Generation < pools[j].Generation })
+	for _, pool := range pools {
+		for _, r := range pool.Routes {
+			if len(r.Listen) > 0 && len(addresses) < looksAtOnce {
+				addresses = append(addresses, net.JoinHostPort(b.Facts.Address, strconv.Itoa(r.Listen[0])))
+				break
+			}
+		}
+	}
+	return addresses
 }
 
 func (t *tx) ask(host string, ask fleet.Ask) {
@@ -85,7 +126,7 @@ func (t *tx) ask(host string, ask fleet.Ask) {
 // reached takes the hub's own look at a balancer.
 func (t *tx) reached(key fleet.BalancerKey, ok bool) {
 	if s := t.silences.edit(key); s != nil {
-		s.HubSince = since(s.HubSince, ok, t.now)
+		s.Hub = s.Hub.failed(ok, t.now)
 	}
 }
 
@@ -93,20 +134,9 @@ func (t *tx) reached(key fleet.BalancerKey, ok bool) {
 // be answered isn't a witness.
 func (t *tx) answer(_ string, a fleet.Answer) {
 	for _, key := range t.silences.keys(fleet.BalancerKey.Less) {
-		if s := t.silences.get(key); s.AskID == a.ID {
+		if s := t.silences.get(key); s.AskID != "" && strings.HasPrefix(a.ID, s.AskID+"-") {
 			s = t.silences.edit(key)
-			s.AgentSince = since(s.AgentSince, a.OK, t.now)
+			s.Agent = s.Agent.failed(a.OK, t.now)
 		}
 	}
-}
-
-// since is the time of the first failure in a row.
-func since(before time.Time, ok bool, now time.Time) time.Time {
-	if ok {
-		return time.Time{}
-	}
-	if before.IsZero() {
-		return now
-	}
-	return before
 }

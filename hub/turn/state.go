@@ -144,6 +144,7 @@ type Home struct {
 
 // Answered is the result of a command, for a repeat with the same id.
 type Answered struct {
+	Order  string       `json:"order"` // a sum of what was ordered
 	Result fleet.Result `json:"result"`
 	At     time.Time    `json:"at"`
 }
@@ -167,11 +168,14 @@ type Live struct {
 
 // Silence is what is known of a balancer whose agent isn't heard.
 type Silence struct {
-	HubSince   time.Time // the hub can't reach its listeners since
-	AgentSince time.Time // another agent can't either since
-	AskedAt    time.Time
-	AskID      string
+	Hub     Unreached // the hub's own looks at its listeners
+	Agent   Unreached // another agent's
+	AskedAt time.Time
+	AskID   string
 }
+
+// Unreached is a row of looks that failed, from the first to the last.
+type Unreached struct{ Since, Last time.Time }
 
 // Fleetwide is what concerns the fleet as a whole.
 type Fleetwide struct {

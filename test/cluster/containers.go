@@ -22,13 +22,14 @@ type Container struct {
 	Pid      int
 }
 
-// Containers lists every container on every engine that answers, by id.
+// Containers lists every container on every engine, by id. All of them have to
+// answer.
 func (c *Cluster) Containers(ctx context.Context) (map[string]Container, error) {
 	lists := make([][]Container, len(c.opts.Hosts))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, name := range c.opts.Hosts {
 		group.Go(func() (err error) {
-			lists[i], err = c.containersOn(ctx, name)
+			lists[i], err = c.ContainersOn(ctx, name)
 			return err
 		})
 	}
@@ -42,7 +43,8 @@ func (c *Cluster) Containers(ctx context.Context) (map[string]Container, error) 
 	return out, err
 }
 
-func (c *Cluster) containersOn(ctx context.Context, host string) ([]Container, error) {
+// ContainersOn lists every container on one host.
+func (c *Cluster) ContainersOn(ctx context.Context, host string) ([]Container, error) {
 	h := c.Fleet.Host(host)
 	ids, err := h.Docker(ctx, "ps", "-aq", "--no-trunc").Output()
 	if err != nil {

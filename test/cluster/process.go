@@ -84,6 +84,21 @@ func (p *Process) Kill() error { return p.end(syscall.SIGKILL) }
 // Stop asks the program to end, and kills it if it doesn't.
 func (p *Process) Stop() error { return p.end(syscall.SIGTERM) }
 
+// Ended reports whether the program has ended by itself.
+func (p *Process) Ended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done == nil {
+		return true
+	}
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Wait waits until the program has ended by itself.
 func (p *Process) Wait(limit time.Duration) error {
 	p.mu.Lock()

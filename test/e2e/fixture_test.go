@@ -261,6 +261,35 @@ func (p *project) containers() map[string]cluster.Container {
 	return all
 }
 
+// elsewhere lists the project's containers on the other hosts.
+func (p *project) elsewhere(than string) (out []cluster.Container) {
+	p.Helper()
+	for _, host := range names {
+		if host == than {
+			continue
+		}
+		list, err := p.c.ContainersOn(p.ctx(), host)
+		if err != nil {
+			p.Fatal(err)
+		}
+		for _, c := range list {
+			if strings.HasPrefix(c.Name, "muster-"+p.name+"-") {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+func (p *project) must(err error) {
+	p.Helper()
+	if err != nil {
+		p.Fatal(err)
+	}
+}
+
+func contains(text, part string) bool { return strings.Contains(text, part) }
+
 // untouched fails when a container of before isn't there any more, or was
 // started again.
 func (p *project) untouched(before map[string]cluster.Container) {

@@ -166,7 +166,8 @@ func (l *Loop) turn(ctx context.Context, batch []item) {
 
 func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]chan turn.Reply, report *Turn) {
 	delta, out := turn.Step(l.opts.State, inputs, l.now())
-	if delta.Stored() {
+	stored := delta.Stored()
+	if stored {
 		began := time.Now()
 		err := l.commit(delta)
 		report.Stored, report.Failed, report.Commit = err == nil, err != nil, time.Since(began)
@@ -179,13 +180,13 @@ func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]ch
 	delta.Fold()
 	l.machines.load(delta.ChangedHosts())
 	l.publish(out.Publish)
-	if delta.Stored() {
+	if stored {
 		l.opts.Reached("after-publish")
 	}
 	for i, reply := range waiting {
 		reply <- out.Replies[i]
 	}
-	if delta.Stored() {
+	if stored {
 		l.opts.Reached("after-reply")
 		l.watchers.send(out.Change)
 		l.log(out.Events)

@@ -1,0 +1,242 @@
+package fleetloop
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/musterhq/muster/hub/turn"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeStore keeps events, and fails when it is told to.
+type fakeStore struct {
+	mu     sync.Mutex
+	events []fleet.Event
+	broken bool
+	order  *[]string
+}
+
+func (s *fakeStore) Commit(_ uint64, _ []turn.Row, events []fleet.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken {
+		return errors.New("disk full")
+	}
+	s.events = append(s.events, events...)
+	*s.order = append(*s.order, "commit")
+	return nil
+}
+
+func (s *fakeStore) Events(after uint64, _ int, _ func(fleet.Event) bool) ([]fleet.Event, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []fleet.Event
+	for _, e := range s.events {
+		if e.Revision > after {
+			out = append(out, e)
+		}
+	}
+	return out, false, nil
+}
+
+func (s *fakeStore) OldestRevision() uint64 { return 1 }
+
+type fakeBus struct {
+	mu     sync.Mutex
+	topics []string
+}
+
+func (b *fakeBus) Publish(topic string, _ []byte, _ bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.topics = append(b.topics, topic)
+	return nil
+}
+
+func (b *fakeBus) has(topic string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Contains(b.topics, topic)
+}
+
+type rig struct {
+	*Loop
+	store *fakeStore
+	bus   *fakeBus
+	order []string
+}
+
+func start(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{bus: &fakeBus{}}
+	r.store = &fakeStore{order: &r.order}
+	now := time.Now().UTC()
+	o := DefaultOptions()
+	o.State = turn.New("lineage", 1, 0, now, turn.DefaultOptions())
+	o.Store, o.Bus, o.Logger = r.store, r.bus, slog.New(slog.DiscardHandler)
+	o.Reached = func(point string) { r.order = append(r.order, point) }
+	r.Loop = New(o, now)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+var key = fleet.ServiceKey{Project: "shop", Name: "web"}
+
+func applyCommand(id string) fleet.Command {
+	return fleet.Command{ID: id, Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{{Key: key, Mode: fleet.ModeReplicated, Count: 1, Spec: fleet.Spec{Image: "web:1"}}}}
+}
+
+func TestCommitThenPublishThenReply(t *testing.T) {
+	r := start(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	changes, err := r.Watch(ctx, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := r.Do(ctx, applyCommand("a"))
+	if err != nil || result.Revision != 1 {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	change := <-changes
+	if change.Revision != 1 || !slices.Contains(change.Services, key) || len(change.Events) == 0 {
+		t.Errorf("watchers were told %+v", change)
+	}
+	if !r.bus.has(wire.EventTopic(fleet.EventServiceApplied)) {
+		t.Errorf("the event wasn't published: %v", r.bus.topics)
+	}
+	var order string
+	if err := r.Read(ctx, func(*turn.State, time.Time) { order = strings.Join(r.order, " ") }); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(order, "before-commit commit after-commit after-publish after-reply") {
+		t.Errorf("order: %s", order)
+	}
+}
+
+func TestFailedCommitLeavesNoTrace(t *testing.T) {
+	r := start(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r.store.mu.Lock()
+	r.store.broken = true
+	r.store.mu.Unlock()
+	_, err := r.Do(ctx, applyCommand("a"))
+	if fleet.CodeOf(err) != fleet.CodeUnavailable || !strings.Contains(err.Error(), "disk full") {
+		t.Fatalf("got %v", err)
+	}
+	if r.bus.has(wire.EventTopic(fleet.EventServiceApplied)) {
+		t.Error("something was published")
+	}
+	var services int
+	if err := r.Read(ctx, func(s *turn.State, _ time.Time) { services = len(s.Services) }); err != nil || services != 0 {
+		t.Errorf("%d services are remembered, %v", services, err)
+	}
+	r.store.mu.Lock()
+	r.store.broken = false
+	r.store.mu.Unlock()
+	if result, err := r.Do(ctx, applyCommand("a")); err != nil || result.Revision != 1 {
+		t.Errorf("afterwards: %+v, %v", result, err)
+	}
+}
+
+func TestWatchResumes(t *testing.T) {
+	r := start(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for i, count := range []int{1, 2, 3} {
+		c := applyCommand(string(rune('a' + i)))
+		c.Services[0].Count, c.Services[0].CountStated = count, true
+		if _, err := r.Do(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Read(ctx, func(*turn.State, time.Time) {}); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := r.Watch(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want := uint64(2); want <= 3; want++ {
+		if change := <-changes; change.Revision != want {
+			t.Errorf("got revision %d, want %d", change.Revision, want)
+		}
+	}
+}
+
+func TestDamagedMessagesAreRefused(t *testing.T) {
+	r := start(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	changes, err := r.Watch(ctx, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := wire.Seal("", 0, 1, fleet.Actual{Host: "web2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, payload := range [][]byte{nil, []byte("rubbish"), []byte(`{"v":1,"sum":"x","body":{}}`), whole} {
+		r.Message("web1", wire.LeafActual, "", payload)
+	}
+	change := <-changes
+	if e := change.Events[0]; e.Type != fleet.EventMessageRefused || e.Subject != "hosts/web1" {
+		t.Errorf("event %+v", e)
+	}
+	var hosts int
+	if err := r.Read(ctx, func(s *turn.State, _ time.Time) { hosts = len(s.Hosts) }); err != nil || hosts != 0 {
+		t.Errorf("%d hosts, %v", hosts, err)
+	}
+}
+
+func TestAdmit(t *testing.T) {
+	r := start(t)
+	if err := r.Admit("web1", "machine-1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Admit("web1", "machine-1"); err != nil {
+		t.Errorf("the same machine again: %v", err)
+	}
+	err := r.Admit("web1", "machine-2")
+	if fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "muster host fail web1") {
+		t.Errorf("another machine: %v", err)
+	}
+	if r.Admit("web2", "") == nil {
+		t.Error("an agent without a machine was let in")
+	}
+}
+
+func TestAFullQueueRefuses(t *testing.T) {
+	o := DefaultOptions()
+	o.Queue = 1
+	o.State = turn.New("lineage", 1, 0, time.Now(), turn.DefaultOptions())
+	l := New(o, time.Now())
+	l.Enqueue(turn.Tick{})
+	l.Enqueue(turn.Tick{})
+	if l.Dropped() != 1 || l.Waiting() != 1 {
+		t.Errorf("dropped %d, waiting %d", l.Dropped(), l.Waiting())
+	}
+	if _, err := l.Do(context.Background(), applyCommand("a")); fleet.CodeOf(err) != fleet.CodeUnavailable {
+		t.Errorf("got %v", err)
+	}
+}

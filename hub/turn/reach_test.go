@@ -1,0 +1,61 @@
+package turn
+
+import (
+	"testing"
+	"time"
+)
+
+// What was seen long ago says nothing about a balancer now.
+func TestLooksGoStale(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+	for _, test := range []struct {
+		name  string
+		looks []int // seconds at which a look failed; negative: it succeeded
+		now   int
+		want  bool
+	}{
+		{"never looked", nil, 60, false},
+		{"fails all the time", []int{1, 6, 11, 16, 21, 26, 31}, 32, true},
+		{"not yet for long enough", []int{1, 6, 11, 16, 21, 26}, 32, false},
+		{"answered once between", []int{1, 6, 11, -16, 21, 26, 31}, 32, false},
+		{"one look got lost", []int{1, 6, 11, 21, 26, 31}, 32, true},
+		{"nobody looked between", []int{1, 31}, 32, false},
+		{"failed long ago", []int{1, 6, 11, 16, 21, 26, 31}, 300, false},
+		{"failed long ago and once now", []int{1, 6, 11, 16, 21, 26, 31, 300}, 301, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var u Unreached
+			for _, second := range test.looks {
+				u = u.failed(second < 0, at(max(second, -second)))
+			}
+			if got := u.lasts(DefaultOptions(), at(test.now)); got != test.want {
+				t.Errorf("lasts is %v", got)
+			}
+		})
+	}
+}
+
+// A balancer whose agent is dead lacks what was applied since. It is alive
+// as long as any of its listeners answers.
+func TestAllListenersOfASilentBalancerAreLookedAt(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
+	w.apply(webService(2, "web:1"))
+	w.pass(5 * time.Second)
+	w.hosts["web1"].cut = true
+	w.pass(15 * time.Second)
+	fresh := webService(1, "web:1")
+	fresh.Key.Name = "aaa"
+	fresh.Balancing.Routes[0].Listen = []int{81}
+	w.apply(webService(1, "web:1"), fresh)
+	looked := map[string]bool{}
+	for range 15 {
+		w.now = w.now.Add(time.Second)
+		for _, r := range w.step(append(w.report(w.hosts["web2"]), Tick{})...).Reach {
+			looked[r.Address] = true
+		}
+	}
+	if !looked["10.0.0.1:80"] || !looked["10.0.0.1:81"] {
+		t.Errorf("looked at %v", looked)
+	}
+}
