@@ -54,7 +54,7 @@ func outgoing(hub string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	connection, err := net.Dial("udp", u.Host)
+	connection, err := (&net.Dialer{}).Dial("udp", u.Host)
 	if err != nil {
 		return "", (&fleet.Error{Code: fleet.CodeUnavailable, Message: err.Error()}).WithHint("say it with --advertise")
 	}

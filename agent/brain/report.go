@@ -29,7 +29,7 @@ type reporting struct {
 	poolsTold bool
 }
 
-func (s *State) connect(session string, now time.Time) {
+func (s *State) connect(session string) {
 	s.session = session
 	s.report.at, s.report.beatAt = time.Time{}, time.Time{}
 	s.report.calm, s.report.counts, s.report.beaten = nil, nil, nil

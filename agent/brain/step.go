@@ -50,7 +50,7 @@ func (s *State) take(input Input, now time.Time) {
 	case ForeignRead:
 		s.takeForeign(in.Foreign)
 	case Connected:
-		s.connect(in.Session, now)
+		s.connect(in.Session)
 	case Disconnected:
 		s.session = ""
 	case Saved:

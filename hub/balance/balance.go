@@ -52,16 +52,17 @@ func Pool(in Input) (pool fleet.Pool, held []string) {
 	}
 	previous := states(in.Previous)
 	for _, m := range in.Members {
-		before, known := previous[m.ID]
+		_, known := previous[m.ID]
 		if m.Address == "" || m.Leaving && !known {
 			continue
 		}
 		pool.Endpoints = append(pool.Endpoints, fleet.Endpoint{
 			Instance: m.ID, Version: m.Version, Address: m.Address, Ports: m.Ports,
-			Weight: fleet.DefaultWeight, State: state(m, before),
+			Weight: fleet.DefaultWeight, State: state(m),
 		})
 	}
-	return pool, hold(&pool, in.Members, previous)
+	held = hold(&pool, in.Members, previous)
+	return pool, held
 }
 
 func removed(in Input) fleet.Pool {
@@ -72,7 +73,7 @@ func removed(in Input) fleet.Pool {
 	return pool
 }
 
-func state(m Member, before string) string {
+func state(m Member) string {
 	switch {
 	case m.Leaving:
 		return fleet.EndpointDraining

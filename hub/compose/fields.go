@@ -49,20 +49,20 @@ func (f *fields) text(key string) string {
 	return s
 }
 
-func (f *fields) number(key string, low, high int) int {
+func (f *fields) number(key string, high int) int {
 	value, ok := f.get(key)
 	if !ok {
 		return 0
 	}
 	n, ok := integer(value)
-	if !ok || n < low || n > high {
-		f.p.invalid(f.at(key), "must be a number from %d to %d, not %v", low, high, value)
+	if !ok || n < 1 || n > high {
+		f.p.invalid(f.at(key), "must be a number from 1 to %d, not %v", high, value)
 		return 0
 	}
 	return n
 }
 
-func (f *fields) port(key string) int { return f.number(key, 1, 65535) }
+func (f *fields) port(key string) int { return f.number(key, 65535) }
 
 func (f *fields) duration(key string) fleet.Duration {
 	value, ok := f.get(key)

@@ -83,8 +83,8 @@ func parseCheck(p *problems, path string, value any) *fleet.Check {
 		Path:     f.urlPath("path"),
 		Interval: f.duration("interval"),
 		Timeout:  f.duration("timeout"),
-		Rise:     f.number("rise", 1, maxTries),
-		Fall:     f.number("fall", 1, maxTries),
+		Rise:     f.number("rise", maxTries),
+		Fall:     f.number("fall", maxTries),
 	}
 	switch check.Type {
 	case "":

@@ -19,8 +19,8 @@ func mapProbe(p *problems, path string, value any, balancing *fleet.Balancing) *
 		Port:        f.port("port"),
 		Interval:    f.duration("interval"),
 		Timeout:     f.duration("timeout"),
-		Rise:        f.number("rise", 1, maxTries),
-		Fall:        f.number("fall", 1, maxTries),
+		Rise:        f.number("rise", maxTries),
+		Fall:        f.number("fall", maxTries),
 		StartPeriod: f.duration("start_period"),
 	}
 	f.kind(probe)

@@ -3,8 +3,9 @@ package placement
 import (
 	"testing"
 
-	"github.com/musterhq/muster/shared/fleet"
 	"pgregory.net/rapid"
+
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 const mib = 1 << 20

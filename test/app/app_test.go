@@ -44,7 +44,7 @@ type instance struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	addr   string
-	exited chan error
+	exited chan struct{}
 }
 
 func start(t *testing.T, env ...string) *instance {
@@ -62,8 +62,8 @@ func start(t *testing.T, env ...string) *instance {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	in := &instance{t: t, cmd: cmd, addr: addr, exited: make(chan error, 1)}
-	go func() { in.exited <- cmd.Wait(); close(in.exited) }()
+	in := &instance{t: t, cmd: cmd, addr: addr, exited: make(chan struct{})}
+	go func() { _ = cmd.Wait(); close(in.exited) }()
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-in.exited })
 	return in
 }

@@ -86,7 +86,7 @@ func (g *Generator) dialWebSocket(ctx context.Context) (*websocket.Conn, error) 
 		NetDialContext:   (&net.Dialer{}).DialContext,
 		HandshakeTimeout: g.options.Timeout,
 	}
-	conn, resp, err := dialer.DialContext(ctx, where.String(), nil)
+	conn, resp, err := dialer.DialContext(ctx, where.String(), nil) //nolint:bodyclose // a handshake's answer needs no closing
 	switch {
 	case err == nil:
 		return conn, nil

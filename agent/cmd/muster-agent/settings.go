@@ -42,7 +42,8 @@ func options(c *cli.Context, stderr io.Writer) (agent.Options, error) {
 			return o, err
 		}
 	}
-	return o, o.Validate()
+	err = o.Validate()
+	return o, err
 }
 
 func haproxy(c *cli.Context) (*agent.HAProxyOptions, error) {

@@ -86,7 +86,7 @@ func (l *Loop) watchEngine(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		l.options.Logger.Warn("engine's events not heard", "error", err, "retryIn", pause)
+		l.options.Logger.Warn("engine's events not heard", "error", err, "retry_in", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -82,7 +82,7 @@ func TestEnter(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	change := func(old, new string) string { return strings.Replace(ann, old, new, 1) }
+	change := func(from, to string) string { return strings.Replace(ann, from, to, 1) }
 	for _, c := range []struct {
 		name, body string
 		status     int

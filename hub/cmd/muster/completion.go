@@ -34,7 +34,7 @@ func (p *program) completionCommand() *cli.Command {
    source <(muster completion bash)
    source <(muster completion zsh)
    muster completion fish > ~/.config/fish/completions/muster.fish`,
-		BashComplete: func(c *cli.Context) { fmt.Fprint(p.stdout, "bash\nzsh\nfish\n") },
+		BashComplete: func(*cli.Context) { fmt.Fprint(p.stdout, "bash\nzsh\nfish\n") },
 		Action: func(c *cli.Context) error {
 			script, ok := scripts[c.Args().First()]
 			if !ok || c.NArg() != 1 {

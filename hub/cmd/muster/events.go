@@ -90,7 +90,7 @@ func (s *session) followEvents(ctx context.Context, filter client.EventFilter, a
 		Problem: func(err error) { s.note("%v; trying again", err) },
 	})
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the person has seen enough
 	}
 	return err
 }

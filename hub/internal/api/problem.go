@@ -90,7 +90,7 @@ func (a *API) problem(err error) *Problem {
 
 // faultsOf returns all of fleet's errors in err's tree.
 func faultsOf(err error) []*fleet.Error {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
 	case nil:
 		return nil
 	case *fleet.Error:
@@ -144,5 +144,5 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 	}
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
-	json.NewEncoder(w).Encode(p)
+	_ = json.NewEncoder(w).Encode(p) // a caller that has gone needs no answer
 }

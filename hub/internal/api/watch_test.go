@@ -27,7 +27,7 @@ type sseEvent struct{ id, name, data string }
 func (s *server) watch(path string, headers ...string) *watcher {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	request, err := http.NewRequestWithContext(ctx, "GET", s.url+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}

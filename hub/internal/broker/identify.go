@@ -36,7 +36,8 @@ func (o *Options) identify(client string, connect packets.ConnectParams, version
 	case who.role == roleReader && connect.WillFlag:
 		return who, fmt.Errorf("readers publish nothing, a Will neither")
 	case who.role == roleAgent:
-		return who, who.checkAgent(connect, version)
+		err := who.checkAgent(connect, version)
+		return who, err
 	}
 	return who, nil
 }

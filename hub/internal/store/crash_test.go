@@ -119,7 +119,7 @@ func killAfter(t *testing.T, path string, commits int) (acknowledged uint64) {
 			t.Fatal(err)
 		}
 	}
-	cmd.Wait()
+	_ = cmd.Wait() // killed, so it fails
 	if state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || state.Signal() != syscall.SIGKILL {
 		t.Fatalf("the committer ended by itself: %v", cmd.ProcessState)
 	}

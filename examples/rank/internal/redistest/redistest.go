@@ -83,7 +83,7 @@ func (s *Server) start() error {
 
 // answers is true once the server has loaded its data.
 func (s *Server) answers() bool {
-	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	conn, err := (&net.Dialer{Timeout: time.Second}).Dial("tcp", s.Addr)
 	if err != nil {
 		return false
 	}
