@@ -22,13 +22,12 @@ const hardStop = time.Minute
 
 // haproxy is a load balancer with its file. It outlives agents.
 type haproxy struct {
-	sim       *Sim
-	host      *host
-	pid       int
-	current   *worker // nil: it doesn't run
-	old       []*worker
-	file      []fleet.Pool
-	downSince time.Time
+	sim     *Sim
+	host    *host
+	pid     int
+	current *worker // nil: it doesn't run
+	old     []*worker
+	file    []fleet.Pool
 }
 
 // worker is one process that carries traffic.
@@ -78,7 +77,7 @@ func (h *haproxy) launch() {
 		former.leave()
 	}
 	h.current = w
-	h.downSince = time.Time{}
+	h.host.note()
 	for _, pool := range h.file {
 		if pool.Removed {
 			continue
@@ -109,7 +108,7 @@ func (h *haproxy) end() {
 		}
 	}
 	h.old, h.current = nil, nil
-	h.downSince = h.sim.now
+	h.host.note()
 }
 
 func (h *haproxy) bury(w *worker) {

@@ -23,10 +23,9 @@ type host struct {
 	boot     int
 	starts   int // of its agent
 	off      bool
-	offSince time.Time
 	cut      bool // from the hub
 	isolated bool // from everybody
-	alone    time.Time
+	outage   outage
 	disk     []byte // the agent's cache
 	full     bool   // the disk refuses
 	engine   *engine
@@ -46,6 +45,7 @@ func (s *Sim) AddHost(id string, balancer bool, labels map[string]string) {
 	}
 	s.hosts[id] = h
 	s.names = append(s.names, id)
+	h.note()
 	s.StartAgent(id)
 }
 
@@ -94,7 +94,7 @@ func (s *Sim) PowerOff(id string) {
 		return
 	}
 	s.say(id, "loses its power")
-	h.off, h.offSince = true, s.now
+	h.off = true
 	if h.agent != nil {
 		x := h.agent.link.session
 		h.agent.die()
@@ -106,6 +106,7 @@ func (s *Sim) PowerOff(id string) {
 	if h.haproxy != nil {
 		h.haproxy.end()
 	}
+	h.note()
 }
 
 // PowerOn boots a host. Its agent starts with it.
@@ -117,6 +118,7 @@ func (s *Sim) PowerOn(id string) {
 	h.off = false
 	h.boot++
 	s.say(id, "boots")
+	h.note()
 	s.StartAgent(id)
 }
 
@@ -128,11 +130,9 @@ func (s *Sim) Cut(id string) {
 
 // Isolate parts a host from everybody.
 func (s *Sim) Isolate(id string) {
-	h := s.hosts[id]
 	s.say(id, "is cut off from everybody")
-	if !h.isolated {
-		h.isolated, h.alone = true, s.now
-	}
+	s.hosts[id].isolated = true
+	s.hosts[id].note()
 }
 
 // Heal joins a host to the network again.
@@ -143,6 +143,7 @@ func (s *Sim) Heal(id string) {
 	}
 	s.say(id, "is back on the network")
 	h.cut, h.isolated = false, false
+	h.note()
 	if h.agent != nil && h.agent.link.session != nil {
 		h.agent.link.session.resume()
 	}
@@ -187,18 +188,35 @@ func (s *Sim) listens(from, address string) bool {
 	return from == to.id || !to.isolated && !s.hosts[from].isolated && !s.hosts[from].off
 }
 
-// unreachable says for how long nobody could reach a host's balancer.
-func (h *host) unreachable() time.Duration {
-	var since time.Time
+// outage is the last time in which nobody could reach a host's balancer. It
+// goes on while until is zero.
+type outage struct{ since, until time.Time }
+
+// note keeps the outage current. It is called after whatever begins or ends one.
+func (h *host) note() {
+	reachable := !h.off && !h.isolated && h.haproxy != nil && h.haproxy.current != nil
+	during := !h.outage.since.IsZero() && h.outage.until.IsZero()
 	switch {
-	case h.off:
-		since = h.offSince
-	case h.isolated:
-		since = h.alone
-	case h.haproxy == nil || h.haproxy.current == nil && !h.haproxy.downSince.IsZero():
-		since = h.haproxy.downSince
-	default:
-		return 0
+	case reachable && during:
+		h.outage.until = h.sim.now
+	case !reachable && !during:
+		h.outage = outage{since: h.sim.now}
 	}
-	return h.sim.now.Sub(since)
+}
+
+// hindsight is how old the last look at a balancer may be.
+const hindsight = 10 * time.Second
+
+// unreachable says for how long nobody could reach a host's balancer, until
+// now or until just before.
+func (h *host) unreachable() time.Duration {
+	switch o := h.outage; {
+	case o.since.IsZero():
+		return 0
+	case o.until.IsZero():
+		return h.sim.now.Sub(o.since)
+	case h.sim.now.Sub(o.until) <= hindsight:
+		return o.until.Sub(o.since)
+	}
+	return 0
 }
