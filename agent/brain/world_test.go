@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
@@ -17,7 +16,7 @@ import (
 // world is an agent's surroundings in virtual time: a fake engine that
 // carries operations out, a disk, a hub that acknowledges nothing.
 type world struct {
-	t       testing.TB
+	t       tester
 	now     time.Time
 	config  brain.Config
 	state   *brain.State
@@ -50,7 +49,15 @@ type world struct {
 
 var shopWeb = fleet.ServiceKey{Project: "shop", Name: "web"}
 
-func newWorld(t testing.TB) *world {
+// tester is what tests and properties have in common.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Errorf(format string, args ...any)
+}
+
+func newWorld(t tester) *world {
 	w := &world{
 		t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), epoch: 1,
 		images: map[string]brain.Image{"web:1": {ID: "sha256:aaa", Digest: "web@sha256:aaa"}, "sha256:aaa": {ID: "sha256:aaa"}, "web@sha256:aaa": {ID: "sha256:aaa", Digest: "web@sha256:aaa"}},

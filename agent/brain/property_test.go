@@ -1,0 +1,315 @@
+package brain_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// chaos is a world in which anything happens in any order. Everything that
+// the brain begins is checked against what was accepted.
+type chaos struct {
+	*world
+	wanted  fleet.Desired // accepted, or being accepted
+	inputs  []brain.Input
+	times   []time.Time
+	outputs []string
+	start   brain.Cache
+	config  brain.Config
+	bornAt  time.Time
+}
+
+func newChaos(t *rapid.T) *chaos {
+	c := &chaos{world: newWorld(t), wanted: fleet.Desired{Host: "h1"}}
+	c.foreign = []brain.Container{
+		{ID: "f1", State: brain.ContainerExited, Labels: map[string]string{brain.LabelLineage: "L2", brain.LabelHost: "h1", brain.LabelInstance: "a-1"}},
+		{ID: "f2", State: brain.ContainerRunning, HostPorts: []int{20001}},
+	}
+	c.reboot("start1")
+	return c
+}
+
+func (c *chaos) reboot(start string) {
+	c.boot(start)
+	c.inputs, c.times, c.outputs, c.bornAt = nil, nil, nil, c.now
+	c.start, c.config = brain.Cache{}, c.world.config
+	if len(c.disk) > 0 {
+		c.start = decodeCache(c.t, c.disk)
+	}
+}
+
+// do steps, remembers and checks.
+func (c *chaos) do(in brain.Input) {
+	outstanding := map[string]int{}
+	for _, op := range c.held {
+		outstanding[op.Instance]++
+	}
+	c.ops = nil
+	c.step(in)
+	for _, op := range c.ops {
+		c.check(op, outstanding)
+	}
+}
+
+// step keeps what the brain was told, for replay.
+func (c *chaos) step(in brain.Input) {
+	for {
+		out := brain.Step(c.state, in, c.now)
+		c.inputs, c.times = append(c.inputs, in), append(c.times, c.now)
+		c.outputs = append(c.outputs, printable(out))
+		c.take(out)
+		if !out.Save {
+			return
+		}
+		saved := brain.Saved{}
+		if c.full {
+			saved.Problem = "full"
+		} else {
+			c.disk = must(jsonOf(c.state.Cache()))
+		}
+		in = saved
+	}
+}
+
+func (c *chaos) check(op brain.Op, outstanding map[string]int) {
+	if outstanding[op.Instance]++; outstanding[op.Instance] > 1 {
+		c.t.Fatalf("two operations on %s: %+v", op.Instance, op)
+	}
+	if c.down {
+		c.t.Fatalf("the engine is silent: %+v", op)
+	}
+	var a *fleet.Assignment
+	for i := range c.wanted.Instances {
+		if c.wanted.Instances[i].ID == op.Instance {
+			a = &c.wanted.Instances[i]
+		}
+	}
+	switch {
+	case a == nil:
+		c.t.Fatalf("nobody asks for %+v", op)
+	case c.wanted.Frozen || slices.Contains(c.wanted.FrozenServices, a.Service):
+		c.t.Fatalf("frozen: %+v", op)
+	case op.Kind == brain.OpStop && a.Goal != fleet.GoalStop:
+		c.t.Fatalf("nobody stopped %+v", op)
+	case op.Cause == "":
+		c.t.Fatalf("no cause: %+v", op)
+	}
+	if box := c.boxes[op.Container]; box != nil {
+		if box.Labels[brain.LabelInstance] != op.Instance {
+			c.t.Fatalf("another's container: %+v", op)
+		}
+		if op.Kind == brain.OpRemove && box.State == brain.ContainerRunning && a.Goal == fleet.GoalRun {
+			c.t.Fatalf("it runs: %+v", op)
+		}
+	} else if op.Container != "" && slices.ContainsFunc(c.foreign, func(f brain.Container) bool { return f.ID == op.Container }) {
+		c.t.Fatalf("a foreign container: %+v", op)
+	}
+}
+
+// want asks for something new.
+func (c *chaos) want(t *rapid.T) {
+	d := fleet.Desired{Host: "h1", Versions: map[string]fleet.Spec{"shop/web@1": webSpec()}}
+	d.Frozen = rapid.IntRange(0, 9).Draw(t, "frozen") == 0
+	if rapid.IntRange(0, 9).Draw(t, "frozen service") == 0 {
+		d.FrozenServices = []fleet.ServiceKey{shopWeb}
+	}
+	for i := range 5 {
+		switch rapid.IntRange(0, 4).Draw(t, "goal") {
+		case 0: // left out
+		case 1:
+			d.Instances = append(d.Instances, assignment(i, fleet.GoalStop))
+		default:
+			d.Instances = append(d.Instances, assignment(i, fleet.GoalRun))
+		}
+	}
+	c.ask(d)
+}
+
+func (c *chaos) ask(d fleet.Desired) {
+	before := c.wanted
+	c.gen++
+	c.wanted = d
+	if c.full {
+		c.wanted = before
+	}
+	c.do(brain.DesiredReceived{Payload: c.seal(c.epoch, c.gen, d)})
+	if c.full {
+		c.gen-- // it comes again
+	}
+}
+
+func assignment(i int, goal string) fleet.Assignment {
+	return fleet.Assignment{ID: fmt.Sprintf("%c-1", 'a'+i), Service: shopWeb, Version: 1, Slot: i + 1, Goal: goal, Cause: "cmd"}
+}
+
+func (c *chaos) anyBox(t *rapid.T) *brain.Container {
+	ids := slices.Sorted(maps.Keys(c.boxes))
+	if len(ids) == 0 {
+		return nil
+	}
+	return c.boxes[rapid.SampledFrom(ids).Draw(t, "container")]
+}
+
+func (c *chaos) actions() map[string]func(*rapid.T) {
+	byHand := func(change func(box *brain.Container)) func(*rapid.T) {
+		return func(t *rapid.T) {
+			if box := c.anyBox(t); box != nil {
+				change(box)
+			}
+		}
+	}
+	return map[string]func(*rapid.T){
+		"want": c.want,
+		"old message": func(t *rapid.T) {
+			d := fleet.Desired{Host: "h1", Instances: []fleet.Assignment{assignment(0, fleet.GoalStop), assignment(1, fleet.GoalStop)}}
+			c.do(brain.DesiredReceived{Payload: c.seal(c.epoch, uint64(rapid.IntRange(0, int(c.gen)).Draw(t, "generation")), d)})
+		},
+		"damaged message": func(t *rapid.T) {
+			payload := c.seal(c.epoch, c.gen+10, fleet.Desired{Host: "h1"})
+			payload[rapid.IntRange(0, len(payload)-1).Draw(t, "at")] ^= 0x20
+			if o := c.presence; o == nil || o.Observed.Generation > 0 {
+				c.do(brain.DesiredReceived{Payload: payload[:rapid.IntRange(0, len(payload)-1).Draw(t, "length")]})
+			}
+		},
+		"list": func(*rapid.T) { c.doList() },
+		"late listing": func(*rapid.T) {
+			in := c.listing()
+			c.doFinish(1)
+			if !c.down {
+				c.do(in)
+			}
+		},
+		"finish": func(t *rapid.T) { c.doFinish(rapid.IntRange(1, 5).Draw(t, "operations")) },
+		"fail": func(t *rapid.T) {
+			kind := rapid.SampledFrom([]string{brain.OpPull, brain.OpCreate, brain.OpStart, brain.OpStop, brain.OpRemove}).Draw(t, "kind")
+			c.fail[kind] = brain.Result{Problem: "it fails", PortTaken: rapid.Bool().Draw(t, "port"), Permanent: rapid.Bool().Draw(t, "permanent")}
+			c.doFinish(3)
+			delete(c.fail, kind)
+		},
+		"exit": byHand(func(box *brain.Container) {
+			if box.State == brain.ContainerRunning {
+				box.State, box.ExitCode, box.FinishedAt = brain.ContainerExited, 1, c.now
+			}
+		}),
+		"pause": byHand(func(box *brain.Container) {
+			if box.State == brain.ContainerRunning {
+				box.State = brain.ContainerPaused
+			}
+		}),
+		"rename": byHand(func(box *brain.Container) { box.Snapshot.Name += "x" }),
+		"remove": byHand(func(box *brain.Container) { delete(c.boxes, box.ID) }),
+		"probe": func(t *rapid.T) {
+			ok := rapid.Bool().Draw(t, "ok")
+			for _, p := range slices.Clone(c.probes) {
+				c.do(brain.Probed{Result: brain.ProbeResult{Instance: p.Instance, Container: p.Container, OK: ok, Reason: "x"}})
+			}
+		},
+		"engine": func(t *rapid.T) {
+			c.down = rapid.Bool().Draw(t, "down")
+			c.doList()
+		},
+		"disk": func(t *rapid.T) { c.full = rapid.IntRange(0, 3).Draw(t, "full") == 0 },
+		"session": func(t *rapid.T) {
+			if rapid.Bool().Draw(t, "connected") {
+				c.do(brain.Connected{Session: "s1"})
+			} else {
+				c.do(brain.Disconnected{})
+			}
+		},
+		"agent restarts": func(t *rapid.T) {
+			if !c.full { // what wasn't saved is lost, and the model doesn't follow that
+				c.replay()
+				c.reboot(fmt.Sprint("start", c.turn))
+			}
+		},
+		"time passes": func(t *rapid.T) {
+			c.now = c.now.Add(time.Duration(rapid.IntRange(1, 90_000).Draw(t, "ms")) * time.Millisecond)
+			c.do(brain.Tick{})
+		},
+	}
+}
+
+func (c *chaos) doList() {
+	if c.down {
+		c.do(brain.EngineFailed{Problem: "silent"})
+		return
+	}
+	c.do(c.listing())
+}
+
+func (c *chaos) doFinish(n int) {
+	for range n {
+		if len(c.held) == 0 || c.down {
+			return
+		}
+		op := c.held[0]
+		c.held = c.held[1:]
+		c.do(brain.OpDone{Result: c.world.do(op)})
+	}
+}
+
+// replay steps another brain with the same and wants the same from it.
+func (c *chaos) replay() {
+	again := brain.New(c.config, c.start, c.bornAt)
+	for i, in := range c.inputs {
+		out := printable(brain.Step(again, in, c.times[i]))
+		if out != c.outputs[i] {
+			c.t.Fatalf("step %d (%T) isn't the same again:\n%s\n%s", i, in, c.outputs[i], out)
+		}
+	}
+}
+
+func TestWhateverHappens(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := newChaos(t)
+		t.Repeat(c.actions())
+		c.replay()
+		c.calm(t)
+	})
+}
+
+// calm ends all trouble and wants everything as it was asked for.
+func (c *chaos) calm(t *rapid.T) {
+	c.full, c.down, c.fail = false, false, map[string]brain.Result{}
+	d := c.wanted
+	d.Versions = map[string]fleet.Spec{"shop/web@1": webSpec()}
+	d.Frozen, d.FrozenServices = false, nil
+	c.do(brain.Connected{Session: "s1"})
+	c.ask(d)
+	for range 200 {
+		c.doList()
+		c.doFinish(len(c.held))
+		for _, p := range slices.Clone(c.probes) {
+			c.do(brain.Probed{Result: brain.ProbeResult{Instance: p.Instance, Container: p.Container, OK: true}})
+		}
+		c.now = c.now.Add(time.Second)
+		c.do(brain.Tick{})
+	}
+	c.doList()
+	c.ops = nil
+	c.now = c.now.Add(20 * time.Minute)
+	c.doList()
+	if len(c.ops)+len(c.held) > 0 {
+		t.Fatalf("it never comes to rest: %+v %+v", c.ops, c.held)
+	}
+	ports := map[int]string{}
+	for _, a := range d.Instances {
+		got := c.instance(a.ID)
+		if a.Goal == fleet.GoalRun && !got.Ready || a.Goal == fleet.GoalStop && got.Phase != fleet.PhaseStopped || got.Unclaimed {
+			t.Fatalf("%s: %+v", a.Goal, got)
+		}
+		if a.Goal == fleet.GoalRun {
+			if p := got.Ports[8080]; p == 0 || ports[p] != "" {
+				t.Fatalf("port %d of %s is %s's too", p, a.ID, ports[p])
+			}
+			ports[got.Ports[8080]] = a.ID
+		}
+	}
+}
