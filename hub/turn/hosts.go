@@ -222,7 +222,7 @@ func (t *tx) reported(host string, a *fleet.InstanceActual) {
 	dead := a.Phase != fleet.PhaseRunning && a.Phase != fleet.PhaseStopping
 	switch {
 	case a.Ready && (!in.Ready || in.Dead || in.Address != a.Address || !samePorts(in.Ports, a.Ports)):
-		first := !in.Ready
+		first := !in.Ready && in.Goal == fleet.GoalRun
 		in = t.instances.edit(in.ID)
 		in.Ready, in.Dead, in.Address, in.Ports = true, false, a.Address, a.Ports
 		if first {

@@ -31,6 +31,8 @@ func (t *tx) giveUp(s *Service, in *Instance) (gone bool, why string) {
 		return false, fmt.Sprintf("the agent on %s is stopped (if the host is dead: muster host fail %s)", in.Host, in.Host)
 	case t.fleet.Held:
 		return false, fmt.Sprintf(heldPrefix+"%s is lost and so are too many others (if it is dead: muster host fail %s)", in.Host, in.Host)
+	case t.now.Sub(t.fleet.ReleasedAt) < t.s.opts.ReturnWithin:
+		return false, fmt.Sprintf("%s is lost; many were, and the others are coming back", in.Host)
 	}
 	if wait := t.s.opts.Grace; t.now.Sub(l.Since) < s.Asked.Grace.Or(wait) {
 		return false, fmt.Sprintf("%s is lost; waiting %s before placing anew", in.Host, s.Asked.Grace.Or(wait))
@@ -45,7 +47,7 @@ func (t *tx) witness(s *Service, in *Instance, l *Live) (gone bool, why string) 
 	}
 	heard, silent := 0, 0
 	from := l.LastHeard.Add(checkWindow(s.Asked.Balancing.Check))
-	for key := range in.Sent {
+	for _, key := range sorted(in.Sent, fleet.BalancerKey.Less) {
 		b := t.balancers.get(key)
 		if b == nil || b.Forgotten != "" {
 			continue

@@ -180,6 +180,8 @@ type Unreached struct{ Since, Last time.Time }
 // Fleetwide is what concerns the fleet as a whole.
 type Fleetwide struct {
 	Held bool // too many hosts are lost at once
+	// ReleasedAt is when they ceased to be too many.
+	ReleasedAt time.Time
 	// RefusedAt and RefusedSkipped pace events about what wasn't let in.
 	RefusedAt      time.Time
 	RefusedSkipped int
@@ -196,6 +198,7 @@ type Options struct {
 	RebootAfter      time.Duration // a host that said it reboots is lost after
 	ResultsFor       time.Duration // results of commands are remembered
 	LostShare        float64       // of hosts lost at once, above which nothing is placed anew
+	ReturnWithin     time.Duration // agents take so long to reconnect when the network is back
 	MaxVersions      int           // kept per service
 	MaxServices      int
 	MaxCount         int // of one service
@@ -217,6 +220,7 @@ func DefaultOptions() Options {
 		RebootAfter:      5 * time.Minute,
 		ResultsFor:       24 * time.Hour,
 		LostShare:        0.2,
+		ReturnWithin:     35 * time.Second,
 		MaxVersions:      10,
 		MaxServices:      5_000,
 		MaxCount:         10_000,

@@ -66,6 +66,7 @@ func (t *tx) judgeFleet() {
 			Message: fmt.Sprintf("%d of %d hosts are lost: that looks like the network, so nothing is placed anew; muster host fail NAME says that a host is really dead", lost, all),
 		})
 	} else {
+		t.fleet.ReleasedAt = t.now
 		t.event(fleet.EventFleetReleased, "fleet", "", fleet.EventData{Message: fmt.Sprintf("%d of %d hosts are lost: instances are placed anew again", lost, all)})
 	}
 	t.touchAll()

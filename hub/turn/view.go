@@ -77,7 +77,7 @@ func (v View) state(s *Service) (string, []string) {
 	case len(distance) == 0:
 		return fleet.ServiceConverged, nil
 	case len(s.Held) > 0:
-		return fleet.ServiceHeld, distance
+		return fleet.ServiceHeld, append(distance, v.barriers(s)...)
 	default:
 		return fleet.ServiceProgressing, append(distance, v.barriers(s)...)
 	}
