@@ -1,7 +1,10 @@
 package simtest
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
@@ -28,7 +31,7 @@ func (s *Sim) Await(within time.Duration) error {
 }
 
 // ErrNotConverged says that actual is not desired after all the time given.
-var ErrNotConverged = fmt.Errorf("the fleet has not converged")
+var ErrNotConverged = errors.New("the fleet has not converged")
 
 // Distance says in words what is missing between desired and actual, both by
 // the hub's word and by what the fakes really do; empty: nothing.
@@ -44,7 +47,10 @@ func (s *Sim) Distance() string {
 	}
 	running := map[string]bool{}
 	for _, in := range view.Instances(fleet.ServiceKey{}, "") {
-		if in.Goal != fleet.GoalRun {
+		switch {
+		case in.Goal != fleet.GoalRun && !s.hosts[in.Host].hearsHub():
+			continue // its stop waits for the host's return
+		case in.Goal != fleet.GoalRun:
 			return fmt.Sprintf("%s on %s is to %s", in.ID, in.Host, in.Goal)
 		}
 		running[in.ID] = true
@@ -55,7 +61,7 @@ func (s *Sim) Distance() string {
 func (s *Sim) containersDiffer(wanted map[string]bool) string {
 	found := map[string]bool{}
 	for _, id := range s.names {
-		if s.hosts[id].off {
+		if !s.hosts[id].hearsHub() {
 			continue
 		}
 		for _, c := range s.hosts[id].engine.sorted() {
@@ -73,8 +79,10 @@ func (s *Sim) containersDiffer(wanted map[string]bool) string {
 			}
 		}
 	}
-	if len(found) != len(wanted) {
-		return fmt.Sprintf("%d of %d instances have a container", len(found), len(wanted))
+	for _, instance := range slices.Sorted(maps.Keys(wanted)) {
+		if host := s.checker.instances[instance].Host; !found[instance] && s.hosts[host].hearsHub() {
+			return fmt.Sprintf("%s has no container on %s", instance, host)
+		}
 	}
 	return s.balancersDiffer(wanted)
 }
@@ -83,7 +91,7 @@ func (s *Sim) containersDiffer(wanted map[string]bool) string {
 func (s *Sim) balancersDiffer(wanted map[string]bool) string {
 	for _, id := range s.names {
 		h := s.hosts[id]
-		if h.off || h.haproxy == nil {
+		if !h.hearsHub() || h.haproxy == nil {
 			continue
 		}
 		if h.haproxy.current == nil {
@@ -94,7 +102,7 @@ func (s *Sim) balancersDiffer(wanted map[string]bool) string {
 			if server.takes() {
 				sends[server.Instance] = true
 			}
-			if !wanted[server.Instance] {
+			if _, known := s.checker.instances[server.Instance]; !wanted[server.Instance] && (!known || server.takes()) {
 				return fmt.Sprintf("the balancer on %s still has %s", id, server.Instance)
 			}
 		}

@@ -269,7 +269,7 @@ func (s *script) sendDesired(host, which string) {
 func (s *script) instance(what string) (fleet.ServiceKey, string) {
 	name, slot, _ := strings.Cut(what, "/")
 	key := fleet.ServiceKey{Project: project, Name: name}
-	for _, in := range s.sim.hub.state.View(s.sim.now).Instances(key, "") {
+	for _, in := range s.sim.hub.state.View(s.sim.now).Instances(key, "") { // a dead hub's memory will do
 		if strconv.Itoa(in.Slot) == slot {
 			return key, in.ID
 		}
