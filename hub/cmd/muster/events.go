@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -132,8 +133,16 @@ func (s *session) printEvents(events []fleet.Event) {
 		s.printf("none\n")
 	}
 	for _, e := range events {
-		s.printf("%s  %-19s %s%s\n", stamp(e.Time), strings.TrimPrefix(e.Type, typePrefix), e.Data.Message, cause(e))
+		s.printf("%s  %-19s %s%s\n", stamp(e.Time), strings.TrimPrefix(e.Type, typePrefix), told(e), cause(e))
 	}
+}
+
+// told is the event's message; an agent's begins with what it is about.
+func told(e fleet.Event) string {
+	if e.Source == "hub" || e.Data.Service == nil {
+		return e.Data.Message
+	}
+	return fmt.Sprintf("%s %s on %s: %s", e.Data.Service, e.Data.Instance, e.Data.Host, e.Data.Message)
 }
 
 // cause says what is behind an event: a person, or another event.

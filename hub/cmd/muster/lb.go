@@ -103,8 +103,10 @@ func (s *session) explainNoPools(ctx context.Context, key fleet.ServiceKey) erro
 
 func (s *session) printPool(pool fleet.PoolView) {
 	s.printf("%s  %s\n", pool.Balancer, strings.Join(pool.Listen, ", "))
-	if pool.Applied != pool.Generation {
-		s.printf("  not up to date: it has generation %d of %d\n", pool.Applied, pool.Generation)
+	if pool.Applied == pool.Generation {
+		s.printf("  generation %d, acknowledged\n", pool.Generation)
+	} else {
+		s.printf("  generation %d; %s still has to acknowledge it, it has %d\n", pool.Generation, pool.Balancer, pool.Applied)
 	}
 	if pool.Problem != "" {
 		s.printf("  problem: %s\n", pool.Problem)
@@ -123,12 +125,12 @@ func (s *session) printPool(pool fleet.PoolView) {
 			}
 		}
 		rows = append(rows, []string{
-			e.Instance, strconv.Itoa(e.Version), e.Host, e.Address, s.state(e.State), s.state(actual), s.state(check), connections,
+			e.Instance, strconv.Itoa(e.Version), e.Host, e.Address, strconv.Itoa(e.Weight), s.state(e.State), s.state(actual), s.state(check), connections,
 		})
 	}
 	s.printTable([]column{
 		{title: "instance"}, {title: "version", right: true}, {title: "host", width: 20}, {title: "address", width: 20},
-		{title: "wanted"}, {title: "actual"}, {title: "check"}, {title: "connections", right: true},
+		{title: "weight", right: true}, {title: "wanted"}, {title: "actual"}, {title: "check"}, {title: "connections", right: true},
 	}, rows)
 }
 

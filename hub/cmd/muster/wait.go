@@ -11,8 +11,15 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// pollEvery is how often a wait looks at the fleet.
-const pollEvery = 500 * time.Millisecond
+// A wait looks at the fleet when the hub says that something changed, at the
+// most every lookPause, and every pollEvery in any case.
+const (
+	pollEvery = 500 * time.Millisecond
+	lookPause = 50 * time.Millisecond
+)
+
+// mostReasons is how many reasons a line of progress names.
+const mostReasons = 3
 
 // progress is how far a goal is.
 type progress struct {
@@ -84,6 +91,9 @@ func (s *session) wait(ctx context.Context, goals ...goal) error {
 	timeout := s.flags.Duration("timeout")
 	deadline := time.Now().Add(timeout)
 	said := make([]string, len(goals))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changed := s.changes(ctx)
 	for {
 		open, err := s.look(ctx, goals, said)
 		if err == nil && len(open) == 0 {
@@ -98,15 +108,55 @@ func (s *session) wait(ctx context.Context, goals ...goal) error {
 		if stuck := onlyStuck(open); stuck != nil {
 			return late("it can't get there by itself", stuck)
 		}
-		timer := time.NewTimer(pollEvery)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if err := pause(ctx, changed); err != nil {
 			s.note("stopped waiting; the change goes on")
-			return ctx.Err()
-		case <-timer.C:
+			return err
 		}
 	}
+}
+
+// changes says when the fleet has changed. It ends with ctx, and is silent
+// when the hub can't be watched.
+func (s *session) changes(ctx context.Context) <-chan struct{} {
+	changed := make(chan struct{}, 1)
+	go func() {
+		_ = s.hub.Watch(ctx, 0, client.Watcher{Change: func(fleet.Change) error {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+			return nil
+		}})
+	}()
+	return changed
+}
+
+func pause(ctx context.Context, changed <-chan struct{}) error {
+	poll := time.NewTimer(pollEvery)
+	defer poll.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-poll.C:
+		return nil
+	case <-changed:
+	}
+	short := time.NewTimer(lookPause)
+	defer short.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-short.C:
+		return nil
+	}
+}
+
+// someOf joins the first reasons, and says how many there are besides.
+func someOf(reasons []string) string {
+	if len(reasons) <= mostReasons {
+		return strings.Join(reasons, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(reasons[:mostReasons], "; "), len(reasons)-mostReasons)
 }
 
 // openGoal is a goal that is not reached yet.
@@ -124,7 +174,7 @@ func (s *session) look(ctx context.Context, goals []goal, said []string) ([]open
 		}
 		line := g.name + "  " + p.text
 		if len(p.why) > 0 && !p.done {
-			line += ": " + strings.Join(p.why, "; ")
+			line += ": " + someOf(p.why)
 		}
 		if line != said[i] {
 			s.note("%s", line)
