@@ -25,7 +25,7 @@ func (c *Cluster) LoadExample(ctx context.Context) error {
 // ExampleImages builds the leaderboard's images as archives in a folder.
 func ExampleImages(ctx context.Context, dir string) ([]string, error) {
 	binary := filepath.Join(dir, "rank")
-	if err := hosts.BuildGo(ctx, "github.com/musterhq/muster/examples/rank", binary); err != nil {
+	if err := hosts.BuildGo(ctx, "github.com/musterhq/muster/examples/rank", binary, "main.version=1"); err != nil {
 		return nil, err
 	}
 	rank, err := image.Rank(binary)

@@ -9,9 +9,13 @@ import (
 )
 
 // BuildGo builds a package of Go as a static program, which runs in an image
-// that has nothing else.
-func BuildGo(ctx context.Context, pkg, output string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", output, pkg)
+// that has nothing else. Stamps are "package.variable=value".
+func BuildGo(ctx context.Context, pkg, output string, stamps ...string) error {
+	flags := "-s -w"
+	for _, stamp := range stamps {
+		flags += " -X " + stamp
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags="+flags, "-o", output, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := finish(cmd); err != nil {
 		return fmt.Errorf("build %s: %w", pkg, err)
