@@ -18,9 +18,6 @@ import (
 	"github.com/musterhq/muster/test/hosts"
 )
 
-// engineBridge is where containers of the machine's own engine reach it.
-const engineBridge = "docker0"
-
 // StartLocal starts a hub and one agent in this machine's own network, on the
 // machine's own engine; where none runs, on one that is started for it.
 func StartLocal(ctx context.Context, o Options) (*Cluster, error) {
@@ -45,7 +42,7 @@ func (c *Cluster) startLocal(ctx context.Context) error {
 	if err := built.Wait(); err != nil {
 		return err
 	}
-	address, err := bridgeAddress()
+	address, err := c.bridgeAddress(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,22 +81,14 @@ func (c *Cluster) startLocal(ctx context.Context) error {
 	return c.joined(ctx)
 }
 
-// bridgeAddress is this machine's address on its engine's bridge.
-func bridgeAddress() (string, error) {
-	bridge, err := net.InterfaceByName(engineBridge)
-	if err != nil {
-		return "", fmt.Errorf("find the engine's bridge %s: %w", engineBridge, err)
+// bridgeAddress is where containers of the engine reach this machine.
+func (c *Cluster) bridgeAddress(ctx context.Context) (string, error) {
+	out, err := c.local.Docker(ctx, "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").Output()
+	address := strings.TrimSpace(string(out))
+	if err != nil || net.ParseIP(address) == nil {
+		return "", fmt.Errorf("find the address of the engine's bridge: %q, %w", address, err)
 	}
-	addresses, err := bridge.Addrs()
-	if err != nil {
-		return "", err
-	}
-	for _, a := range addresses {
-		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil {
-			return ip.IP.String(), nil
-		}
-	}
-	return "", fmt.Errorf("the engine's bridge %s has no IPv4 address", engineBridge)
+	return address, nil
 }
 
 // freeAddress is a loopback address with a port that is free now.
