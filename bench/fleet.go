@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/musterhq/muster/hub/client"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/test/cluster"
+	"github.com/musterhq/muster/test/hosts"
+)
+
+const (
+	project = "bench"
+	// limit is generous: what is measured must come to an end on a busy
+	// machine too.
+	limit = 3 * time.Minute
+	// glance is the pause between two looks at a state.
+	glance = 5 * time.Millisecond
+)
+
+var web = fleet.ServiceKey{Project: project, Name: "web"}
+
+// bench is a running fleet that is measured.
+type bench struct {
+	options
+	c       *cluster.Cluster
+	hosts   []string
+	engines map[string]*engine
+	port    int // that the balancer listened on last
+}
+
+// begin starts the fleet and lets every engine start a container once: the
+// first one is slower than all others.
+func begin(ctx context.Context, o options) (*bench, error) {
+	say("Building Muster, and starting a hub and 3 hosts …")
+	b := &bench{options: o, hosts: hosts.Numbered("web", 3), engines: map[string]*engine{}, port: 9000}
+	var err error
+	b.c, err = cluster.Start(ctx, cluster.Options{Hosts: b.hosts, Balancers: b.hosts[:1], Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	if err := b.warmUp(ctx); err != nil {
+		return nil, errors.Join(err, b.end())
+	}
+	return b, nil
+}
+
+func (b *bench) warmUp(ctx context.Context) error {
+	for _, tag := range []string{"app:1", "app:2"} {
+		if err := b.c.LoadApp(ctx, tag, "VERSION="+tag); err != nil {
+			return err
+		}
+	}
+	for _, host := range b.hosts {
+		b.engines[host] = newEngine(b.c.Fleet.Host(host).DockerSocket)
+	}
+	if _, err := b.apply(ctx, b.document("app:1", 2*len(b.hosts))); err != nil {
+		return err
+	}
+	return b.remove(ctx)
+}
+
+// end takes the fleet away.
+func (b *bench) end() error {
+	var err error
+	if b.logs != "" {
+		err = b.saveLogs()
+	}
+	for _, e := range b.engines {
+		e.close()
+	}
+	return errors.Join(err, b.c.Close())
+}
+
+func (b *bench) saveLogs() error {
+	file, err := os.Create(b.logs)
+	if err != nil {
+		return err
+	}
+	b.c.Logs(io.Writer(file), 64<<20)
+	return file.Close()
+}
+
+// document is a Compose document of one service behind the balancer, on a
+// port that wasn't used before.
+func (b *bench) document(image string, count int, more ...string) string {
+	constraint := ""
+	for _, m := range more {
+		constraint += fmt.Sprintf("\n      placement: {constraints: [%q]}", m)
+	}
+	return fmt.Sprintf(`name: %s
+services:
+  web:
+    image: %s
+    stop_grace_period: 5s
+    deploy:
+      replicas: %d
+      resources: {limits: {memory: 64M, cpus: "1"}}%s
+    x-lb:
+      listen: %d
+      target: 8080
+      protocol: http
+      check: {path: /healthz}
+    x-probe: {http: /healthz, port: 8080, interval: 1s}
+`, project, image, count, constraint, b.port)
+}
+
+// apply applies a document and returns how long it took until the service was
+// as it was asked for: every instance ready, and in force on the balancer.
+func (b *bench) apply(ctx context.Context, document string) (time.Duration, error) {
+	began := time.Now()
+	if _, err := b.c.Client.Apply(ctx, project, client.Apply{Document: document}, client.Write{}); err != nil {
+		return 0, err
+	}
+	err := b.converged(ctx)
+	return time.Since(began), err
+}
+
+func (b *bench) converged(ctx context.Context) error {
+	return b.until(ctx, "the service has converged", func(ctx context.Context) (bool, error) {
+		v, err := b.c.Client.Service(ctx, web)
+		return v.State == fleet.ServiceConverged, err
+	})
+}
+
+// remove takes the service away, and the next one gets a port of its own.
+func (b *bench) remove(ctx context.Context) error {
+	b.port++
+	if _, err := b.c.Client.Remove(ctx, web, client.Write{}); err != nil {
+		return err
+	}
+	return b.until(ctx, "the service is gone", func(ctx context.Context) (bool, error) {
+		list, err := b.c.Client.Services(ctx, project)
+		return err == nil && len(list.Items) == 0, err
+	})
+}
+
+// until looks every few milliseconds until it is so.
+func (b *bench) until(ctx context.Context, what string, so func(context.Context) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var last error
+	for {
+		done, err := so(ctx)
+		if done {
+			return nil
+		}
+		if ctx.Err() == nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait until %s: %w", what, errors.Join(ctx.Err(), last))
+		case <-time.After(glance):
+		}
+	}
+}
+
+// events of the service after a revision.
+func (b *bench) events(ctx context.Context, since uint64) ([]fleet.Event, error) {
+	list, err := b.c.Client.Events(ctx, client.EventFilter{Since: since, Service: web.String(), Limit: 1000})
+	return list.Items, err
+}
+
+func (b *bench) revision(ctx context.Context) (uint64, error) {
+	list, err := b.c.Client.Services(ctx, project)
+	return list.Revision, err
+}

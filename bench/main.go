@@ -1,0 +1,106 @@
+// Command bench measures Muster on this machine: a hub and three hosts with
+// engines of their own, as real programs, and HAProxy on the first. Beside
+// what depends on the engine it measures the engine alone, in the same run.
+// It prints what it found and writes it to a page.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options of a run.
+type options struct {
+	runs   int
+	only   map[string]bool // empty: all measurements
+	settle time.Duration   // before the memory is read
+	idle   time.Duration   // over which idle CPU is counted
+	page   string          // written at the end; empty: nothing is
+	logs   string          // the programs' logs go there; empty: nowhere
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.runs, "runs", 5, "`number` of times that each duration is measured")
+	only := flag.String("only", "", "measure these only, of "+strings.Join(names(), ","))
+	flag.DurationVar(&o.settle, "settle", time.Minute, "`time` of rest before the memory is read")
+	flag.DurationVar(&o.idle, "idle", 30*time.Second, "`time` over which idle CPU is counted")
+	flag.StringVar(&o.page, "page", "docs/benchmarks.md", "`file` that is written when everything was measured; empty: none")
+	flag.StringVar(&o.logs, "logs", "", "`file` for the logs of hub and agents")
+	flag.Parse()
+	var err error
+	if o.only, err = chosen(*only); err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		err = run(ctx, o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func chosen(list string) (map[string]bool, error) {
+	out := map[string]bool{}
+	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' }) {
+		known := false
+		for _, n := range names() {
+			known = known || n == name
+		}
+		if !known {
+			return nil, fmt.Errorf("nothing is called %q: there are %s", name, strings.Join(names(), ", "))
+		}
+		out[name] = true
+	}
+	return out, nil
+}
+
+func run(ctx context.Context, o options) (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("network namespaces and engines need root: run it with sudo")
+	}
+	if o.runs < 1 || o.runs > 50 {
+		return fmt.Errorf("%d runs are not between 1 and 50", o.runs)
+	}
+	m, err := readMachine(ctx)
+	if err != nil {
+		return err
+	}
+	say("%s", m)
+	b, err := begin(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.end()) }()
+	var results []result
+	for _, one := range measurements {
+		if len(o.only) > 0 && !o.only[one.name] {
+			continue
+		}
+		say("\n%s", one.title)
+		r, err := one.measure(b, ctx)
+		if err != nil {
+			return fmt.Errorf("measure %s: %w", one.name, err)
+		}
+		r.title = one.title
+		results = append(results, r)
+		say("%s", r)
+	}
+	if o.page == "" || len(o.only) > 0 {
+		return nil
+	}
+	if err := os.WriteFile(o.page, []byte(page(m, o, results)), 0o644); err != nil {
+		return err
+	}
+	say("\nWritten to %s.", o.page)
+	return nil
+}
+
+func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }

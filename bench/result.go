@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// measurement is one thing that is measured.
+type measurement struct {
+	name    string
+	title   string
+	measure func(*bench, context.Context) (result, error)
+}
+
+// measurements in their order on the page.
+var measurements = []measurement{
+	{"apply5", "Apply to 5 ready and serving, on 3 hosts", (*bench).applyFive},
+	{"apply30", "Apply to 30 ready and serving, on 3 hosts", (*bench).applyThirty},
+	{"first", "Apply to the first answer through the balancer, on 1 host", (*bench).firstAnswer},
+	{"kill", "A container is killed", (*bench).kill},
+	{"replace", "5 instances change, without a dropped request", (*bench).replace},
+	{"size", "Size at rest, with 30 instances", (*bench).size},
+}
+
+func names() []string {
+	var out []string
+	for _, m := range measurements {
+		out = append(out, m.name)
+	}
+	return out
+}
+
+// series is one duration, measured several times.
+type series []time.Duration
+
+func (s series) sorted() series {
+	out := slices.Clone(s)
+	slices.Sort(out)
+	return out
+}
+
+// median is the middle one, or the mean of the two in the middle.
+func (s series) median() time.Duration {
+	sorted := s.sorted()
+	n := len(sorted)
+	if n == 0 {
+		return 0
+	}
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// result is a measurement's table.
+type result struct {
+	title    string
+	headline string // one sentence with the number that counts
+	heading  []string
+	rows     [][]string
+	notes    string // what exactly was measured
+}
+
+// times adds a row for a duration.
+func (r *result) times(what string, s series) {
+	if r.heading == nil {
+		r.heading = []string{"", "Median", "Least", "Most"}
+	}
+	sorted := s.sorted()
+	r.rows = append(r.rows, []string{what, show(s.median()), show(sorted[0]), show(sorted[len(sorted)-1])})
+}
+
+// show writes a duration as people compare it.
+func show(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
+
+// ratio of two medians.
+func ratio(a, b series) string { return fmt.Sprintf("%.2f", a.median().Seconds()/b.median().Seconds()) }
+
+// String is the result as a table in Markdown, which is readable as it is.
+func (r result) String() string {
+	var out strings.Builder
+	width := make([]int, len(r.heading))
+	all := append([][]string{r.heading}, r.rows...)
+	for _, row := range all {
+		for i, cell := range row {
+			width[i] = max(width[i], len(cell))
+		}
+	}
+	for n, row := range all {
+		line(&out, row, width)
+		if n == 0 {
+			rule := make([]string, len(width))
+			for i := range rule {
+				rule[i] = "---"
+			}
+			line(&out, rule, width)
+		}
+	}
+	if r.headline != "" {
+		out.WriteString("\n" + r.headline + "\n")
+	}
+	return out.String()
+}
+
+func line(out *strings.Builder, cells []string, width []int) {
+	for i, cell := range cells {
+		fmt.Fprintf(out, "| %-*s ", width[i], cell)
+	}
+	out.WriteString("|\n")
+}
