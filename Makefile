@@ -19,7 +19,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env "PATH=$(PATH)" "GOMODCACHE=
 E2E = $(call packages,^//go:build e2e)
 SOAK = $(call packages,^//go:build soak)
 BENCHMARKS = $(call packages,^func Benchmark)
-packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples | xargs dirname | sort -u | sed 's,^,./,')
+packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples bench | xargs dirname | sort -u | sed 's,^,./,')
 
 START := $(shell date +%s)
 HOSTS ?= 3
@@ -50,7 +50,7 @@ build: ## the three programs, static, in bin/
 
 .PHONY: format
 format: ## fail where gofmt would change a file
-	@unformatted=$$(gofmt -l hub agent shared test examples)
+	@unformatted=$$(gofmt -l hub agent shared test examples bench)
 	if [ -n "$$unformatted" ]; then printf 'not formatted, run gofmt -w on:\n%s\n' "$$unformatted"; exit 1; fi
 
 .PHONY: vet
@@ -85,13 +85,14 @@ soak: ## the long tests: many connections, takeovers and faults
 
 .PHONY: fuzz
 fuzz: ## every fuzz test for a while (FUZZTIME=10s each)
-	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' hub agent shared test examples | while IFS=: read -r file func; do
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' hub agent shared test examples bench | while IFS=: read -r file func; do
 		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"
 	done
 
 .PHONY: bench
-bench: ## Go benchmarks (BENCHTIME=1s)
+bench: setup-demo ## measure this machine: Go benchmarks, then a whole fleet (writes docs/benchmarks.md)
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(BENCHMARKS)
+	$(AS_ROOT) go run ./bench
 
 .PHONY: generate
 generate: ## write golden files and docs/openapi.json anew

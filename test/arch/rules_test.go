@@ -103,7 +103,7 @@ func sidesRule(f file, imported string, ours bool) string {
 			return from + " and " + to + " meet on the wire only: what both need belongs to shared/*"
 		}
 	}
-	if within(imported, "test") && !within(f.room(), "test") && !f.test {
+	if within(imported, "test") && !f.test {
 		return "programs don't stand on test code"
 	}
 	return ""

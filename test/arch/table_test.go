@@ -29,7 +29,7 @@ var vendors = map[string][]string{
 }
 
 // bothSides may import hub and agent: only where whole fleets are put together.
-var bothSides = []string{"hub/simtest", "test"}
+var bothSides = []string{"hub/simtest", "test", "bench"}
 
 // testLibraries may be imported by any test, those of pure rooms and of shared
 // included.
