@@ -35,7 +35,6 @@ type agent struct {
 	waking   int // numbers the ticks asked for; only the last one counts
 	listing  bool
 	wanted   bool
-	failing  bool
 	resync   int
 }
 

@@ -12,8 +12,9 @@ import (
 // chaos breaks a fleet at random and mends it.
 type chaos struct {
 	*Sim
-	versions int
-	kept     map[string][]byte // a desired state of each host from some time ago
+	versions  int
+	kept      map[string][]byte // a desired state of each host from some time ago
+	forgotten map[string]bool   // hosts whose balancer a person gave up
 }
 
 // RandomOptions are those of a fleet on a network that isn't perfect.
@@ -28,7 +29,7 @@ func RandomOptions(seed uint64) Options {
 // Torment brings a fleet up, breaks it at random for a while, mends what was
 // broken, and waits until it has converged.
 func Torment(options Options, during time.Duration) (*Sim, error) {
-	c := &chaos{Sim: New(options), kept: map[string][]byte{}}
+	c := &chaos{Sim: New(options), kept: map[string][]byte{}, forgotten: map[string]bool{}}
 	c.found()
 	err := c.Run(time.Duration(c.random.IntN(15)) * time.Second)
 	for end := c.now.Add(during); err == nil && c.now.Before(end); {
@@ -55,8 +56,9 @@ func (c *chaos) found() {
 	c.apply("web:1")
 }
 
-// apply asks for the services with a version of the web's program.
-func (c *chaos) apply(image string) {
+// apply asks for the services with a version of the web's program. It says
+// whether the hub took it.
+func (c *chaos) apply(image string) bool {
 	web := Web("web", 1+c.random.IntN(4), image)
 	web.Balancing.DrainTimeout = fleet.Duration(10 * time.Second)
 	api := Web("api", 1+c.random.IntN(2), "api:1")
@@ -64,14 +66,20 @@ func (c *chaos) apply(image string) {
 	job.Balancing = nil
 	data := Web("data", 1, "data:1")
 	data.Spec.Mounts = []fleet.Mount{{Type: fleet.MountVolume, Source: "shop_data", Target: "/data"}}
-	c.order(fleet.Command{Do: fleet.DoApply, Project: project, Services: []fleet.Service{api, data, job, web}})
+	fixed := Web("fixed", 1, "fixed:1")
+	fixed.Balancing, fixed.Spec.Publish[0].HostPort = nil, 9100
+	watch := Web("watch", 0, "watch:1")
+	watch.Balancing, watch.Mode = nil, fleet.ModeGlobal
+	return c.order(fleet.Command{Do: fleet.DoApply, Project: project, Services: []fleet.Service{api, data, fixed, job, watch, web}})
 }
 
 // order may fail: the hub may be down.
-func (c *chaos) order(command fleet.Command) {
-	if _, err := c.Order(command); err != nil {
+func (c *chaos) order(command fleet.Command) bool {
+	_, err := c.Order(command)
+	if err != nil {
 		c.say("operator", "is refused: %.100v", err)
 	}
+	return err == nil
 }
 
 // hurt does one random thing.
@@ -111,7 +119,26 @@ func (c *chaos) hurt() {
 // change is an order, or something that people and machines do to a host.
 func (c *chaos) change(h *host) {
 	web := fleet.ServiceKey{Project: project, Name: "web"}
-	switch c.random.IntN(12) {
+	switch c.random.IntN(17) {
+	case 12:
+		if h.agent == nil || !h.hearsHub() {
+			c.order(fleet.Command{Do: fleet.DoHostFail, Host: h.id})
+		}
+	case 13:
+		if h.haproxy != nil && h.agent == nil && c.order(fleet.Command{Do: fleet.DoBalancerForget, Balancer: fleet.BalancerKey{Host: h.id, Name: balancerName}}) {
+			c.forgotten[h.id] = true
+		}
+	case 14:
+		extra := Web(fmt.Sprintf("a%d", c.random.IntN(2)), 1, "extra:1")
+		c.order(fleet.Command{Do: fleet.DoApply, Project: project, Services: []fleet.Service{extra}})
+	case 15:
+		key := fleet.ServiceKey{Project: project, Name: []string{"a0", "a1", "web", "api"}[c.random.IntN(4)]}
+		c.order(fleet.Command{Do: fleet.DoRemove, Service: key})
+	case 16:
+		if h.haproxy != nil && h.haproxy.current != nil {
+			c.say(h.id, "its balancer is reloaded by hand")
+			h.haproxy.launch()
+		}
 	case 0, 1:
 		c.order(fleet.Command{Do: fleet.DoScale, Service: web, Count: c.random.IntN(6)})
 	case 2:
@@ -216,7 +243,18 @@ func (c *chaos) mend() error {
 	}
 	for _, id := range c.names {
 		c.order(fleet.Command{Do: fleet.DoHostActivate, Host: id})
+		if c.forgotten[id] {
+			c.CrashAgent(id) // a balancer comes back with another start of its agent
+			c.StartAgent(id)
+		}
 	}
-	c.apply("web:1")
+	for range 60 { // what is being removed can't be applied yet
+		if c.apply("web:1") {
+			break
+		}
+		if err := c.Run(2 * time.Second); err != nil {
+			return err
+		}
+	}
 	return c.Await(5 * time.Minute)
 }

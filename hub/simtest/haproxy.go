@@ -160,9 +160,12 @@ func (w *worker) find(key sequence.ServerKey) *server {
 	return nil
 }
 
-// takes says whether the worker sends new requests to the server.
+// takes says whether the worker sends new requests to the server. A retired
+// one only has the clients that are still there.
 func (s *server) takes() bool {
-	return s.state == sequence.StateReady && s.weight > 0 && s.health != fleet.CheckFailing && !s.worker.ended && !s.gone
+	w := s.worker
+	return s.state == sequence.StateReady && s.weight > 0 && s.health != fleet.CheckFailing && !s.gone &&
+		!w.ended && (!w.retired || w.sessions[s.Service] > 0)
 }
 
 // shown is the state as the runtime API shows it.

@@ -11,9 +11,9 @@ const (
 	keepalive      = 6 * time.Second
 	watchdog       = 9 * time.Second
 	connectTimeout = 20 * time.Second
-	reconnectMin   = 100 * time.Millisecond
+	reconnectLeast = 100 * time.Millisecond
 	reconnectFirst = 500 * time.Millisecond
-	reconnectMax   = 30 * time.Second
+	reconnectMost  = 30 * time.Second
 	inFlightMost   = 8
 )
 
@@ -69,10 +69,10 @@ func (l *link) connect(began time.Time) {
 func (l *link) retry() {
 	l.failures++
 	upper := reconnectFirst
-	for n := l.failures; n > 1 && upper < reconnectMax; n-- {
+	for n := l.failures; n > 1 && upper < reconnectMost; n-- {
 		upper *= 2
 	}
-	l.sim.after(l.sim.between(reconnectMin, min(upper, reconnectMax)), func() { l.connect(l.sim.now) })
+	l.sim.after(l.sim.between(reconnectLeast, min(upper, reconnectMost)), func() { l.connect(l.sim.now) })
 }
 
 func (l *link) connected(b *broker) {

@@ -57,7 +57,8 @@ func (s *Sim) Run(d time.Duration) error {
 		if !s.now.Equal(at) {
 			at, count = s.now, 0
 		}
-		if count++; count > restless {
+		count++
+		if count > restless {
 			s.violate("it never comes to rest: %d things happened without time passing", count)
 		}
 	}
