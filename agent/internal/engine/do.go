@@ -64,12 +64,27 @@ func (e *Engine) start(ctx context.Context, op *brain.Op, c *brain.Container) br
 		return done(op)
 	}
 	err := e.callWithin(ctx, e.options.WorkTimeout, func(ctx context.Context, cli *client.Client) error {
+		if err := staying(ctx, cli); err != nil {
+			return err
+		}
 		return cli.ContainerStart(ctx, c.ID, container.StartOptions{})
 	})
 	if err != nil {
 		return failed(op, "start container", err)
 	}
 	return done(op)
+}
+
+// staying returns nil when the engine takes new connections. One that shuts
+// down takes none, ends its containers, and still serves the connections that
+// it has: what was started over one of those would be left half started, with a
+// file system that stays mounted, so that the container can't be removed later.
+func staying(ctx context.Context, cli *client.Client) error {
+	connection, err := cli.Dialer()(ctx)
+	if err != nil {
+		return client.ErrorConnectionFailed(cli.DaemonHost())
+	}
+	return connection.Close()
 }
 
 // remove takes the anonymous volumes along. It never forces: what runs is

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/musterhq/muster/agent/brain"
+)
+
+// An engine that shuts down closes its door and serves who is inside: nothing
+// may be started on it any more.
+func TestNothingStartsOnAnEngineThatShutsDown(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "engine.sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan string, 2)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
+	mux.HandleFunc("GET /v1.41/containers/{id}/json", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"Id": %q, "Config": {"Labels": {%q: "1-1"}}, "State": {"Status": "exited"}, "HostConfig": {}}`, r.PathValue("id"), brain.LabelInstance)
+	})
+	mux.HandleFunc("POST /v1.41/containers/{id}/start", func(w http.ResponseWriter, r *http.Request) {
+		started <- r.PathValue("id")
+		w.WriteHeader(http.StatusNoContent)
+	})
+	server := &http.Server{Handler: mux}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-served
+	})
+	e, err := New(Options{Host: "unix://" + socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+
+	start := func(id string) brain.Result {
+		return e.Do(context.Background(), brain.Op{Kind: brain.OpStart, Instance: "1-1", Container: id})
+	}
+	if r := start("first"); r.Problem != "" || <-started != "first" {
+		t.Fatalf("the engine is well: %+v", r)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Ping(context.Background()); err != nil {
+		t.Fatalf("the connection that is open should be served: %v", err)
+	}
+	if r := start("second"); !strings.Contains(r.Problem, "the engine can't be reached") {
+		t.Errorf("the engine shuts down: %+v", r)
+	}
+	select {
+	case id := <-started:
+		t.Errorf("%s was started", id)
+	default:
+	}
+}
