@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
 )
@@ -82,89 +83,106 @@ func (c *chaos) order(command fleet.Command) bool {
 	return err == nil
 }
 
-// hurt does one random thing.
+// hurt does one random thing. Most of what it breaks is mended after a while.
 func (c *chaos) hurt() {
 	id := c.names[c.random.IntN(len(c.names))]
 	h := c.hosts[id]
-	switch c.random.IntN(26) {
-	case 0, 1:
+	switch c.random.IntN(20) {
+	case 0:
 		c.exitOne(h)
-	case 2:
+	case 1:
 		c.Cut(id)
-	case 3:
+		c.later(func() { c.Heal(id) })
+	case 2:
 		c.Isolate(id)
-	case 4, 5:
-		c.Heal(id)
-	case 6:
+		c.later(func() { c.Heal(id) })
+	case 3:
 		c.Reset(id)
-	case 7:
+	case 4:
 		c.PowerOff(id)
-	case 8, 9:
-		c.PowerOn(id)
-	case 10:
+		c.later(func() { c.PowerOn(id) })
+	case 5, 6:
 		c.CrashAgent(id)
-	case 11, 12, 13:
-		c.StartAgent(id)
-	case 14:
+		c.later(func() { c.StartAgent(id) })
+	case 7:
 		c.hub.crashAt = []string{BeforeCommit, AfterCommit}[c.random.IntN(2)]
-	case 15:
+		c.later(c.hub.start)
+	case 8:
 		c.hub.crash()
-	case 16, 17, 18:
-		c.hub.start()
+		c.later(c.hub.start)
+	case 9, 10:
+		c.wear(h)
 	default:
-		c.change(h)
+		c.ask(h)
 	}
 }
 
-// change is an order, or something that people and machines do to a host.
-func (c *chaos) change(h *host) {
-	web := fleet.ServiceKey{Project: project, Name: "web"}
-	switch c.random.IntN(17) {
-	case 12:
-		if h.agent == nil || !h.hearsHub() {
-			c.order(fleet.Command{Do: fleet.DoHostFail, Host: h.id})
-		}
-	case 13:
-		if h.haproxy != nil && h.agent == nil && c.order(fleet.Command{Do: fleet.DoBalancerForget, Balancer: fleet.BalancerKey{Host: h.id, Name: balancerName}}) {
-			c.forgotten[h.id] = true
-		}
-	case 14:
-		extra := Web(fmt.Sprintf("a%d", c.random.IntN(2)), 1, "extra:1")
-		c.order(fleet.Command{Do: fleet.DoApply, Project: project, Services: []fleet.Service{extra}})
-	case 15:
-		key := fleet.ServiceKey{Project: project, Name: []string{"a0", "a1", "web", "api"}[c.random.IntN(4)]}
-		c.order(fleet.Command{Do: fleet.DoRemove, Service: key})
-	case 16:
+// later mends something, after a moment or after long.
+func (c *chaos) later(mend func()) {
+	longest := 5 * time.Second
+	if c.random.IntN(2) == 0 {
+		longest = time.Minute
+	}
+	c.after(c.between(100*time.Millisecond, longest), mend)
+}
+
+// wear is what happens to a machine.
+func (c *chaos) wear(h *host) {
+	switch c.random.IntN(7) {
+	case 0:
+		c.say(h.id, "its engine hangs")
+		h.engine.down = true
+		c.later(func() { h.engine.down = false })
+	case 1:
+		c.say(h.id, "its disk is full")
+		h.full = true
+		c.later(func() { h.full = false })
+	case 2:
+		c.say("hub", "its disk is full")
+		c.hub.store.full = true
+		c.later(func() { c.hub.store.full = false })
+	case 3:
+		c.crashBalancer(h)
+	case 4:
+		c.meddle(h)
+	case 5:
+		c.replay(h)
+	case 6:
 		if h.haproxy != nil && h.haproxy.current != nil {
 			c.say(h.id, "its balancer is reloaded by hand")
 			h.haproxy.launch()
 		}
-	case 0, 1:
-		c.order(fleet.Command{Do: fleet.DoScale, Service: web, Count: c.random.IntN(6)})
-	case 2:
+	}
+}
+
+// ask is an order of a person's.
+func (c *chaos) ask(h *host) {
+	key := fleet.ServiceKey{Project: project, Name: []string{"web", "web", "web", "api", "fixed", "a0"}[c.random.IntN(6)]}
+	switch c.random.IntN(12) {
+	case 0, 1, 2:
+		c.order(fleet.Command{Do: fleet.DoScale, Service: key, Count: c.random.IntN(6)})
+	case 3, 4:
 		c.versions++
 		c.image(fmt.Sprintf("web:x%d", c.versions)).exits = c.random.IntN(3) == 0
 		c.apply(fmt.Sprintf("web:x%d", c.versions))
-	case 3:
-		c.order(fleet.Command{Do: fleet.DoRestart, Service: web})
-	case 4:
-		c.order(fleet.Command{Do: fleet.DoHostDrain, Host: h.id})
-	case 5:
-		c.order(fleet.Command{Do: fleet.DoHostActivate, Host: h.id})
-	case 6:
-		c.say(h.id, "its engine is up: %v", h.engine.down)
-		h.engine.down = !h.engine.down
+	case 5, 6:
+		c.order(fleet.Command{Do: fleet.DoRestart, Service: key})
 	case 7:
-		c.say(h.id, "its disk is full: %v", !h.full)
-		h.full = !h.full
+		c.order(fleet.Command{Do: fleet.DoHostDrain, Host: h.id})
+		c.later(func() { c.hub.put(turn.CommandIn{Command: fleet.Command{Do: fleet.DoHostActivate, Host: h.id}}, nil) })
 	case 8:
-		c.hub.store.full = !c.hub.store.full
+		if h.agent == nil || !h.hearsHub() {
+			c.order(fleet.Command{Do: fleet.DoHostFail, Host: h.id})
+		}
 	case 9:
-		c.crashBalancer(h)
+		if h.haproxy != nil && h.agent == nil && c.order(fleet.Command{Do: fleet.DoBalancerForget, Balancer: fleet.BalancerKey{Host: h.id, Name: balancerName}}) {
+			c.forgotten[h.id] = true
+		}
 	case 10:
-		c.meddle(h)
+		extra := Web(fmt.Sprintf("a%d", c.random.IntN(2)), 1, "extra:1")
+		c.order(fleet.Command{Do: fleet.DoApply, Project: project, Services: []fleet.Service{extra}})
 	case 11:
-		c.replay(h)
+		c.order(fleet.Command{Do: fleet.DoRemove, Service: key})
 	}
 }
 

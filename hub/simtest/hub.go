@@ -88,6 +88,9 @@ func (h *hub) tick(life int) {
 
 // put queues an input for the next turn.
 func (h *hub) put(in turn.Input, reply func(turn.Reply)) {
+	if !h.up {
+		return
+	}
 	h.inputs = append(h.inputs, in)
 	h.replies = append(h.replies, reply)
 	if h.turning {
