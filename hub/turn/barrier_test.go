@@ -193,3 +193,26 @@ func touchEach[K comparable, V any](l *layer[K, V], rows map[K]*V) {
 		l.put(key, row)
 	}
 }
+
+func TestFixedPortIsFreeForItsOwnServiceAtOnce(t *testing.T) {
+	w := newWorld(t, "web1").withBalancer("web1").join()
+	s := webService(1, "web:1")
+	s.Spec.Publish = []fleet.Publish{{Target: 80, Protocol: "tcp", HostPort: 20000}}
+	w.apply(s)
+	w.pass(5 * time.Second)
+	s.Spec.Image = "web:2"
+	w.apply(s)
+	w.pass(10 * time.Second)
+	w.wantState(fleet.ServiceConverged)
+
+	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+	w.pass(10 * time.Second)
+	other := s
+	other.Key.Name = "other"
+	w.apply(other)
+	w.pass(10 * time.Second)
+	v, _ := w.view().Service(other.Key)
+	if text := strings.Join(v.Reasons, " "); v.State != fleet.ServiceHeld || !strings.Contains(text, "port 20000 was shop/web's") {
+		t.Errorf("another service got the port: %s, %s", v.State, text)
+	}
+}

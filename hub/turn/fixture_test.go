@@ -30,6 +30,7 @@ type fakeHost struct {
 	pools    map[fleet.ServiceKey]fleet.Pool
 	balancer bool
 	deaf     bool              // the balancer acknowledges nothing
+	trouble  string            // the balancer's problem
 	drained  bool              // connections end
 	checks   map[string]string // by instance; default passing
 	dead     map[string]bool   // containers that don't run
@@ -123,7 +124,7 @@ func (w *world) report(h *fakeHost) []Input {
 		a.Instances = append(a.Instances, in)
 	}
 	if h.balancer {
-		b := fleet.BalancerActual{Name: "haproxy", Driver: "haproxy", Up: true}
+		b := fleet.BalancerActual{Name: "haproxy", Driver: "haproxy", Up: true, Problem: h.trouble}
 		for _, ref := range h.desired.Pools {
 			if pool, ok := h.pools[ref.Service]; ok && !h.deaf {
 				b.Pools = append(b.Pools, h.applied(pool))

@@ -113,6 +113,9 @@ func (t *tx) candidates(s *Service, only string) []placement.Host {
 		if h.Barred == "" && c.bytes[c.index[h.ID]]+c.grows(h.ID, s.Asked.Key, s.Version, &s.Asked.Spec) > wire.MaxDesired {
 			h.Barred = fmt.Sprintf("its desired state would pass %d KiB", wire.MaxDesired>>10)
 		}
+		if h.Barred == "" {
+			h.Barred = t.heldFor(s, h.ID)
+		}
 		if l := t.live.get(h.ID); h.Barred == "" && l != nil && l.Actual != nil {
 			if why := l.Actual.Refused[fleet.VersionKey(s.Asked.Key, s.Version)]; why != "" {
 				h.Barred = why
@@ -121,6 +124,19 @@ func (t *tx) candidates(s *Service, only string) []placement.Host {
 		out = append(out, h)
 	}
 	return out
+}
+
+// heldFor says which fixed port of the service is still held on the host. The
+// service's own port is free for it as soon as the balancers have let go: a
+// late request would meet the same service.
+func (t *tx) heldFor(s *Service, host string) string {
+	h := t.hosts.get(host)
+	for _, port := range s.Asked.Spec.FixedPorts() {
+		if held, ok := h.Held[port]; ok && (held.Service != s.Asked.Key || t.awaited(held)) {
+			return fmt.Sprintf("port %d was %s's and is held until %s", port, held.Service, held.Until.Format("15:04:05"))
+		}
+	}
+	return ""
 }
 
 // counted counts what the hosts carry when the turn first asks.
@@ -140,9 +156,6 @@ func (t *tx) counted() *crowd {
 			for _, port := range l.Actual.Foreign.Ports {
 				p.Taken[port] = "another process"
 			}
-		}
-		for port, held := range h.Held {
-			p.Taken[port] = fmt.Sprintf("%s until %s", held.Service, held.Until.Format("15:04:05"))
 		}
 		c.index[id] = len(c.hosts)
 		c.hosts = append(c.hosts, p)

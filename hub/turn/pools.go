@@ -10,8 +10,7 @@ import (
 	"github.com/musterhq/muster/shared/wire"
 )
 
-// balancersReported keeps the record of a host's balancers current and tells
-// when one is in trouble.
+// balancersReported keeps the record of a host's balancers current.
 func (t *tx) balancersReported(host string, l *Live, a fleet.Actual) {
 	for _, facts := range a.Facts.Balancers {
 		key := fleet.BalancerKey{Host: host, Name: facts.Name}
@@ -35,6 +34,38 @@ func (t *tx) balancersReported(host string, l *Live, a fleet.Actual) {
 			t.poolReported(fleet.BalancerKey{Host: host, Name: name}, service)
 		}
 	}
+}
+
+// balancersInTrouble tells when a balancer gets into trouble, and out of it.
+func (t *tx) balancersInTrouble(host string, before, now *fleet.Actual) {
+	was := troubles(before)
+	is := troubles(now)
+	for _, name := range sorted(is, byText) {
+		key := fleet.BalancerKey{Host: host, Name: name}
+		switch {
+		case is[name] == was[name]:
+		case is[name] != "":
+			t.event(fleet.EventBalancerProblem, subjectBalancer(key), "", fleet.EventData{Message: fmt.Sprintf("%s: %s", key, is[name]), Host: host})
+		default:
+			t.event(fleet.EventBalancerRecovered, subjectBalancer(key), "", fleet.EventData{Message: fmt.Sprintf("%s works again", key), Host: host})
+		}
+	}
+}
+
+// troubles says of each balancer in a report what is wrong with it; empty:
+// nothing.
+func troubles(a *fleet.Actual) map[string]string {
+	out := map[string]string{}
+	if a == nil {
+		return out
+	}
+	for _, b := range a.Balancers {
+		out[b.Name] = b.Problem
+		if !b.Up && b.Problem == "" {
+			out[b.Name] = "it doesn't run"
+		}
+	}
+	return out
 }
 
 // poolReported looks at what waits for this balancer.

@@ -51,18 +51,22 @@ func (t *tx) portsAcknowledged(host string) {
 func (t *tx) releasePorts(host string) {
 	for _, port := range sorted(t.hosts.get(host).Held, byNumber) {
 		held := t.hosts.get(host).Held[port]
-		waiting := false
-		for key := range held.Waits {
-			if b := t.balancers.get(key); b != nil && b.Forgotten == "" {
-				waiting = true
-			}
-		}
-		if !waiting && t.now.After(held.Until) {
+		if !t.awaited(held) && t.now.After(held.Until) {
 			h := t.hosts.edit(host)
 			h.Held = without(h.Held, port)
 			t.dirtyHost[host] = true
 		}
 	}
+}
+
+// awaited: a balancer that had the port hasn't let go of it yet.
+func (t *tx) awaited(held HeldPort) bool {
+	for key := range held.Waits {
+		if b := t.balancers.get(key); b != nil && b.Forgotten == "" {
+			return true
+		}
+	}
+	return false
 }
 
 func heldPorts(h *Host) []int {

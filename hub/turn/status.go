@@ -58,7 +58,7 @@ func (t *tx) distance(s *Service) []string {
 		case up && in.Goal == fleet.GoalDrain:
 			out = append(out, fmt.Sprintf("instance %s on %s leaves the balancers", in.ID, in.Host))
 		case up:
-			out = append(out, fmt.Sprintf("instance %s on %s is being stopped", in.ID, in.Host))
+			out = append(out, t.stopping(in, l))
 		}
 	}
 	for _, host := range sorted(waiting, byText) {
@@ -68,6 +68,18 @@ func (t *tx) distance(s *Service) []string {
 		out = append(out, fmt.Sprintf("%d of %d instances are placed", running, want))
 	}
 	return append(out, t.poolDistance(s)...)
+}
+
+// stopping says how far an instance is that was asked to stop.
+func (t *tx) stopping(in *Instance, l *Live) string {
+	switch {
+	case l == nil || l.State != fleet.HostUp:
+		return fmt.Sprintf("instance %s stops when %s is back", in.ID, in.Host)
+	case l.instances[in.ID] != nil && l.instances[in.ID].Reason != "":
+		return fmt.Sprintf("instance %s on %s is being stopped: %s", in.ID, in.Host, l.instances[in.ID].Reason)
+	default:
+		return fmt.Sprintf("instance %s on %s is being stopped", in.ID, in.Host)
+	}
 }
 
 func (t *tx) instanceDistance(s *Service, in *Instance, l *Live) string {

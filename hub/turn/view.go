@@ -71,7 +71,7 @@ func (v View) state(s *Service) (string, []string) {
 	distance := append(append([]string(nil), s.Held...), v.t.distance(s)...)
 	switch {
 	case s.Removing:
-		return fleet.ServiceRemoving, v.barriers(s)
+		return fleet.ServiceRemoving, append(v.stops(s), v.barriers(s)...)
 	case s.Frozen:
 		return fleet.ServiceFrozen, distance
 	case len(distance) == 0:
@@ -81,6 +81,16 @@ func (v View) state(s *Service) (string, []string) {
 	default:
 		return fleet.ServiceProgressing, append(distance, v.barriers(s)...)
 	}
+}
+
+// stops names the instances of a service that are being stopped.
+func (v View) stops(s *Service) (out []string) {
+	for _, in := range v.t.members(s.Asked.Key) {
+		if in.Goal == fleet.GoalStop {
+			out = append(out, v.t.stopping(in, v.t.live.get(in.Host)))
+		}
+	}
+	return out
 }
 
 // barriers names the balancers that leaving instances wait for, and the way

@@ -1,0 +1,51 @@
+package turn
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// A balancer's trouble is told once, and its end.
+func TestBalancerInTrouble(t *testing.T) {
+	w := newWorld(t, "web1").withBalancer("web1").join()
+	told := func() (out []string) {
+		for _, e := range w.events {
+			if e.Type == fleet.EventBalancerProblem || e.Type == fleet.EventBalancerRecovered {
+				out = append(out, e.Data.Message)
+			}
+		}
+		return out
+	}
+	for _, trouble := range []string{"", "its file was edited", "its file was edited", ""} {
+		w.hosts["web1"].trouble = trouble
+		w.pass(3 * time.Second)
+	}
+	if got := strings.Join(told(), "; "); got != "web1/haproxy: its file was edited; web1/haproxy works again" {
+		t.Errorf("told: %s", got)
+	}
+}
+
+// A removal that waits says for what.
+func TestRemovalSaysWhatItWaitsFor(t *testing.T) {
+	w := newWorld(t, "web1", "web2").join()
+	s := webService(2, "web:1")
+	s.Balancing = nil
+	w.apply(s)
+	w.pass(4 * time.Second)
+	w.hosts["web2"].cut = true
+	w.pass(12 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+	w.pass(4 * time.Second)
+	v := w.wantState(fleet.ServiceRemoving)
+	if len(v.Reasons) != 1 || !strings.Contains(v.Reasons[0], "stops when web2 is back") {
+		t.Errorf("reasons %q", v.Reasons)
+	}
+	w.hosts["web2"].cut = false
+	w.pass(4 * time.Second)
+	if len(w.s.Services) != 0 {
+		t.Error("the service is still there")
+	}
+}
