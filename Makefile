@@ -33,7 +33,8 @@ help: ## list what there is to make
 
 .PHONY: demo
 demo: setup-demo ## the main job on one machine, until Ctrl-C (HOSTS=3; 1 uses the machine's own engine)
-	$(AS_ROOT) go run ./test/demo -hosts $(HOSTS)
+	@go build -o bin/demo ./test/demo
+	$(AS_ROOT) bin/demo -hosts $(HOSTS)
 
 .PHONY: test
 test: setup race e2e ## everything: fast tests with the race detector, then end to end on real engines
@@ -92,7 +93,8 @@ fuzz: ## every fuzz test for a while (FUZZTIME=10s each)
 .PHONY: bench
 bench: setup-demo ## measure this machine: Go benchmarks, then a whole fleet (writes docs/benchmarks.md)
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(BENCHMARKS)
-	$(AS_ROOT) go run ./bench
+	go build -o bin/bench ./bench
+	$(AS_ROOT) bin/bench
 
 .PHONY: generate
 generate: ## write golden files and docs/openapi.json anew
