@@ -50,10 +50,10 @@ func (b *bench) kill(ctx context.Context) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	var out, back series
+	var engine, out, back series
 	for _, in := range v.Instances[:b.runs] {
-		began := time.Now()
-		if err := b.engines[in.Host].kill(ctx, in.Actual.Container); err != nil {
+		began, died, err := b.killOne(ctx, in)
+		if err != nil {
 			return result{}, err
 		}
 		if err := b.until(ctx, "the endpoint is out", func(ctx context.Context) (bool, error) { return b.inForce(ctx, in.ID, false) }); err != nil {
@@ -64,6 +64,7 @@ func (b *bench) kill(ctx context.Context) (result, error) {
 			return result{}, err
 		}
 		back = append(back, time.Since(began))
+		engine = append(engine, (<-died).Sub(began))
 		if err := b.converged(ctx); err != nil {
 			return result{}, err
 		}
@@ -73,9 +74,31 @@ func (b *bench) kill(ctx context.Context) (result, error) {
 		headline: fmt.Sprintf("**A killed container is out of the balancer after %s; another run of it serves after %s.**", show(out.median()), show(back.median())),
 		notes:    "From sending `docker kill` to the engine (the time of that call is in it) until the hub has heard that HAProxy sends it nothing any more, and until HAProxy's own check has passed for the container that was started again, and it takes traffic.",
 	}
+	r.times("engine alone: killed to its event", engine)
 	r.times("killed to out of the pool", out)
 	r.times("killed to serving again", back)
 	return r, b.remove(ctx)
+}
+
+// killOne kills an instance's container and returns when it began, and when
+// the engine tells that the container died.
+func (b *bench) killOne(ctx context.Context, in fleet.InstanceView) (began time.Time, died <-chan time.Time, err error) {
+	e, heard, listening := b.engines[in.Host], make(chan time.Time, 1), make(chan struct{})
+	failed := make(chan error, 1)
+	go func() {
+		at, err := e.died(ctx, in.Actual.Container, listening)
+		if err != nil {
+			failed <- err
+		}
+		heard <- at
+	}()
+	select {
+	case <-listening:
+	case err := <-failed:
+		return began, heard, err
+	}
+	began = time.Now()
+	return began, heard, e.kill(ctx, in.Actual.Container)
 }
 
 // inForce says whether the balancer gives an instance traffic, or not.

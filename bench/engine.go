@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"time"
 )
 
 // engine speaks to a container engine with nothing in between.
@@ -92,6 +94,25 @@ func (e *engine) run(ctx context.Context, like container, address string, port i
 		return "", err
 	}
 	return made.ID, e.call(ctx, http.MethodPost, "/containers/"+made.ID+"/start", nil, nil)
+}
+
+// died waits until the engine says that a container has died, and returns
+// when that was heard. listening is closed when it may be killed.
+func (e *engine) died(ctx context.Context, id string, listening chan<- struct{}) (time.Time, error) {
+	filter := url.QueryEscape(fmt.Sprintf(`{"type":["container"],"event":["die"],"container":[%q]}`, id))
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/events?filters="+filter, http.NoBody)
+	if err != nil {
+		return time.Time{}, err
+	}
+	response, err := e.http.Do(request)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer response.Body.Close()
+	close(listening)
+	var event struct{ Action string }
+	err = json.NewDecoder(response.Body).Decode(&event)
+	return time.Now(), err
 }
 
 func (e *engine) kill(ctx context.Context, id string) error {
