@@ -266,12 +266,12 @@ func TestAListingThatBeganBeforeAnOperationEndedUndoesNothing(t *testing.T) {
 	w := newWorld(t).connected()
 	w.hold = true
 	w.send(desired(webSpec(), "a-1"))
-	w.list() // pull begins
-	w.finish()
-	old := w.listing() // begun while create is under way
-	w.finish()         // create
+	w.list()
+	w.finishOne() // pull
+	old := w.listing()
+	w.finishOne() // create
 	w.step(old)
-	w.finish() // start
+	w.finishOne() // start
 	w.step(old)
 	if kinds := w.kinds(); kinds != "pull create start" {
 		t.Fatalf("operations: %s", kinds)

@@ -155,10 +155,14 @@ func (w *world) settle() {
 // finish carries the outstanding operations out.
 func (w *world) finish() {
 	for len(w.held) > 0 {
-		op := w.held[0]
-		w.held = w.held[1:]
-		w.step(brain.OpDone{Result: w.do(op)})
+		w.finishOne()
 	}
+}
+
+func (w *world) finishOne() {
+	op := w.held[0]
+	w.held = w.held[1:]
+	w.step(brain.OpDone{Result: w.do(op)})
 }
 
 // probe gives each probe an outcome; false: none changed what is reported.
