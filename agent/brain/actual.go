@@ -116,6 +116,8 @@ func (s *State) stopPhase(inst *instance, a *fleet.Assignment) (string, string) 
 		return fleet.PhaseStopped, ""
 	case s.frozen(a.Service):
 		return fleet.PhaseStopping, "frozen: it is left as it is"
+	case a.Cause == "":
+		return fleet.PhaseStopping, "it is left as it is: the order to stop it names no cause"
 	}
 	return fleet.PhaseStopping, inst.reason
 }

@@ -1,6 +1,8 @@
 package brain
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -15,8 +17,7 @@ func (s *State) plan(now time.Time) []Op {
 	room := s.room()
 	var ops []Op
 	for _, goal := range []string{fleet.GoalStop, fleet.GoalRun} {
-		for i := range s.accepted.desired.Instances {
-			a := &s.accepted.desired.Instances[i]
+		for _, a := range s.byFailures() {
 			inst := s.instance(a.ID)
 			if a.Goal != goal || s.frozen(a.Service) || inst.op != nil || inst.unsure {
 				continue
@@ -35,6 +36,19 @@ func (s *State) plan(now time.Time) []Op {
 		}
 	}
 	return ops
+}
+
+// byFailures are the assignments, those that failed least first: what fails
+// again and again, and slowly, takes nobody else's turn.
+func (s *State) byFailures() []*fleet.Assignment {
+	all := make([]*fleet.Assignment, 0, len(s.accepted.desired.Instances))
+	for i := range s.accepted.desired.Instances {
+		all = append(all, &s.accepted.desired.Instances[i])
+	}
+	slices.SortStableFunc(all, func(a, b *fleet.Assignment) int {
+		return cmp.Compare(s.instance(a.ID).failures, s.instance(b.ID).failures)
+	})
+	return all
 }
 
 // class says which bound an operation counts against: slow ones don't hold
@@ -64,7 +78,7 @@ func (s *State) room() map[string]int {
 // now.
 func (s *State) next(inst *instance, a *fleet.Assignment, now time.Time) *Op {
 	if a.Goal == fleet.GoalStop {
-		if inst.nextTry.After(now) {
+		if inst.nextTry.After(now) || a.Cause == "" {
 			return nil
 		}
 		return s.nextStop(inst, a)
