@@ -82,7 +82,7 @@ func (e *Engine) start(ctx context.Context, op *brain.Op, c *brain.Container) br
 func staying(ctx context.Context, cli *client.Client) error {
 	connection, err := cli.Dialer()(ctx)
 	if err != nil {
-		return client.ErrorConnectionFailed(cli.DaemonHost())
+		return client.ErrorConnectionFailed(cli.DaemonHost()) //nolint:staticcheck // the one way to make the error that IsErrConnectionFailed knows
 	}
 	return connection.Close()
 }
