@@ -29,12 +29,13 @@ type fakeHost struct {
 	gen      uint64
 	pools    map[fleet.ServiceKey]fleet.Pool
 	balancer bool
-	deaf     bool              // the balancer acknowledges nothing
-	trouble  string            // the balancer's problem
-	drained  bool              // connections end
-	checks   map[string]string // by instance; default passing
-	dead     map[string]bool   // containers that don't run
-	unready  map[string]bool   // probes that fail
+	deaf     bool                            // the balancer acknowledges nothing
+	trouble  string                          // the balancer's problem
+	stuck    map[fleet.ServiceKey]fleet.Pool // pools that the balancer keeps
+	drained  bool                            // connections end
+	checks   map[string]string               // by instance; default passing
+	dead     map[string]bool                 // containers that don't run
+	unready  map[string]bool                 // probes that fail
 	stopped  map[string]bool
 	facts    fleet.HostFacts
 }
@@ -126,7 +127,11 @@ func (w *world) report(h *fakeHost) []Input {
 	if h.balancer {
 		b := fleet.BalancerActual{Name: "haproxy", Driver: "haproxy", Up: true, Problem: h.trouble}
 		for _, ref := range h.desired.Pools {
-			if pool, ok := h.pools[ref.Service]; ok && !h.deaf {
+			pool, ok := h.pools[ref.Service]
+			if kept, stuck := h.stuck[ref.Service]; stuck {
+				pool = kept
+			}
+			if ok && !h.deaf {
 				b.Pools = append(b.Pools, h.applied(pool))
 			}
 		}

@@ -138,7 +138,7 @@ func (t *tx) actual(host string, sequence uint64, a fleet.Actual) {
 	}
 	t.join(host, l, a.Facts)
 	t.balancersReported(host, l, a)
-	t.balancersInTrouble(host, before, &a)
+	t.balancersInTrouble(host, before == nil, &a)
 	for i := range a.Instances {
 		t.reported(host, &a.Instances[i])
 	}

@@ -22,8 +22,12 @@ func (t *tx) plan() {
 		}
 		t.dirty = map[fleet.ServiceKey]bool{}
 		for _, key := range keys {
-			t.planService(key)
+			reasons, planned := t.planService(key)
 			t.derivePools(key)
+			if planned {
+				t.report(key, reasons) // of the pools too, as they are now
+				t.forgetVersions(key)
+			}
 		}
 	}
 	for _, key := range sorted(t.dirtyPool, fleet.ServiceKey.Less) {
@@ -31,13 +35,13 @@ func (t *tx) plan() {
 	}
 }
 
-// planService brings one service a step nearer to what was asked for.
-func (t *tx) planService(key fleet.ServiceKey) {
+// planService brings one service a step nearer to what was asked for, and
+// returns what keeps it. planned is false for services that aren't to get there.
+func (t *tx) planService(key fleet.ServiceKey) (reasons []string, planned bool) {
 	s := t.services.get(key)
 	if s == nil || s.Frozen {
-		return
+		return nil, false
 	}
-	var reasons []string
 	for _, in := range t.members(key) {
 		if why := t.advance(s, in); why != "" {
 			reasons = append(reasons, why)
@@ -45,7 +49,7 @@ func (t *tx) planService(key fleet.ServiceKey) {
 	}
 	if s.Removing {
 		t.planRemoval(key)
-		return
+		return nil, false
 	}
 	members := t.members(key)
 	if s.Asked.Mode == fleet.ModeGlobal {
@@ -57,8 +61,7 @@ func (t *tx) planService(key fleet.ServiceKey) {
 		}
 		reasons = append(reasons, t.carryOut(s, next, "")...)
 	}
-	t.report(key, reasons)
-	t.forgetVersions(key)
+	return reasons, true
 }
 
 // advance moves one instance along: given up, released by the balancers,

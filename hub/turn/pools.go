@@ -37,16 +37,20 @@ func (t *tx) balancersReported(host string, l *Live, a fleet.Actual) {
 }
 
 // balancersInTrouble tells when a balancer gets into trouble, and out of it.
-func (t *tx) balancersInTrouble(host string, before, now *fleet.Actual) {
-	was := troubles(before)
+// One that is first heard of and doesn't run may just be starting.
+func (t *tx) balancersInTrouble(host string, first bool, now *fleet.Actual) {
 	is := troubles(now)
-	for _, name := range sorted(is, byText) {
-		key := fleet.BalancerKey{Host: host, Name: name}
-		switch {
-		case is[name] == was[name]:
-		case is[name] != "":
-			t.event(fleet.EventBalancerProblem, subjectBalancer(key), "", fleet.EventData{Message: fmt.Sprintf("%s: %s", key, is[name]), Host: host})
-		default:
+	for _, actual := range now.Balancers {
+		key := fleet.BalancerKey{Host: host, Name: actual.Name}
+		trouble := is[actual.Name]
+		b := t.balancers.get(key)
+		if b == nil || b.Trouble == trouble || first && !actual.Up {
+			continue
+		}
+		t.balancers.edit(key).Trouble = trouble
+		if trouble != "" {
+			t.event(fleet.EventBalancerProblem, subjectBalancer(key), "", fleet.EventData{Message: fmt.Sprintf("%s: %s", key, trouble), Host: host})
+		} else {
 			t.event(fleet.EventBalancerRecovered, subjectBalancer(key), "", fleet.EventData{Message: fmt.Sprintf("%s works again", key), Host: host})
 		}
 	}

@@ -117,6 +117,8 @@ type Balancer struct {
 	// Forgotten: a person said that it is gone for good. It comes back by
 	// being reported again by an agent that started later.
 	Forgotten string `json:"forgotten,omitempty"` // the agent start that is not believed any more
+	// Trouble is what was last told to be wrong with it; empty: nothing.
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // PoolKey names the pool of one service on one host's balancers.

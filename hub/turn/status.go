@@ -128,6 +128,8 @@ func (t *tx) poolDistance(s *Service) (out []string) {
 			out = append(out, fmt.Sprintf("balancer %s hasn't taken the pool yet", key))
 		case report.Generation != p.Pool.Generation && report.Problem != "":
 			out = append(out, fmt.Sprintf("balancer %s: %s", key, report.Problem))
+		case report.Generation != p.Pool.Generation && troubles(l.Actual)[key.Name] != "":
+			out = append(out, fmt.Sprintf("balancer %s: %s", key, troubles(l.Actual)[key.Name]))
 		case report.Generation != p.Pool.Generation:
 			out = append(out, fmt.Sprintf("balancer %s is at generation %d of %d", key, report.Generation, p.Pool.Generation))
 		}

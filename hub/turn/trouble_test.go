@@ -49,3 +49,38 @@ func TestRemovalSaysWhatItWaitsFor(t *testing.T) {
 		t.Error("the service is still there")
 	}
 }
+
+// A service has converged when its balancers have, also where nothing else
+// changes; what keeps a balancer back is the service's reason too.
+func TestConvergedWaitsForThePool(t *testing.T) {
+	w := newWorld(t, "web1").withBalancer("web1").join()
+	w.apply(webService(1, "web:1"))
+	w.pass(4 * time.Second)
+	converged := func() (n int) {
+		for _, e := range w.events {
+			if e.Type == fleet.EventServiceConverged {
+				n++
+			}
+		}
+		return n
+	}
+	if converged() != 1 {
+		t.Fatalf("converged %d times", converged())
+	}
+	host := w.hosts["web1"]
+	host.trouble = "its file was edited"
+	host.stuck = map[fleet.ServiceKey]fleet.Pool{web: host.pools[web]}
+	s := webService(1, "web:1")
+	s.Balancing.Routes[0].Listen = []int{81}
+	w.apply(s)
+	w.pass(4 * time.Second)
+	v := w.wantState(fleet.ServiceProgressing)
+	if converged() != 1 || !strings.Contains(strings.Join(v.Reasons, "; "), "balancer web1/haproxy: its file was edited") {
+		t.Errorf("converged %d times; reasons %q", converged(), v.Reasons)
+	}
+	host.trouble, host.stuck = "", nil
+	w.pass(4 * time.Second)
+	if w.wantState(fleet.ServiceConverged); converged() != 2 {
+		t.Errorf("converged %d times", converged())
+	}
+}
