@@ -39,7 +39,7 @@ func listHosts(ctx context.Context, s *session, _ []string) error {
 	}
 	s.printTable([]column{
 		{title: "host", width: 24}, {title: "state"}, {title: "use"}, {title: "ready"}, {title: "address", width: 20},
-		{title: "cpus", right: true}, {title: "memory", right: true}, {title: "engine", width: 24},
+		{title: "cpus", right: true}, {title: "memory", right: true}, {title: "engine", width: 24, prose: true},
 	}, rows)
 	return nil
 }

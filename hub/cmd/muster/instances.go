@@ -50,7 +50,7 @@ func (s *session) printInstances(views []fleet.InstanceView, named bool) {
 		s.printf("no instances\n")
 		return
 	}
-	columns := []column{{title: "instance"}, {title: "version", right: true}, {title: "host", width: 20}, {title: "state"}, {title: "address", width: 24}, {title: "restarts", right: true}, {title: "why", width: 36}}
+	columns := []column{{title: "instance"}, {title: "version", right: true}, {title: "host", width: 20}, {title: "state"}, {title: "address", width: 24}, {title: "restarts", right: true}, {title: "why", width: 36, prose: true}}
 	if named {
 		columns = append([]column{{title: "service"}}, columns...)
 	}

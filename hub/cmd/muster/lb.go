@@ -59,7 +59,7 @@ func listBalancers(ctx context.Context, s *session, _ []string) error {
 	}
 	s.printTable([]column{
 		{title: "balancer", width: 30}, {title: "state"}, {title: "address", width: 22}, {title: "driver", width: 18},
-		{title: "services", right: true}, {title: "problem", width: 36},
+		{title: "services", right: true}, {title: "problem", width: 36, prose: true},
 	}, rows)
 	return nil
 }

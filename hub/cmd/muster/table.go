@@ -14,6 +14,7 @@ type column struct {
 	title string
 	width int // at most; 0: as wide as it gets
 	right bool
+	prose bool // breaks between words
 }
 
 // plain is a table without any lines: two spaces part the columns.
@@ -34,6 +35,9 @@ func (s *session) printTable(columns []column, rows [][]string) {
 	for i, c := range columns {
 		header = append(header, c.title)
 		config := table.ColumnConfig{Number: i + 1, WidthMax: c.width, WidthMaxEnforcer: text.WrapText}
+		if c.prose {
+			config.WidthMaxEnforcer = text.WrapSoft
+		}
 		if c.right {
 			config.Align, config.AlignHeader = text.AlignRight, text.AlignRight
 		}
