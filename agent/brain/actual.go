@@ -151,7 +151,7 @@ func (s *State) runPhase(inst *instance, now time.Time) (string, string) {
 }
 
 func (s *State) pendingReason(inst *instance) string {
-	if inst.reason == "" && s.saving.problem != "" {
+	if inst.portsLoose && s.saving.problem != "" {
 		return "it isn't made, because the agent can't save its state: " + s.saving.problem
 	}
 	return inst.reason

@@ -158,7 +158,7 @@ func TestSilentEngine(t *testing.T) {
 	if w.instance("a-1").Ready || !w.instance("b-1").Ready {
 		t.Fatal("the probes' word doesn't count")
 	}
-	w.send(desired(webSpec(), "a-1", "b-1", "c-1"))
+	w.send(stopping(desired(webSpec(), "a-1", "b-1", "c-1"), "b-1"))
 	w.settle()
 	w.pass(time.Minute)
 	if got := w.kinds(); got != "" {

@@ -154,10 +154,10 @@ func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, n
 	return nil
 }
 
-// nextCreate makes sure of the image, then makes the container. Nothing is
-// made while its ports can't be kept on disk.
+// nextCreate makes sure of the image, then makes the container. It isn't made
+// before its ports are on disk.
 func (s *State) nextCreate(inst *instance, a *fleet.Assignment, spec *fleet.Spec) *Op {
-	if !hasPorts(inst.rec, spec) || s.saving.problem != "" {
+	if !hasPorts(inst.rec, spec) || inst.portsLoose {
 		return nil
 	}
 	if !inst.pulled {

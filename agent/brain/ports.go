@@ -33,7 +33,7 @@ func (s *State) choosePorts(now time.Time) {
 			s.fail(inst, fmt.Sprintf("no port between %d and %d is free", first, last), false, now)
 			continue
 		}
-		inst.rec.Ports = chosen
+		inst.rec.Ports, inst.portsLoose = chosen, true
 		s.mustSave(now)
 	}
 }

@@ -1,6 +1,7 @@
 package brain_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -205,30 +206,35 @@ func TestEventsAreSentUntilAcknowledged(t *testing.T) {
 	if w.batch != nil || len(w.events()) != 0 {
 		t.Fatalf("after the acknowledgement: %+v", w.batch)
 	}
+	w.exit("a-1", 1)
+	w.settle()
+	n, last := len(w.events()), w.state.Cache().LastEvent
 	for name, ack := range map[string]fleet.Ack{
-		"another session":   {Session: "s0", Events: 9},
-		"another numbering": {Session: "s1", Events: 9, Numbering: "other"},
-		"too much":          {Session: "s1", Events: 99},
+		"another session":   {Session: "s0", Events: last},
+		"another numbering": {Session: "s1", Events: last, Numbering: "other"},
+		"too much":          {Session: "s1", Events: last + 1},
+		"too little":        {Session: "s1", Events: 4},
 	} {
-		w.exit("a-1", 1)
-		w.settle()
-		n := len(w.events())
 		w.step(brain.AckReceived{Payload: w.seal(1, 0, ack)})
 		if len(w.events()) != n {
 			t.Errorf("%s: events were dropped", name)
 		}
-		w.pass(2 * time.Minute)
 	}
 }
 
 func TestEventsAreOnDiskBeforeTheyAreSent(t *testing.T) {
 	w := settled(t)
-	w.ack(0, 2)
 	w.pass(time.Second)
 	w.batch = nil
 	w.full = true
 	w.exit("a-1", 1)
 	w.settle()
+	w.pass(10 * time.Second)
+	if w.batch == nil || len(w.batch.Events) != 2 {
+		t.Fatalf("sent %+v", w.batch)
+	}
+	w.ack(0, 2)
+	w.batch = nil
 	w.pass(10 * time.Second)
 	if w.batch != nil {
 		t.Fatalf("sent %+v", w.batch)
@@ -288,11 +294,16 @@ func TestAFullDiskForgetsWhatItCannotKeep(t *testing.T) {
 		t.Fatalf("observed %+v", w.presence)
 	}
 	w.exit("a-1", 1)
+	delete(w.boxes, w.box("b-1").ID)
 	w.settle()
-	if got := w.kinds(); got != "start" {
+	if got := w.kinds(); got != "start pull create start" && got != "start pull start create" && got != "pull start create start" {
 		t.Fatalf("what exists is looked after, and yet %q", got)
 	}
 	w.full = false
+	w.pass(2 * time.Second)
+	if kept := decodeCache(t, w.disk); len(kept.Pools) != 0 || !bytes.Contains(kept.Desired, []byte(`"generation":5`)) {
+		t.Fatalf("on disk is %s, %v", kept.Desired, kept.Pools)
+	}
 	w.step(brain.DesiredReceived{Payload: w.seal(3, 6, stopping(desired(webSpec(), "a-1", "b-1", "c-1"), "b-1"))})
 	w.settle()
 	w.pass(2 * time.Second)
@@ -315,5 +326,26 @@ func TestNothingSecretIsTold(t *testing.T) {
 	}
 	if !strings.Contains(string(must(json.Marshal(w.ops))), "hunter2") {
 		t.Error("the container doesn't get it")
+	}
+}
+
+func TestNothingIsMadeBeforeItsPortsAreOnDisk(t *testing.T) {
+	w := newWorld(t).connected()
+	w.down = true
+	w.list()
+	w.send(desired(webSpec(), "a-1"))
+	w.full, w.down = true, false
+	w.settle()
+	w.pass(time.Minute)
+	if got := w.kinds(); got != "" {
+		t.Fatalf("operations: %s", got)
+	}
+	if got := w.instance("a-1"); !strings.Contains(got.Reason, "no space left") {
+		t.Errorf("reported %+v", got)
+	}
+	w.full = false
+	w.pass(2 * time.Second)
+	if !w.instance("a-1").Ready {
+		t.Errorf("reported %+v", w.instance("a-1"))
 	}
 }

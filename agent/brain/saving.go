@@ -53,6 +53,9 @@ func (s *State) takeSaved(problem string, now time.Time) {
 		return
 	}
 	s.saving.dirtySince = time.Time{}
+	for _, inst := range s.instances {
+		inst.portsLoose = false
+	}
 	s.outbox.saved = s.cache.LastEvent
 	s.rollback = nil
 	s.report.observed = s.accepted.observed()

@@ -73,7 +73,8 @@ type instance struct {
 	recreate   bool // the container is to be made anew, with other ports
 	pulled     bool // the image is there for the next container
 	pinFailed  bool
-	restores   int // restores in a row that didn't hold
+	portsLoose bool // its ports are not on disk yet
+	restores   int  // restores in a row that didn't hold
 
 	failures    int
 	nextTry     time.Time
