@@ -243,9 +243,9 @@ func (a *agent) list() {
 	}
 	a.listing, a.wanted = true, false
 	after := a.brain.Turn()
-	a.sim.after(a.sim.between(5*time.Millisecond, 15*time.Millisecond), func() {
+	a.sim.after(a.sim.chance("lists").between(5*time.Millisecond, 15*time.Millisecond), func() {
 		containers, up := a.host.engine.list()
-		a.sim.after(a.sim.between(5*time.Millisecond, 15*time.Millisecond), func() { a.listed(after, containers, up) })
+		a.sim.after(a.sim.chance("lists").between(5*time.Millisecond, 15*time.Millisecond), func() { a.listed(after, containers, up) })
 	})
 }
 

@@ -58,7 +58,7 @@ func (b *broker) join(x *session) {
 	for _, topic := range slices.Sorted(maps.Keys(b.retained)) {
 		if reads(x.host.id, topic) {
 			payload := b.retained[topic]
-			b.sim.after(b.sim.between(0, 20*time.Millisecond), func() { b.deliver(x, topic, payload) })
+			b.sim.after(b.sim.chance("network").between(0, 20*time.Millisecond), func() { b.deliver(x, topic, payload) })
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (b *broker) publish(m turn.Publish) {
 	if !ok || x == nil || !reads(id, m.Topic) {
 		return
 	}
-	if loss := b.sim.options.Network.Loss; loss > 0 && b.sim.random.Float64() < loss {
+	if loss := b.sim.options.Network.Loss; loss > 0 && b.sim.chance("loss").Float64() < loss {
 		b.sim.say("broker", "drops a message on %s", strings.TrimPrefix(m.Topic, wire.Root+"/"))
 		return
 	}

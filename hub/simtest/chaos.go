@@ -32,10 +32,10 @@ func RandomOptions(seed uint64) Options {
 func Torment(options Options, during time.Duration) (*Sim, error) {
 	c := &chaos{Sim: New(options), kept: map[string][]byte{}, forgotten: map[string]bool{}}
 	c.found()
-	err := c.Run(time.Duration(c.random.IntN(15)) * time.Second)
+	err := c.Run(time.Duration(c.chance("chaos").IntN(15)) * time.Second)
 	for end := c.now.Add(during); err == nil && c.now.Before(end); {
 		c.hurt()
-		err = c.Run(c.between(time.Second, 8*time.Second))
+		err = c.Run(c.chance("chaos").between(time.Second, 8*time.Second))
 	}
 	if err == nil {
 		err = c.mend()
@@ -45,12 +45,12 @@ func Torment(options Options, during time.Duration) (*Sim, error) {
 
 // found makes the hosts and the services.
 func (c *chaos) found() {
-	hosts := 3 + c.random.IntN(3)
-	balancers := 1 + c.random.IntN(2)
+	hosts := 3 + c.chance("chaos").IntN(3)
+	balancers := 1 + c.chance("chaos").IntN(2)
 	for i := range hosts {
 		id := fmt.Sprintf("h%d", i+1)
 		c.AddHost(id, i < balancers, nil)
-		c.hosts[id].skew = c.between(-3*time.Second, 3*time.Second)
+		c.hosts[id].skew = c.chance("chaos").between(-3*time.Second, 3*time.Second)
 	}
 	c.Open()
 	_ = c.Run(3 * time.Second) // a violation ends the next run too
@@ -60,9 +60,9 @@ func (c *chaos) found() {
 // apply asks for the services with a version of the web's program. It says
 // whether the hub took it.
 func (c *chaos) apply(image string) bool {
-	web := Web("web", 1+c.random.IntN(4), image)
+	web := Web("web", 1+c.chance("chaos").IntN(4), image)
 	web.Balancing.DrainTimeout = fleet.Duration(10 * time.Second)
-	api := Web("api", 1+c.random.IntN(2), "api:1")
+	api := Web("api", 1+c.chance("chaos").IntN(2), "api:1")
 	job := Web("job", 1, "job:1")
 	job.Balancing = nil
 	data := Web("data", 1, "data:1")
@@ -85,9 +85,9 @@ func (c *chaos) order(command fleet.Command) bool {
 
 // hurt does one random thing. Most of what it breaks is mended after a while.
 func (c *chaos) hurt() {
-	id := c.names[c.random.IntN(len(c.names))]
+	id := c.names[c.chance("chaos").IntN(len(c.names))]
 	h := c.hosts[id]
-	switch c.random.IntN(20) {
+	switch c.chance("chaos").IntN(20) {
 	case 0:
 		c.exitOne(h)
 	case 1:
@@ -105,7 +105,7 @@ func (c *chaos) hurt() {
 		c.CrashAgent(id)
 		c.later(func() { c.StartAgent(id) })
 	case 7:
-		c.hub.crashAt = []string{BeforeCommit, AfterCommit}[c.random.IntN(2)]
+		c.hub.crashAt = []string{BeforeCommit, AfterCommit}[c.chance("chaos").IntN(2)]
 		c.later(c.hub.start)
 	case 8:
 		c.hub.crash()
@@ -120,15 +120,15 @@ func (c *chaos) hurt() {
 // later mends something, after a moment or after long.
 func (c *chaos) later(mend func()) {
 	longest := 5 * time.Second
-	if c.random.IntN(2) == 0 {
+	if c.chance("chaos").IntN(2) == 0 {
 		longest = time.Minute
 	}
-	c.after(c.between(100*time.Millisecond, longest), mend)
+	c.after(c.chance("chaos").between(100*time.Millisecond, longest), mend)
 }
 
 // wear is what happens to a machine.
 func (c *chaos) wear(h *host) {
-	switch c.random.IntN(7) {
+	switch c.chance("chaos").IntN(7) {
 	case 0:
 		c.say(h.id, "its engine hangs")
 		h.engine.down = true
@@ -157,13 +157,13 @@ func (c *chaos) wear(h *host) {
 
 // ask is an order of a person's.
 func (c *chaos) ask(h *host) {
-	key := fleet.ServiceKey{Project: project, Name: []string{"web", "web", "web", "api", "fixed", "a0"}[c.random.IntN(6)]}
-	switch c.random.IntN(12) {
+	key := fleet.ServiceKey{Project: project, Name: []string{"web", "web", "web", "api", "fixed", "a0"}[c.chance("chaos").IntN(6)]}
+	switch c.chance("chaos").IntN(12) {
 	case 0, 1, 2:
-		c.order(fleet.Command{Do: fleet.DoScale, Service: key, Count: c.random.IntN(6)})
+		c.order(fleet.Command{Do: fleet.DoScale, Service: key, Count: c.chance("chaos").IntN(6)})
 	case 3, 4:
 		c.versions++
-		c.image(fmt.Sprintf("web:x%d", c.versions)).exits = c.random.IntN(3) == 0
+		c.image(fmt.Sprintf("web:x%d", c.versions)).exits = c.chance("chaos").IntN(3) == 0
 		c.apply(fmt.Sprintf("web:x%d", c.versions))
 	case 5, 6:
 		c.order(fleet.Command{Do: fleet.DoRestart, Service: key})
@@ -179,7 +179,7 @@ func (c *chaos) ask(h *host) {
 			c.forgotten[h.id] = true
 		}
 	case 10:
-		extra := Web(fmt.Sprintf("a%d", c.random.IntN(2)), 1, "extra:1")
+		extra := Web(fmt.Sprintf("a%d", c.chance("chaos").IntN(2)), 1, "extra:1")
 		c.order(fleet.Command{Do: fleet.DoApply, Project: project, Services: []fleet.Service{extra}})
 	case 11:
 		c.order(fleet.Command{Do: fleet.DoRemove, Service: key})
@@ -189,7 +189,7 @@ func (c *chaos) ask(h *host) {
 // exitOne ends the program in one of the host's containers.
 func (c *chaos) exitOne(h *host) {
 	for _, x := range h.engine.sorted() {
-		if x.instance != "" && x.State == brain.ContainerRunning && c.random.IntN(2) == 0 {
+		if x.instance != "" && x.State == brain.ContainerRunning && c.chance("chaos").IntN(2) == 0 {
 			h.engine.exit(x, 1)
 			return
 		}
@@ -199,11 +199,11 @@ func (c *chaos) exitOne(h *host) {
 // meddle is somebody who stops, pauses or removes a container by hand.
 func (c *chaos) meddle(h *host) {
 	for _, x := range h.engine.sorted() {
-		if x.instance == "" || c.random.IntN(2) == 0 {
+		if x.instance == "" || c.chance("chaos").IntN(2) == 0 {
 			continue
 		}
 		c.say(h.id, "somebody meddles with %s of %s", x.ID, x.instance)
-		switch c.random.IntN(3) {
+		switch c.chance("chaos").IntN(3) {
 		case 0:
 			h.engine.notify(x.ID, "kill")
 			h.engine.exit(x, 143)

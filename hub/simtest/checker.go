@@ -15,6 +15,7 @@ import (
 // what the fakes did and what was committed, and asks neither brain.
 type checker struct {
 	sim       *Sim
+	names     map[string]string                 // of instances, as people say them
 	stops     map[string]bool                   // instances that the hub committed to stop
 	instances map[string]turn.Instance          // as last committed
 	services  map[fleet.ServiceKey]turn.Service // as last committed
@@ -28,7 +29,7 @@ type checker struct {
 
 func newChecker(s *Sim) *checker {
 	return &checker{
-		sim: s, stops: map[string]bool{}, instances: map[string]turn.Instance{}, services: map[fleet.ServiceKey]turn.Service{},
+		sim: s, names: map[string]string{}, stops: map[string]bool{}, instances: map[string]turn.Instance{}, services: map[fleet.ServiceKey]turn.Service{},
 		excused: map[string]map[string]bool{}, ready: map[string]int{}, accepted: map[string]fleet.Observed{},
 		released: map[string]time.Time{}, homes: map[string]string{},
 	}
@@ -66,6 +67,7 @@ func (k *checker) instance(row turn.Row) {
 	in := r.Record
 	before := k.instances[in.ID]
 	k.instances[in.ID] = in
+	k.names[in.ID] = fmt.Sprintf("%s/%d", in.Service.Name, in.Slot)
 	if in.Goal == fleet.GoalStop {
 		k.stops[in.ID] = true
 		if in.Cause == "" {

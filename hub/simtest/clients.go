@@ -53,7 +53,7 @@ func (c *clients) look() {
 			for n := c.number(h, pool.Service); n < clientsEach; n++ {
 				x := &client{clients: c, haproxy: h, service: pool.Service}
 				c.working = append(c.working, x)
-				c.sim.after(c.sim.between(0, lookForWork), x.request)
+				c.sim.after(c.sim.chance("clients").between(0, lookForWork), x.request)
 			}
 		}
 	}
@@ -97,10 +97,10 @@ func (x *client) request() {
 }
 
 func (c *clients) lasts() time.Duration {
-	if c.sim.random.IntN(40) == 0 {
-		return c.sim.between(time.Second, 6*time.Second)
+	if c.sim.chance("clients").IntN(40) == 0 {
+		return c.sim.chance("clients").between(time.Second, 6*time.Second)
 	}
-	return c.sim.between(5*time.Millisecond, 150*time.Millisecond)
+	return c.sim.chance("clients").between(5*time.Millisecond, 150*time.Millisecond)
 }
 
 func (x *client) connect() {
@@ -122,9 +122,9 @@ func (x *client) think() {
 		x.worker = nil
 	}
 	sim := x.clients.sim
-	wait := sim.between(100*time.Millisecond, time.Second)
-	if sim.random.IntN(20) == 0 {
-		wait = sim.between(time.Second, longestThink)
+	wait := sim.chance("clients").between(100*time.Millisecond, time.Second)
+	if sim.chance("clients").IntN(20) == 0 {
+		wait = sim.chance("clients").between(time.Second, longestThink)
 	}
 	sim.after(wait, x.request)
 }

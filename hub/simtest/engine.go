@@ -100,13 +100,13 @@ func (e *engine) do(op brain.Op, done func(brain.Result)) {
 	case op.Kind == brain.OpPull:
 		e.pull(op.Image, finish)
 	case op.Kind == brain.OpCreate:
-		finish(e.sim.between(40*time.Millisecond, 120*time.Millisecond), func() brain.Result { return e.create(op) })
+		finish(e.sim.chance("engine "+e.host.id).between(40*time.Millisecond, 120*time.Millisecond), func() brain.Result { return e.create(op) })
 	case op.Kind == brain.OpStart:
-		finish(e.sim.between(60*time.Millisecond, 200*time.Millisecond), func() brain.Result { return e.start(c) })
+		finish(e.sim.chance("engine "+e.host.id).between(60*time.Millisecond, 200*time.Millisecond), func() brain.Result { return e.start(c) })
 	case op.Kind == brain.OpStop:
 		e.stop(c, op.Grace, finish)
 	case op.Kind == brain.OpRemove:
-		finish(e.sim.between(10*time.Millisecond, 40*time.Millisecond), func() brain.Result { return e.remove(c) })
+		finish(e.sim.chance("engine "+e.host.id).between(10*time.Millisecond, 40*time.Millisecond), func() brain.Result { return e.remove(c) })
 	case op.Kind == brain.OpUnpause:
 		finish(10*time.Millisecond, func() brain.Result {
 			c.State = brain.ContainerRunning
@@ -135,7 +135,7 @@ func (e *engine) pull(ref string, finish func(time.Duration, func() brain.Result
 	}
 	wait := 5 * time.Millisecond
 	if !e.images[name] {
-		wait = e.sim.between(500*time.Millisecond, 2*time.Second)
+		wait = e.sim.chance("engine "+e.host.id).between(500*time.Millisecond, 2*time.Second)
 	}
 	finish(wait, func() brain.Result {
 		e.images[name] = true
@@ -179,7 +179,7 @@ func (e *engine) start(c *container) brain.Result {
 	}
 	c.State, c.ExitCode, c.StartedAt = brain.ContainerRunning, 0, e.host.now()
 	c.run++
-	c.serves, c.sick = e.sim.now.Add(e.sim.between(c.image.readyAfter/2, c.image.readyAfter)), c.image.neverReady
+	c.serves, c.sick = e.sim.now.Add(e.sim.chance("engine "+e.host.id).between(c.image.readyAfter/2, c.image.readyAfter)), c.image.neverReady
 	e.sim.checker.started(e.host, c)
 	if c.image.exits {
 		run := c.run
@@ -198,7 +198,7 @@ func shares(a, b []int) bool {
 }
 
 func (e *engine) stop(c *container, grace time.Duration, finish func(time.Duration, func() brain.Result)) {
-	takes := e.sim.between(50*time.Millisecond, 400*time.Millisecond)
+	takes := e.sim.chance("engine "+e.host.id).between(50*time.Millisecond, 400*time.Millisecond)
 	if c.image != nil && c.image.ignoresTerm {
 		takes = grace
 	}

@@ -72,14 +72,14 @@ func (l *link) retry() {
 	for n := l.failures; n > 1 && upper < reconnectMost; n-- {
 		upper *= 2
 	}
-	l.sim.after(l.sim.between(reconnectLeast, min(upper, reconnectMost)), func() { l.connect(l.sim.now) })
+	l.sim.after(l.sim.chance("link "+l.agent.host.id).between(reconnectLeast, min(upper, reconnectMost)), func() { l.connect(l.sim.now) })
 }
 
 func (l *link) connected(b *broker) {
 	if l.agent.dead {
 		return
 	}
-	x := &session{id: fmt.Sprintf("%016x", l.sim.random.Uint64()), host: l.agent.host, broker: b, link: l, open: true}
+	x := &session{id: fmt.Sprintf("%016x", l.sim.chance("sessions").Uint64()), host: l.agent.host, broker: b, link: l, open: true}
 	topic, will := l.agent.will(x.id)
 	x.will = will
 	l.session, l.echoed, l.echoAt = x, false, l.sim.now

@@ -40,7 +40,7 @@ type Sabotage struct {
 func DefaultOptions() Options {
 	return Options{
 		Seed:    1,
-		Network: Network{Delay: time.Millisecond, Jitter: 2 * time.Millisecond},
+		Network: Network{Delay: 2 * time.Millisecond},
 		Turn:    turn.DefaultOptions(),
 		Timing:  brain.DefaultTiming(),
 		Ports:   1000,

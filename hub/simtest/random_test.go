@@ -8,7 +8,7 @@ import (
 )
 
 // torment is how long a random fleet is broken.
-const torment = 2 * time.Minute
+const torment = 90 * time.Second
 
 // TestRandomFleets breaks fleets at random, one for each seed. SIM_N says how
 // many, SIM_SEED tells the same story again.
@@ -30,15 +30,13 @@ func TestRandomFleets(t *testing.T) {
 // TestSameSeedSameStory proves that nothing in a run depends on anything but
 // its seed: neither on the order of a map nor on the machine's clock.
 func TestSameSeedSameStory(t *testing.T) {
-	for _, seed := range []uint64{7, 8} {
-		a, errA := Torment(RandomOptions(seed), torment)
-		b, errB := Torment(RandomOptions(seed), torment)
-		if errA != nil || errB != nil {
-			t.Fatal(errA, errB)
-		}
-		if a.Sum() != b.Sum() {
-			t.Errorf("seed %d tells two stories", seed)
-		}
+	a, errA := Torment(RandomOptions(7), torment)
+	b, errB := Torment(RandomOptions(7), torment)
+	if errA != nil || errB != nil {
+		t.Fatal(errA, errB)
+	}
+	if a.Sum() != b.Sum() {
+		t.Error("one seed tells two stories")
 	}
 }
 

@@ -45,9 +45,20 @@ func (s *Sim) showServices(w *tabwriter.Writer) {
 	for _, v := range s.hub.state.View(s.now).Services("") {
 		fmt.Fprintf(w, "%s\tv%d\t%d/%d ready\t%s\n", v.Key, v.Version, v.Ready, v.Desired, v.State)
 		for _, why := range v.Reasons {
-			fmt.Fprintf(w, "  %s\n", why)
+			fmt.Fprintf(w, "  %s\n", s.named(why))
 		}
 	}
+}
+
+// named puts names in the place of instances' ids, which follow from revisions.
+func (s *Sim) named(text string) string {
+	words := strings.Fields(text)
+	for i, word := range words {
+		if name, known := s.checker.names[word]; known {
+			words[i] = name
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func (s *Sim) showInstances(w *tabwriter.Writer) {

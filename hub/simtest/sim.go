@@ -3,7 +3,6 @@ package simtest
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -20,7 +19,7 @@ type Sim struct {
 	clock
 	*story
 	options   Options
-	random    *rand.Rand
+	dice      map[string]*dice // by what they are for
 	hub       *hub
 	hosts     map[string]*host
 	names     []string // of hosts, in the order in which they came
@@ -38,7 +37,7 @@ func New(options Options) *Sim {
 		clock:   clock{now: start},
 		story:   newStory(start),
 		options: options,
-		random:  rand.New(rand.NewPCG(options.Seed, 0x6d7573746572)),
+		dice:    map[string]*dice{},
 		hosts:   map[string]*host{},
 		images:  map[string]*image{},
 	}
@@ -79,18 +78,10 @@ var ErrViolated = errors.New("an invariant is violated")
 
 func (s *Sim) say(who, format string, args ...any) { s.tell(s.now, who, format, args...) }
 
-// between returns a random time.
-func (s *Sim) between(least, most time.Duration) time.Duration {
-	if most <= least {
-		return least
-	}
-	return least + time.Duration(s.random.Int64N(int64(most-least)))
-}
-
 // hop is how long a message travels.
 func (s *Sim) hop() time.Duration {
 	n := s.options.Network
-	return s.between(n.Delay, n.Delay+n.Jitter)
+	return s.chance("network").between(n.Delay, n.Delay+n.Jitter)
 }
 
 // Order gives the hub a command and lets time pass until it answers.
