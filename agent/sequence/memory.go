@@ -23,6 +23,7 @@ type Memory struct {
 	acked   map[fleet.ServiceKey]uint64
 	away    map[endpointKey]away
 	entered map[ServerKey]time.Time // when a server that had been in maint began to be checked
+	behind  time.Time               // since when the file lacks something; zero: it doesn't
 }
 
 // Rejection keeps a pool back until it changes; from Retry on it is tried

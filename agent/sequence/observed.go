@@ -61,4 +61,5 @@ type Server struct {
 	Weight      int
 	Check       string // fleet.CheckPassing only after a check in this state passed
 	Connections int    // open or queued exchanges
+	Kept        int    // idle connections that are kept for later exchanges
 }

@@ -133,8 +133,8 @@ func (t *turn) endpoint(g goal, endpoint fleet.Endpoint) fleet.EndpointActual {
 	}
 	switch endpoint.State {
 	case fleet.EndpointReady: // one that fails its check is looked at now and then
-		waits := out.State != fleet.EndpointReady && out.Check != fleet.CheckFailing
-		t.motion = t.motion || waits || out.Check == fleet.CheckUnknown
+		t.motion = t.motion || out.Check == fleet.CheckUnknown
+		t.waits = t.waits || out.State != fleet.EndpointReady && out.Check != fleet.CheckFailing
 	default:
 		t.motion = t.motion || !out.Drained
 	}

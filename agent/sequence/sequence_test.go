@@ -214,6 +214,7 @@ func TestOneFailureChecksWaitForAFreshResult(t *testing.T) {
 	want := pool(2, preparing("a"), ready("b"))
 	want.Check.Fall = 1
 	f.settle(pools{want})
+	f.server(webKey, "a").Kept = 1 // so it isn't made anew
 	want = pool(3, ready("a"), ready("b"))
 	want.Check.Fall = 1
 	f.settle(pools{want})

@@ -45,6 +45,11 @@ func (t *turn) admit() {
 					t.add(key, g.pool, route, endpoint)
 					continue
 				}
+				if reenters(server, endpoint) {
+					t.do(Action{Kind: DelServer, Server: key})
+					t.add(key, g.pool, route, endpoint)
+					continue
+				}
 				t.advance(server, g.pool, endpoint)
 			}
 		}
@@ -89,6 +94,14 @@ func (t *turn) advance(server Server, pool fleet.Pool, endpoint fleet.Endpoint) 
 	if server.State == StateDrain {
 		t.do(Action{Kind: SetState, Server: key, State: StateReady})
 	}
+}
+
+// reenters says whether a server that leaves maintenance is better made anew:
+// a new one is checked soon, one that was there only when its turn comes. It
+// can't be while anything is connected to it; where HAProxy refuses all the
+// same, the server that is there enters instead.
+func reenters(server Server, endpoint fleet.Endpoint) bool {
+	return server.State == StateMaint && endpoint.State == fleet.EndpointReady && server.Connections == 0 && server.Kept == 0
 }
 
 // proven says whether a server's check passed since it may be checked. With

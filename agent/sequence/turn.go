@@ -14,10 +14,15 @@ const (
 	// MinDrain is how long an endpoint is without traffic before it counts as
 	// drained, however idle it is: a request may be on its way.
 	MinDrain = 2 * time.Second
-	// FastWake is the pause between turns while something is in motion.
-	FastWake = 100 * time.Millisecond
+	// FastWake is the pause between turns while an endpoint waits for its
+	// first check.
+	FastWake = 20 * time.Millisecond
+	// MotionWake is the pause while anything else is in motion.
+	MotionWake = 100 * time.Millisecond
 	// SlowWake is the pause otherwise. It only serves to see checks change.
 	SlowWake = time.Second
+	// fileDelay is the longest time that the file may be behind the worker.
+	fileDelay = 100 * time.Millisecond
 )
 
 // Turn is the outcome of Next.
@@ -38,6 +43,7 @@ type turn struct {
 	ours    []Server // the servers seen of the goals' services
 	actions []Action
 	motion  bool
+	waits   bool // for a check that comes soon
 }
 
 // Next looks at the whole distance between what is wanted and what was seen.
@@ -68,10 +74,24 @@ func Next(want []fleet.Pool, seen Observed, memory Memory, now time.Time) Turn {
 	}
 	t.admit()
 	t.clean()
-	if file := t.file(false); t.memory.Stale || !samePools(file, t.memory.Filed) {
+	t.follow()
+	return t.end()
+}
+
+// follow brings the file to what the worker has: at once when there is nothing
+// else to do, so that it holds up neither the worker nor the report of it.
+func (t *turn) follow() {
+	file := t.file(false)
+	if !t.memory.Stale && samePools(file, t.memory.Filed) {
+		t.memory.behind = time.Time{}
+		return
+	}
+	if t.memory.behind.IsZero() {
+		t.memory.behind = t.now
+	}
+	if len(t.actions) == 0 || t.now.Sub(t.memory.behind) >= fileDelay {
 		t.do(Action{Kind: Write, Pools: file})
 	}
-	return t.end()
 }
 
 func (t *turn) do(action Action) { t.actions = append(t.actions, action) }
@@ -80,11 +100,13 @@ func (t *turn) end() Turn {
 	out := Turn{Actions: t.actions, Report: t.report(), Wake: SlowWake, Memory: t.memory}
 	switch {
 	case !t.seen.Up:
-		out.Wake = FastWake
+		out.Wake = MotionWake
 	case len(t.actions) > 0:
 		out.Wake = 0
-	case t.motion:
+	case t.waits:
 		out.Wake = FastWake
+	case t.motion:
+		out.Wake = MotionWake
 	}
 	return out
 }

@@ -93,6 +93,7 @@ func writeGlobal(out *bytes.Buffer, input Input) {
 	fmt.Fprintf(out, "global\n")
 	fmt.Fprintf(out, "    description muster balancer %s\n", global.Name)
 	fmt.Fprintf(out, "    stats socket %s mode 600 level admin\n", global.RuntimeSocket)
+	fmt.Fprintf(out, "    max-spread-checks %s\n", millis(FirstCheck))
 	fmt.Fprintf(out, "    hard-stop-after %s\n", millis(hardStop))
 	if global.MaxConn > 0 {
 		fmt.Fprintf(out, "    maxconn %d\n", global.MaxConn)

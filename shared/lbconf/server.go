@@ -16,6 +16,10 @@ const (
 	DefaultCheckFall     = 2
 )
 
+// FirstCheck is how soon a server is checked that was just added, whatever
+// the interval of its checks: HAProxy lets it wait for a whole one otherwise.
+const FirstCheck = 50 * time.Millisecond
+
 // ServerAddress is where an endpoint serves a target, as HAProxy reads it:
 // "ipv4@10.0.0.1:32768". The endpoint must be valid.
 func ServerAddress(endpoint fleet.Endpoint, target int) string {

@@ -40,7 +40,9 @@ type Balancer struct {
 	started   time.Time
 	busyFrom  time.Time
 	rush      int // turns in a row without a pause
-	reported  *fleet.BalancerActual
+	// unfinished: the last turn acted, and the next one is to see what came of it.
+	unfinished bool
+	reported   *fleet.BalancerActual
 }
 
 // New returns a balancer that does nothing until Run.
@@ -96,11 +98,22 @@ func (b *Balancer) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			b.finish(ctx)
 			return nil
 		case <-b.wake:
 		case <-timer.C:
 		}
 		timer.Reset(b.step(ctx))
+	}
+}
+
+// finish ends what a turn has begun, so that the file is left as the worker
+// is: whoever comes next finds them alike.
+func (b *Balancer) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+	defer cancel()
+	for turns := 0; b.unfinished && turns < maxRush; turns++ {
+		b.step(ctx)
 	}
 }
 

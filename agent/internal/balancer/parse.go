@@ -170,6 +170,7 @@ func parseServer(key sequence.ServerKey, state, stats row) (sequence.Server, err
 		Weight:      state.number("srv_uweight"),
 		Check:       parseCheck(stats.text("status"), stats.text("check_status")),
 		Connections: stats.number("scur") + stats.number("qcur"),
+		Kept:        stats.number("srv_icur"),
 	}
 	switch admin := state.number("srv_admin_state"); {
 	case admin&adminMaint != 0:

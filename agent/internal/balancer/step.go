@@ -13,6 +13,8 @@ const (
 	retryPause = 500 * time.Millisecond
 	// busyLimit is how long HAProxy may be unreadable before that is a problem.
 	busyLimit = 5 * time.Second
+	// finishTime bounds what is done after the order to end.
+	finishTime = 5 * time.Second
 	// maxRush is how many turns may follow each other without a pause.
 	maxRush = 20
 )
@@ -30,8 +32,12 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 	b.busyFrom = time.Time{}
 	turn := sequence.Next(b.wanted(), seen, b.memory, time.Now())
 	b.memory = turn.Memory
-	if !seen.Up {
+	b.unfinished = len(turn.Actions) > 0
+	switch {
+	case !seen.Up:
 		b.publish(false, join(fileProblem, errors.New("haproxy isn't running; it is started again")), turn.Report)
+	case b.reported != nil && len(turn.Actions) > 0: // what was seen needn't wait for what is done about it
+		b.publish(true, b.reported.Problem, turn.Report)
 	}
 	problem, failed := fileProblem, false
 	for _, action := range turn.Actions {
@@ -67,7 +73,7 @@ func (b *Balancer) paced(wake time.Duration) time.Duration {
 	}
 	b.rush++
 	if b.rush > maxRush {
-		return sequence.FastWake
+		return sequence.MotionWake
 	}
 	return 0
 }
@@ -90,6 +96,7 @@ func (b *Balancer) lookAtFile() error {
 }
 
 func (b *Balancer) unreadable(ctx context.Context, err error) time.Duration {
+	b.unfinished = b.unfinished && ctx.Err() != nil
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -99,7 +106,7 @@ func (b *Balancer) unreadable(ctx context.Context, err error) time.Duration {
 	if b.reported != nil && time.Since(b.busyFrom) > busyLimit {
 		b.publish(b.reported.Up, err.Error(), b.reported.Pools)
 	}
-	return sequence.FastWake
+	return sequence.MotionWake
 }
 
 func text(err error) string {
