@@ -140,6 +140,8 @@ func (s *State) runPhase(inst *instance, now time.Time) (string, string) {
 		return fleet.PhaseStarting, inst.reason
 	case c == nil:
 		return fleet.PhasePending, s.pendingReason(inst)
+	case c.State == ContainerRunning && inst.dead():
+		return fleet.PhaseStarting, "its container has just ended"
 	case c.State == ContainerRunning:
 		return fleet.PhaseRunning, runningReason(inst)
 	case c.State == ContainerExited && inst.ended && inst.decided == runOf(c):

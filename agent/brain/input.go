@@ -29,8 +29,9 @@ type Listed struct {
 type EngineFailed struct{ Problem string }
 
 // Noticed is something that happened to a container by the engine's account.
-// Only "kill", a signal from somebody else, matters: it tells a stop by hand
-// from an exit.
+// "kill", a signal from somebody else, tells a stop by hand from an exit. A
+// container that is said to "die" serves no more, though the engine may take a
+// while until it lists it so. Nothing else matters.
 type Noticed struct {
 	Container string
 	Action    string

@@ -44,17 +44,24 @@ func (s *State) engineEvent(kind, message string, now time.Time) {
 const signalWindow = 3 * defaultGrace
 
 // takeNotice remembers which containers others sent signals: those of
-// instances on which no operation of ours is under way.
+// instances on which no operation of ours is under way. It believes of one
+// that died that it did, until a listing that began later knows better.
 func (s *State) takeNotice(in Noticed, now time.Time) {
-	if in.Action != "kill" {
-		return
-	}
 	for _, inst := range s.instances {
-		if inst.container != nil && inst.container.ID == in.Container && inst.op == nil {
+		if inst.container == nil || inst.container.ID != in.Container {
+			continue
+		}
+		switch {
+		case in.Action == "kill" && inst.op == nil:
 			s.signalled[in.Container] = now
+		case in.Action == "die":
+			inst.died, inst.diedTurn = inst.run, s.turn
 		}
 	}
 }
+
+// dead says whether the run of an instance is over, by the engine's word.
+func (inst *instance) dead() bool { return inst.run != "" && inst.died == inst.run }
 
 // ours reports whether a container is of this host and of the hub that this
 // agent follows. Nothing else is ever touched.
@@ -126,6 +133,9 @@ func (s *State) see(inst *instance, c *Container, now time.Time) {
 	case ContainerRunning:
 		if inst.run != run {
 			s.beginRun(inst, run, now)
+		}
+		if s.listTurn >= inst.diedTurn {
+			inst.died = ""
 		}
 	case ContainerExited, ContainerDead:
 		if inst.exited != run {

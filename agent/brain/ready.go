@@ -59,12 +59,19 @@ func (s *State) stopping(inst *instance) bool {
 }
 
 // takeProbe counts one outcome. The first success after the agent's own start
-// is enough for a container that ran before: it was ready then.
-func (s *State) takeProbe(r ProbeResult, now time.Time) {
+// is enough for a container that ran before: it was ready then. It reports
+// whether anything but the count changed.
+func (s *State) takeProbe(r ProbeResult, now time.Time) (changed bool) {
 	inst, ok := s.instances[r.Instance]
 	if !ok || inst.run == "" || inst.run != r.Container || inst.rec.Probe == nil {
-		return
+		return false
 	}
+	probed, ready, reason := inst.probed, inst.ready, inst.probeReason
+	s.countProbe(inst, &r, now)
+	return !probed || ready != inst.ready || reason != inst.probeReason
+}
+
+func (s *State) countProbe(inst *instance, r *ProbeResult, now time.Time) {
 	inst.probed = true
 	probe := inst.rec.Probe
 	if r.OK {
@@ -90,7 +97,7 @@ func (s *State) isReady(inst *instance) bool {
 	switch {
 	case c == nil || c.State != ContainerRunning || inst.run == "" || s.stopping(inst):
 		return false
-	case c.Health == HealthUnhealthy || !inst.rec.Described:
+	case c.Health == HealthUnhealthy || !inst.rec.Described || inst.dead():
 		return false
 	case inst.rec.Probe == nil:
 		return c.Health == HealthNone || c.Health == HealthHealthy

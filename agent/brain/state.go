@@ -11,6 +11,7 @@ type State struct {
 	config Config
 	cache  Cache
 	turn   uint64
+	wakeAt time.Time // the last step's Outputs.Wake
 
 	// What the hub asked for.
 	accepted    *accepted
@@ -60,6 +61,8 @@ type instance struct {
 	falls       int
 	probed      bool
 	probeReason string
+	died        string // the run that the engine said to have died
+	diedTurn    uint64 // in which that was heard
 
 	exited      string // the last run that was seen to have ended
 	interrupted bool   // it ended with the machine or the engine, not by itself

@@ -5,8 +5,13 @@ import "time"
 // Step takes one input in and returns what is to be done. It changes s.
 func Step(s *State, input Input, now time.Time) Outputs {
 	s.turn++
-	s.take(input, now)
+	nothingNew := s.take(input, now)
 	out := Outputs{Turn: s.turn}
+	if nothingNew && !s.saving.must && !s.unmatched && now.Before(s.wakeAt) {
+		out.Wake = s.wakeAt
+		return out
+	}
+	s.wakeAt = time.Time{}
 	if s.saving.must {
 		out.Save = true
 		return out
@@ -21,11 +26,14 @@ func Step(s *State, input Input, now time.Time) Outputs {
 	out.Ops = s.plan(now)
 	s.reportAll(&out, now)
 	out.Save = s.saveDue(now)
-	out.Wake = s.wake(now)
+	s.wakeAt = s.wake(now)
+	out.Wake = s.wakeAt
 	return out
 }
 
-func (s *State) take(input Input, now time.Time) {
+// take lets s know of an input, and reports whether it said nothing new: most
+// inputs are probes that find what was found before.
+func (s *State) take(input Input, now time.Time) (nothingNew bool) {
 	switch in := input.(type) {
 	case DesiredReceived:
 		s.takeDesired(in.Payload, now)
@@ -42,7 +50,7 @@ func (s *State) take(input Input, now time.Time) {
 	case OpDone:
 		s.settle(in.Result, now)
 	case Probed:
-		s.takeProbe(in.Result, now)
+		return !s.takeProbe(in.Result, now)
 	case BalancerReported:
 		s.takeBalancer(in.Actual)
 	case FactsRead:
@@ -57,6 +65,7 @@ func (s *State) take(input Input, now time.Time) {
 		s.takeSaved(in.Problem, now)
 	case Tick:
 	}
+	return false
 }
 
 // wake returns the earliest time at which something falls due by itself.
