@@ -256,7 +256,7 @@ func (c *chaos) mend() error {
 		c.PowerOn(id)
 		c.StartAgent(id)
 	}
-	if err := c.Run(40 * time.Second); err != nil {
+	if err := c.Run(10 * time.Second); err != nil {
 		return err
 	}
 	for _, id := range c.names {

@@ -13,7 +13,7 @@ const torment = 90 * time.Second
 // TestRandomFleets breaks fleets at random, one for each seed. SIM_N says how
 // many, SIM_SEED tells the same story again.
 func TestRandomFleets(t *testing.T) {
-	first, n := number(t, "SIM_SEED", 0), number(t, "SIM_N", 30)
+	first, n := number(t, "SIM_SEED", 0), number(t, "SIM_N", 24)
 	if first != 0 && os.Getenv("SIM_N") == "" {
 		n = 1
 	}
