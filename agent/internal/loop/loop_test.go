@@ -1,0 +1,310 @@
+package loop_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/agent/internal/loop"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestInstancesComeUpAndGo(t *testing.T) {
+	r := run(t, nil)
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun, "a-1", "b-1")
+	r.until("both are ready", func() bool { return r.ready() == 2 })
+	a := r.actual()
+	if a.Observed.Generation != 1 || a.Session != "s1" || !a.Engine.Up {
+		t.Errorf("reported %+v", a)
+	}
+	r.until("the machine is told of", func() bool { a := r.actual(); return a.Facts.Hostname == "one" && a.Foreign.Memory == 5 })
+	var presence fleet.Presence
+	if _, err := wire.Open(r.link.last(wire.LeafPresence), &presence); err != nil || presence.Observed.Generation != 1 {
+		t.Errorf("presence %+v, %v", presence, err)
+	}
+	var batch fleet.EventBatch
+	r.until("events are sent", func() bool {
+		_, err := wire.Open(r.link.last(wire.LeafEvents), &batch)
+		return err == nil && len(batch.Events) == 2
+	})
+	r.message(wire.LeafAck, 0, fleet.Ack{Session: "s1", Actual: 99, Events: 2})
+	r.until("the hub's answer counts", func() bool { r.link.mu.Lock(); defer r.link.mu.Unlock(); return r.link.echoes == 1 })
+
+	r.send(fleet.GoalStop, "a-1", "b-1")
+	r.until("both are gone", func() bool {
+		a := r.actual()
+		return len(a.Instances) == 2 && a.Instances[0].Phase == fleet.PhaseStopped && a.Instances[1].Phase == fleet.PhaseStopped
+	})
+}
+
+func TestADeathIsSeenAtOnce(t *testing.T) {
+	r := run(t, func(o *loop.Options, _ *rig) { o.Timing.Resync = time.Hour })
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun, "a-1")
+	r.until("it is ready", func() bool { return r.ready() == 1 })
+	r.engine.exit("c-a-1")
+	r.until("it is started again", func() bool {
+		a := r.actual()
+		return len(a.Instances) == 1 && a.Instances[0].Restarts == 1 && a.Instances[0].Ready
+	})
+}
+
+func TestResyncFindsWhatNoEventTold(t *testing.T) {
+	r := run(t, func(o *loop.Options, _ *rig) { o.Timing.Resync = 20 * time.Millisecond })
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun, "a-1")
+	r.until("it is ready", func() bool { return r.ready() == 1 })
+	r.engine.set(func() { delete(r.engine.boxes, "c-a-1") })
+	r.until("it is made anew", func() bool { return r.actual().Instances[0].Incarnation == 2 && r.ready() == 1 })
+}
+
+func TestEngineThatFalls(t *testing.T) {
+	r := run(t, func(o *loop.Options, _ *rig) {
+		o.Timing.Resync, o.Timing.Relist = 20*time.Millisecond, 10*time.Millisecond
+	})
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun, "a-1")
+	r.until("it is ready", func() bool { return r.ready() == 1 })
+	r.engine.set(func() { r.engine.down = true })
+	r.until("the silence is told", func() bool { return !r.actual().Engine.Up })
+	if r.ready() != 1 {
+		t.Error("silence made it unready")
+	}
+	broken := r.engine.broken
+	r.engine.set(func() { r.engine.down = false; r.engine.broken = make(chan struct{}) })
+	close(broken)
+	r.until("it is back", func() bool { return r.actual().Engine.Up })
+}
+
+func TestOperationsAreBounded(t *testing.T) {
+	r := run(t, nil)
+	r.engine.set(func() { r.engine.block = make(chan struct{}) })
+	var ids []string
+	for i := range 10 {
+		ids = append(ids, string(rune('a'+i))+"-1")
+	}
+	r.send(fleet.GoalRun, ids...)
+	busy := func() int { r.engine.mu.Lock(); defer r.engine.mu.Unlock(); return r.engine.busy }
+	r.until("images are fetched", func() bool { return busy() == 3 })
+	r.loop.Connected("s1")
+	close(r.engine.block)
+	r.until("all are ready", func() bool { return r.ready() == 10 })
+	if r.engine.most > 3+8 {
+		t.Errorf("%d operations at once", r.engine.most)
+	}
+}
+
+func TestSavedBeforeAnythingFollows(t *testing.T) {
+	var mu sync.Mutex
+	var order []string
+	note := func(what string) { mu.Lock(); defer mu.Unlock(); order = append(order, what) }
+	r := run(t, func(o *loop.Options, r *rig) {
+		r.store.log = note
+		o.Reached = note
+	})
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun, "a-1")
+	r.until("it is ready", func() bool { return r.ready() == 1 })
+	mu.Lock()
+	defer mu.Unlock()
+	first := slices.Index(order, loop.PointAfterOp)
+	if i := slices.Index(order, "save"); i < 0 || i > first || order[0] != loop.PointBeforeSave {
+		t.Errorf("order %v", order)
+	}
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	if len(r.store.saved.Desired) == 0 || len(r.store.saved.Instances["a-1"].Ports) != 1 {
+		t.Errorf("saved %+v", r.store.saved)
+	}
+}
+
+func TestFullDiskIsNotAccepted(t *testing.T) {
+	r := run(t, func(_ *loop.Options, r *rig) { r.store.full = true })
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun, "a-1")
+	r.until("the problem is told", func() bool { return strings.Contains(r.actual().Problem, "no space") })
+	if a := r.actual(); a.Observed.Generation != 0 || len(r.engine.done()) != 0 {
+		t.Errorf("reported %+v, did %v", a.Observed, r.engine.done())
+	}
+	r.store.mu.Lock()
+	r.store.full = false
+	r.store.mu.Unlock()
+	r.gen--
+	r.send(fleet.GoalRun, "a-1")
+	r.until("it is ready", func() bool { return r.ready() == 1 && r.actual().Problem == "" })
+}
+
+func TestPoolsReachBalancers(t *testing.T) {
+	r := run(t, nil)
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun)
+	pool := fleet.Pool{Service: shopWeb, Generation: 7}
+	r.message(wire.LeafPools+"/shop/web", 7, pool)
+	r.until("the balancer is told", func() bool {
+		r.balancer.mu.Lock()
+		defer r.balancer.mu.Unlock()
+		return len(r.balancer.pools) == 1 && r.balancer.pools[0].Generation == 7
+	})
+	r.loop.Balanced(fleet.BalancerActual{Name: "haproxy", Up: true})
+	r.until("the hub is told", func() bool { return len(r.actual().Balancers) == 1 })
+}
+
+func (r *rig) answer(ask fleet.Ask) fleet.Answer {
+	r.Helper()
+	r.message(wire.LeafAsk, 0, ask)
+	var answer fleet.Answer
+	r.until("an answer to "+ask.ID, func() bool {
+		_, err := wire.Open(r.link.last(wire.LeafResult+"/"+ask.ID), &answer)
+		return err == nil
+	})
+	return answer
+}
+
+func TestAsks(t *testing.T) {
+	var got atomic.Value
+	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		if q.URL.Path != "/v1/streams/x" {
+			http.Error(w, "nobody waits", http.StatusNotFound)
+			return
+		}
+		got.Store(q.Method + " " + string(body))
+	}))
+	defer hub.Close()
+	open, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	shut, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shut.Close()
+
+	r := run(t, func(o *loop.Options, _ *rig) { o.HubHTTP = hub.URL + "/" })
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun, "a-1")
+	r.until("it is ready", func() bool { return r.ready() == 1 })
+	logs := func(id, instance string, tail int, stream string) fleet.Ask {
+		return fleet.Ask{ID: id, Do: fleet.AskLogs, Instance: instance, Tail: tail, Stream: stream}
+	}
+	for _, tt := range []struct {
+		ask     fleet.Ask
+		problem string
+	}{
+		{logs("1", "a-1", 10, "/v1/streams/x"), ""},
+		{logs("2", "a-1", 0, "/v1/streams/x"), "no lines"},
+		{logs("3", "z-1", 10, "/v1/streams/x"), "no container on this host"},
+		{logs("4", "a-1", 10, "/v1/streams/y"), "404"},
+		{logs("5", "a-1", 10, "http://elsewhere/"), "not one"},
+		{logs("6", "a-1", 10, "//elsewhere/"), "not one"},
+		{fleet.Ask{ID: "7", Do: fleet.AskCheck, Address: open.Addr().String()}, ""},
+		{fleet.Ask{ID: "8", Do: fleet.AskCheck, Address: shut.Addr().String()}, "refused"},
+		{fleet.Ask{ID: "9", Do: fleet.AskCheck, Address: "nowhere"}, "missing port"},
+		{fleet.Ask{ID: "10", Do: fleet.AskCheck, Address: "127.0.0.1:x"}, "has no port"},
+		{fleet.Ask{ID: "11", Do: "restart"}, `the question "restart"`},
+	} {
+		answer := r.answer(tt.ask)
+		if answer.ID != tt.ask.ID || answer.OK != (tt.problem == "") || !strings.Contains(answer.Problem, tt.problem) {
+			t.Errorf("%+v: %+v", tt.ask, answer)
+		}
+	}
+	if got.Load() != "POST log of c-a-1" {
+		t.Errorf("the hub got %q", got.Load())
+	}
+	did := len(r.engine.done())
+	r.message(wire.LeafAsk, 0, fleet.Ask{ID: "../x", Do: fleet.AskCheck})
+	foreign, err := wire.Seal("L2", 1, 0, fleet.Ask{ID: "12", Do: fleet.AskCheck, Address: open.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.loop.Message(wire.Host("h1", wire.LeafAsk), foreign)
+	r.answer(fleet.Ask{ID: "13", Do: "x"}) // those before were taken in
+	if r.link.last(wire.LeafResult+"/12") != nil || len(r.engine.done()) != did {
+		t.Error("another hub's question was answered")
+	}
+}
+
+func TestStrangeMessagesAreIgnored(t *testing.T) {
+	r := run(t, nil)
+	r.loop.Connected("s1")
+	r.loop.Message("some/topic", []byte("x"))
+	r.loop.Message(wire.Host("h2", wire.LeafDesired), []byte("x"))
+	r.loop.Message(wire.Host("h1", wire.LeafPools+"/.."), []byte("x"))
+	r.loop.Message(wire.Host("h1", wire.LeafAck), []byte("x"))
+	r.send(fleet.GoalRun, "a-1")
+	r.until("it is ready", func() bool { return r.ready() == 1 })
+}
+
+func TestWillAndFarewell(t *testing.T) {
+	r := run(t, nil)
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun, "a-1")
+	r.until("it is ready", func() bool { return r.ready() == 1 })
+	var p fleet.Presence
+	topic, payload := r.loop.Will("s2")
+	if env, err := wire.Open(payload, &p); err != nil || topic != wire.Host("h1", wire.LeafPresence) || env.Lineage != "L1" ||
+		p.State != fleet.PresenceLost || p.Session != "s2" || p.AgentStart != "start1" || p.BootID != "b1" {
+		t.Errorf("will %+v %+v, %v", env, p, err)
+	}
+	r.stop()
+	_, payload, err := r.loop.Farewell(fleet.PresenceStopping)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wire.Open(payload, &p); err != nil || p.State != fleet.PresenceStopping || p.Session != "s1" || p.Observed.Generation != 1 {
+		t.Errorf("farewell %+v, %v", p, err)
+	}
+	if r.engine.boxes["c-a-1"].State != "running" {
+		t.Error("the container doesn't go on")
+	}
+	r.loop.Probed(brain.ProbeResult{}) // after the end nothing blocks
+	r.loop.Disconnected()
+}
+
+func TestEndWhileBusy(t *testing.T) {
+	r := run(t, nil)
+	r.engine.set(func() { r.engine.block = make(chan struct{}) })
+	r.send(fleet.GoalRun, "a-1", "b-1", "c-1")
+	r.until("images are fetched", func() bool { r.engine.mu.Lock(); defer r.engine.mu.Unlock(); return r.engine.busy == 3 })
+	r.stop()
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	if r.store.saves == 0 {
+		t.Error("nothing was saved")
+	}
+}
+
+func TestAliveIsCalled(t *testing.T) {
+	var calls atomic.Int64
+	r := run(t, func(o *loop.Options, _ *rig) {
+		o.Alive = func() { calls.Add(1) }
+		o.Timing.Alive = 5 * time.Millisecond
+	})
+	r.until("it says that it is alive", func() bool { return calls.Load() > 5 })
+}
+
+func TestItRunsOnce(t *testing.T) {
+	r := run(t, nil)
+	r.loop.Connected("s1")
+	r.until("it runs", func() bool { return r.link.last(wire.LeafPresence) != nil })
+	if err := r.loop.Run(context.Background(), loop.Surroundings{}); err == nil {
+		t.Error("it ran twice")
+	}
+}
