@@ -1,0 +1,146 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/musterhq/muster/agent"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// alone are the options of an agent without hub and engine.
+func alone(t *testing.T) agent.Options {
+	o := agent.DefaultOptions()
+	o.Host, o.MachineID = "h1", "m1"
+	o.Hub = "tcp://" + closedPort(t)
+	o.Engine = "unix://" + filepath.Join(t.TempDir(), "none.sock")
+	o.StateDir = filepath.Join(t.TempDir(), "state")
+	o.Timing.Farewell = 100 * time.Millisecond
+	return o
+}
+
+func closedPort(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// output is a log that a test reads while it is written.
+type output struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) has(text string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return strings.Contains(o.text.String(), text)
+}
+
+func TestRunsAloneAndEnds(t *testing.T) {
+	o := alone(t)
+	var log output
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- agent.Run(ctx, o) }()
+	for deadline := time.Now().Add(20 * time.Second); !log.has("hub not connected"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it doesn't try to reach the hub")
+		}
+	}
+	if err := agent.Run(ctx, o); fleet.CodeOf(err) != fleet.CodeConflict {
+		t.Errorf("a second agent in the same directory: %v", err)
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it doesn't end")
+	}
+	if !log.has("containers and balancers go on") {
+		t.Error("it ends without a word")
+	}
+}
+
+func TestOptionsThatCannotWork(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(o *agent.Options)
+		want   string
+	}{
+		{"host", func(o *agent.Options) { o.Host = "Web 1" }, "not a host id"},
+		{"hub", func(o *agent.Options) { o.Hub = "127.0.0.1:1883" }, "tcp://<host>:1883"},
+		{"hub elsewhere", func(o *agent.Options) { o.Hub = "tcp://192.0.2.1:1883" }, "--insecure-plaintext-hub"},
+		{"hub by name", func(o *agent.Options) { o.Hub = "tcp://hub.example.com:1883" }, "--insecure-plaintext-hub"},
+		{"http", func(o *agent.Options) { o.HubHTTP = "hub:8080" }, "http://<host>:8080"},
+		{"state", func(o *agent.Options) { o.StateDir = "state" }, "not an absolute path"},
+		{"ports", func(o *agent.Options) { o.PortFirst = 80 }, "80-29999"},
+		{"ports reversed", func(o *agent.Options) { o.PortLast = o.PortFirst - 1 }, "not a range"},
+		{"label", func(o *agent.Options) { o.Labels = map[string]string{"hostname": "x"} }, "name of a label"},
+		{"watchdog", func(o *agent.Options) { o.Timing.Watchdog = time.Second }, "too short"},
+		{"failpoint", func(o *agent.Options) { o.FailPoint = "after-lunch:kill" }, "after-save:kill"},
+		{"balancer's address", func(o *agent.Options) {
+			h := agent.DefaultHAProxy()
+			h.Bind = []string{"localhost"}
+			o.HAProxy = &h
+		}, "not an IP address"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := alone(t)
+			tt.change(&o)
+			err := agent.Run(t.Context(), o)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	good := alone(t)
+	good.Hub, good.InsecurePlaintextHub = "tcp://hub.example.com:1883", true
+	for _, hub := range []string{good.Hub, "tcp://localhost:1883", "tcp://[::1]:1883"} {
+		good.Hub = hub
+		if err := good.Validate(); err != nil {
+			t.Errorf("%s: %v", hub, err)
+		}
+	}
+}
+
+func TestHostID(t *testing.T) {
+	for name, want := range map[string]string{
+		"web1": "web1", "WEB1.example.com": "web1", "my_host": "my-host", "-x-": "x", "": "", "ümlaut": "mlaut",
+		strings.Repeat("a", 62) + "__b": strings.Repeat("a", 62),
+	} {
+		got := agent.HostID(name)
+		if got != want {
+			t.Errorf("%q makes %q, want %q", name, got, want)
+		}
+		if want != "" && fleet.ValidateHost(got) != nil {
+			t.Errorf("%q makes %q, which is no host id", name, got)
+		}
+	}
+}
