@@ -37,8 +37,10 @@ func (s *State) connect(session string) {
 	s.outbox.sent, s.outbox.sentAt = 0, time.Time{}
 }
 
+// takeBalancer hurries: others wait for what a balancer has in force.
 func (s *State) takeBalancer(actual fleet.BalancerActual) {
 	s.balancers[actual.Name] = actual
+	s.report.urgent = true
 }
 
 func (s *State) reportAll(out *Outputs, now time.Time) {
