@@ -137,7 +137,8 @@ func health(s *server) string {
 	return s.health
 }
 
-// Events writes the hub's events since a time after the start.
+// Events writes the hub's events since a time after the start, in order and
+// without their times: those follow from too much that a story isn't about.
 func (s *Sim) Events(since time.Duration, types ...string) string {
 	var out strings.Builder
 	for _, e := range s.hub.store.events {
@@ -146,7 +147,7 @@ func (s *Sim) Events(since time.Duration, types ...string) string {
 		if e.Source != "hub" || at < since || len(types) > 0 && !slices.ContainsFunc(types, func(t string) bool { return strings.HasPrefix(kind, t) }) {
 			continue
 		}
-		fmt.Fprintf(&out, "%s  %s\n", elapsed(at)[:5], e.Data.Message)
+		fmt.Fprintln(&out, e.Data.Message)
 	}
 	return out.String()
 }
