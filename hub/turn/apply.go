@@ -54,6 +54,9 @@ func (t *tx) apply(c fleet.Command) (fleet.Result, error) {
 		plan.Warnings = append(plan.Warnings, "no host has a balancer yet: start an agent with --haproxy to offer these services")
 	}
 	message := "nothing changes"
+	if changed && !c.DryRun && c.Document != "" {
+		t.documents.put(c.Project, &Document{Text: c.Document, Revision: t.rev})
+	}
 	if changed {
 		message = fmt.Sprintf("%s applied", c.Project)
 	}
@@ -76,7 +79,7 @@ func (t *tx) refuseApply(c fleet.Command) error {
 	if len(c.Services) == 0 && !c.Prune {
 		return fleet.Invalid("services", "the file has no services")
 	}
-	if n := len(t.s.Services) + len(c.Services); n > t.s.opts.MaxServices {
+	if n := t.servicesAfter(c); n > t.s.opts.MaxServices {
 		return fleet.Invalid("services", "%d services are more than %d", n, t.s.opts.MaxServices)
 	}
 	for i := range c.Services {
@@ -96,6 +99,16 @@ func (t *tx) refuseApply(c fleet.Command) error {
 		}
 	}
 	return t.refuseListeners(c)
+}
+
+func (t *tx) servicesAfter(c fleet.Command) int {
+	n := len(t.services.keys(fleet.ServiceKey.Less))
+	for i := range c.Services {
+		if t.services.get(c.Services[i].Key) == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // compare says what applying would do to one service.

@@ -149,6 +149,7 @@ func (t *tx) removeService(key fleet.ServiceKey, c fleet.Command) {
 	s := t.services.edit(key)
 	s.Removing = true
 	s.Frozen = false
+	t.namesChanged(key.Project)
 	t.changed(s, fleet.EventServiceRemoved, c, fmt.Sprintf("%s is being removed; its volumes stay", key))
 }
 
@@ -268,6 +269,6 @@ func (t *tx) forgetBalancer(c fleet.Command) (fleet.Result, error) {
 	t.event(fleet.EventBalancerForgotten, subjectBalancer(c.Balancer), c.ID, fleet.EventData{Message: message, Host: c.Balancer.Host})
 	t.events[len(t.events)-1].Actor = c.Actor
 	t.touchAll()
-	t.dirtyHost[c.Balancer.Host] = true
+	t.namesOfAll()
 	return fleet.Result{Changed: true, Message: message}, nil
 }

@@ -27,14 +27,16 @@ type tables struct {
 	pools     layer[PoolKey, Published]
 	homes     layer[fleet.ServiceKey, Home]
 	results   layer[string, Answered]
+	documents layer[string, Document]
 
+	notes    layer[fleet.ServiceKey, notes]
 	live     layer[string, Live]
 	silences layer[fleet.BalancerKey, Silence]
 	fleet    Fleetwide
 }
 
 // Tables are the names of the tables, as the store has them.
-var Tables = []string{"services", "instances", "hosts", "balancers", "pools", "homes", "results"}
+var Tables = []string{"services", "instances", "hosts", "balancers", "pools", "homes", "results", "documents"}
 
 // recordVersion is written with every record.
 const recordVersion = 1
@@ -68,6 +70,7 @@ func (d *Delta) Rows() ([]Row, error) {
 		encode(&rows, "pools", d.pools.changed, PoolKey.String),
 		encode(&rows, "homes", d.homes.changed, fleet.ServiceKey.String),
 		encode(&rows, "results", d.results.changed, asIs),
+		encode(&rows, "documents", d.documents.changed, asIs),
 	)
 	return rows, err
 }
@@ -82,6 +85,8 @@ func (d *Delta) Fold() {
 	d.pools.fold()
 	d.homes.fold()
 	d.results.fold()
+	d.documents.fold()
+	d.notes.fold()
 	d.live.fold()
 	d.silences.fold()
 	*d.state.fleet = d.fleet
@@ -135,6 +140,8 @@ func (s *State) Load(table, key string, value []byte) error {
 		err = decode(s.Homes, key, value, serviceKey)
 	case "results":
 		err = decode(s.Results, key, value, same)
+	case "documents":
+		err = decode(s.Documents, key, value, same)
 	default:
 		err = fmt.Errorf("unknown table")
 	}

@@ -31,8 +31,18 @@ func (t *tx) sendDesired(h *Host, raw []byte) {
 	}
 }
 
-// republish sends everything that a host should have, unchanged.
+// republish sends everything that a host should have. Where that isn't what
+// it was, it becomes a new generation first.
 func (t *tx) republish(host string) {
+	if h := t.hosts.get(host); h != nil && wire.Sum(mustJSON(t.desired(h))) != h.Sum {
+		t.dirtyHost[host] = true
+		return
+	}
+	t.sendAll(host)
+}
+
+// sendAll sends everything that a host should have, unchanged.
+func (t *tx) sendAll(host string) {
 	h := t.hosts.get(host)
 	if h == nil || h.Desired == 0 {
 		return
@@ -50,7 +60,10 @@ func (t *tx) desired(h *Host) fleet.Desired {
 	frozen := map[fleet.ServiceKey]bool{}
 	for _, in := range t.residents(h.ID) {
 		s := t.services.get(in.Service)
-		if s == nil {
+		if s == nil { // its service is gone: only the stop is left
+			d.Instances = append(d.Instances, fleet.Assignment{
+				ID: in.ID, Service: in.Service, Version: in.Version, Slot: in.Slot, Goal: fleet.GoalStop, Cause: in.Cause,
+			})
 			continue
 		}
 		v := s.Versions[in.Version]

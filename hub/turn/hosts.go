@@ -332,20 +332,22 @@ func (t *tx) agentEvents(host string, batch fleet.EventBatch) {
 	h.Numbering, h.Events = batch.Numbering, last
 }
 
-// refusedEvery is the pause between two events about what wasn't let in: who
-// floods the hub with rubbish doesn't flood its store.
+// refusedEvery is the pause between two events of a type about what wasn't let
+// in: who floods the hub with rubbish doesn't flood its store.
 const refusedEvery = time.Second
 
 // refused records what wasn't let in.
 func (t *tx) refused(in RefusedIn) {
-	if t.now.Sub(t.fleet.RefusedAt) < refusedEvery {
-		t.fleet.RefusedSkipped++
+	last := t.fleet.Refused[in.Type]
+	if t.now.Sub(last.At) < refusedEvery {
+		last.Skipped++
+		t.fleet.Refused = with(t.fleet.Refused, in.Type, last)
 		return
 	}
 	reason := in.Reason
-	if n := t.fleet.RefusedSkipped; n > 0 {
-		reason += fmt.Sprintf(" (and %d more like it since the last event)", n)
+	if last.Skipped > 0 {
+		reason += fmt.Sprintf(" (and %d more like it since the last event)", last.Skipped)
 	}
-	t.fleet.RefusedAt, t.fleet.RefusedSkipped = t.now, 0
+	t.fleet.Refused = with(t.fleet.Refused, in.Type, Refusal{At: t.now})
 	t.event(in.Type, subjectHost(in.Host), "", fleet.EventData{Message: reason, Host: in.Host})
 }

@@ -23,10 +23,10 @@ func (t *tx) giveUp(s *Service, in *Instance) (gone bool, why string) {
 	switch {
 	case s.Asked.Spec.Pinned():
 		return false, fmt.Sprintf(heldPrefix+"its data is on %s, which is %s", in.Host, l.State)
-	case s.Asked.Mode == fleet.ModeGlobal:
-		return false, fmt.Sprintf("%s is %s", in.Host, l.State)
 	case h.Failed:
 		return true, ""
+	case s.Asked.Mode == fleet.ModeGlobal:
+		return false, fmt.Sprintf("%s is %s", in.Host, l.State)
 	case l.State == fleet.HostStopped:
 		return false, fmt.Sprintf("the agent on %s is stopped (if the host is dead: muster host fail %s)", in.Host, in.Host)
 	case t.fleet.Held:
@@ -61,8 +61,11 @@ func (t *tx) witness(s *Service, in *Instance, l *Live) (gone bool, why string) 
 		if host.LastHeard.Before(from) {
 			return false, fmt.Sprintf("%s is lost; waiting for the check of %s", in.Host, key)
 		}
-		if passing(host.pools[key.Name][in.Service], in.ID) {
+		switch check(host.pools[key.Name][in.Service], in.ID) {
+		case fleet.CheckPassing:
 			return false, fmt.Sprintf("the agent on %s is silent, but %s still reaches the instance", in.Host, key)
+		case fleet.CheckUnknown:
+			return false, fmt.Sprintf("%s is lost; waiting for the check of %s", in.Host, key)
 		}
 	}
 	if heard == 0 && silent > 0 {
@@ -71,16 +74,19 @@ func (t *tx) witness(s *Service, in *Instance, l *Live) (gone bool, why string) 
 	return true, ""
 }
 
-func passing(report *fleet.PoolActual, instance string) bool {
+// check is what a balancer's check says of an instance. A balancer that hasn't
+// reported, or that sends to the instance without a check's result, doesn't
+// know yet; one that doesn't have it can't reach it.
+func check(report *fleet.PoolActual, instance string) string {
 	if report == nil {
-		return false
+		return fleet.CheckUnknown
 	}
 	for _, e := range report.Endpoints {
-		if e.Instance == instance {
-			return e.Check == fleet.CheckPassing
+		if e.Instance == instance && (e.Check != fleet.CheckUnknown || e.State == fleet.EndpointReady) {
+			return e.Check
 		}
 	}
-	return false
+	return fleet.CheckFailing
 }
 
 // checkWindow is how long after an endpoint's death its check may still be
@@ -89,14 +95,21 @@ func checkWindow(c fleet.Check) time.Duration {
 	return time.Duration(max(c.Fall, 2))*c.Interval.Or(time.Second) + c.Timeout.Or(time.Second) + time.Second
 }
 
-// replaceLost lets an instance go: it leaves the pools, and once the balancers have let go of it its
-// stop waits in the desired state for the host's return.
+// replaceLost lets an instance go: it leaves the pools, and once the balancers
+// have let go of it its stop waits in the desired state for the host's return.
 func (t *tx) replaceLost(s *Service, in *Instance) {
 	cause := t.event(fleet.EventInstanceDraining, subjectInstance(in.ID), s.Cause, about(in, fmt.Sprintf("%s on %s is given up: its host is lost", in.Service, in.Host)))
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt, in.Cause, in.Lost, in.Ready = fleet.GoalDrain, t.now, cause, true, false
 	t.dirtyPool[in.Service] = true
 }
+
+// The ways in which a balancer leaves the drain barrier.
+const (
+	releasedDrained     = "drained"
+	releasedForgotten   = "forgotten"
+	releasedUnreachable = "unreachable"
+)
 
 // release looks at every balancer that was ever sent the instance, and
 // returns those that it still waits for.
@@ -122,7 +135,7 @@ func (t *tx) release(in *Instance) (waits []fleet.BalancerKey) {
 func (t *tx) released(in *Instance, key fleet.BalancerKey) string {
 	b := t.balancers.get(key)
 	if b == nil || b.Forgotten != "" {
-		return "forgotten"
+		return releasedForgotten
 	}
 	published := t.pools.get(PoolKey{Host: key.Host, Service: in.Service})
 	since, draining := uint64(0), false
@@ -131,10 +144,10 @@ func (t *tx) released(in *Instance, key fleet.BalancerKey) string {
 	}
 	l := t.live.get(key.Host)
 	if draining && l != nil && l.State == fleet.HostUp && balance.Drained(l.pools[key.Name][in.Service], in.ID, since) {
-		return "drained"
+		return releasedDrained
 	}
 	if t.unreachable(key) {
-		return "unreachable"
+		return releasedUnreachable
 	}
 	return ""
 }

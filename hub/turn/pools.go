@@ -3,6 +3,7 @@ package turn
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/musterhq/muster/hub/balance"
@@ -31,7 +32,7 @@ func (t *tx) balancersReported(host string, l *Live, a fleet.Actual) {
 	}
 	for name := range l.pools {
 		for service := range l.pools[name] {
-			t.poolReported(fleet.BalancerKey{Host: host, Name: name}, service)
+			t.poolReported(service)
 		}
 	}
 }
@@ -72,8 +73,8 @@ func troubles(a *fleet.Actual) map[string]string {
 	return out
 }
 
-// poolReported looks at what waits for this balancer.
-func (t *tx) poolReported(_ fleet.BalancerKey, service fleet.ServiceKey) {
+// poolReported looks at what waits for a balancer that has reported.
+func (t *tx) poolReported(service fleet.ServiceKey) {
 	s := t.services.get(service)
 	if s == nil {
 		t.dirtyPool[service] = true
@@ -120,6 +121,15 @@ func (t *tx) balancersOf(s *Service) []fleet.BalancerKey {
 	return out
 }
 
+// driven: the balancer's agent is heard and says that it drives it.
+func (t *tx) driven(key fleet.BalancerKey) bool {
+	l := t.live.get(key.Host)
+	if l == nil || l.State != fleet.HostUp || l.Actual == nil {
+		return false
+	}
+	return slices.ContainsFunc(l.Actual.Facts.Balancers, func(b fleet.BalancerFacts) bool { return b.Name == key.Name })
+}
+
 func (t *tx) balancerHosts() []string {
 	var out []string
 	for _, key := range t.balancers.keys(fleet.BalancerKey.Less) {
@@ -158,6 +168,7 @@ func (t *tx) derivePools(service fleet.ServiceKey) {
 		pool, held := balance.Pool(in)
 		if pool.Removed && before != nil && t.removalAcknowledged(key, before) {
 			t.pools.delete(key)
+			t.leftPool(key, before)
 			t.dirtyHost[host] = true
 			t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Pool(host, service), Retain: true})
 			t.touch(service)
@@ -184,6 +195,7 @@ func (t *tx) publishPool(key PoolKey, before *Published, pool fleet.Pool, held [
 	if before != nil {
 		pool.Generation = before.Pool.Generation
 		if bytes.Equal(mustJSON(pool), mustJSON(before.Pool)) {
+			t.noteHeld(key, before, held)
 			return
 		}
 	}
@@ -199,15 +211,62 @@ func (t *tx) publishPool(key PoolKey, before *Published, pool fleet.Pool, held [
 			}
 		}
 	}
+	next.Listen = listensOn(pool.Routes)
+	if pool.Removed && before != nil {
+		next.Listen = before.Listen
+		for _, e := range before.Pool.Endpoints {
+			next.Draining[e.Instance] = t.rev
+		}
+		for id, since := range before.Draining {
+			next.Draining[id] = since
+		}
+	}
 	if len(held) > 0 && (before == nil || len(before.Held) == 0) {
-		service := key.Service
-		t.event(fleet.EventServiceHeld, subjectService(service), "", fleet.EventData{
-			Message: fmt.Sprintf("%s: %d endpoints are reported unready at once; they keep their place and the balancer's own check decides", service, len(held)), Service: &service,
-		})
+		t.tellHeld(key.Service, held)
 	}
 	t.pools.put(key, next)
 	t.dirtyHost[key.Host] = true
 	t.sendPool(key, next)
+}
+
+// noteHeld keeps which endpoints hold their place in a pool that is the same.
+func (t *tx) noteHeld(key PoolKey, before *Published, held []string) {
+	if slices.Equal(before.Held, held) {
+		return
+	}
+	if len(before.Held) == 0 {
+		t.tellHeld(key.Service, held)
+	}
+	t.pools.edit(key).Held = held
+}
+
+func (t *tx) tellHeld(service fleet.ServiceKey, held []string) {
+	t.event(fleet.EventServiceHeld, subjectService(service), "", fleet.EventData{Message: fmt.Sprintf("%s: %s", service, heldText(held)), Service: &service})
+}
+
+func heldText(held []string) string {
+	return fmt.Sprintf("%d endpoints are reported unready, and without them too few are left; they keep their place, and the balancer's own check decides", len(held))
+}
+
+func listensOn(routes []fleet.Route) (ports []int) {
+	for _, r := range routes {
+		ports = append(ports, r.Listen...)
+	}
+	return ports
+}
+
+// leftPool: the host's balancers have dropped the pool and drained all of it,
+// so that nothing of it has to wait for them any more.
+func (t *tx) leftPool(key PoolKey, before *Published) {
+	for _, in := range t.members(key.Service) {
+		for _, name := range before.Pool.Balancers {
+			if balancer := (fleet.BalancerKey{Host: key.Host, Name: name}); in.Sent[balancer] {
+				in = t.instances.edit(in.ID)
+				in.Sent = without(in.Sent, balancer)
+				in.Released = without(in.Released, balancer)
+			}
+		}
+	}
 }
 
 func (t *tx) sent(key PoolKey, id string, balancers []string) {
@@ -243,11 +302,20 @@ func (t *tx) removalAcknowledged(key PoolKey, before *Published) bool {
 		l := t.live.get(key.Host)
 		if l != nil && l.State == fleet.HostUp && l.Actual != nil {
 			report := l.pools[name][key.Service]
-			if report != nil && report.Generation >= before.Pool.Generation {
+			if report != nil && report.Generation >= before.Pool.Generation && allDrained(report) {
 				continue
 			}
 		}
 		if !t.unreachable(balancer) {
+			return false
+		}
+	}
+	return true
+}
+
+func allDrained(report *fleet.PoolActual) bool {
+	for _, e := range report.Endpoints {
+		if !e.Drained {
 			return false
 		}
 	}

@@ -14,6 +14,9 @@ func (t *tx) holdPorts(in *Instance) {
 	}
 	waits := map[fleet.BalancerKey]uint64{}
 	for key := range in.Sent {
+		if how := in.Released[key]; how == releasedForgotten || how == releasedUnreachable {
+			continue // nobody will ever acknowledge
+		}
 		waits[key] = t.rev // the pool that lacks the instance is made in this turn
 	}
 	h := t.hosts.edit(in.Host)
@@ -27,7 +30,7 @@ func (t *tx) holdPorts(in *Instance) {
 // released ports anywhere in the fleet.
 func (t *tx) portsAcknowledged(host string) {
 	l := t.live.get(host)
-	if len(l.pools) == 0 {
+	if len(l.Actual.Balancers) == 0 {
 		return
 	}
 	for _, id := range t.hosts.keys(byText) {
@@ -35,7 +38,8 @@ func (t *tx) portsAcknowledged(host string) {
 			held := t.hosts.get(id).Held[port]
 			for _, key := range sorted(held.Waits, fleet.BalancerKey.Less) {
 				report := l.pools[key.Name][held.Service]
-				if key.Host == host && (report == nil || report.Generation >= held.Waits[key]) {
+				dropped := report == nil && t.pools.get(PoolKey{Host: host, Service: held.Service}) == nil
+				if key.Host == host && (dropped || report != nil && report.Generation >= held.Waits[key]) {
 					held.Waits = without(held.Waits, key)
 				}
 			}

@@ -99,19 +99,16 @@ func (t *tx) listenerAddresses(key fleet.BalancerKey) (addresses []string) {
 	if b == nil {
 		return nil
 	}
-	var pools []*fleet.Pool
+	var pools []*Published
 	for _, poolKey := range t.pools.keys(PoolKey.less) {
-		if p := t.pools.get(poolKey); poolKey.Host == key.Host && len(p.Pool.Routes) > 0 {
-			pools = append(pools, &p.Pool)
+		if p := t.pools.get(poolKey); poolKey.Host == key.Host && len(p.Listen) > 0 {
+			pools = append(pools, p)
 		}
 	}
-	sort.SliceStable(pools, func(i, j int) bool { return pools[i].Generation < pools[j].Generation })
+	sort.SliceStable(pools, func(i, j int) bool { return pools[i].Pool.Generation < pools[j].Pool.Generation })
 	for _, pool := range pools {
-		for _, r := range pool.Routes {
-			if len(r.Listen) > 0 && len(addresses) < looksAtOnce {
-				addresses = append(addresses, net.JoinHostPort(b.Facts.Address, strconv.Itoa(r.Listen[0])))
-				break
-			}
+		if len(addresses) < looksAtOnce {
+			addresses = append(addresses, net.JoinHostPort(b.Facts.Address, strconv.Itoa(pool.Listen[0])))
 		}
 	}
 	return addresses
@@ -132,7 +129,7 @@ func (t *tx) reached(key fleet.BalancerKey, ok bool) {
 
 // answer takes another agent's look at a balancer. A question that couldn't
 // be answered isn't a witness.
-func (t *tx) answer(_ string, a fleet.Answer) {
+func (t *tx) answer(a fleet.Answer) {
 	for _, key := range t.silences.keys(fleet.BalancerKey.Less) {
 		if s := t.silences.get(key); s.AskID != "" && strings.HasPrefix(a.ID, s.AskID+"-") {
 			s = t.silences.edit(key)

@@ -24,10 +24,13 @@ type State struct {
 	Pools     map[PoolKey]*Published
 	Homes     map[fleet.ServiceKey]*Home
 	Results   map[string]*Answered
+	Documents map[string]*Document // by project
 
 	live     map[string]*Live               // by host; not stored
 	silences map[fleet.BalancerKey]*Silence // not stored
 	fleet    *Fleetwide                     // not stored
+
+	notes map[fleet.ServiceKey]*notes // not stored
 
 	byService map[fleet.ServiceKey]map[string]bool
 	byHost    map[string]map[string]bool
@@ -134,6 +137,9 @@ type Published struct {
 	// Draining has the generation at which each endpoint that leaves was
 	// first published as draining.
 	Draining map[string]uint64 `json:"draining,omitempty"`
+	// Listen are the ports that the balancers listen on, or did before the
+	// pool was removed.
+	Listen []int `json:"listen,omitempty"`
 	// Held are the endpoints that keep traffic though reported unready.
 	Held []string `json:"held,omitempty"`
 }
@@ -143,6 +149,15 @@ type Published struct {
 type Home struct {
 	Hosts map[int]string `json:"hosts"` // slot to host
 }
+
+// Document is a project's canonical Compose document, as last applied.
+type Document struct {
+	Text     string `json:"text"`
+	Revision uint64 `json:"revision"`
+}
+
+// notes are the reasons why a service isn't there yet, as last planned.
+type notes struct{ reasons []string }
 
 // Answered is the result of a command, for a repeat with the same id.
 type Answered struct {
@@ -182,11 +197,22 @@ type Unreached struct{ Since, Last time.Time }
 // Fleetwide is what concerns the fleet as a whole.
 type Fleetwide struct {
 	Held bool // too many hosts are lost at once
+	// TickedAt is the last tick, and ResumedAt the first after the hub itself
+	// stood still: silence counts from then.
+	TickedAt  time.Time
+	ResumedAt time.Time
 	// ReleasedAt is when they ceased to be too many.
 	ReleasedAt time.Time
-	// RefusedAt and RefusedSkipped pace events about what wasn't let in.
-	RefusedAt      time.Time
-	RefusedSkipped int
+	// Refused paces events about what wasn't let in, by type: rubbish doesn't
+	// hide an agent that was turned away.
+	Refused map[string]Refusal
+}
+
+// Refusal is the last event about something that wasn't let in, and how often
+// the same happened since without one.
+type Refusal struct {
+	At      time.Time
+	Skipped int
 }
 
 // Options are the brain's timings and limits. All may be shrunk for tests.
@@ -241,8 +267,10 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		Pools:     map[PoolKey]*Published{},
 		Homes:     map[fleet.ServiceKey]*Home{},
 		Results:   map[string]*Answered{},
+		Documents: map[string]*Document{},
 		live:      map[string]*Live{},
 		silences:  map[fleet.BalancerKey]*Silence{},
+		notes:     map[fleet.ServiceKey]*notes{},
 		fleet:     &Fleetwide{},
 		byService: map[fleet.ServiceKey]map[string]bool{},
 		byHost:    map[string]map[string]bool{},

@@ -97,6 +97,7 @@ type Reach struct {
 // Fold. A delta that is dropped leaves no trace.
 func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 	t := begin(s, now)
+	ticks := false
 	for i, in := range inputs {
 		switch in := in.(type) {
 		case CommandIn:
@@ -108,14 +109,17 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 		case EventsIn:
 			t.agentEvents(in.Host, in.Batch)
 		case AnswerIn:
-			t.answer(in.Host, in.Answer)
+			t.answer(in.Answer)
 		case ReachedIn:
 			t.reached(in.Balancer, in.OK)
 		case RefusedIn:
 			t.refused(in)
 		case Tick:
-			t.tick()
+			ticks = true
 		}
+	}
+	if ticks { // last: who was heard in this turn isn't silent
+		t.tick()
 	}
 	t.plan()
 	return t.finish()
@@ -126,7 +130,7 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 func Boot(s *State) []Publish {
 	t := begin(s, s.Started)
 	for _, host := range t.hosts.keys(byText) {
-		t.republish(host)
+		t.sendAll(host)
 	}
 	t.out.Publish = append(t.out.Publish, t.hubState())
 	return t.out.Publish

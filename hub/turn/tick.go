@@ -11,6 +11,10 @@ import (
 // tick lets time pass: silent hosts are lost, held ports come free, old
 // results are forgotten, and services that wait for time are looked at again.
 func (t *tx) tick() {
+	if t.now.Sub(t.fleet.TickedAt) > t.s.opts.LostAfter/2 {
+		t.fleet.ResumedAt = t.now
+	}
+	t.fleet.TickedAt = t.now
 	for _, host := range t.hosts.keys(byText) {
 		t.listen(host)
 		t.releasePorts(host)
@@ -32,7 +36,7 @@ func (t *tx) listen(host string) {
 	}
 	switch l.State {
 	case fleet.HostUp:
-		if t.now.Sub(l.LastHeard) > t.s.opts.LostAfter {
+		if t.now.Sub(l.LastHeard) > t.s.opts.LostAfter && t.now.Sub(t.fleet.ResumedAt) > t.s.opts.LostAfter {
 			t.lose(host, t.heard(host), fmt.Sprintf("silent for %s", t.now.Sub(l.LastHeard).Round(time.Second)))
 		}
 	case fleet.HostUnknown:
@@ -75,7 +79,7 @@ func (t *tx) judgeFleet() {
 // restless services wait for time to pass: a grace, a barrier, a silence.
 func (t *tx) restless(key fleet.ServiceKey) bool {
 	s := t.services.get(key)
-	if s.Removing || len(s.Held) > 0 {
+	if s.Removing || len(s.Held) > 0 || t.notes.get(key) != nil {
 		return true
 	}
 	for id := range t.s.byService[key] {

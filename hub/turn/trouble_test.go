@@ -84,3 +84,21 @@ func TestConvergedWaitsForThePool(t *testing.T) {
 		t.Errorf("converged %d times", converged())
 	}
 }
+
+// A flood of rubbish makes few events, and doesn't hide an agent that was
+// turned away.
+func TestRefusalsArePaced(t *testing.T) {
+	w := newWorld(t, "web1").join()
+	before := len(w.events)
+	rubbish := RefusedIn{Host: "web1", Type: fleet.EventMessageRefused, Reason: "rubbish"}
+	w.step(rubbish, rubbish, rubbish, RefusedIn{Host: "web1", Type: fleet.EventHostRefused, Reason: "another machine"})
+	w.now = w.now.Add(refusedEvery)
+	w.step(rubbish)
+	var told []string
+	for _, e := range w.events[before:] {
+		told = append(told, e.Data.Message)
+	}
+	if got := strings.Join(told, "; "); got != "rubbish; another machine; rubbish (and 2 more like it since the last event)" {
+		t.Errorf("told: %s", got)
+	}
+}

@@ -37,6 +37,8 @@ func begin(s *State, now time.Time) *tx {
 			pools:     over(s.Pools),
 			homes:     over(s.Homes),
 			results:   over(s.Results),
+			documents: over(s.Documents),
+			notes:     over(s.notes),
 			live:      over(s.live),
 			silences:  over(s.silences),
 			fleet:     *s.fleet,
@@ -72,7 +74,7 @@ func (t *tx) finish() (*Delta, Outputs) {
 
 func (t *tx) storesAnything() bool {
 	return len(t.services.changed)+len(t.instances.changed)+len(t.hosts.changed)+len(t.balancers.changed)+
-		len(t.pools.changed)+len(t.homes.changed)+len(t.results.changed)+len(t.events) > 0
+		len(t.pools.changed)+len(t.homes.changed)+len(t.results.changed)+len(t.documents.changed)+len(t.events) > 0
 }
 
 // change tells watchers what this turn touched.
