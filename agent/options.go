@@ -71,7 +71,7 @@ type HAProxyOptions struct {
 	HardStop time.Duration
 }
 
-// Timing holds the agent's times. Brain is embedded for what it decides by.
+// Timing holds the agent's times. Brain has those that decisions are made by.
 type Timing struct {
 	Brain          brain.Timing
 	Resync         time.Duration // between listings of containers that nothing asked for

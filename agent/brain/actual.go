@@ -1,6 +1,7 @@
 package brain
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -12,7 +13,7 @@ import (
 func (s *State) actual(now time.Time) fleet.Actual {
 	a := fleet.Actual{
 		Host:       s.config.Host,
-		Facts:      s.facts,
+		Facts:      s.wholeFacts(),
 		AgentStart: s.config.AgentStart,
 		Session:    s.session,
 		Observed:   s.report.observed,
@@ -33,6 +34,16 @@ func (s *State) actual(now time.Time) fleet.Actual {
 		a.Balancers = append(a.Balancers, s.balancers[name])
 	}
 	return a
+}
+
+// wholeFacts adds what only running balancers tell: their versions.
+func (s *State) wholeFacts() fleet.HostFacts {
+	facts := s.facts
+	facts.Balancers = slices.Clone(facts.Balancers)
+	for i := range facts.Balancers {
+		facts.Balancers[i].Version = cmp.Or(s.balancers[facts.Balancers[i].Name].Version, facts.Balancers[i].Version)
+	}
+	return facts
 }
 
 func (s *State) instanceActual(inst *instance, now time.Time) fleet.InstanceActual {

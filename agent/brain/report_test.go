@@ -44,8 +44,8 @@ func TestFirstReportWaitsForBalancers(t *testing.T) {
 	if w.actual != nil {
 		t.Fatal("reported without its balancer")
 	}
-	w.step(brain.BalancerReported{Actual: fleet.BalancerActual{Name: "haproxy", Up: true}})
-	if w.actual == nil || len(w.actual.Balancers) != 1 {
+	w.step(brain.BalancerReported{Actual: fleet.BalancerActual{Name: "haproxy", Up: true, Version: "2.6.12"}})
+	if w.actual == nil || len(w.actual.Balancers) != 1 || w.actual.Facts.Balancers[0].Version != "2.6.12" {
 		t.Fatalf("reported %+v", w.actual)
 	}
 }
