@@ -36,7 +36,10 @@ type Input struct {
 type Next struct {
 	Add   []int    // slots that get a new instance
 	Leave []string // instances that leave, by the drain barrier
-	Waits string   // in words, for people
+	// First: the one that leaves makes room for its successor, which has to
+	// be able to come.
+	First bool
+	Waits string // in words, for people
 }
 
 // Decide compares what is with what was asked for. Missing instances are
@@ -67,7 +70,7 @@ func Decide(in Input) Next {
 		if leaving > 0 {
 			return Next{Waits: "replacement waits until an old instance has stopped"}
 		}
-		return Next{Leave: []string{outdated[0].ID}}
+		return Next{Leave: []string{outdated[0].ID}, First: true}
 	default:
 		return Next{Add: []int{freeSlot(used)}}
 	}

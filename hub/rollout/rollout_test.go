@@ -45,7 +45,7 @@ func TestDecide(t *testing.T) {
 		{"then an old one leaves", Input{Count: 2, Members: []Member{member(1, "os"), member(2, "os"), member(3, "s")}}, Next{Leave: []string{"old1"}}},
 		{"next while the old one drains", Input{Count: 2, Members: []Member{member(1, "l"), member(2, "os"), member(3, "s")}}, Next{Add: []int{1}}},
 		{"a broken one is superseded", Input{Count: 1, Members: []Member{member(1, "os"), member(2, "o")}}, Next{Leave: []string{"old2"}}},
-		{"stop first", Input{Count: 1, StopFirst: true, Members: []Member{member(1, "os")}}, Next{Leave: []string{"old1"}}},
+		{"stop first", Input{Count: 1, StopFirst: true, Members: []Member{member(1, "os")}}, Next{Leave: []string{"old1"}, First: true}},
 		{"stop first waits", Input{Count: 1, StopFirst: true, Members: []Member{member(1, "l")}}, Next{}},
 		{"stop first goes on", Input{Count: 2, StopFirst: true, Members: []Member{member(2, "os")}}, Next{Add: []int{1}}},
 		{"a lost one is replaced", Input{Count: 2, Members: []Member{member(1, "lx"), member(2, "s")}}, Next{Add: []int{1}}},

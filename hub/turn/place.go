@@ -57,6 +57,28 @@ func (t *tx) place(s *Service, slot int, only string) (reason string) {
 	return ""
 }
 
+// successor says why nobody could follow an instance that has to leave first;
+// empty: somebody can. What the instance itself takes counts as free.
+func (t *tx) successor(s *Service, in *Instance, only string) string {
+	hosts := t.candidates(s, only)
+	v := t.versionOf(in)
+	for i := range hosts {
+		h := &hosts[i]
+		if h.ID != in.Host || v == nil {
+			continue
+		}
+		h.UsedMemory -= placement.Reserved(v.Spec.Resources)
+		h.UsedCPUs -= v.Spec.Resources.CPUReservation
+		for _, port := range v.Spec.FixedPorts() {
+			h.Taken = without(h.Taken, port)
+		}
+	}
+	if host, refusals := placement.Choose(placement.Of(&s.Asked, t.home(s.Asked.Key, s, in.Slot)), hosts); host == "" {
+		return t.refusal(in.Slot, refusals)
+	}
+	return ""
+}
+
 func (t *tx) home(key fleet.ServiceKey, s *Service, slot int) string {
 	if h := t.homes.get(key); h != nil && s.Asked.Spec.Pinned() && s.Asked.Mode != fleet.ModeGlobal {
 		return h.Hosts[slot]

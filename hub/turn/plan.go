@@ -2,7 +2,6 @@ package turn
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/musterhq/muster/hub/placement"
 	"github.com/musterhq/muster/hub/rollout"
@@ -39,7 +38,11 @@ func (t *tx) plan() {
 // returns what keeps it. planned is false for services that aren't to get there.
 func (t *tx) planService(key fleet.ServiceKey) (reasons []string, planned bool) {
 	s := t.services.get(key)
-	if s == nil || s.Frozen {
+	if s == nil {
+		return nil, false
+	}
+	if s.Frozen {
+		t.note(key, nil)
 		return nil, false
 	}
 	for _, in := range t.members(key) {
@@ -49,8 +52,10 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, planned bool) 
 	}
 	if s.Removing {
 		t.planRemoval(key)
+		t.note(key, reasons)
 		return nil, false
 	}
+	reasons = append(reasons, t.stays(s)...)
 	members := t.members(key)
 	if s.Asked.Mode == fleet.ModeGlobal {
 		reasons = append(reasons, t.planGlobal(s, members)...)
@@ -67,23 +72,23 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, planned bool) 
 // advance moves one instance along: given up, released by the balancers,
 // asked to stop.
 func (t *tx) advance(s *Service, in *Instance) (why string) {
+	gone, why := t.giveUp(s, in)
 	if in.Goal == fleet.GoalRun {
-		gone, why := t.giveUp(s, in)
 		if gone {
 			t.replaceLost(s, in)
 		}
 		return why
+	}
+	if gone && !in.Lost { // nobody waits for its end any more
+		in = t.instances.edit(in.ID)
+		in.Lost = true
 	}
 	if in.Goal != fleet.GoalDrain {
 		return ""
 	}
 	waits := t.release(in)
 	if len(waits) > 0 {
-		var names []string
-		for _, key := range waits {
-			names = append(names, key.String())
-		}
-		return fmt.Sprintf("instance %s leaves the balancers: %s still has to acknowledge", in.ID, strings.Join(names, ", "))
+		return t.draining(t.instances.get(in.ID))
 	}
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt = fleet.GoalStop, t.now
@@ -97,12 +102,16 @@ func (t *tx) advance(s *Service, in *Instance) (why string) {
 func (t *tx) planRemoval(key fleet.ServiceKey) {
 	s := t.services.get(key)
 	members := t.members(key)
+	left := 0
 	for _, in := range members {
 		if in.Goal == fleet.GoalRun {
 			t.leave(s, in, "the service is removed")
 		}
+		if !t.onlyStopIsLeft(in) {
+			left++
+		}
 	}
-	if len(members) > 0 {
+	if left > 0 {
 		return
 	}
 	for _, poolKey := range t.pools.keys(PoolKey.less) {
@@ -116,19 +125,41 @@ func (t *tx) planRemoval(key fleet.ServiceKey) {
 	t.namesChanged(key.Project)
 }
 
+// onlyStopIsLeft: no balancer has the instance any more, and its host isn't
+// there to stop it. The stop waits in the host's desired state, and needs no
+// service for that.
+func (t *tx) onlyStopIsLeft(in *Instance) bool {
+	l := t.live.get(in.Host)
+	if in.Goal != fleet.GoalStop || l == nil || l.State == fleet.HostUp || l.State == fleet.HostUnknown {
+		return false
+	}
+	if !in.Lost {
+		t.instances.edit(in.ID).Lost = true
+	}
+	return true
+}
+
+// stays says which instances a drained host keeps because of their data.
+func (t *tx) stays(s *Service) (reasons []string) {
+	if !s.Asked.Spec.Pinned() || s.Asked.Mode == fleet.ModeGlobal {
+		return nil
+	}
+	for _, in := range t.members(s.Asked.Key) {
+		h := t.hosts.get(in.Host)
+		if in.Goal == fleet.GoalRun && h != nil && h.Availability == fleet.AvailabilityDrain {
+			reasons = append(reasons, fmt.Sprintf(heldPrefix+"its data is on %s, which is drained; instance %s stays there", in.Host, in.ID))
+		}
+	}
+	return reasons
+}
+
 // planGlobal decides host by host. Only one host at a time replaces.
 func (t *tx) planGlobal(s *Service, members []*Instance) (reasons []string) {
 	byHost := map[string][]*Instance{}
 	for _, in := range members {
 		byHost[in.Host] = append(byHost[in.Host], in)
 	}
-	busy := ""
-	for _, m := range t.rolloutMembers(s, members) {
-		if !m.Leaving && !m.Outdated && !m.Serving || m.Leaving && !m.Lost {
-			busy = m.Host
-			break
-		}
-	}
+	busy := t.replacing(s, byHost)
 	for _, host := range t.hosts.keys(byText) {
 		count := 0
 		if t.wantsGlobal(s, host) {
@@ -136,6 +167,9 @@ func (t *tx) planGlobal(s *Service, members []*Instance) (reasons []string) {
 		}
 		group := t.rolloutMembers(s, byHost[host])
 		next := rollout.Decide(rollout.Input{Count: count, Members: group, StopFirst: stopFirst(s)})
+		if len(next.Add) > 0 && t.barred(host) != "" {
+			continue
+		}
 		replaces := len(group) >= count && count > 0
 		if replaces && busy != "" && busy != host {
 			continue
@@ -143,18 +177,36 @@ func (t *tx) planGlobal(s *Service, members []*Instance) (reasons []string) {
 		if replaces && len(next.Add)+len(next.Leave) > 0 {
 			busy = host
 		}
-		if len(next.Add) > 0 && t.barred(host) != "" {
-			continue
-		}
 		reasons = append(reasons, t.carryOut(s, next, host)...)
 	}
 	return reasons
 }
 
+// replacing is the host on which a global service is between two versions: it
+// has an instance that comes or goes, or lacks one. Hosts that aren't heard
+// hold nobody up.
+func (t *tx) replacing(s *Service, byHost map[string][]*Instance) string {
+	for _, host := range t.hosts.keys(byText) {
+		if t.barred(host) != "" || !t.wantsGlobal(s, host) {
+			continue
+		}
+		group := t.rolloutMembers(s, byHost[host])
+		for _, m := range group {
+			if !m.Leaving && !m.Outdated && !m.Serving || m.Leaving && !m.Lost {
+				return host
+			}
+		}
+		if len(group) == 0 {
+			return host
+		}
+	}
+	return ""
+}
+
 // wantsGlobal reports whether a global service is to run on the host.
 func (t *tx) wantsGlobal(s *Service, host string) bool {
 	h := t.hosts.get(host)
-	return placement.Unsuited(s.Asked.Constraints, host, h.Facts.Labels) == "" && h.Availability != fleet.AvailabilityDrain
+	return !h.Failed && placement.Unsuited(s.Asked.Constraints, host, h.Facts.Labels) == "" && h.Availability != fleet.AvailabilityDrain
 }
 
 // stopFirst services can't have two instances side by side.
@@ -201,10 +253,7 @@ func (t *tx) serving(s *Service, in *Instance) bool {
 	}
 	for _, key := range t.balancersOf(s) {
 		l := t.live.get(key.Host)
-		if l == nil || l.State != fleet.HostUp {
-			continue
-		}
-		if !inForce(l.pools[key.Name][in.Service], in.ID) {
+		if t.driven(key) && !inForce(l.pools[key.Name][in.Service], in.ID) {
 			return false
 		}
 	}
@@ -228,7 +277,13 @@ func inForce(report *fleet.PoolActual, instance string) bool {
 func (t *tx) carryOut(s *Service, next rollout.Next, only string) (reasons []string) {
 	key := s.Asked.Key
 	for _, id := range next.Leave {
-		t.leave(s, t.instances.get(id), "")
+		in := t.instances.get(id)
+		if next.First {
+			if why := t.successor(s, in, only); why != "" {
+				return append(reasons, why)
+			}
+		}
+		t.leave(s, in, "")
 	}
 	for _, slot := range next.Add {
 		if reason := t.place(s, slot, only); reason != "" {

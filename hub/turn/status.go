@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -14,6 +15,7 @@ const heldPrefix = "held: "
 // or that it can't.
 func (t *tx) report(key fleet.ServiceKey, reasons []string) {
 	s := t.services.get(key)
+	t.note(key, reasons)
 	var held []string
 	for _, why := range reasons {
 		if strings.HasPrefix(why, heldPrefix) {
@@ -31,6 +33,18 @@ func (t *tx) report(key fleet.ServiceKey, reasons []string) {
 		s = t.services.edit(key)
 		s.Converged = s.Generation
 		t.event(fleet.EventServiceConverged, subjectService(key), s.Cause, fleet.EventData{Message: fmt.Sprintf("%s is as it was asked for", key), Service: &key, Version: s.Version})
+	}
+}
+
+// note keeps the reasons for people to see. They aren't stored: the next plan
+// finds them again.
+func (t *tx) note(key fleet.ServiceKey, reasons []string) {
+	before := t.notes.get(key)
+	switch {
+	case len(reasons) > 0 && (before == nil || !slices.Equal(before.reasons, reasons)):
+		t.notes.put(key, &notes{reasons: reasons})
+	case len(reasons) == 0 && before != nil:
+		t.notes.delete(key)
 	}
 }
 
@@ -56,7 +70,7 @@ func (t *tx) distance(s *Service) []string {
 				out = append(out, fmt.Sprintf("instance %s on %s %s", in.ID, in.Host, why))
 			}
 		case up && in.Goal == fleet.GoalDrain:
-			out = append(out, fmt.Sprintf("instance %s on %s leaves the balancers", in.ID, in.Host))
+			out = append(out, t.draining(in))
 		case up:
 			out = append(out, t.stopping(in, l))
 		}
@@ -68,6 +82,32 @@ func (t *tx) distance(s *Service) []string {
 		out = append(out, fmt.Sprintf("%d of %d instances are placed", running, want))
 	}
 	return append(out, t.poolDistance(s)...)
+}
+
+// waits are the balancers that a leaving instance still waits for.
+func (t *tx) waits(in *Instance) (out []fleet.BalancerKey) {
+	if in.Goal != fleet.GoalDrain {
+		return nil
+	}
+	for _, key := range sorted(in.Sent, fleet.BalancerKey.Less) {
+		if in.Released[key] == "" {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// draining says whom a leaving instance waits for, and the way out where
+// nobody will answer.
+func (t *tx) draining(in *Instance) string {
+	text := fmt.Sprintf("instance %s on %s leaves the balancers", in.ID, in.Host)
+	for _, key := range t.waits(in) {
+		text += fmt.Sprintf(", %s still has to acknowledge", key)
+		if !t.driven(key) {
+			text += fmt.Sprintf(", whose agent is silent or no longer drives it (if it is gone for good: muster lb forget %s)", key)
+		}
+	}
+	return text
 }
 
 // stopping says how far an instance is that was asked to stop.
@@ -123,7 +163,12 @@ func (t *tx) poolDistance(s *Service) (out []string) {
 			continue
 		}
 		report := l.pools[key.Name][s.Asked.Key]
+		if len(p.Held) > 0 {
+			out = append(out, heldText(p.Held))
+		}
 		switch {
+		case !t.driven(key):
+			out = append(out, fmt.Sprintf("balancer %s is no longer driven by its agent (if it is gone for good: muster lb forget %s)", key, key))
 		case report == nil:
 			out = append(out, fmt.Sprintf("balancer %s hasn't taken the pool yet", key))
 		case report.Generation != p.Pool.Generation && report.Problem != "":

@@ -28,8 +28,9 @@ func TestBalancerInTrouble(t *testing.T) {
 	}
 }
 
-// A removal that waits says for what.
-func TestRemovalSaysWhatItWaitsFor(t *testing.T) {
+// A removal doesn't wait for a host that isn't there: the stop waits for it,
+// without the service.
+func TestRemovalLeavesTheStopToALostHost(t *testing.T) {
 	w := newWorld(t, "web1", "web2").join()
 	s := webService(2, "web:1")
 	s.Balancing = nil
@@ -39,14 +40,14 @@ func TestRemovalSaysWhatItWaitsFor(t *testing.T) {
 	w.pass(12 * time.Second)
 	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
 	w.pass(4 * time.Second)
-	v := w.wantState(fleet.ServiceRemoving)
-	if len(v.Reasons) != 1 || !strings.Contains(v.Reasons[0], "stops when web2 is back") {
-		t.Errorf("reasons %q", v.Reasons)
+	if len(w.s.Services) != 0 || len(w.s.Instances) != 1 {
+		t.Fatalf("%d services, %d instances", len(w.s.Services), len(w.s.Instances))
 	}
+	w.restart()
 	w.hosts["web2"].cut = false
 	w.pass(4 * time.Second)
-	if len(w.s.Services) != 0 {
-		t.Error("the service is still there")
+	if len(w.hosts["web2"].stopped) != 1 || len(w.s.Instances) != 0 {
+		t.Errorf("web2 stopped %v, %d instances are left", w.hosts["web2"].stopped, len(w.s.Instances))
 	}
 }
 

@@ -3,6 +3,7 @@ package turn
 import (
 	"fmt"
 	"net"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -68,19 +69,36 @@ func (v View) service(key fleet.ServiceKey, whole bool) fleet.ServiceView {
 
 // state is the service's state in a word, with the reasons.
 func (v View) state(s *Service) (string, []string) {
-	distance := append(append([]string(nil), s.Held...), v.t.distance(s)...)
+	var noted []string
+	if n := v.t.notes.get(s.Asked.Key); n != nil {
+		noted = n.reasons
+	}
+	if s.Removing {
+		return fleet.ServiceRemoving, union(noted, v.stops(s))
+	}
+	reasons := union(s.Held, noted, v.t.distance(s))
 	switch {
-	case s.Removing:
-		return fleet.ServiceRemoving, append(v.stops(s), v.barriers(s)...)
 	case s.Frozen:
-		return fleet.ServiceFrozen, distance
-	case len(distance) == 0:
+		return fleet.ServiceFrozen, reasons
+	case len(reasons) == 0:
 		return fleet.ServiceConverged, nil
 	case len(s.Held) > 0:
-		return fleet.ServiceHeld, append(distance, v.barriers(s)...)
+		return fleet.ServiceHeld, reasons
 	default:
-		return fleet.ServiceProgressing, append(distance, v.barriers(s)...)
+		return fleet.ServiceProgressing, reasons
 	}
+}
+
+// union joins lists, each sentence once.
+func union(lists ...[]string) (out []string) {
+	for _, list := range lists {
+		for _, text := range list {
+			if !slices.Contains(out, text) {
+				out = append(out, text)
+			}
+		}
+	}
+	return out
 }
 
 // stops names the instances of a service that are being stopped.
@@ -88,33 +106,6 @@ func (v View) stops(s *Service) (out []string) {
 	for _, in := range v.t.members(s.Asked.Key) {
 		if in.Goal == fleet.GoalStop {
 			out = append(out, v.t.stopping(in, v.t.live.get(in.Host)))
-		}
-	}
-	return out
-}
-
-// barriers names the balancers that leaving instances wait for, and the way
-// out where one can't acknowledge.
-func (v View) barriers(s *Service) (out []string) {
-	for _, in := range v.t.members(s.Asked.Key) {
-		for _, key := range v.waits(in) {
-			why := fmt.Sprintf("instance %s waits for %s to acknowledge its removal", in.ID, key)
-			if l := v.t.live.get(key.Host); l == nil || l.State != fleet.HostUp {
-				why += fmt.Sprintf(", whose agent is silent (if it is gone for good: muster lb forget %s)", key)
-			}
-			out = append(out, why)
-		}
-	}
-	return out
-}
-
-func (v View) waits(in *Instance) (out []fleet.BalancerKey) {
-	if in.Goal != fleet.GoalDrain {
-		return nil
-	}
-	for _, key := range sorted(in.Sent, fleet.BalancerKey.Less) {
-		if in.Released[key] == "" {
-			out = append(out, key)
 		}
 	}
 	return out
@@ -191,7 +182,7 @@ func (v View) instance(in *Instance) fleet.InstanceView {
 	case in.Ready:
 		out.State = "ready"
 	}
-	for _, key := range v.waits(in) {
+	for _, key := range v.t.waits(in) {
 		out.WaitsFor = append(out.WaitsFor, key.String())
 	}
 	return out

@@ -1,6 +1,8 @@
 package turn
 
 import (
+	"fmt"
+
 	"github.com/musterhq/muster/hub/placement"
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -45,6 +47,9 @@ func (v View) host(id string) fleet.HostView {
 		out.Instances++
 		if in.Ready {
 			out.Ready++
+		}
+		if s := v.t.services.get(in.Service); h.Availability == fleet.AvailabilityDrain && s != nil && s.Asked.Spec.Pinned() && in.Goal == fleet.GoalRun {
+			out.Reasons = append(out.Reasons, fmt.Sprintf("%s stays: its data is here", in.Service))
 		}
 		if version := v.t.versionOf(in); version != nil {
 			out.Reserved.MemoryReservation += placement.Reserved(version.Spec.Resources)

@@ -52,7 +52,7 @@ type PoolActual struct {
 	// balancer, and what must not get traffic gets none. Endpoints that are
 	// to be ready may still wait for their check.
 	Generation uint64           `json:"generation"`
-	Problem    string           `json:"problem,omitempty"`   // why a newer generation is not applied
+	Problem    string           `json:"problem,omitempty"`   // why a newer generation is not applied, or an endpoint is left out
 	Endpoints  []EndpointActual `json:"endpoints,omitempty"` // sorted by Instance
 }
 

@@ -52,21 +52,23 @@ const GoalDrain = "drain"
 
 // HostView is a host as people see it.
 type HostView struct {
-	ID                string           `json:"id"`
-	Generation        uint64           `json:"generation"` // for If-Match
-	Status            HostStatus       `json:"status"`
-	Availability      string           `json:"availability"`
-	Frozen            bool             `json:"frozen,omitempty"`
-	Failed            bool             `json:"failed,omitempty"` // declared dead by a person
-	Facts             HostFacts        `json:"facts"`
-	Engine            EngineStatus     `json:"engine"`
-	Foreign           Foreign          `json:"foreign"`
-	Reserved          Resources        `json:"reserved"` // by our instances
-	Instances         int              `json:"instances"`
-	Ready             int              `json:"ready"`
-	Observed          Observed         `json:"observed"`
-	DesiredGeneration uint64           `json:"desiredGeneration"`
-	Unclaimed         []InstanceActual `json:"unclaimed,omitempty"`
+	ID                string       `json:"id"`
+	Generation        uint64       `json:"generation"` // for If-Match
+	Status            HostStatus   `json:"status"`
+	Availability      string       `json:"availability"`
+	Frozen            bool         `json:"frozen,omitempty"`
+	Failed            bool         `json:"failed,omitempty"` // declared dead by a person
+	Facts             HostFacts    `json:"facts"`
+	Engine            EngineStatus `json:"engine"`
+	Foreign           Foreign      `json:"foreign"`
+	Reserved          Resources    `json:"reserved"` // by our instances
+	Instances         int          `json:"instances"`
+	Ready             int          `json:"ready"`
+	Observed          Observed     `json:"observed"`
+	DesiredGeneration uint64       `json:"desiredGeneration"`
+	// Reasons say what stays on a drained host, and why.
+	Reasons   []string         `json:"reasons,omitempty"`
+	Unclaimed []InstanceActual `json:"unclaimed,omitempty"`
 }
 
 // BalancerView is a balancer as people see it.
