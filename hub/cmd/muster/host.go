@@ -85,6 +85,9 @@ func (s *session) printHost(v fleet.HostView) {
 	s.line("Address", dash(f.Advertise))
 	s.line("Engine", engine(v))
 	s.line("Agent", dash(f.AgentVersion))
+	for _, why := range v.Reasons {
+		s.line("Stays", why)
+	}
 	s.line("Reserved", fmt.Sprintf("%g CPUs, %s memory", v.Reserved.CPUReservation, size64(v.Reserved.MemoryReservation)))
 	var labels []string
 	for key, value := range f.Labels {

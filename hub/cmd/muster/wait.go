@@ -78,9 +78,11 @@ func hostEmpty(id string) goal {
 			return progress{}, err
 		}
 		return progress{
-			done: view.Instances == 0,
-			text: fmt.Sprintf("%s left", instances(view.Instances)),
-			hint: "see muster host " + id,
+			done:  view.Instances == 0,
+			stuck: view.Instances == len(view.Reasons),
+			why:   view.Reasons,
+			text:  fmt.Sprintf("%s left", instances(view.Instances)),
+			hint:  "see muster host " + id,
 		}, nil
 	}}
 }
