@@ -1,0 +1,63 @@
+package turn
+
+import (
+	"github.com/musterhq/muster/hub/placement"
+	"github.com/musterhq/muster/hub/rollout"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// planGlobal decides host by host. Only one host at a time replaces.
+func (t *tx) planGlobal(s *Service, members []*Instance) (reasons []string) {
+	byHost := map[string][]*Instance{}
+	for _, in := range members {
+		byHost[in.Host] = append(byHost[in.Host], in)
+	}
+	busy := t.replacing(s, byHost)
+	for _, host := range t.hosts.keys(byText) {
+		count := 0
+		if t.wantsGlobal(s, host) {
+			count = 1
+		}
+		group := t.rolloutMembers(s, byHost[host])
+		next := rollout.Decide(rollout.Input{Count: count, Members: group, StopFirst: stopFirst(s)})
+		if len(next.Add) > 0 && t.barred(host) != "" {
+			continue
+		}
+		replaces := len(group) >= count && count > 0
+		if replaces && busy != "" && busy != host {
+			continue
+		}
+		if replaces && len(next.Add)+len(next.Leave) > 0 {
+			busy = host
+		}
+		reasons = append(reasons, t.carryOut(s, next, host)...)
+	}
+	return reasons
+}
+
+// replacing is the host on which a global service is between two versions: it
+// has an instance that comes or goes, or lacks one. Hosts that aren't heard
+// hold nobody up.
+func (t *tx) replacing(s *Service, byHost map[string][]*Instance) string {
+	for _, host := range t.hosts.keys(byText) {
+		if t.barred(host) != "" || !t.wantsGlobal(s, host) {
+			continue
+		}
+		group := t.rolloutMembers(s, byHost[host])
+		for _, m := range group {
+			if !m.Leaving && !m.Outdated && !m.Serving || m.Leaving && !m.Lost {
+				return host
+			}
+		}
+		if len(group) == 0 {
+			return host
+		}
+	}
+	return ""
+}
+
+// wantsGlobal reports whether a global service is to run on the host.
+func (t *tx) wantsGlobal(s *Service, host string) bool {
+	h := t.hosts.get(host)
+	return !h.Failed && placement.Unsuited(s.Asked.Constraints, host, h.Facts.Labels) == "" && h.Availability != fleet.AvailabilityDrain
+}

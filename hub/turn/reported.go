@@ -1,0 +1,102 @@
+package turn
+
+import (
+	"fmt"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// reported takes one instance's report.
+func (t *tx) reported(host string, a *fleet.InstanceActual) {
+	in := t.instances.get(a.ID)
+	if in == nil || in.Host != host || a.Unclaimed && in.Goal != fleet.GoalStop {
+		return
+	}
+	if a.Phase == fleet.PhaseStopped && in.Goal == fleet.GoalStop {
+		t.gone(in)
+		return
+	}
+	t.pin(in, a)
+	dead := a.Phase != fleet.PhaseRunning && a.Phase != fleet.PhaseStopping
+	switch {
+	case a.Ready && (!in.Ready || in.Dead || in.Address != a.Address || !samePorts(in.Ports, a.Ports)):
+		first := !in.Ready && in.Goal == fleet.GoalRun
+		in = t.instances.edit(in.ID)
+		in.Ready, in.Dead, in.Address, in.Ports = true, false, a.Address, a.Ports
+		if first {
+			t.event(fleet.EventInstanceReady, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s is ready on %s", in.Service, host)))
+		}
+	case !a.Ready && (in.Ready || in.Dead != dead):
+		was := in.Ready
+		in = t.instances.edit(in.ID)
+		in.Ready, in.Dead = false, dead
+		if was && in.Goal == fleet.GoalRun {
+			t.event(fleet.EventInstanceUnready, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s on %s is not ready: %s", in.Service, host, a.Reason)))
+		}
+	default:
+		return
+	}
+	t.touch(in.Service)
+	t.dirtyPool[in.Service] = true
+}
+
+func samePorts(a, b map[int]int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if b[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// missing lets go of instances that were to stop and that the host, which has
+// accepted just that, no longer reports.
+func (t *tx) missing(host string, l *Live) {
+	for _, in := range t.residents(host) {
+		if in.Goal == fleet.GoalStop && l.instances[in.ID] == nil && in.Born < t.desiredGeneration(host) {
+			t.gone(in)
+		}
+	}
+}
+
+// gone forgets an instance whose container is confirmed to be gone.
+func (t *tx) gone(in *Instance) {
+	t.event(fleet.EventInstanceGone, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s on %s is gone", in.Service, in.Host)))
+	t.holdPorts(in)
+	t.instances.delete(in.ID)
+	t.touch(in.Service)
+	t.dirtyPool[in.Service] = true
+	t.dirtyHost[in.Host] = true
+}
+
+// pin keeps the image that the first agent found behind a version's name, and
+// tells when another finds a different one.
+func (t *tx) pin(in *Instance, a *fleet.InstanceActual) {
+	s := t.services.get(in.Service)
+	if s == nil || a.Image == "" {
+		return
+	}
+	v, ok := s.Versions[in.Version]
+	if !ok || v.Pin == a.Image || v.Pin != "" && v.Pin == a.Digest {
+		return
+	}
+	if v.Pin == "" {
+		v.Pin = a.Digest
+		if v.Pin == "" {
+			v.Pin = a.Image
+		}
+		t.services.edit(in.Service).Versions = with(s.Versions, in.Version, v)
+		for _, member := range t.members(in.Service) {
+			t.dirtyHost[member.Host] = true
+		}
+		return
+	}
+	if in.Differs != a.Image {
+		t.instances.edit(in.ID).Differs = a.Image
+		t.event(fleet.EventImageDiffers, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf(
+			"%s on %s runs another image under the name %s: %.19s, elsewhere it is %.19s", in.Service, in.Host, v.Spec.Image, a.Image, v.Pin)))
+	}
+}
