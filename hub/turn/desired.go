@@ -66,7 +66,7 @@ func (t *tx) desired(h *Host) fleet.Desired {
 			})
 			continue
 		}
-		v := s.Versions[in.Version]
+		v, known := s.Versions[in.Version]
 		goal := fleet.GoalRun
 		if in.Goal == fleet.GoalStop {
 			goal = fleet.GoalStop
@@ -77,7 +77,9 @@ func (t *tx) desired(h *Host) fleet.Desired {
 		if d.Versions == nil {
 			d.Versions = map[string]fleet.Spec{}
 		}
-		d.Versions[fleet.VersionKey(in.Service, in.Version)] = v.Spec
+		if known {
+			d.Versions[fleet.VersionKey(in.Service, in.Version)] = v.Spec
+		}
 		projects[in.Service.Project] = true
 		if s.Frozen {
 			frozen[in.Service] = true

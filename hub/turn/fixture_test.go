@@ -38,6 +38,9 @@ type fakeHost struct {
 	unready  map[string]bool                 // probes that fail
 	stopped  map[string]bool
 	facts    fleet.HostFacts
+	start    string                           // the agent's
+	lingers  bool                             // what is to stop doesn't end
+	extra    map[string]*fleet.InstanceActual // containers that may be unclaimed
 }
 
 func newWorld(t *testing.T, hosts ...string) *world {
@@ -45,7 +48,7 @@ func newWorld(t *testing.T, hosts ...string) *world {
 	w := &world{t: t, now: start, hosts: map[string]*fakeHost{}, broken: map[int]bool{}, s: New("lineage", 1, 0, start, DefaultOptions())}
 	for i, id := range hosts {
 		w.hosts[id] = &fakeHost{
-			id: id, pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
+			id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
 			facts: fleet.HostFacts{Hostname: id, CPUs: 2, Memory: 1 << 30, Advertise: fmt.Sprintf("10.0.0.%d", i+1), MachineID: "m-" + id, BootID: "boot"},
 		}
 	}
@@ -111,37 +114,64 @@ func (w *world) open(payload []byte, body any) wire.Envelope {
 func (w *world) report(h *fakeHost) []Input {
 	w.seq++
 	observed := fleet.Observed{Lineage: w.s.Lineage, Epoch: w.s.Epoch, Generation: h.gen}
-	a := fleet.Actual{Host: h.id, Facts: h.facts, AgentStart: "a", Session: "s", Observed: observed, Engine: fleet.EngineStatus{Up: true}}
+	a := fleet.Actual{Host: h.id, Facts: h.facts, AgentStart: h.start, Session: "s" + h.start, Observed: observed, Engine: fleet.EngineStatus{Up: true}}
+	known := map[string]bool{}
 	for _, as := range h.desired.Instances {
 		in := fleet.InstanceActual{ID: as.ID, Service: as.Service, Version: as.Version, Slot: as.Slot, Phase: fleet.PhaseRunning, Address: h.facts.Advertise, Ports: map[int]int{80: 20000 + len(a.Instances)}, Image: "sha256:1"}
 		in.Ready = !w.broken[as.Version] && !h.unready[as.ID]
 		if h.dead[as.ID] {
 			in.Phase, in.Ready, in.Reason = fleet.PhaseBackoff, false, "exited with code 1"
 		}
-		if as.Goal == fleet.GoalStop {
+		if as.Goal == fleet.GoalStop && h.lingers {
+			in.Phase, in.Ready = fleet.PhaseStopping, false
+		} else if as.Goal == fleet.GoalStop {
 			in.Phase, in.Ready = fleet.PhaseStopped, false
 			h.stopped[as.ID] = true
+			delete(h.extra, as.ID)
 		}
+		known[as.ID] = true
 		a.Instances = append(a.Instances, in)
+	}
+	for _, id := range sorted(h.extra, byText) {
+		if !known[id] {
+			in := *h.extra[id]
+			in.Unclaimed = true
+			a.Instances = append(a.Instances, in)
+		}
 	}
 	if h.balancer {
 		b := fleet.BalancerActual{Name: "haproxy", Driver: "haproxy", Up: true, Problem: h.trouble}
-		for _, ref := range h.desired.Pools {
-			pool, ok := h.pools[ref.Service]
-			if kept, stuck := h.stuck[ref.Service]; stuck {
+		h.forgetPools()
+		for _, key := range sorted(h.pools, fleet.ServiceKey.Less) {
+			pool := h.pools[key]
+			if kept, stuck := h.stuck[key]; stuck {
 				pool = kept
 			}
-			if ok && !h.deaf {
+			if !h.deaf {
 				b.Pools = append(b.Pools, h.applied(pool))
 			}
 		}
 		a.Balancers = []fleet.BalancerActual{b}
 	}
-	p := fleet.Presence{State: fleet.PresenceOnline, BootID: "boot", AgentStart: "a", Session: "s", Observed: observed, Sequence: w.seq, Pools: map[fleet.ServiceKey]uint64{}}
+	p := fleet.Presence{State: fleet.PresenceOnline, BootID: "boot", AgentStart: h.start, Session: "s" + h.start, Observed: observed, Sequence: w.seq, Pools: map[fleet.ServiceKey]uint64{}}
 	for key, pool := range h.pools {
 		p.Pools[key] = pool.Generation
 	}
 	return []Input{PresenceIn{Host: h.id, Presence: p}, ActualIn{Host: h.id, Sequence: w.seq, Actual: a}}
+}
+
+// forgetPools drops what was removed and left the index; what the index merely
+// lacks stays.
+func (h *fakeHost) forgetPools() {
+	indexed := map[fleet.ServiceKey]bool{}
+	for _, ref := range h.desired.Pools {
+		indexed[ref.Service] = true
+	}
+	for key, pool := range h.pools {
+		if pool.Removed && !indexed[key] {
+			delete(h.pools, key)
+		}
+	}
 }
 
 func (h *fakeHost) applied(pool fleet.Pool) fleet.PoolActual {

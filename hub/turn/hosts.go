@@ -114,7 +114,7 @@ func (t *tx) stopped(host string, l *Live, state string) {
 func (t *tx) lose(host string, l *Live, why string) {
 	l.State, l.Since = fleet.HostLost, t.now
 	if t.hosts.get(host) != nil {
-		t.event(fleet.EventHostLost, subjectHost(host), "", fleet.EventData{Message: fmt.Sprintf("%s is lost: %s", host, why), Host: host})
+		l.Cause = t.event(fleet.EventHostLost, subjectHost(host), "", fleet.EventData{Message: fmt.Sprintf("%s is lost: %s", host, why), Host: host})
 	}
 	t.touchAll()
 }
@@ -140,7 +140,7 @@ func (t *tx) actual(host string, sequence uint64, a fleet.Actual) {
 	t.balancersReported(host, l, a)
 	t.balancersInTrouble(host, before == nil, &a)
 	for i := range a.Instances {
-		t.reported(host, &a.Instances[i])
+		t.reported(host, l, &a.Instances[i])
 	}
 	t.portsAcknowledged(host)
 	if l.Alien == "" && a.Observed.Generation == t.desiredGeneration(host) && a.Engine.Up {

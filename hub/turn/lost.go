@@ -98,7 +98,13 @@ func checkWindow(c fleet.Check) time.Duration {
 // replaceLost lets an instance go: it leaves the pools, and once the balancers
 // have let go of it its stop waits in the desired state for the host's return.
 func (t *tx) replaceLost(s *Service, in *Instance) {
-	cause := t.event(fleet.EventInstanceDraining, subjectInstance(in.ID), s.Cause, about(in, fmt.Sprintf("%s on %s is given up: its host is lost", in.Service, in.Host)))
+	cause := s.Cause
+	if h := t.hosts.get(in.Host); h.Failed {
+		cause = h.Cause
+	} else if l := t.live.get(in.Host); l.Cause != "" {
+		cause = l.Cause
+	}
+	cause = t.event(fleet.EventInstanceDraining, subjectInstance(in.ID), cause, about(in, fmt.Sprintf("%s on %s is given up: its host is lost", in.Service, in.Host)))
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt, in.Cause, in.Lost, in.Ready = fleet.GoalDrain, t.now, cause, true, false
 	t.dirtyPool[in.Service] = true
@@ -138,16 +144,35 @@ func (t *tx) released(in *Instance, key fleet.BalancerKey) string {
 		return releasedForgotten
 	}
 	published := t.pools.get(PoolKey{Host: key.Host, Service: in.Service})
-	since, draining := uint64(0), false
+	since, out := uint64(0), false
 	if published != nil {
-		since, draining = published.Draining[in.ID]
+		since, out = published.leftAt(in.ID)
 	}
 	l := t.live.get(key.Host)
-	if draining && l != nil && l.State == fleet.HostUp && balance.Drained(l.pools[key.Name][in.Service], in.ID, since) {
+	if out && l != nil && l.State == fleet.HostUp && balance.Drained(l.pools[key.Name][in.Service], in.ID, since) {
 		return releasedDrained
 	}
 	if t.unreachable(key) {
 		return releasedUnreachable
 	}
 	return ""
+}
+
+// leftAt is the generation from which on an instance has been without
+// traffic; false: it hasn't left. One that the pool lacks, because all of the
+// pool was removed meanwhile, left with the last change at the latest.
+func (p *Published) leftAt(instance string) (since uint64, out bool) {
+	if since, out = p.Draining[instance]; out {
+		return since, true
+	}
+	return p.Pool.Generation, !p.has(instance)
+}
+
+func (p *Published) has(instance string) bool {
+	for _, e := range p.Pool.Endpoints {
+		if e.Instance == instance {
+			return true
+		}
+	}
+	return false
 }

@@ -36,7 +36,7 @@ func (t *tx) place(s *Service, slot int, only string) (reason string) {
 	if host == "" {
 		return t.refusal(slot, refusals)
 	}
-	cause := t.event(fleet.EventInstancePlaced, subjectService(key), s.Cause, fleet.EventData{})
+	cause := t.event(fleet.EventInstancePlaced, subjectService(key), t.placeCause(s, slot), fleet.EventData{})
 	in := &Instance{
 		ID: t.instanceID(), Service: key, Version: s.Version, Slot: slot, Host: host,
 		Goal: fleet.GoalRun, Born: t.rev, BornAt: t.now, GoalAt: t.now, Cause: cause,
@@ -77,6 +77,21 @@ func (t *tx) successor(s *Service, in *Instance, only string) string {
 		return t.refusal(in.Slot, refusals)
 	}
 	return ""
+}
+
+// placeCause is what befell the instance that the new one stands in for, else
+// the order that the service goes by.
+func (t *tx) placeCause(s *Service, slot int) string {
+	for _, in := range t.members(s.Asked.Key) {
+		switch {
+		case in.Version != s.Version || in.Born < s.Restarted: // the order is newer
+		case in.Lost && in.Slot == slot:
+			return in.Cause
+		case in.Goal == fleet.GoalRun && t.outdated(s, in):
+			return t.causeOf(s, in)
+		}
+	}
+	return s.Cause
 }
 
 func (t *tx) home(key fleet.ServiceKey, s *Service, slot int) string {

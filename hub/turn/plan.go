@@ -51,8 +51,10 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, planned bool) 
 		}
 	}
 	if s.Removing {
-		t.planRemoval(key)
-		t.note(key, reasons)
+		t.report(key, reasons)
+		if t.planRemoval(key); t.services.get(key) == nil {
+			t.note(key, nil)
+		}
 		return nil, false
 	}
 	reasons = append(reasons, t.stays(s)...)
@@ -77,6 +79,9 @@ func (t *tx) advance(s *Service, in *Instance) (why string) {
 		if gone {
 			t.replaceLost(s, in)
 		}
+		if why == "" {
+			why = t.overdue(s, in)
+		}
 		return why
 	}
 	if gone && !in.Lost { // nobody waits for its end any more
@@ -84,11 +89,11 @@ func (t *tx) advance(s *Service, in *Instance) (why string) {
 		in.Lost = true
 	}
 	if in.Goal != fleet.GoalDrain {
-		return ""
+		return t.overdue(s, in)
 	}
 	waits := t.release(in)
 	if len(waits) > 0 {
-		return t.draining(t.instances.get(in.ID))
+		return t.barrierWaits(s, t.instances.get(in.ID), waits)
 	}
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt = fleet.GoalStop, t.now
@@ -192,16 +197,18 @@ func (t *tx) serving(s *Service, in *Instance) bool {
 	if !in.Ready {
 		return false
 	}
-	if s.Asked.Balancing == nil {
-		return true
-	}
+	return len(t.withoutTraffic(s, in)) == 0
+}
+
+// withoutTraffic names the balancers that are heard and send the instance none.
+func (t *tx) withoutTraffic(s *Service, in *Instance) (names []string) {
 	for _, key := range t.balancersOf(s) {
 		l := t.live.get(key.Host)
 		if t.driven(key) && !inForce(l.pools[key.Name][in.Service], in.ID) {
-			return false
+			names = append(names, key.String())
 		}
 	}
-	return true
+	return names
 }
 
 func inForce(report *fleet.PoolActual, instance string) bool {

@@ -65,7 +65,9 @@ func (t *tx) derivePools(service fleet.ServiceKey) {
 			in.Balancing, in.NamePorts = s.Asked.Balancing, s.NamePorts
 		}
 		if before == nil && (in.Balancing == nil || len(in.Balancers) == 0) {
-			continue
+			if in.Balancing, in.Balancers = nil, t.leftOver(key); len(in.Balancers) == 0 {
+				continue
+			}
 		}
 		pool, held := balance.Pool(in)
 		if pool.Removed && before != nil && t.removalAcknowledged(key, before) {
@@ -78,6 +80,23 @@ func (t *tx) derivePools(service fleet.ServiceKey) {
 		}
 		t.publishPool(key, before, pool, held)
 	}
+}
+
+// leftOver names the host's balancers that still send to a service that they
+// shouldn't have: they were out of reach when it was taken from them.
+func (t *tx) leftOver(key PoolKey) (names []string) {
+	l := t.live.get(key.Host)
+	if l == nil || l.Actual == nil || l.Alien != "" || l.Actual.Observed.Generation != t.desiredGeneration(key.Host) {
+		return nil
+	}
+	for _, b := range l.Actual.Balancers {
+		report := l.pools[b.Name][key.Service]
+		if known := t.balancers.get(fleet.BalancerKey{Host: key.Host, Name: b.Name}); known != nil && known.Forgotten == "" &&
+			report != nil && len(report.Endpoints) > 0 {
+			names = append(names, b.Name)
+		}
+	}
+	return names
 }
 
 func (t *tx) balanceMembers(service fleet.ServiceKey) []balance.Member {
@@ -143,7 +162,7 @@ func (t *tx) noteHeld(key PoolKey, before *Published, held []string) {
 }
 
 func (t *tx) tellHeld(service fleet.ServiceKey, held []string) {
-	t.event(fleet.EventServiceHeld, subjectService(service), "", fleet.EventData{Message: fmt.Sprintf("%s: %s", service, heldText(held)), Service: &service})
+	t.event(fleet.EventServiceHeld, subjectService(service), t.services.get(service).Cause, fleet.EventData{Message: fmt.Sprintf("%s: %s", service, heldText(held)), Service: &service})
 }
 
 func heldText(held []string) string {
@@ -189,8 +208,8 @@ func (t *tx) sendPool(key PoolKey, p *Published) {
 	}
 }
 
-// removalAcknowledged: every balancer of the host has applied the removal, or
-// won't any more.
+// removalAcknowledged: every balancer of the host has applied the removal and
+// has no connection left, or won't any more.
 func (t *tx) removalAcknowledged(key PoolKey, before *Published) bool {
 	if !before.Pool.Removed {
 		return false

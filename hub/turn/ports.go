@@ -17,7 +17,14 @@ func (t *tx) holdPorts(in *Instance) {
 		if how := in.Released[key]; how == releasedForgotten || how == releasedUnreachable {
 			continue // nobody will ever acknowledge
 		}
-		waits[key] = t.rev // the pool that lacks the instance is made in this turn
+		pool := t.pools.get(PoolKey{Host: key.Host, Service: in.Service})
+		switch {
+		case pool == nil: // acknowledged as a whole
+		case pool.has(in.ID):
+			waits[key] = t.rev // the one that lacks it is made in this turn
+		default:
+			waits[key] = pool.Pool.Generation
+		}
 	}
 	h := t.hosts.edit(in.Host)
 	for _, hostPort := range in.Ports {

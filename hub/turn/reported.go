@@ -7,9 +7,13 @@ import (
 )
 
 // reported takes one instance's report.
-func (t *tx) reported(host string, a *fleet.InstanceActual) {
+func (t *tx) reported(host string, l *Live, a *fleet.InstanceActual) {
 	in := t.instances.get(a.ID)
-	if in == nil || in.Host != host || a.Unclaimed && in.Goal != fleet.GoalStop {
+	if in == nil {
+		t.adopt(host, l, a)
+		return
+	}
+	if in.Host != host || a.Unclaimed && in.Goal != fleet.GoalStop {
 		return
 	}
 	if a.Phase == fleet.PhaseStopped && in.Goal == fleet.GoalStop {
@@ -17,19 +21,24 @@ func (t *tx) reported(host string, a *fleet.InstanceActual) {
 		return
 	}
 	t.pin(in, a)
+	ready := a.Ready && a.Version == in.Version
 	dead := a.Phase != fleet.PhaseRunning && a.Phase != fleet.PhaseStopping
 	switch {
-	case a.Ready && (!in.Ready || in.Dead || in.Address != a.Address || !samePorts(in.Ports, a.Ports)):
+	case ready && (!in.Ready || in.Dead || in.Address != a.Address || !samePorts(in.Ports, a.Ports)):
 		first := !in.Ready && in.Goal == fleet.GoalRun
 		in = t.instances.edit(in.ID)
 		in.Ready, in.Dead, in.Address, in.Ports = true, false, a.Address, a.Ports
 		if first {
+			in.ReadyAt = t.now
 			t.event(fleet.EventInstanceReady, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s is ready on %s", in.Service, host)))
 		}
-	case !a.Ready && (in.Ready || in.Dead != dead):
+	case !ready && (in.Ready || in.Dead != dead):
 		was := in.Ready
 		in = t.instances.edit(in.ID)
 		in.Ready, in.Dead = false, dead
+		if was {
+			in.ReadyAt = t.now
+		}
 		if was && in.Goal == fleet.GoalRun {
 			t.event(fleet.EventInstanceUnready, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s on %s is not ready: %s", in.Service, host, a.Reason)))
 		}

@@ -69,8 +69,10 @@ type Instance struct {
 	BornAt  time.Time        `json:"bornAt"`
 	Cause   string           `json:"cause"`
 	GoalAt  time.Time        `json:"goalAt"`
-	// Ready is latched: set by a report, cleared only by another.
+	// Ready is latched: set by a report, cleared only by another. ReadyAt is
+	// when it last changed.
 	Ready   bool        `json:"ready,omitempty"`
+	ReadyAt time.Time   `json:"readyAt,omitzero"`
 	Dead    bool        `json:"dead,omitempty"` // its agent says that no container of it runs
 	Address string      `json:"address,omitempty"`
 	Ports   map[int]int `json:"ports,omitempty"`
@@ -170,6 +172,7 @@ type Answered struct {
 type Live struct {
 	State     string // up, unknown, lost, stopped
 	Since     time.Time
+	Cause     string // the event that says that it is lost
 	LastHeard time.Time
 	Presence  fleet.Presence
 	Actual    *fleet.Actual // nil until the first report
@@ -224,6 +227,9 @@ type Options struct {
 	UnreachableAfter time.Duration // a silent balancer's listeners, until it leaves the barrier
 	BehindAfter      time.Duration // a host without its desired state is sent it again
 	RebootAfter      time.Duration // a host that said it reboots is lost after
+	ReadyAfter       time.Duration // an instance that isn't ready is told to people
+	BarrierAfter     time.Duration // so is one that waits for balancers, this long after the drain timeout
+	StopAfter        time.Duration // and one that isn't gone, this long after its stop grace
 	ResultsFor       time.Duration // results of commands are remembered
 	LostShare        float64       // of hosts lost at once, above which nothing is placed anew
 	ReturnWithin     time.Duration // agents take so long to reconnect when the network is back
@@ -246,6 +252,9 @@ func DefaultOptions() Options {
 		UnreachableAfter: 30 * time.Second,
 		BehindAfter:      2 * time.Second,
 		RebootAfter:      5 * time.Minute,
+		ReadyAfter:       5 * time.Minute,
+		BarrierAfter:     time.Minute,
+		StopAfter:        time.Minute,
 		ResultsFor:       24 * time.Hour,
 		LostShare:        0.2,
 		ReturnWithin:     35 * time.Second,

@@ -76,7 +76,7 @@ func (t *tx) distance(s *Service) []string {
 		}
 	}
 	for _, host := range sorted(waiting, byText) {
-		out = append(out, host+" hasn't taken its desired state yet")
+		out = append(out, host+" hasn't taken its desired state yet"+t.behindWhy(host))
 	}
 	if want := t.wanted(s); running != want {
 		out = append(out, fmt.Sprintf("%d of %d instances are placed", running, want))
@@ -119,6 +119,19 @@ func (t *tx) stopping(in *Instance, l *Live) string {
 		return fmt.Sprintf("instance %s on %s is being stopped: %s", in.ID, in.Host, l.instances[in.ID].Reason)
 	default:
 		return fmt.Sprintf("instance %s on %s is being stopped", in.ID, in.Host)
+	}
+}
+
+// behindWhy says what keeps a host from taking its desired state, where that
+// is known.
+func (t *tx) behindWhy(host string) string {
+	switch l := t.live.get(host); {
+	case l.Alien != "":
+		return fmt.Sprintf(": its agent follows another hub (lineage %s); to have it follow this one, start it with --adopt-lineage %s", l.Alien, t.s.Lineage)
+	case l.Actual != nil && l.Actual.Problem != "":
+		return ": " + l.Actual.Problem
+	default:
+		return ""
 	}
 }
 

@@ -87,7 +87,7 @@ func (t *tx) restless(key fleet.ServiceKey) bool {
 		if in == nil {
 			continue
 		}
-		if in.Goal != fleet.GoalRun {
+		if in.Goal != fleet.GoalRun || !in.Ready {
 			return true
 		}
 		if l := t.live.get(in.Host); l != nil && l.State != fleet.HostUp {

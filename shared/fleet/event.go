@@ -44,6 +44,7 @@ const (
 	EventServiceUnfrozen  = "muster.service.unfrozen"
 
 	EventInstancePlaced   = "muster.instance.placed"
+	EventInstanceAdopted  = "muster.instance.adopted" // a host has it, the hub didn't know it
 	EventInstanceReady    = "muster.instance.ready"
 	EventInstanceUnready  = "muster.instance.unready"
 	EventInstanceDraining = "muster.instance.draining"
