@@ -124,8 +124,8 @@ func (b *bench) apply(ctx context.Context, document string) (time.Duration, erro
 
 func (b *bench) converged(ctx context.Context) error {
 	return b.until(ctx, "the service has converged", func(ctx context.Context) (bool, error) {
-		v, err := b.c.Client.Service(ctx, web)
-		return v.State == fleet.ServiceConverged, err
+		list, err := b.c.Client.Services(ctx, project) // cheaper for the hub than all of one
+		return len(list.Items) == 1 && list.Items[0].State == fleet.ServiceConverged, err
 	})
 }
 

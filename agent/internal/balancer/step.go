@@ -36,8 +36,10 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 	switch {
 	case !seen.Up:
 		b.publish(false, join(fileProblem, errors.New("haproxy isn't running; it is started again")), turn.Report)
-	case b.reported != nil && len(turn.Actions) > 0: // what was seen needn't wait for what is done about it
-		b.publish(true, b.reported.Problem, turn.Report)
+	case b.reported != nil && len(turn.Actions) > 0:
+		if report, lost := sooner(b.reported.Pools, turn.Report); lost {
+			b.publish(true, b.reported.Problem, report)
+		}
 	}
 	problem, failed := fileProblem, false
 	for _, action := range turn.Actions {
@@ -59,6 +61,7 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 		b.publish(true, text(problem), turn.Report)
 	}
 	if failed {
+		b.unfinished = ctx.Err() != nil
 		return retryPause
 	}
 	return b.paced(turn.Wake)
