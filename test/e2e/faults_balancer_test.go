@@ -55,7 +55,7 @@ func TestFaultHAProxyKilled(t *testing.T) {
 		}
 	}
 	f.until(30*time.Second, "traffic is back", func() (bool, string) {
-		err := ask(f.url(9115))
+		_, err := ask(f.url(9115))
 		return err == nil, fmt.Sprint(err)
 	})
 	t.Logf("traffic was back after %s", time.Since(killed).Round(time.Millisecond))

@@ -282,7 +282,7 @@ func (p *project) traffic(port int) (stop func() (sent, failed int64, last error
 	done.Go(func() {
 		for ctx.Err() == nil {
 			sent.Add(1)
-			if err := ask(p.url(port)); err != nil {
+			if _, err := ask(p.url(port)); err != nil {
 				failed.Add(1)
 				last = err
 			}
@@ -302,14 +302,32 @@ func (p *project) traffic(port int) (stop func() (sent, failed int64, last error
 // direct makes a connection for each request.
 var direct = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-func ask(url string) error {
+// ask returns the instance that answered.
+func ask(url string) (instance string, err error) {
 	res, err := direct.Get(url)
 	if err != nil {
-		return err
+		return "", err
 	}
 	res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", res.StatusCode)
+		return "", fmt.Errorf("status %d", res.StatusCode)
 	}
-	return nil
+	return res.Header.Get("X-Instance"), nil
+}
+
+// allAnswer waits until a number of instances answer on a port, and no request
+// fails any more.
+func (p *project) allAnswer(port, n int) {
+	p.Helper()
+	p.until(30*time.Second, "all answer", func() (bool, string) {
+		answered := map[string]bool{}
+		for range 5 * n {
+			instance, err := ask(p.url(port))
+			if err != nil {
+				return false, err.Error()
+			}
+			answered[instance] = true
+		}
+		return len(answered) == n, fmt.Sprintf("%d answered", len(answered))
+	})
 }

@@ -123,10 +123,7 @@ func TestFaultRebootWithoutHub(t *testing.T) {
 		return len(now) == len(ours), strconv.Itoa(len(now)) + " containers"
 	})
 	t.Logf("without a hub, %d containers ran again %s after their agent's start", len(ours), time.Since(began).Round(time.Millisecond))
-	f.until(30*time.Second, "the balancer sends to all of them", func() (bool, string) {
-		got := f.answers(9113, 20)
-		return len(got) == 4, strconv.Itoa(len(got)) + " answered"
-	})
+	f.allAnswer(9113, 4)
 	restarted := f.here("web2")
 
 	f.startHub()

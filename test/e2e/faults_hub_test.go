@@ -35,10 +35,7 @@ func TestFaultHubAway(t *testing.T) {
 		}
 		return false, "none was started"
 	})
-	f.until(30*time.Second, "all answer again", func() (bool, string) {
-		got := f.answers(9114, 15)
-		return len(got) == 3, ""
-	})
+	f.allAnswer(9114, 3)
 	untouched := f.containers()
 
 	f.must(f.c.Agents["web3"].Kill())

@@ -44,6 +44,7 @@ func (p *project) hostIDs() string {
 }
 
 func TestFaultMalformedMessages(t *testing.T) {
+	t.Parallel()
 	f := beginFault(t, "malformed")
 	f.apply(web("app:1", 3, 9105))
 	before := f.containers()
@@ -96,6 +97,7 @@ func TestFaultMalformedMessages(t *testing.T) {
 }
 
 func TestFaultUnknownClients(t *testing.T) {
+	t.Parallel()
 	f := beginFault(t, "unknown")
 	const secret = "xyzzy-4711"
 	f.apply(web("app:1", 3, 9106, "    environment: {PASSWORD: "+secret+"}"))
@@ -111,9 +113,9 @@ func TestFaultUnknownClients(t *testing.T) {
 		{wire.Host("web1", wire.LeafPresence), []string{"-i", "stranger"}},
 		{wire.HubState, []string{"-u", "admin"}},
 		{actual, []string{"-i", "web1"}},                                                    // an agent's id, without being one
-		{actual, []string{"-i", "web9", "-u", "agent:m9"}},                                  // another host's
-		{wire.Host("web9", wire.LeafDesired), []string{"-i", "web9", "-u", "agent:m9"}},     // its own, but the hub's to write
-		{wire.Host("web1", "command"), []string{"-i", "web9", "-u", "agent:m9", "-r"}},      // what nobody may keep there
+		{actual, []string{"-i", "web8", "-u", "agent:m8"}},                                  // another host's
+		{wire.Host("web8", wire.LeafDesired), []string{"-i", "web8", "-u", "agent:m8"}},     // its own, but the hub's to write
+		{wire.Host("web1", "command"), []string{"-i", "web8", "-u", "agent:m8", "-r"}},      // what nobody may keep there
 		{actual, []string{"-i", "web1", "-u", "agent:another-machine", "-V", "mqttv311"}},   // an agent's id from elsewhere
 		{wire.Root + "/services/unknown/web/command", []string{"-i", "web1", "-m", "stop"}}, // an order
 	} {
@@ -155,6 +157,7 @@ func TestFaultUnknownClients(t *testing.T) {
 // TestFaultSecondAgent starts an agent that says it is web2, on another
 // machine.
 func TestFaultSecondAgent(t *testing.T) {
+	t.Parallel()
 	f := beginFault(t, "twin")
 	f.apply(web("app:1", 3, 9107))
 	before, since := f.containers(), f.host("web2").Status.Since
