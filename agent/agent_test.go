@@ -104,6 +104,12 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		{"label", func(o *agent.Options) { o.Labels = map[string]string{"hostname": "x"} }, "name of a label"},
 		{"watchdog", func(o *agent.Options) { o.Timing.Watchdog = time.Second }, "too short"},
 		{"failpoint", func(o *agent.Options) { o.FailPoint = "after-lunch:kill" }, "after-save:kill"},
+		{"advertised address", func(o *agent.Options) { o.Advertise = "web1.example.com" }, "not an IP address"},
+		{"balancer's own address", func(o *agent.Options) {
+			h := agent.DefaultHAProxy()
+			h.Address = "lb.example.com"
+			o.HAProxy = &h
+		}, "not an IP address"},
 		{"balancer's address", func(o *agent.Options) {
 			h := agent.DefaultHAProxy()
 			h.Bind = []string{"localhost"}

@@ -141,7 +141,15 @@ func (o *Options) Validate() error {
 			return fleet.Invalid("label", "%q can't be the name of a label", name)
 		}
 	}
+	if o.Advertise != "" {
+		if _, err := netip.ParseAddr(o.Advertise); err != nil {
+			return fleet.Invalid("advertise", "%q is not an IP address", o.Advertise)
+		}
+	}
 	if h := o.HAProxy; h != nil {
+		if _, err := netip.ParseAddr(h.Address); err != nil && h.Address != "" {
+			return fleet.Invalid("haproxy-address", "%q is not an IP address", h.Address)
+		}
 		for _, address := range h.Bind {
 			if _, err := netip.ParseAddr(address); err != nil {
 				return fleet.Invalid("haproxy-bind", "%q is not an IP address", address)

@@ -241,6 +241,10 @@ func TestForeignContainersAreNotTouched(t *testing.T) {
 		{ID: "f3", State: brain.ContainerExited, Labels: labels(func(l map[string]string) { l[brain.LabelHost] = "h2" })},
 		{ID: "f4", State: brain.ContainerPaused, Labels: labels(func(l map[string]string) { delete(l, brain.LabelInstance) })},
 		{ID: "u1", State: brain.ContainerExited, Labels: labels(func(l map[string]string) { l[brain.LabelInstance] = "u-1" })},
+		{ID: "f5", State: brain.ContainerExited, Labels: labels(func(l map[string]string) { l[brain.LabelInstance] = "no id" })},
+		{ID: "u2", State: brain.ContainerExited, Labels: labels(func(l map[string]string) {
+			l[brain.LabelInstance], l[brain.LabelService], l[brain.LabelVersion], l[brain.LabelPorts] = "u-2", "no service!", "-1", "80:70000"
+		})},
 	}
 	w.send(stopping(desired(webSpec(), "z-1", "a-1"), "z-1"))
 	w.settle()
@@ -252,6 +256,9 @@ func TestForeignContainersAreNotTouched(t *testing.T) {
 	}
 	if got := w.instance("u-1"); !got.Unclaimed || got.Ready || got.Service != shopWeb {
 		t.Errorf("reported %+v", got)
+	}
+	if got := w.instance("u-2"); !got.Unclaimed || !got.Service.IsZero() || got.Version != 0 || len(got.Ports) != 0 {
+		t.Errorf("of labels made by hand: %+v", got)
 	}
 	if w.instance("z-1").Phase != fleet.PhaseStopped {
 		t.Errorf("reported %+v", w.instance("z-1"))

@@ -67,7 +67,7 @@ func (inst *instance) dead() bool { return inst.run != "" && inst.died == inst.r
 // agent follows. Nothing else is ever touched.
 func (s *State) ours(c *Container) bool {
 	return s.cache.Lineage != "" && c.Labels[LabelLineage] == s.cache.Lineage &&
-		c.Labels[LabelHost] == s.config.Host && c.Labels[LabelInstance] != ""
+		c.Labels[LabelHost] == s.config.Host && instanceID.MatchString(c.Labels[LabelInstance])
 }
 
 // match gives each instance its container of the last listing. Where an
@@ -113,9 +113,12 @@ func better(a, b *Container) *Container {
 	return a
 }
 
-func incarnationOf(c *Container) int {
-	n, _ := strconv.Atoi(c.Labels[LabelIncarnation])
-	return n
+func incarnationOf(c *Container) int { return countOf(c, LabelIncarnation) }
+
+// countOf reads a label; 0 when it is no number, as people can write labels.
+func countOf(c *Container, label string) int {
+	n, _ := strconv.Atoi(c.Labels[label])
+	return max(n, 0)
 }
 
 // see takes in what an instance's container is now (nil: there is none).
@@ -173,9 +176,8 @@ func (s *State) know(inst *instance, c *Container, now time.Time) {
 		}
 	}
 	if !rec.Described {
-		rec.Service = fleet.ServiceKey{Project: c.Labels[LabelProject], Name: c.Labels[LabelService]}
-		rec.Version, _ = strconv.Atoi(c.Labels[LabelVersion])
-		rec.Slot, _ = strconv.Atoi(c.Labels[LabelSlot])
+		rec.Service, _ = fleet.ParseServiceKey(c.Labels[LabelProject] + "/" + c.Labels[LabelService])
+		rec.Version, rec.Slot = countOf(c, LabelVersion), countOf(c, LabelSlot)
 	}
 	inst.missing = false
 	s.dirty(now)

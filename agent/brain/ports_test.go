@@ -152,14 +152,14 @@ func TestFixedPortIsKept(t *testing.T) {
 
 func TestBalancersPortsAreNotForeign(t *testing.T) {
 	w := newWorld(t)
-	w.config.Facts.Balancers = []fleet.BalancerFacts{{Name: "haproxy"}}
+	w.config.Facts.Balancers = []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy"}}
 	w.boot("start1")
 	w.connected()
 	w.sendPool(1, false, 9000)
 	d := desired(webSpec())
 	d.Pools = []fleet.PoolRef{{Service: shopWeb, Generation: 1}}
 	w.send(d)
-	w.step(brain.BalancerReported{Actual: fleet.BalancerActual{Name: "haproxy", Up: true}})
+	w.step(brain.BalancerReported{Actual: fleet.BalancerActual{Name: "haproxy", Driver: "haproxy", Up: true}})
 	read := brain.ForeignRead{Foreign: fleet.Foreign{Ports: []int{22, 9000, 9001}}}
 	w.step(read)
 	w.settle()

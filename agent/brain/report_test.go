@@ -38,13 +38,13 @@ func TestFirstReportWaitsForProbes(t *testing.T) {
 
 func TestFirstReportWaitsForBalancers(t *testing.T) {
 	w := newWorld(t)
-	w.config.Facts.Balancers = []fleet.BalancerFacts{{Name: "haproxy"}}
+	w.config.Facts.Balancers = []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy"}}
 	w.boot("start1")
 	w.connected().list()
 	if w.actual != nil {
 		t.Fatal("reported without its balancer")
 	}
-	w.step(brain.BalancerReported{Actual: fleet.BalancerActual{Name: "haproxy", Up: true, Version: "2.6.12"}})
+	w.step(brain.BalancerReported{Actual: fleet.BalancerActual{Name: "haproxy", Driver: "haproxy", Up: true, Version: "2.6.12"}})
 	if w.actual == nil || len(w.actual.Balancers) != 1 || w.actual.Facts.Balancers[0].Version != "2.6.12" {
 		t.Fatalf("reported %+v", w.actual)
 	}
@@ -52,7 +52,7 @@ func TestFirstReportWaitsForBalancers(t *testing.T) {
 
 func TestFirstReportDoesNotWaitForEver(t *testing.T) {
 	w := newWorld(t)
-	w.config.Facts.Balancers = []fleet.BalancerFacts{{Name: "haproxy"}}
+	w.config.Facts.Balancers = []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy"}}
 	w.boot("start1")
 	w.connected().list()
 	w.pass(3 * time.Second)
@@ -98,9 +98,9 @@ func TestReportsAreCoalesced(t *testing.T) {
 func TestConnectionCountsAreReportedSeldom(t *testing.T) {
 	w := settled(t)
 	report := func(connections int, drained bool) {
-		w.step(brain.BalancerReported{Actual: fleet.BalancerActual{Name: "haproxy", Up: true, Pools: []fleet.PoolActual{{
+		w.step(brain.BalancerReported{Actual: fleet.BalancerActual{Name: "haproxy", Driver: "haproxy", Up: true, Pools: []fleet.PoolActual{{
 			Service: shopWeb, Generation: 1,
-			Endpoints: []fleet.EndpointActual{{Instance: "a-1", State: fleet.EndpointReady, Connections: connections, Drained: drained}},
+			Endpoints: []fleet.EndpointActual{{Instance: "a-1", State: fleet.EndpointReady, Check: fleet.CheckPassing, Connections: connections, Drained: drained}},
 		}}}})
 	}
 	report(0, false)

@@ -29,6 +29,16 @@ func words(d time.Duration) string {
 	return fmt.Sprintf("%d h", int(d.Round(time.Hour).Hours()))
 }
 
+// clip keeps a text, of the engine's or a balancer's, within what the hub
+// takes.
+func clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	const rest = "…"
+	return strings.ToValidUTF8(text[:most-len(rest)], "") + rest
+}
+
 // exitText says how a container ended.
 func exitText(c *Container) string {
 	text := fmt.Sprintf("exited with code %d", c.ExitCode)
@@ -50,6 +60,8 @@ func portsLabel(ports map[int]int) string {
 	return strings.Join(parts, ",")
 }
 
+const maxPort = 65535
+
 // parsePorts reads the value of LabelPorts and skips what it can't read.
 func parsePorts(label string) map[int]int {
 	ports := map[int]int{}
@@ -57,7 +69,7 @@ func parsePorts(label string) map[int]int {
 		target, host, _ := strings.Cut(part, ":")
 		t, err1 := strconv.Atoi(target)
 		h, err2 := strconv.Atoi(host)
-		if err1 == nil && err2 == nil && t > 0 && h > 0 {
+		if err1 == nil && err2 == nil && t > 0 && h > 0 && t <= maxPort && h <= maxPort {
 			ports[t] = h
 		}
 	}

@@ -2,6 +2,7 @@ package brain_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -115,6 +116,7 @@ func (w *world) step(in brain.Input) {
 }
 
 func (w *world) take(out brain.Outputs) {
+	w.wantValid(out)
 	w.turn = out.Turn
 	w.ops = append(w.ops, out.Ops...)
 	if out.ProbesChanged {
@@ -134,6 +136,23 @@ func (w *world) take(out brain.Outputs) {
 	}
 	w.wake = out.Wake
 	w.held = append(w.held, out.Ops...)
+}
+
+// wantValid checks that the hub takes whatever the agent tells it.
+func (w *world) wantValid(out brain.Outputs) {
+	var err error
+	if out.Actual != nil {
+		err = out.Actual.Validate()
+	}
+	if out.Presence != nil {
+		err = errors.Join(err, out.Presence.Validate())
+	}
+	if out.Events != nil {
+		err = errors.Join(err, out.Events.Validate())
+	}
+	if err != nil {
+		w.t.Fatalf("the hub refuses a message: %v", err)
+	}
 }
 
 // settle carries operations out and lists until nothing more begins.

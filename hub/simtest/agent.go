@@ -162,7 +162,10 @@ func (a *agent) publish(out *brain.Outputs) {
 	}
 }
 
-func (a *agent) send(leaf string, generation uint64, body any) {
+func (a *agent) send(leaf string, generation uint64, body interface{ Validate() error }) {
+	if err := body.Validate(); err != nil {
+		a.sim.violate("%s sends %s that the hub refuses: %v", a.host.id, leaf, err)
+	}
 	payload, err := wire.Seal(a.brain.Lineage(), 0, generation, body)
 	if err != nil {
 		a.sim.violate("%s can't encode its %s: %v", a.host.id, leaf, err)
@@ -217,7 +220,7 @@ func (a *agent) ask(payload []byte) {
 	}
 	a.sim.after(wait, func() {
 		if !a.dead {
-			a.send(wire.LeafResult+"/"+answer.ID, 0, answer)
+			a.send(wire.LeafResult+"/"+answer.ID, 0, &answer)
 		}
 	})
 }

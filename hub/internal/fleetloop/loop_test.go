@@ -209,23 +209,6 @@ func TestDamagedMessagesAreRefused(t *testing.T) {
 	}
 }
 
-func TestAdmit(t *testing.T) {
-	r := start(t)
-	if err := r.Admit("web1", "machine-1"); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Admit("web1", "machine-1"); err != nil {
-		t.Errorf("the same machine again: %v", err)
-	}
-	err := r.Admit("web1", "machine-2")
-	if fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "muster host fail web1") {
-		t.Errorf("another machine: %v", err)
-	}
-	if r.Admit("web2", "") == nil {
-		t.Error("an agent without a machine was let in")
-	}
-}
-
 func TestAFullQueueRefuses(t *testing.T) {
 	o := DefaultOptions()
 	o.Queue = 1

@@ -2,6 +2,7 @@ package fleetloop
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/fleet"
@@ -12,8 +13,11 @@ import (
 // and only enqueues.
 func (l *Loop) Message(host, leaf, _ string, payload []byte) {
 	in, err := decode(host, leaf, payload)
+	if report, ok := in.(turn.ActualIn); ok && err == nil {
+		err = l.machines.check(host, report.Actual.Facts.MachineID)
+	}
 	if err != nil {
-		l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventMessageRefused, Reason: fmt.Sprintf("a message on %s of %s was refused: %v", leaf, host, err)})
+		l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventMessageRefused, Reason: clip(fmt.Sprintf("a message on %s of %s was refused: %v", leaf, host, err))})
 		return
 	}
 	if answer, ok := in.(turn.AnswerIn); ok {
@@ -26,34 +30,52 @@ func (l *Loop) Message(host, leaf, _ string, payload []byte) {
 
 // Refused takes note of an agent that the broker turned away.
 func (l *Loop) Refused(host, reason string) {
-	l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventHostRefused, Reason: fmt.Sprintf("an agent that says it is %s was refused: %s", host, reason)})
+	l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventHostRefused, Reason: clip(fmt.Sprintf("an agent that says it is %s was refused: %s", host, reason))})
 }
 
+// maxReason bounds what is told of what wasn't let in, in bytes: errors quote
+// what they are about.
+const maxReason = 1 << 10
+
+func clip(text string) string {
+	if len(text) <= maxReason {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxReason], "") + "…"
+}
+
+// decode reads a message and refuses what no correct agent sends: it would go
+// into the store, and from there to everybody.
 func decode(host, leaf string, payload []byte) (turn.Input, error) {
 	switch leaf {
 	case wire.LeafPresence:
 		var p fleet.Presence
-		_, err := wire.Open(payload, &p)
+		_, err := open(payload, &p)
 		return turn.PresenceIn{Host: host, Presence: p}, err
 	case wire.LeafActual:
 		var a fleet.Actual
-		env, err := wire.Open(payload, &a)
+		env, err := open(payload, &a)
 		if err == nil && a.Host != host {
 			err = fleet.Invalid("payload.body.host", "is %q", a.Host)
 		}
 		return turn.ActualIn{Host: host, Sequence: env.Generation, Actual: a}, err
 	case wire.LeafEvents:
 		var b fleet.EventBatch
-		_, err := wire.Open(payload, &b)
-		if err == nil && b.First == 0 {
-			err = fleet.Invalid("payload.body.first", "is 0")
-		}
+		_, err := open(payload, &b)
 		return turn.EventsIn{Host: host, Batch: b}, err
 	case wire.LeafResult:
 		var a fleet.Answer
-		_, err := wire.Open(payload, &a)
+		_, err := open(payload, &a)
 		return turn.AnswerIn{Host: host, Answer: a}, err
 	default:
 		return nil, nil
 	}
+}
+
+func open(payload []byte, body interface{ Validate() error }) (wire.Envelope, error) {
+	env, err := wire.Open(payload, body)
+	if err == nil {
+		err = body.Validate()
+	}
+	return env, err
 }
