@@ -92,5 +92,8 @@ func explain(err error) error {
 		return fleet.NotFound("there is no compose.yaml, compose.yml or docker-compose.yml here or above").
 			WithHint("name a file: muster apply -f FILE")
 	}
+	if said := invalid(err.Error()); said != nil {
+		return said
+	}
 	return &fleet.Error{Code: fleet.CodeInvalid, Message: err.Error()}
 }

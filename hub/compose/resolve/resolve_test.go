@@ -117,7 +117,13 @@ func TestResolveExplains(t *testing.T) {
 		want  string
 	}{
 		"no file":      {nil, fleet.CodeNotFound, "there is no compose.yaml"},
-		"unknown key":  {map[string]string{"compose.yaml": "services: {web: {image: nginx, prots: []}}"}, fleet.CodeInvalid, "prots"},
+		"unknown key":  {map[string]string{"compose.yaml": "services: {web: {image: nginx, prots: []}}"}, fleet.CodeInvalid, "services.web.prots: not a key of Compose (did you mean ports? see "},
+		"deep key":     {map[string]string{"compose.yaml": "services: {web: {image: nginx, deploy: {replcas: 2}}}"}, fleet.CodeInvalid, "services.web.deploy.replcas: not a key of Compose (did you mean replicas? see "},
+		"strange key":  {map[string]string{"compose.yaml": "services: {web: {image: nginx, sidecar: 2}}"}, fleet.CodeInvalid, "services.web.sidecar: not a key of Compose (see "},
+		"top key":      {map[string]string{"compose.yaml": "service: {}"}, fleet.CodeInvalid, "service: not a key of Compose (did you mean services? see "},
+		"name":         {map[string]string{"compose.yaml": "services: {'a b': {image: nginx}}"}, fleet.CodeInvalid, "services.a b: not a name that Compose allows (see "},
+		"wrong type":   {map[string]string{"compose.yaml": "services: {web: {image: nginx, ports: 3}}"}, fleet.CodeInvalid, "services.web.ports: must be a list (see "},
+		"no YAML":      {map[string]string{"compose.yaml": "services: [a"}, fleet.CodeInvalid, "yaml: "},
 		"missing file": {map[string]string{"compose.yaml": "services: {web: {image: nginx, env_file: gone.env}}"}, fleet.CodeInvalid, "gone.env"},
 	} {
 		t.Run(name, func(t *testing.T) {
