@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net"
 	"strconv"
 	"strings"
 
@@ -125,13 +126,25 @@ func (s *session) printPool(pool fleet.PoolView) {
 			}
 		}
 		rows = append(rows, []string{
-			e.Instance, strconv.Itoa(e.Version), e.Host, e.Address, strconv.Itoa(e.Weight), s.state(e.State), s.state(actual), s.state(check), connections,
+			e.Instance, strconv.Itoa(e.Version), e.Host, servedAt(pool, e.Endpoint), strconv.Itoa(e.Weight), s.state(e.State), s.state(actual), s.state(check), connections,
 		})
 	}
 	s.printTable([]column{
-		{title: "instance"}, {title: "version", right: true}, {title: "host", width: 20}, {title: "address", width: 20},
+		{title: "instance"}, {title: "version", right: true}, {title: "host", width: 20}, {title: "address", width: 24},
 		{title: "weight", right: true}, {title: "wanted"}, {title: "actual"}, {title: "check"}, {title: "connections", right: true},
 	}, rows)
+}
+
+// servedAt is where an endpoint serves the pool's first route: an address and
+// the host's port.
+func servedAt(pool fleet.PoolView, e fleet.Endpoint) string {
+	if len(pool.Listen) > 0 {
+		_, target, _ := strings.Cut(pool.Listen[0], " -> ")
+		if n, err := strconv.Atoi(target); err == nil && e.Ports[n] != 0 {
+			return net.JoinHostPort(e.Address, strconv.Itoa(e.Ports[n]))
+		}
+	}
+	return e.Address
 }
 
 func forgetBalancer(ctx context.Context, s *session, args []string) error {

@@ -18,6 +18,10 @@ const (
 	lookPause = 50 * time.Millisecond
 )
 
+// heldFor is how long a held service may stay as it is before the wait for it
+// ends: what holds it goes away by itself sometimes, like a host's silence.
+const heldFor = 10 * time.Second
+
 // mostReasons is how many reasons a line of progress names.
 const mostReasons = 3
 
@@ -25,6 +29,7 @@ const mostReasons = 3
 type progress struct {
 	done  bool
 	stuck bool   // it won't get there by itself
+	held  bool   // nor this, unless something changes soon
 	text  string // "3/5 ready"
 	why   []string
 	hint  string
@@ -46,11 +51,22 @@ func serviceConverged(key fleet.ServiceKey, version int) goal {
 		return progress{
 			done:  view.State == fleet.ServiceConverged && view.Version >= version,
 			stuck: view.State == fleet.ServiceFrozen,
+			held:  view.State == fleet.ServiceHeld,
 			text:  fmt.Sprintf("%d/%d ready, %s", view.Ready, view.Desired, view.State),
-			why:   view.Reasons,
+			why:   withoutState(view),
 			hint:  "see muster service " + key.String(),
 		}, nil
 	}}
+}
+
+// withoutState are the reasons for a state, without the word for the state
+// itself, which is said before them.
+func withoutState(view fleet.ServiceView) []string {
+	var reasons []string
+	for _, why := range view.Reasons {
+		reasons = append(reasons, strings.TrimPrefix(why, view.State+": "))
+	}
+	return reasons
 }
 
 // serviceGone waits until nothing is left of a service.
@@ -92,7 +108,7 @@ func hostEmpty(id string) goal {
 func (s *session) wait(ctx context.Context, goals ...goal) error {
 	timeout := s.flags.Duration("timeout")
 	deadline := time.Now().Add(timeout)
-	said := make([]string, len(goals))
+	said := make([]saying, len(goals))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changed := s.changes(ctx)
@@ -161,13 +177,21 @@ func someOf(reasons []string) string {
 	return fmt.Sprintf("%s; and %d more", strings.Join(reasons[:mostReasons], "; "), len(reasons)-mostReasons)
 }
 
+// saying is what was last said of a goal.
+type saying struct {
+	line  string
+	whole string    // with every reason
+	since time.Time // when that was new
+}
+
 // openGoal is a goal that is not reached yet.
 type openGoal struct {
 	goal
 	progress
+	still time.Duration // nothing of it has changed for so long
 }
 
-func (s *session) look(ctx context.Context, goals []goal, said []string) ([]openGoal, error) {
+func (s *session) look(ctx context.Context, goals []goal, said []saying) ([]openGoal, error) {
 	var open []openGoal
 	for i, g := range goals {
 		p, err := g.look(ctx, s.hub)
@@ -178,12 +202,16 @@ func (s *session) look(ctx context.Context, goals []goal, said []string) ([]open
 		if len(p.why) > 0 && !p.done {
 			line += ": " + someOf(p.why)
 		}
-		if line != said[i] {
+		last := &said[i]
+		if line != last.line {
 			s.note("%s", line)
-			said[i] = line
+			last.line = line
+		}
+		if whole := p.text + strings.Join(p.why, "\n"); whole != last.whole || last.since.IsZero() {
+			last.whole, last.since = whole, time.Now()
 		}
 		if !p.done {
-			open = append(open, openGoal{g, p})
+			open = append(open, openGoal{g, p, time.Since(last.since)})
 		}
 	}
 	return open, nil
@@ -192,7 +220,7 @@ func (s *session) look(ctx context.Context, goals []goal, said []string) ([]open
 // onlyStuck returns the open goals when none of them can move by itself.
 func onlyStuck(open []openGoal) []openGoal {
 	for _, o := range open {
-		if !o.stuck {
+		if !o.stuck && !(o.held && o.still >= heldFor) {
 			return nil
 		}
 	}
