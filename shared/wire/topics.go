@@ -38,11 +38,6 @@ func Pool(host string, service fleet.ServiceKey) string {
 // Result returns the topic of an agent's answer to one question.
 func Result(host, ask string) string { return Host(host, LeafResult) + "/" + ask }
 
-// Status returns the topic on which the hub publishes a service's status.
-func Status(service fleet.ServiceKey) string {
-	return Root + "/services/" + service.String() + "/status"
-}
-
 // EventTopic returns the topic on which the hub publishes events of a type.
 func EventTopic(eventType string) string { return Root + "/events/" + eventType }
 

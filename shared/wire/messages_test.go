@@ -1,0 +1,107 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+var (
+	web   = fleet.ServiceKey{Project: "shop", Name: "web"}
+	noon  = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	ports = map[int]int{80: 20001, 9090: 20002}
+)
+
+// messages has one of each kind, by the name of its file, with every field set.
+var messages = map[string]any{
+	"presence": &fleet.Presence{
+		State: fleet.PresenceOnline, BootID: "boot", AgentStart: "start", Session: "session",
+		Observed: observed, Sequence: 7, Pools: map[fleet.ServiceKey]uint64{web: 41},
+	},
+	"actual":  &actual,
+	"desired": &desired,
+	"pool": &fleet.Pool{
+		Service: web, Balancers: []string{"haproxy"}, Generation: 41,
+		Routes: []fleet.Route{{Target: 80, Listen: []int{80, 8080}, Protocol: fleet.ProtocolHTTP}},
+		Check: fleet.Check{
+			Type: "http", Path: "/healthz", Interval: fleet.Duration(time.Second), Timeout: fleet.Duration(500 * time.Millisecond), Rise: 1, Fall: 2,
+		},
+		DrainTimeout: fleet.Duration(30 * time.Second),
+		Endpoints: []fleet.Endpoint{
+			{Instance: "1c-1", Version: 3, Address: "10.0.0.1", Ports: ports, Weight: 128, State: fleet.EndpointReady},
+			{Instance: "1c-2", Version: 2, Address: "10.0.0.2", Ports: ports, Weight: 128, State: fleet.EndpointDraining},
+		},
+		Removed: true,
+	},
+	"ack": &fleet.Ack{Session: "session", Actual: 7, Events: 9, Numbering: "numbering"},
+	"ask": &fleet.Ask{
+		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100,
+		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1",
+	},
+	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host"},
+	"events": &fleet.EventBatch{Numbering: "numbering", First: 9, Events: []fleet.Event{{
+		SpecVersion: "1.0", ID: "start-1", Source: "hosts/web1", Type: fleet.EventInstanceExited, Time: noon,
+		Subject: "instances/1c-1", Cause: "container 0a1b", Actor: "ann", Revision: 42,
+		Data: fleet.EventData{
+			Message: "exited with code 1 <&>", Service: &web, Instance: "1c-1", Host: "web1", Version: 3, Detail: json.RawMessage(`{"code":1}`),
+		},
+	}}},
+}
+
+var observed = fleet.Observed{Lineage: "lineage", Epoch: 1767355200, Generation: 42, Sum: "0123456789abcdef"}
+
+var actual = fleet.Actual{
+	Host: "web1",
+	Facts: fleet.HostFacts{
+		Hostname: "web1.example.com", OS: "linux", Distribution: "debian 12", Kernel: "6.1.0", Architecture: "amd64",
+		CPUs: 2, Memory: 4 << 30, EngineVersion: "28.5.2", Addresses: []string{"10.0.0.1", "2001:db8::1"}, Advertise: "10.0.0.1",
+		MachineID: "machine", BootID: "boot", Labels: map[string]string{"tier": "web"}, AgentVersion: "1.2.3",
+		Features: []string{"probe-http"}, PortRangeFirst: 20000, PortRangeLast: 29999,
+		Balancers: []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Address: "10.0.0.1", Labels: map[string]string{"edge": "yes"}}},
+	},
+	AgentStart: "start", Session: "session", Observed: observed,
+	Engine: fleet.EngineStatus{Up: true, Problem: "not asked yet"},
+	Instances: []fleet.InstanceActual{{
+		ID: "1c-1", Service: web, Version: 3, Slot: 1, Incarnation: 2, Container: "0a1b", Image: "sha256:1", Digest: "web@sha256:2",
+		Phase: fleet.PhaseBackoff, Ready: true, Address: "10.0.0.1", Ports: ports, StartedAt: noon, Restarts: 1, ExitCode: 137,
+		Reason: "exited with code 137", NextTry: noon.Add(time.Second), Unclaimed: true,
+	}},
+	Balancers: []fleet.BalancerActual{{
+		Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Up: true, Problem: "its file was edited",
+		Pools: []fleet.PoolActual{{
+			Service: web, Generation: 41, Problem: "the port is taken",
+			Endpoints: []fleet.EndpointActual{{Instance: "1c-1", State: fleet.EndpointDraining, Check: fleet.CheckPassing, Connections: 3, Drained: true}},
+		}},
+	}},
+	Foreign: fleet.Foreign{Memory: 16 << 20, CPUs: 0.5, Ports: []int{22}},
+	Refused: map[string]string{"shop/web@4": "this agent doesn't know it"},
+	Problem: "the disk is full",
+}
+
+var desired = fleet.Desired{
+	Host: "web1", Frozen: true, FrozenServices: []fleet.ServiceKey{web},
+	Instances: []fleet.Assignment{{ID: "1c-1", Service: web, Version: 3, Slot: 1, Goal: fleet.GoalRun, Cause: "command-1", Pin: "web@sha256:2"}},
+	Versions:  map[string]fleet.Spec{"shop/web@3": spec},
+	Names:     map[string]map[string][]string{"shop": {"web": {"10.0.0.1", "10.0.0.2"}}},
+	Pools:     []fleet.PoolRef{{Service: web, Generation: 41, Sum: "fedcba9876543210"}},
+	HeldPorts: []int{20003},
+}
+
+var spec = fleet.Spec{
+	Image: "web:3", Command: []string{"serve"}, Entrypoint: []string{"/bin/web"}, Environment: map[string]string{"A": "<b>"}, User: "1000:1000",
+	Labels:  map[string]string{"team": "shop"},
+	Publish: []fleet.Publish{{Target: 80, Protocol: "tcp", HostPort: 8080, HostIP: "10.0.0.1"}},
+	Mounts:  []fleet.Mount{{Type: fleet.MountTmpfs, Source: "/srv", Target: "/data", ReadOnly: true, Size: 1 << 20}},
+	Restart: fleet.Restart{Policy: fleet.RestartOnFailure, MaxAttempts: 3}, StopGrace: fleet.Duration(10 * time.Second), StopSignal: "SIGINT",
+	Healthcheck: &fleet.Healthcheck{
+		Test: []string{"CMD", "true"}, Interval: fleet.Duration(5 * time.Second), Timeout: fleet.Duration(time.Second),
+		StartPeriod: fleet.Duration(90 * time.Second), Retries: 3,
+	},
+	Resources: fleet.Resources{CPULimit: 1.5, MemoryLimit: 1 << 28, CPUReservation: 0.25, MemoryReservation: 1 << 26, PidsLimit: 100},
+	Probe: &fleet.Probe{
+		Type: fleet.ProbeHTTP, Port: 80, Path: "/readyz", Interval: fleet.Duration(2 * time.Second), Timeout: fleet.Duration(time.Second),
+		Rise: 1, Fall: 3, StartPeriod: fleet.Duration(time.Minute),
+	},
+	Requires: []string{"probe-http"},
+}
