@@ -42,7 +42,8 @@ func nearest(wrong string, known *schema) string {
 // typos counts the letters to put in, leave out, replace or swap with the
 // next one to get from a to b.
 func typos(a, b string) int {
-	before, last, row := []int(nil), []int(nil), make([]int, len(b)+1)
+	var before, last []int
+	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
