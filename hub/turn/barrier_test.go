@@ -84,7 +84,7 @@ func TestBarrierSurvivesTheHub(t *testing.T) {
 	w.pass(3 * time.Second)
 	w.restart()
 	w.pass(20 * time.Second)
-	if w.stopping() > 0 {
+	if w.stopping() > 0 || len(w.s.Instances) != 2 {
 		t.Fatal("the barrier was forgotten")
 	}
 	w.hosts["web1"].drained = true

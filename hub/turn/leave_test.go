@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
 func TestAStopIsAskedForUntilItIsConfirmed(t *testing.T) {
@@ -85,7 +86,11 @@ func TestAPoolIsForgottenOnceItsConnectionsHaveEnded(t *testing.T) {
 	inputs := w.report(w.hosts["web1"])
 	report := inputs[1].(ActualIn)
 	report.Actual.Balancers[0].Pools = []fleet.PoolActual{busy}
-	w.step(inputs[0], report)
+	for _, p := range w.step(inputs[0], report).Publish {
+		if p.Topic == wire.Pool("web1", web) {
+			t.Fatalf("with a connection open it publishes %q", p.Payload)
+		}
+	}
 	if w.s.Pools[key] == nil {
 		t.Fatal("it was forgotten with a connection open")
 	}
@@ -115,5 +120,64 @@ func TestABalancerThatComesBackLosesWhatWasRemoved(t *testing.T) {
 	w.pass(10 * time.Second)
 	if pools := w.hosts["web2"].pools; len(pools) != 0 || len(w.s.Pools) != 0 {
 		t.Errorf("it still has %+v, the hub %d", pools, len(w.s.Pools))
+	}
+}
+
+// A host that hasn't heard of an instance yet doesn't report it. That confirms
+// no stop: the order to run it may still arrive.
+func TestAHostThatIsBehindConfirmsNoStop(t *testing.T) {
+	w := newWorld(t, "web1").join()
+	web1 := w.hosts["web1"]
+	s := webService(1, "web:1")
+	s.Balancing = nil
+	web1.cut = true
+	w.apply(s)
+	w.order(fleet.Command{Do: fleet.DoScale, Service: web, Count: 0})
+	web1.cut = false
+	w.step(w.report(web1)...)
+	if len(w.s.Instances) != 1 || w.stopping() != 1 {
+		t.Fatalf("%d instances, %d are being stopped", len(w.s.Instances), w.stopping())
+	}
+	w.pass(10 * time.Second)
+	if len(w.s.Instances) != 0 {
+		t.Error("the stop is never confirmed")
+	}
+}
+
+// While its agent is heard, a balancer leaves the barrier by its word only.
+func TestABalancerThatIsHeardIsNotTakenForDead(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").withBalancer("web2").join()
+	w.apply(webService(2, "web:1"))
+	w.pass(5 * time.Second)
+	w.hosts["web2"].deaf = true
+	w.order(fleet.Command{Do: fleet.DoScale, Service: web, Count: 1})
+	for range 60 {
+		w.now = w.now.Add(time.Second)
+		out := w.step(append(append(w.report(w.hosts["web1"]), w.report(w.hosts["web2"])...), Tick{})...)
+		for _, r := range out.Reach {
+			w.step(ReachedIn{Balancer: r.Balancer}, AnswerIn{Host: "web1", Answer: fleet.Answer{ID: w.s.silences[r.Balancer].AskID + "-0"}})
+		}
+	}
+	if w.stopping() > 0 || len(w.s.Instances) != 2 {
+		t.Error("it was taken for unreachable")
+	}
+}
+
+// What a balancer has acknowledged counts after the hub's restart too.
+func TestAcknowledgementsAreKept(t *testing.T) {
+	w := newWorld(t, "web1", "web2", "web3").withBalancer("web1").withBalancer("web2").join()
+	s := webService(2, "web:1")
+	s.Constraints = []fleet.Constraint{{Label: fleet.LabelHostname, Equal: true, Value: "web3"}}
+	w.apply(s)
+	w.pass(5 * time.Second)
+	w.hosts["web2"].drained = false
+	w.order(fleet.Command{Do: fleet.DoScale, Service: web, Count: 1})
+	w.pass(5 * time.Second)
+	w.hosts["web1"].cut = true
+	w.restart()
+	w.hosts["web2"].drained = true
+	w.pass(10 * time.Second)
+	if n := len(w.s.Instances); n != 1 {
+		t.Errorf("%d instances: web1 is waited for again: %v", n, w.service().Reasons)
 	}
 }

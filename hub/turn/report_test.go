@@ -62,3 +62,22 @@ func TestTroubleStopsOnlyItsOwn(t *testing.T) {
 	w.pass(10 * time.Second)
 	w.wantState(fleet.ServiceConverged)
 }
+
+// What didn't change isn't given another generation, whatever happens beside it.
+func TestWhatDidNotChangeKeepsItsGeneration(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
+	w.apply(webService(2, "web:1"))
+	w.pass(5 * time.Second)
+	desired, pool := w.s.Hosts["web1"].Desired, w.hosts["web1"].pools[web].Generation
+	other := webService(1, "web:1")
+	other.Key.Name, other.Balancing = "other", nil
+	other.Constraints = []fleet.Constraint{{Label: fleet.LabelHostname, Equal: true, Value: "web2"}}
+	w.apply(webService(2, "web:1"), other)
+	w.pass(5 * time.Second)
+	if now := w.s.Hosts["web1"].Desired; now != desired {
+		t.Errorf("desired went from %d to %d", desired, now)
+	}
+	if now := w.hosts["web1"].pools[web].Generation; now != pool {
+		t.Errorf("the pool went from %d to %d", pool, now)
+	}
+}

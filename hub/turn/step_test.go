@@ -41,10 +41,8 @@ func TestScaleDownWaitsForTheBarrier(t *testing.T) {
 	w.hosts["web1"].drained = false
 	w.order(fleet.Command{Do: fleet.DoScale, Service: web, Count: 2})
 	w.pass(20 * time.Second)
-	for _, in := range w.s.Instances {
-		if in.Goal == fleet.GoalStop {
-			t.Fatalf("%s is stopped though the balancer has connections to it", in.ID)
-		}
+	if n := len(w.s.Instances); w.stopping() > 0 || n != 4 {
+		t.Fatalf("%d instances are left, %d are being stopped, though the balancer has connections to them", n, w.stopping())
 	}
 	w.hosts["web1"].drained = true
 	w.pass(4 * time.Second)
