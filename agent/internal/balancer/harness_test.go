@@ -60,7 +60,7 @@ func (r *rig) attach() {
 	options := DefaultOptions()
 	options.Dir = r.dir
 	options.Retries = 0
-	options.BindAddresses = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	options.BindAddresses = []netip.Addr{netip.MustParseAddr(loopback)}
 	options.Logger = slog.New(slog.NewTextHandler(testLog{r.t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	options.Report = func(actual fleet.BalancerActual) {
 		r.mu.Lock()
@@ -178,6 +178,11 @@ func endpointOf(actual fleet.BalancerActual, key fleet.ServiceKey, instance stri
 }
 
 // newPool is an HTTP service on a free port of this machine.
+// loopback is an address of this test process alone. HAProxy shares its ports
+// with whoever binds them in the same way: another test's HAProxy would get
+// some of this one's connections.
+var loopback = fmt.Sprintf("127.%d.%d.1", 1+os.Getpid()>>8&0x7f, os.Getpid()&0xff)
+
 func newPool(t testing.TB, name string) *fleet.Pool {
 	return &fleet.Pool{
 		Service: fleet.ServiceKey{Project: "shop", Name: name},
@@ -186,11 +191,13 @@ func newPool(t testing.TB, name string) *fleet.Pool {
 	}
 }
 
-func address(pool *fleet.Pool) string { return fmt.Sprintf("127.0.0.1:%d", pool.Routes[0].Listen[0]) }
+func address(pool *fleet.Pool) string {
+	return fmt.Sprintf("%s:%d", loopback, pool.Routes[0].Listen[0])
+}
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", loopback+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +224,7 @@ type program struct {
 
 func newProgram(t testing.TB, id string) *program {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", loopback+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +261,7 @@ func (p *program) exit() { _ = p.server.Close() }
 
 func (p *program) endpoint(state string) fleet.Endpoint {
 	return fleet.Endpoint{
-		Instance: p.id, Version: 1, Address: "127.0.0.1", Ports: map[int]int{80: p.port},
+		Instance: p.id, Version: 1, Address: loopback, Ports: map[int]int{80: p.port},
 		Weight: fleet.DefaultWeight, State: state,
 	}
 }
