@@ -35,6 +35,7 @@ type Balancer struct {
 	loaded    bool // the file was read, and it is ours
 	memory    sequence.Memory
 	workers   []sequence.Worker // as last seen
+	lead      sequence.Worker   // the master, as last seen
 	listening map[int]bool      // ports of the current worker, as last seen
 	starts    int
 	started   time.Time

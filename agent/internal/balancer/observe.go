@@ -22,7 +22,7 @@ var errBusy = errors.New("haproxy is there but doesn't answer")
 func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 	procs, err := b.processes(ctx)
 	if err != nil {
-		if _, alive := b.running(); alive || ctx.Err() != nil {
+		if !b.gone(ctx) {
 			return sequence.Observed{}, fmt.Errorf("%w: %w", errBusy, err)
 		}
 		return sequence.Observed{}, nil
@@ -47,6 +47,7 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 	if err != nil {
 		return sequence.Observed{}, err
 	}
+	b.known()
 	seen := sequence.Observed{Up: true, Current: current, Servers: servers}
 	_, value, _ := strings.Cut(line(answer, lbconf.StructureVar+": "), "value=<")
 	seen.Structure = strings.TrimSuffix(value, ">")

@@ -20,6 +20,7 @@ const (
 	checkTimeout  = 30 * time.Second
 	reloadTimeout = 15 * time.Second
 	shortPause    = 20 * time.Millisecond
+	secondLook    = 100 * time.Millisecond
 )
 
 // run carries out the HAProxy program and returns what it complained about
@@ -110,8 +111,38 @@ func (b *Balancer) processes(ctx context.Context) (processes, error) {
 	return parseProcesses(text)
 }
 
-// running says whether the master that the pid file names is alive.
+// running says whether our master is alive: the one that was seen last, which
+// a reload leaves for a moment without arguments and without a pid file, or
+// else the one that the pid file names.
 func (b *Balancer) running() (int, bool) {
+	if now, alive := workerOf(b.lead.PID); alive && now == b.lead {
+		return b.lead.PID, true
+	}
+	return b.named()
+}
+
+// known keeps which process the master is, while it answers.
+func (b *Balancer) known() {
+	if now, alive := workerOf(b.lead.PID); alive && now == b.lead {
+		return
+	}
+	if pid, alive := b.named(); alive {
+		b.lead, _ = workerOf(pid)
+	}
+}
+
+// gone says that there is no master, also at a second look: one that was never
+// seen may be just between two files of its own.
+func (b *Balancer) gone(ctx context.Context) bool {
+	if _, alive := b.running(); alive || !pause(ctx, secondLook) {
+		return false
+	}
+	_, alive := b.running()
+	return !alive
+}
+
+// named says whether the master that the pid file names is alive.
+func (b *Balancer) named() (int, bool) {
 	data, err := os.ReadFile(b.path("haproxy.pid"))
 	if err != nil {
 		return 0, false

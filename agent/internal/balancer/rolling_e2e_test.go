@@ -92,6 +92,7 @@ func TestForcedReloadsLoseNothing(t *testing.T) {
 	r.ready(web, "b")
 	l := startLoad(t, address(web), 16, 50*time.Millisecond)
 	idle := startLoad(t, address(web), 6, 4*time.Second)
+	master, _ := r.lb.named()
 	for range 10 {
 		before := r.pids()
 		if err := r.lb.Reload(context.Background()); err != nil {
@@ -101,6 +102,9 @@ func TestForcedReloadsLoseNothing(t *testing.T) {
 			procs, err := r.lb.processes(context.Background())
 			return err == nil && procs.current != 0 && procs.current != before.current
 		})
+	}
+	if now, _ := r.lb.named(); now != master {
+		t.Errorf("master %d became %d: a second HAProxy was started beside the first", master, now)
 	}
 	set(web, "a", fleet.EndpointDraining)
 	r.apply(web)
