@@ -37,8 +37,9 @@ demo: setup-demo ## the main job on one machine, until Ctrl-C (HOSTS=3; 1 uses t
 	$(AS_ROOT) bin/demo -hosts $(HOSTS)
 
 .PHONY: test
-test: setup race e2e ## everything: fast tests with the race detector, then end to end on real engines
-	@echo "make test: PASSED: fast tests of $$(go list ./... | wc -l) packages (race detector, shuffled) and end-to-end tests of $(words $(E2E)) (real engines), in $$(($$(date +%s) - $(START))) s"
+test: N = 100
+test: setup race sim e2e ## everything: fast tests with the race detector, fleets in virtual time, end to end on real engines
+	@echo "make test: PASSED: fast tests of $$(go list ./... | wc -l) packages (race detector, shuffled), 100 fleets in virtual time, and end-to-end tests of $(words $(E2E)) (real engines), in $$(($$(date +%s) - $(START))) s"
 
 .PHONY: check
 check: format vet lint fast ## before each commit: format, vet, lint and fast tests
@@ -69,7 +70,7 @@ fast: ## fast tests, without the race detector
 
 .PHONY: race
 race: ## fast tests with the race detector, shuffled
-	go test -race -shuffle=on -timeout 8m ./...
+	SIM_N=10 go test -race -shuffle=on -timeout 8m ./...
 
 .PHONY: e2e
 e2e: ## end-to-end tests on real engines, one package after the other
