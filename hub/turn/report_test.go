@@ -61,6 +61,11 @@ func TestTroubleStopsOnlyItsOwn(t *testing.T) {
 	w.apply(nowhere, never, webService(2, "web:1"))
 	w.pass(10 * time.Second)
 	w.wantState(fleet.ServiceConverged)
+	w.step(CommandIn{fleet.Command{ID: "more", Do: fleet.DoScale, Service: web, Count: 4}}, Tick{})
+	w.pass(10 * time.Second)
+	if v := w.wantState(fleet.ServiceConverged); v.Ready != 4 {
+		t.Errorf("%d are ready", v.Ready)
+	}
 }
 
 // What didn't change isn't given another generation, whatever happens beside it.
