@@ -60,8 +60,8 @@ func (b *bench) applyMany(ctx context.Context, n int) (result, error) {
 		}
 	}
 	r := result{
-		headline: fmt.Sprintf("**%d containers serve after %s: %s times what the engines alone take to start them (%s), %s more.**",
-			n, show(serving.median()), ratio(serving, raw), show(raw.median()), show(serving.median()-raw.median())),
+		headline: fmt.Sprintf("**%d containers serve after %s: %s times what the engines alone take to start them (%s), %s.**",
+			n, show(serving.median()), ratio(serving, raw), show(raw.median()), difference(serving.median()-raw.median())),
 		notes: fmt.Sprintf("From sending the order to the hub's API until the service is converged: %d instances are ready by their agents' probes, the balancer's own check has passed for each, and it gives traffic to all; then all %d are seen to answer through it. "+
 			"The engines alone: the same containers (image, limits, published port) made and started through the same three engines' API, %d at a time on each, while no agent runs; nothing waits until they answer.", n, n, startsAtOnce),
 	}
@@ -70,6 +70,14 @@ func (b *bench) applyMany(ctx context.Context, n int) (result, error) {
 	r.times("Muster: all ready", ready)
 	r.times("Muster: all serving", serving)
 	return r, nil
+}
+
+// difference says how much longer something takes, in words.
+func difference(d time.Duration) string {
+	if d < 0 {
+		return show(-d) + " less"
+	}
+	return show(d) + " more"
 }
 
 // last is when the last event of a type happened.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -83,7 +82,7 @@ func (b *bench) saveLogs() error {
 	if err != nil {
 		return err
 	}
-	b.c.Logs(io.Writer(file), 64<<20)
+	b.c.Logs(file, 64<<20)
 	return file.Close()
 }
 
