@@ -14,9 +14,11 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
+	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/test/cluster"
 	"github.com/musterhq/muster/test/hosts"
 )
@@ -79,7 +81,9 @@ func run(ctx context.Context, n int, once bool) (err error) {
 	if once {
 		return nil
 	}
-	next(c, url, n)
+	if err := next(ctx, c, url, n); err != nil {
+		return err
+	}
 	<-ctx.Done()
 	return nil
 }
@@ -97,13 +101,30 @@ func show(ctx context.Context, c *cluster.Cluster, args ...string) error {
 	cmd.Env = append(os.Environ(), "MUSTER_HUB="+c.URL)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return fmt.Errorf("%s: %w", line, err)
 	}
 	return nil
 }
 
+// movable is a host whose instances can all move: the store's data can't.
+func movable(ctx context.Context, c *cluster.Cluster) (string, error) {
+	list, err := c.Client.Instances(ctx, "leaderboard/board", "")
+	if err != nil {
+		return "", err
+	}
+	for _, host := range c.Fleet.Hosts {
+		if host.Name != cluster.HubHost && !slices.ContainsFunc(list.Items, func(in fleet.InstanceView) bool { return in.Host == host.Name }) {
+			return host.Name, nil
+		}
+	}
+	return "", errors.New("every host has the store")
+}
+
 // next says what to try.
-func next(c *cluster.Cluster, url string, n int) {
+func next(ctx context.Context, c *cluster.Cluster, url string, n int) error {
 	say(`
 The leaderboard is at %s (in a browser or with curl), the hub at %s.
 In another terminal, as root:
@@ -113,11 +134,16 @@ In another terminal, as root:
   muster scale leaderboard/rank=8 --wait   # three more
   muster events --follow                   # what happens, and why`, url, c.URL, c.URL, filepath.Dir(c.CLI))
 	if n > 1 {
-		host := c.Fleet.Host("web2")
-		say(`  docker -H unix://%s ps                   # web2's own engine
+		name, err := movable(ctx, c)
+		if err != nil {
+			return err
+		}
+		socket := c.Fleet.Host(name).DockerSocket
+		say(`  docker -H unix://%s ps                   # %s's own engine
   docker -H unix://%s kill $(docker -H unix://%s ps -q | head -1)   # and see it heal
-  muster host drain web2 --wait            # empty a host, nothing is dropped
-  muster host activate web2`, host.DockerSocket, host.DockerSocket, host.DockerSocket)
+  muster host drain %s --wait            # empty a host, nothing is dropped
+  muster host activate %s`, socket, name, socket, socket, name, name)
 	}
 	say("\nCtrl-C takes everything away.")
+	return nil
 }
