@@ -24,7 +24,7 @@ func (b *bench) size(ctx context.Context) (result, error) {
 	}
 	r := result{
 		heading: []string{"", "PSS", "RSS", "CPU at rest", "Binary"},
-		notes: fmt.Sprintf("30 instances on three hosts, behind one balancer, checked and probed every second, after %s of rest. PSS and RSS as in /proc/PID/smaps_rollup; CPU is user and system time over %s, of one core. Binaries are static and stripped.",
+		notes: fmt.Sprintf("30 instances on three hosts, behind one balancer, checked and probed every second, after %s of rest. PSS and RSS as in /proc/PID/smaps_rollup: in PSS the three agents share the pages of their program, in RSS each has them for itself; CPU is user and system time over %s, of one core. Binaries are static and stripped.",
 			b.settle, b.idle),
 	}
 	type process struct{ name, program string }
@@ -58,7 +58,8 @@ func (b *bench) size(ctx context.Context) (result, error) {
 		}
 		r.rows = append(r.rows, []string{p.name, mib(pss), mib(rss), fmt.Sprintf("%.1f %%", 100*share), mib(info.Size())})
 	}
-	r.headline = fmt.Sprintf("**At rest the hub takes %s and an agent %s (PSS).**", r.rows[0][1], r.rows[len(r.rows)-1][1])
+	agent := r.rows[len(r.rows)-1]
+	r.headline = fmt.Sprintf("**At rest the hub takes %s and an agent %s; alone on its machine an agent takes %s at most.**", r.rows[0][1], agent[1], agent[2])
 	return r, b.remove(ctx)
 }
 
