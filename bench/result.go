@@ -21,7 +21,7 @@ var measurements = []measurement{
 	{"apply30", "Apply to 30 ready and serving, on 3 hosts", (*bench).applyThirty},
 	{"first", "Apply to the first answer through the balancer, on 1 host", (*bench).firstAnswer},
 	{"kill", "A container is killed", (*bench).kill},
-	{"replace", "5 instances change, without a dropped request", (*bench).replace},
+	{"replace", "5 instances are replaced, and 4 leave", (*bench).replace},
 	{"size", "Size at rest, with 30 instances", (*bench).size},
 }
 
