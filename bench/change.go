@@ -72,7 +72,7 @@ func (b *bench) kill(ctx context.Context) (result, error) {
 	}
 	r := result{
 		headline: fmt.Sprintf("**A killed container is out of the balancer after %s; another run of it serves after %s.**", show(out.median()), show(back.median())),
-		notes:    "From sending `docker kill` to the engine (the time of that call is in it) until the hub has heard that HAProxy sends it nothing any more, and until HAProxy's own check has passed for the container that was started again, and it takes traffic.",
+		notes:    "From sending `docker kill` to the engine until the hub has heard that HAProxy sends it nothing any more, and until HAProxy's own check has passed for the container that was started again, and it takes traffic.",
 	}
 	r.times("engine alone: killed to its event", engine)
 	r.times("killed to out of the pool", out)
@@ -80,8 +80,9 @@ func (b *bench) kill(ctx context.Context) (result, error) {
 	return r, b.remove(ctx)
 }
 
-// killOne kills an instance's container and returns when it began, and when
-// the engine tells that the container died.
+// killOne orders an instance's container to be killed and returns when, and
+// when the engine tells that the container died. It doesn't wait for the
+// answer, which comes only when the engine has cleared up.
 func (b *bench) killOne(ctx context.Context, in fleet.InstanceView) (began time.Time, died <-chan time.Time, err error) {
 	e, heard, listening := b.engines[in.Host], make(chan time.Time, 1), make(chan struct{})
 	failed := make(chan error, 1)
@@ -98,7 +99,12 @@ func (b *bench) killOne(ctx context.Context, in fleet.InstanceView) (began time.
 		return began, heard, err
 	}
 	began = time.Now()
-	return began, heard, e.kill(ctx, in.Actual.Container)
+	go func() {
+		if err := e.kill(ctx, in.Actual.Container); err != nil {
+			say("kill: %s", err)
+		}
+	}()
+	return began, heard, nil
 }
 
 // inForce says whether the balancer gives an instance traffic, or not.
