@@ -32,8 +32,9 @@ func (t *turn) track() {
 	}
 }
 
-// leaving are the endpoints that are to have no traffic: those wanted so, and
-// those that nobody wants but somebody still has.
+// leaving are the endpoints that are to have no traffic: those wanted so, those
+// that no route leads to or that can't be had, and those that nobody wants but
+// somebody still has.
 func (t *turn) leaving() []endpointKey {
 	var keys []endpointKey
 	ready := map[endpointKey]bool{}
@@ -54,6 +55,9 @@ func (t *turn) leaving() []endpointKey {
 				add(key)
 			}
 		}
+		for _, instance := range g.outside {
+			add(endpointKey{g.pool.Service, instance})
+		}
 	}
 	for _, server := range t.ours {
 		add(endpointKey{server.Service, server.Instance})
@@ -69,7 +73,7 @@ func (t *turn) leaving() []endpointKey {
 	return keys
 }
 
-// gone says whether no worker that answers knows the endpoint and nobody wants it.
+// gone says whether no worker that answers knows the endpoint and no pool names it.
 func (t *turn) gone(key endpointKey) bool {
 	of := func(s ServerKey) bool { return s.Service == key.service && s.Instance == key.instance }
 	for server := range t.servers {
@@ -83,8 +87,8 @@ func (t *turn) gone(key endpointKey) bool {
 		}
 	}
 	for _, g := range t.goals {
-		if g.pool.Service == key.service && !g.pool.Removed &&
-			slices.ContainsFunc(g.pool.Endpoints, func(e fleet.Endpoint) bool { return e.Instance == key.instance }) {
+		if g.pool.Service == key.service && !g.pool.Removed && (slices.Contains(g.outside, key.instance) ||
+			slices.ContainsFunc(g.pool.Endpoints, func(e fleet.Endpoint) bool { return e.Instance == key.instance })) {
 			return false
 		}
 	}

@@ -54,6 +54,9 @@ func (f *fake) spawn() {
 		}
 		for _, e := range pool.Endpoints {
 			for _, r := range pool.Routes {
+				if !lbconf.OnRoute(e, r) {
+					continue
+				}
 				key := ServerKey{pool.Service, r.Target, e.Instance}
 				s := &Server{ServerKey: key, Address: lbconf.ServerAddress(e, r.Target), State: StateReady, Weight: e.Weight, Check: fleet.CheckUnknown}
 				switch e.State {

@@ -15,6 +15,8 @@ type goal struct {
 	// stands in for it.
 	accepted bool
 	problem  string
+	// outside are the instances that the pool names and that can't be in it.
+	outside []string
 }
 
 // goals merges what is wanted with what the file holds, by service. A pool
@@ -43,32 +45,59 @@ func goals(want []fleet.Pool, memory Memory, now time.Time) []goal {
 }
 
 func goalOf(pool fleet.Pool, memory Memory, now time.Time) goal {
-	rejection, rejected := memory.Rejected[pool.Service]
-	if !rejected || rejection.Generation != pool.Generation || pool.Removed {
+	if pool.Removed {
 		return goal{pool: pool, accepted: true}
 	}
-	if !now.Before(rejection.Retry) {
-		return goal{pool: pool, accepted: true, problem: rejection.Problem}
+	rejection, rejected := memory.Rejected[pool.Service]
+	if !rejected || rejection.Generation != pool.Generation {
+		return place(pool, pool.Endpoints, true, "")
 	}
-	return goal{pool: standIn(pool, memory), problem: rejection.Problem}
+	if !now.Before(rejection.Retry) {
+		return place(pool, pool.Endpoints, true, rejection.Problem)
+	}
+	return place(lastGood(pool, memory), pool.Endpoints, false, rejection.Problem)
 }
 
-// standIn is the last good section of a pool that was refused, with the
-// endpoints that are wanted now as far as that section can have them: a
+// lastGood is the section of a pool that was refused as the file has it. It
+// gets the endpoints that are wanted now, as far as it can have them: a
 // removal counts all the same.
-func standIn(pool fleet.Pool, memory Memory) fleet.Pool {
+func lastGood(pool fleet.Pool, memory Memory) fleet.Pool {
 	filed, found := find(memory.Filed, pool.Service)
 	if !found || filed.Removed {
 		return fleet.Pool{Service: pool.Service, Generation: filed.Generation, Removed: true}
 	}
-	stand := filed
-	stand.Endpoints = nil
-	for _, endpoint := range pool.Endpoints {
-		try := stand
-		try.Endpoints = []fleet.Endpoint{endpoint}
-		if lbconf.ValidatePool(try) == nil {
-			stand.Endpoints = append(stand.Endpoints, endpoint)
+	return filed
+}
+
+// place gives a section its endpoints. One that no route leads to, or that
+// can't be had as it is, stays outside and doesn't hold up the others.
+func place(section fleet.Pool, endpoints []fleet.Endpoint, accepted bool, problem string) goal {
+	g := goal{pool: section, accepted: accepted, problem: problem}
+	if section.Removed {
+		return g
+	}
+	section.Endpoints = endpoints
+	sound, wrong := lbconf.Sound(section)
+	switch {
+	case wrong != nil && problem == "":
+		g.problem = "left out: " + wrong.Error()
+	case wrong != nil:
+		g.problem = problem + "; left out: " + wrong.Error()
+	}
+	g.pool.Endpoints = nil
+	inside := map[string]bool{}
+	for _, endpoint := range sound.Endpoints {
+		leads := func(route fleet.Route) bool { return lbconf.OnRoute(endpoint, route) }
+		if slices.ContainsFunc(section.Routes, leads) {
+			g.pool.Endpoints = append(g.pool.Endpoints, endpoint)
+			inside[endpoint.Instance] = true
 		}
 	}
-	return stand
+	for _, endpoint := range endpoints {
+		if !inside[endpoint.Instance] {
+			inside[endpoint.Instance] = true // named once
+			g.outside = append(g.outside, endpoint.Instance)
+		}
+	}
+	return g
 }

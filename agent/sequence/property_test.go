@@ -2,6 +2,7 @@ package sequence
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,13 +23,15 @@ func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
 		actions := map[string]func(*rapid.T){
 			"want": func(t *rapid.T) {
 				generation++
-				next := pool(generation)
+				next := routed(generation, rapid.SampledFrom([][]int{{80}, {80, 91}, {91}}).Draw(t, "routes"))
 				next.Check.Path = rapid.SampledFrom([]string{"/x", "/y"}).Draw(t, "path")
 				for _, name := range names {
 					if state := rapid.SampledFrom(append(states, "")).Draw(t, name); state != "" {
-						e := endpoint(name, state)
-						e.Weight = rapid.IntRange(1, 256).Draw(t, "weight")
-						e.Ports[80] += rapid.IntRange(0, 1).Draw(t, "port")
+						e := on(name, state, rapid.SampledFrom([][]int{{80}, {80, 91}, {91}, {}}).Draw(t, "ports")...)
+						e.Weight = rapid.IntRange(0, 256).Draw(t, "weight") // 0 is wrong
+						for target := range e.Ports {
+							e.Ports[target] += rapid.IntRange(0, 1).Draw(t, "port")
+						}
 						next.Endpoints = append(next.Endpoints, e)
 					}
 				}
@@ -108,7 +111,7 @@ func checkPromises(t *rapid.T, seen Observed, turn Turn, want pools) {
 			continue
 		}
 		for _, e := range p.Endpoints {
-			present := false
+			present := len(expected(p, e)) == 0
 			for _, s := range seen.Servers {
 				present = present || s.Instance == e.Instance
 				if s.Instance == e.Instance && e.State != fleet.EndpointReady && s.State == StateReady {
@@ -136,16 +139,44 @@ func checkSettled(t *rapid.T, f *fake, want pools) {
 		return
 	}
 	expect := map[string]string{fleet.EndpointReady: StateReady, fleet.EndpointDraining: StateDrain, fleet.EndpointPreparing: StateMaint}
-	if len(f.current.servers) != len(want[0].Endpoints) {
-		t.Fatalf("%d servers for %d endpoints", len(f.current.servers), len(want[0].Endpoints))
-	}
+	file, servers := want[0], 0
+	file.Endpoints = nil
 	for _, e := range want[0].Endpoints {
-		s := f.current.servers[ServerKey{webKey, 80, e.Instance}]
-		if s == nil || s.State != expect[e.State] || s.Address != fmt.Sprintf("ipv4@10.0.0.1:%d", e.Ports[80]) || e.State == fleet.EndpointReady && s.Weight != e.Weight {
-			t.Fatalf("%+v became %+v", e, s)
+		targets := expected(want[0], e)
+		for _, target := range targets {
+			servers++
+			s := f.current.servers[ServerKey{webKey, target, e.Instance}]
+			if s == nil || s.State != expect[e.State] || s.Address != fmt.Sprintf("ipv4@10.0.0.1:%d", e.Ports[target]) || e.State == fleet.EndpointReady && s.Weight != e.Weight {
+				t.Fatalf("%+v became %+v", e, s)
+			}
+		}
+		if len(targets) > 0 {
+			file.Endpoints = append(file.Endpoints, e)
 		}
 	}
-	if !samePools(f.memory.Filed, want) {
+	if len(f.current.servers) != servers {
+		t.Fatalf("%d servers instead of %d", len(f.current.servers), servers)
+	}
+	if !samePools(f.memory.Filed, pools{file}) {
 		t.Fatalf("the file has %+v", f.memory.Filed)
 	}
+	out := reported(f.turn(want), webKey)
+	if out.Generation != file.Generation || len(out.Endpoints) != len(want[0].Endpoints) {
+		t.Fatalf("%d endpoints at generation %d: reported %+v", len(want[0].Endpoints), file.Generation, out)
+	}
+	for _, e := range out.Endpoints {
+		if i := slices.IndexFunc(file.Endpoints, func(in fleet.Endpoint) bool { return in.Instance == e.Instance }); i < 0 && !e.Drained {
+			t.Fatalf("outside, and not drained: %+v", e)
+		}
+	}
+}
+
+// expected are the targets that a worker is to have an endpoint for.
+func expected(p fleet.Pool, e fleet.Endpoint) (targets []int) {
+	for _, r := range p.Routes {
+		if e.Weight > 0 && e.Ports[r.Target] > 0 {
+			targets = append(targets, r.Target)
+		}
+	}
+	return targets
 }

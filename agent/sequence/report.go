@@ -8,11 +8,15 @@ import (
 	"github.com/musterhq/muster/shared/lbconf"
 )
 
-// inForce joins an endpoint's servers on all routes: a state counts only as
-// far as all of them have it, and a check only when all of them passed.
+// inForce joins an endpoint's servers on all routes that it is on: a state
+// counts only as far as all of them have it, and a check only when all of them
+// passed.
 func (t *turn) inForce(pool fleet.Pool, endpoint fleet.Endpoint) (state, check string, present bool) {
 	state, check, present = fleet.EndpointReady, fleet.CheckPassing, true
 	for _, route := range pool.Routes {
+		if !lbconf.OnRoute(endpoint, route) {
+			continue
+		}
 		server, found := t.servers[ServerKey{pool.Service, route.Target, endpoint.Instance}]
 		if !found || server.Address != lbconf.ServerAddress(endpoint, route.Target) {
 			state, check, present = lesser(state, fleet.EndpointPreparing), fleet.CheckUnknown, false
@@ -108,12 +112,14 @@ func (t *turn) endpoints(g goal) []fleet.EndpointActual {
 			continue
 		}
 		listed[key.instance] = true
+		drained := t.drained(key)
+		t.motion = t.motion || !drained
 		all = append(all, fleet.EndpointActual{
 			Instance:    key.instance,
 			State:       fleet.EndpointPreparing,
 			Check:       fleet.CheckUnknown,
 			Connections: t.connections(key),
-			Drained:     t.drained(key),
+			Drained:     drained,
 		})
 	}
 	slices.SortFunc(all, func(a, b fleet.EndpointActual) int { return strings.Compare(a.Instance, b.Instance) })

@@ -39,6 +39,9 @@ func (t *turn) admit() {
 		}
 		for _, endpoint := range g.pool.Endpoints {
 			for _, route := range g.pool.Routes {
+				if !lbconf.OnRoute(endpoint, route) {
+					continue
+				}
 				key := ServerKey{g.pool.Service, route.Target, endpoint.Instance}
 				server, present := t.servers[key]
 				if !present {
@@ -135,11 +138,12 @@ func (t *turn) clean() {
 // lookup finds what is wanted of a server.
 func (t *turn) lookup(key ServerKey) (fleet.Endpoint, bool) {
 	for _, g := range t.goals {
-		if g.pool.Service != key.Service || g.pool.Removed || !slices.ContainsFunc(g.pool.Routes, func(r fleet.Route) bool { return r.Target == key.Target }) {
+		if g.pool.Service != key.Service || g.pool.Removed {
 			continue
 		}
 		i := slices.IndexFunc(g.pool.Endpoints, func(e fleet.Endpoint) bool { return e.Instance == key.Instance })
-		if i >= 0 {
+		j := slices.IndexFunc(g.pool.Routes, func(r fleet.Route) bool { return r.Target == key.Target })
+		if i >= 0 && j >= 0 && lbconf.OnRoute(g.pool.Endpoints[i], g.pool.Routes[j]) {
 			return g.pool.Endpoints[i], true
 		}
 	}

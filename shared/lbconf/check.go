@@ -1,7 +1,6 @@
 package lbconf
 
 import (
-	"net/netip"
 	"regexp"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -9,10 +8,7 @@ import (
 
 const maxCheckPath = 1024 // bytes
 
-var (
-	checkPath  = regexp.MustCompile(`^/[A-Za-z0-9._~!&()*+,;=:@%/?-]*$`)
-	serverName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-)
+var checkPath = regexp.MustCompile(`^/[A-Za-z0-9._~!&()*+,;=:@%/?-]*$`)
 
 // validate refuses whatever could not be rendered or could change the meaning
 // of the file.
@@ -44,7 +40,8 @@ func validate(pools []fleet.Pool) error {
 	return nil
 }
 
-// ValidatePool refuses a pool that could not be rendered, whatever the others are.
+// ValidatePool refuses a pool that could not be rendered, whatever the others
+// are. An endpoint without a port for some route is fine: see OnRoute.
 func ValidatePool(pool fleet.Pool) error {
 	path := pool.Service.String()
 	targets := map[int]bool{}
@@ -75,40 +72,8 @@ func ValidatePool(pool fleet.Pool) error {
 	if pool.Check.Interval < 0 || pool.Check.Timeout < 0 || pool.Check.Rise < 0 || pool.Check.Fall < 0 || pool.DrainTimeout < 0 {
 		return fleet.Invalid(path, "a check's times and counts and the drain timeout can't be negative")
 	}
-	return validateEndpoints(pool)
-}
-
-func validateEndpoints(pool fleet.Pool) error {
-	seen := map[string]bool{}
-	for _, endpoint := range pool.Endpoints {
-		path := pool.Service.String() + ", endpoint " + endpoint.Instance
-		if !serverName.MatchString(endpoint.Instance) {
-			return fleet.Invalid(pool.Service.String(), "%q is not an instance's id", endpoint.Instance)
-		}
-		if seen[endpoint.Instance] {
-			return fleet.Invalid(path, "it is there twice")
-		}
-		seen[endpoint.Instance] = true
-		address, err := netip.ParseAddr(endpoint.Address)
-		if err != nil || address.Zone() != "" {
-			return fleet.Invalid(path, "%q is not an IP address", endpoint.Address).
-				WithHint("let the host's agent advertise an address, not a name")
-		}
-		if endpoint.Weight < 1 || endpoint.Weight > fleet.MaxWeight {
-			return fleet.Invalid(path, "the weight %d is not within 1 and %d", endpoint.Weight, fleet.MaxWeight)
-		}
-		switch endpoint.State {
-		case fleet.EndpointPreparing, fleet.EndpointReady, fleet.EndpointDraining:
-		default:
-			return fleet.Invalid(path, "%q is not a state", endpoint.State)
-		}
-		for _, route := range pool.Routes {
-			if !isPort(endpoint.Ports[route.Target]) {
-				return fleet.Invalid(path, "it has no host port for the container port %d", route.Target)
-			}
-		}
-	}
-	return nil
+	_, problem := Sound(pool)
+	return problem
 }
 
 func isPort(port int) bool { return port >= 1 && port <= 65535 }

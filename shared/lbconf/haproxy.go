@@ -44,10 +44,10 @@ type Input struct {
 }
 
 // HAProxy renders a sealed haproxy.cfg for HAProxy 2.6 and later: a frontend
-// for each port to listen on and a backend for each (service, target). A
-// draining endpoint has weight 0 and a preparing one is disabled, so that a
-// reload or restart by hand never revives it. A removed pool has no section,
-// but stays among the pools of the seal.
+// for each port to listen on and a backend for each (service, target) with
+// the endpoints that are on that route. A draining endpoint has weight 0 and a
+// preparing one is disabled, so that a reload or restart by hand never revives
+// it. A removed pool has no section, but stays among the pools of the seal.
 func HAProxy(input Input) ([]byte, error) {
 	if err := validateGlobal(input.Global); err != nil {
 		return nil, err
@@ -151,7 +151,9 @@ func writeBackend(out *bytes.Buffer, global Global, pool fleet.Pool, route fleet
 		fmt.Fprintf(out, "    timeout server %s\n", millis(global.Tunnel))
 	}
 	for _, endpoint := range pool.Endpoints {
-		writeServer(out, pool, route, endpoint)
+		if OnRoute(endpoint, route) {
+			writeServer(out, pool, route, endpoint)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,11 @@ func TestHAProxyGolden(t *testing.T) {
 	}
 	tcpChecked := web()
 	tcpChecked.Routes[0].Protocol = fleet.ProtocolTCP
+	ports := mixed // b2 is of a version that publishes another port, c3 of one that publishes none
+	ports.Endpoints = slices.Clone(mixed.Endpoints)
+	ports.Endpoints[0].Ports = map[int]int{80: 32001, 9000: 33000}
+	ports.Endpoints[1].Ports = map[int]int{9000: 33001}
+	ports.Endpoints = append(ports.Endpoints, fleet.Endpoint{Instance: "c3", Address: "10.0.0.3", Weight: 128, State: fleet.EndpointReady})
 	gone := web()
 	gone.Removed = true
 	tuned := global()
@@ -76,6 +82,7 @@ func TestHAProxyGolden(t *testing.T) {
 		"two-services":     {Global: global(), Pools: []fleet.Pool{db, web()}},
 		"states":           {Global: global(), Pools: []fleet.Pool{states}},
 		"http-and-tcp":     {Global: global(), Pools: []fleet.Pool{mixed}},
+		"ports-differ":     {Global: global(), Pools: []fleet.Pool{ports}},
 		"tcp-http-check":   {Global: global(), Pools: []fleet.Pool{tcpChecked}},
 		"removed":          {Global: global(), Pools: []fleet.Pool{gone}},
 		"no-retries-tuned": {Global: tuned, Pools: []fleet.Pool{web()}},
@@ -136,7 +143,8 @@ func TestWhatCanNotBeRendered(t *testing.T) {
 		"no weight":             func(p *fleet.Pool) { p.Endpoints[0].Weight = 0 },
 		"a weight too high":     func(p *fleet.Pool) { p.Endpoints[0].Weight = 257 },
 		"an unknown state":      func(p *fleet.Pool) { p.Endpoints[0].State = "gone" },
-		"an unpublished target": func(p *fleet.Pool) { p.Endpoints[0].Ports = nil },
+		"a host port too high":  func(p *fleet.Pool) { p.Endpoints[0].Ports[80] = 65536 },
+		"a negative host port":  func(p *fleet.Pool) { p.Endpoints[0].Ports[80] = -1 },
 		"an odd service":        func(p *fleet.Pool) { p.Service.Name = "web\nglobal" },
 	}
 	for name, spoil := range cases {
@@ -157,6 +165,29 @@ func TestWhatCanNotBeRendered(t *testing.T) {
 	odd.RuntimeSocket = "/run/a b"
 	if _, err := HAProxy(Input{Global: odd}); err == nil {
 		t.Error("a socket with a blank was rendered")
+	}
+}
+
+func TestSoundLeavesOutWhatIsWrong(t *testing.T) {
+	pool := web()
+	if sound, problem := Sound(pool); problem != nil || !reflect.DeepEqual(sound, pool) {
+		t.Errorf("a good pool became %+v: %v", sound, problem)
+	}
+	pool.Endpoints[0].Address = "web1"
+	sound, problem := Sound(pool)
+	if len(sound.Endpoints) != 1 || sound.Endpoints[0].Instance != "b2" || len(pool.Endpoints) != 2 {
+		t.Errorf("left: %+v", sound.Endpoints)
+	}
+	if problem == nil || !strings.Contains(problem.Error(), `endpoint a1: "web1" is not an IP address`) {
+		t.Errorf("it says %v", problem)
+	}
+	pool.Endpoints = append(pool.Endpoints, pool.Endpoints[1])
+	sound, problem = Sound(pool)
+	if len(sound.Endpoints) != 1 || problem == nil || !strings.Contains(problem.Error(), "2 endpoints are wrong") {
+		t.Errorf("left: %+v, %v", sound.Endpoints, problem)
+	}
+	if err := ValidatePool(pool); err == nil {
+		t.Error("a pool with wrong endpoints is valid")
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 const FirstCheck = 50 * time.Millisecond
 
 // ServerAddress is where an endpoint serves a target, as HAProxy reads it:
-// "ipv4@10.0.0.1:32768". The endpoint must be valid.
+// "ipv4@10.0.0.1:32768". The endpoint must be valid and on a route to it.
 func ServerAddress(endpoint fleet.Endpoint, target int) string {
 	address, err := netip.ParseAddr(endpoint.Address)
 	if err != nil {
