@@ -243,6 +243,27 @@ func signalEngine(t *testing.T, signal syscall.Signal) {
 	if err := syscall.Kill(pid, signal); err != nil {
 		t.Fatal(err)
 	}
+	if signal == syscall.SIGSTOP { // it takes hold when every thread has seen it
+		eventually(t, "every thread of the engine to stand still", func() bool { return standsStill(pid) })
+	}
+}
+
+// standsStill says whether all threads of a process are stopped.
+func standsStill(pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		return false
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended
+		}
+		if _, after, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(after, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 // occupyPort has a process on the host listen on port 8080 until the test ends.
