@@ -115,6 +115,15 @@ func TestOptionsThatCannotWork(t *testing.T) {
 			h.Bind = []string{"localhost"}
 			o.HAProxy = &h
 		}, "not an IP address"},
+		{"advertised name", func(o *agent.Options) { o.Advertise = "web1.example.com" }, "advertise: \"web1.example.com\" is not an IP address (give the address itself"},
+		{"advertised port", func(o *agent.Options) { o.Advertise = "192.0.2.1:80" }, "not an IP address"},
+		{"advertised zone", func(o *agent.Options) { o.Advertise = "fe80::1%eth0" }, "without a zone"},
+		{"advertised nothing", func(o *agent.Options) { o.Advertise = "0.0.0.0" }, "that other hosts can reach"},
+		{"balancer's name", func(o *agent.Options) {
+			h := agent.DefaultHAProxy()
+			h.Address = "lb.example.com"
+			o.HAProxy = &h
+		}, "haproxy-address: \"lb.example.com\" is not an IP address (give the address itself"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,6 +137,10 @@ func TestOptionsThatCannotWork(t *testing.T) {
 	}
 	good := alone(t)
 	good.Hub, good.InsecurePlaintextHub = "tcp://hub.example.com:1883", true
+	good.Advertise = "2001:db8::1"
+	haproxy := agent.DefaultHAProxy()
+	haproxy.Address = "192.0.2.1"
+	good.HAProxy = &haproxy
 	for _, hub := range []string{good.Hub, "tcp://localhost:1883", "tcp://[::1]:1883"} {
 		good.Hub = hub
 		if err := good.Validate(); err != nil {

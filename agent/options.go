@@ -36,7 +36,7 @@ type Options struct {
 	InsecurePlaintextHub bool
 	// AdoptLineage makes the agent follow another hub than it did.
 	AdoptLineage string
-	// Advertise is the address that others reach this host's instances at;
+	// Advertise is the IP address that others reach this host's instances at;
 	// empty: the one that this machine reaches the hub from.
 	Advertise string
 	// Engine is the address of the container engine; empty: DOCKER_HOST, else
@@ -63,7 +63,7 @@ type HAProxyOptions struct {
 	Binary  string
 	Dir     string   // its own; at most 72 bytes long; empty: haproxy in the state directory
 	Bind    []string // addresses to listen on; none: every IPv4 address
-	Address string   // where others reach it; empty: the host's advertised address
+	Address string   // the IP address that others reach it at; empty: the host's advertised address
 	Labels  map[string]string
 	MaxConn int // 0: what the limit of open files allows
 	Retries int // after a failed connection; 0: none
@@ -141,14 +141,12 @@ func (o *Options) Validate() error {
 			return fleet.Invalid("label", "%q can't be the name of a label", name)
 		}
 	}
-	if o.Advertise != "" {
-		if _, err := netip.ParseAddr(o.Advertise); err != nil {
-			return fleet.Invalid("advertise", "%q is not an IP address", o.Advertise)
-		}
+	if err := validateReachable("advertise", o.Advertise); err != nil {
+		return err
 	}
 	if h := o.HAProxy; h != nil {
-		if _, err := netip.ParseAddr(h.Address); err != nil && h.Address != "" {
-			return fleet.Invalid("haproxy-address", "%q is not an IP address", h.Address)
+		if err := validateReachable("haproxy-address", h.Address); err != nil {
+			return err
 		}
 		for _, address := range h.Bind {
 			if _, err := netip.ParseAddr(address); err != nil {
@@ -182,6 +180,24 @@ func (o *Options) validateHub() error {
 	if !isLoopback(hub.Hostname()) && !o.InsecurePlaintextHub {
 		return fleet.Invalid("hub", "%s is not on this machine, and the connection to it is not encrypted", hub.Host).
 			WithHint("allow it with --insecure-plaintext-hub where the network is trusted")
+	}
+	return nil
+}
+
+// validateReachable refuses what balancers and containers can't be given as
+// somebody's address. None at all is fine.
+func validateReachable(option, address string) error {
+	if address == "" {
+		return nil
+	}
+	ip, err := netip.ParseAddr(address)
+	switch {
+	case err != nil:
+		return fleet.Invalid(option, "%q is not an IP address", address).
+			WithHint("give the address itself, like 192.0.2.10 or 2001:db8::10, not a name and no port")
+	case ip.Zone() != "" || ip.IsUnspecified():
+		return fleet.Invalid(option, "%q is not an address that other hosts can reach", address).
+			WithHint("give one that other hosts reach this one at, without a zone")
 	}
 	return nil
 }
