@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -15,6 +16,8 @@ import (
 const (
 	lookTakes  = 5 * time.Millisecond
 	driverWait = 500 * time.Millisecond // after something went wrong
+
+	rejectedFor = 5 * time.Second // until a pool that was refused is tried again
 )
 
 // driver is the agent's part of a balancer: it looks, asks the sequence what
@@ -66,6 +69,7 @@ func (d *driver) step() time.Duration {
 		if err := d.haproxy.perform(action); err != nil {
 			d.agent.sim.say(d.agent.host.id, "balancer: %s: %v", action, err)
 			failed = true
+			d.reject(err)
 			continue
 		}
 		d.agent.sim.say(d.agent.host.id, "balancer: %s", action)
@@ -79,6 +83,16 @@ func (d *driver) step() time.Duration {
 		return driverWait
 	}
 	return turn.Wake
+}
+
+// reject keeps a pool back that was refused.
+func (d *driver) reject(err error) {
+	var bad refused
+	if errors.As(err, &bad) {
+		d.memory = d.memory.Reject(bad.pool.Service, sequence.Rejection{
+			Generation: bad.pool.Generation, Problem: bad.Error(), Retry: d.agent.sim.now.Add(rejectedFor),
+		})
+	}
 }
 
 func (d *driver) report(up bool, pools []fleet.PoolActual) {

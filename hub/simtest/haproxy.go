@@ -84,6 +84,9 @@ func (h *haproxy) launch() {
 		}
 		for _, route := range pool.Routes {
 			for _, endpoint := range pool.Endpoints {
+				if !lbconf.OnRoute(endpoint, route) {
+					continue
+				}
 				s := w.add(sequence.ServerKey{Service: pool.Service, Target: route.Target, Instance: endpoint.Instance}, endpoint, pool.Check)
 				s.checked, s.state = true, sequence.StateReady
 				switch endpoint.State {
@@ -224,9 +227,22 @@ func split(text string) (address string, port int) {
 
 var errRefused = errors.New("haproxy refuses")
 
+// refused is a pool that can't be in the file.
+type refused struct {
+	pool fleet.Pool
+	err  error
+}
+
+func (r refused) Error() string { return r.err.Error() }
+
 // perform carries out one action of the sequence's.
 func (h *haproxy) perform(a sequence.Action) error {
 	if a.Kind == sequence.Start || a.Kind == sequence.Reload || a.Kind == sequence.Write {
+		for _, pool := range a.Pools {
+			if err := lbconf.ValidatePool(pool); err != nil && !pool.Removed {
+				return refused{pool, err}
+			}
+		}
 		h.file = a.Pools
 		if a.Kind != sequence.Write {
 			h.launch()
