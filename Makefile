@@ -75,7 +75,7 @@ race: ## fast tests with the race detector, shuffled
 .PHONY: e2e
 e2e: ## end-to-end tests on real engines, one package after the other
 	@go mod download
-	$(AS_ROOT) go test -tags e2e -count=1 -p 1 -timeout 10m $(E2E)
+	$(AS_ROOT) go test -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
 
 .PHONY: sim
 sim: ## break whole fleets at random, in virtual time (N=300 fleets, or SEED=7 to see one again)

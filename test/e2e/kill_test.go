@@ -55,7 +55,7 @@ func TestKilledInTheMiddleOfADrain(t *testing.T) {
 			p := begin(t, "killdrain")
 			p.apply(slowly(9021))
 			const requests = 40
-			g := p.hold(9021, requests, 8*time.Second)
+			g := p.hold(9021, requests, 5*time.Second)
 			done := make(chan load.Result, 1)
 			go func() {
 				result, _ := g.Run(p.ctx())
