@@ -84,6 +84,7 @@ func TestNothingIsDropped(t *testing.T) {
 	for _, a := range apps {
 		a.apply(web(a.first, 3, a.port))
 		options := load.DefaultOptions(a.url(a.port))
+		options.Rate = 300
 		options.Total = 1_000_000        // Stop ends it
 		options.WSLife = 8 * time.Second // well within the drain timeout, which cuts what lasts longer
 		var err error
