@@ -55,7 +55,7 @@ func decode(host, leaf string, payload []byte) (turn.Input, error) {
 	case wire.LeafActual:
 		var a fleet.Actual
 		env, err := open(payload, &a)
-		if err == nil && a.Host != host {
+		if a.Host != "" && a.Host != host { // says more than what else may be wrong
 			err = fleet.Invalid("payload.body.host", "is %q", a.Host)
 		}
 		return turn.ActualIn{Host: host, Sequence: env.Generation, Actual: a}, err
