@@ -69,6 +69,11 @@ func (c *Cluster) BalancerAddress() string {
 // Start builds the programs, makes the hosts, and starts engines, hub and
 // agents. After an error nothing is left.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
+	return begin(ctx, o, (*Cluster).start)
+}
+
+// begin makes the cluster's folder and starts it in one of the two ways.
+func begin(ctx context.Context, o Options, start func(*Cluster, context.Context) error) (*Cluster, error) {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -77,7 +82,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{dir: dir, opts: o, Agents: map[string]*Process{}}
-	if err := c.start(ctx); err != nil {
+	if err := start(c, ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -104,16 +109,20 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	c.Hub = c.hubProcess(hub)
-	if err := c.Hub.Start(ctx); err != nil {
-		return err
-	}
-	if err := c.Until(ctx, 20*time.Second, "the hub answers", func(ctx context.Context) (bool, string) {
-		_, err := c.Client.Version(ctx)
-		return err == nil, fmt.Sprint(err)
-	}); err != nil {
+	if err := c.startHub(ctx); err != nil {
 		return err
 	}
 	return c.startAgents(ctx)
+}
+
+func (c *Cluster) startHub(ctx context.Context) error {
+	if err := c.Hub.Start(ctx); err != nil {
+		return err
+	}
+	return c.Until(ctx, 20*time.Second, "the hub answers", func(ctx context.Context) (bool, string) {
+		_, err := c.Client.Version(ctx)
+		return err == nil, fmt.Sprint(err)
+	})
 }
 
 func (c *Cluster) startAgents(ctx context.Context) error {

@@ -21,15 +21,7 @@ import (
 // StartLocal starts a hub and one agent in this machine's own network, on the
 // machine's own engine; where none runs, on one that is started for it.
 func StartLocal(ctx context.Context, o Options) (*Cluster, error) {
-	dir, err := os.MkdirTemp(o.Dir, "cluster-")
-	if err != nil {
-		return nil, err
-	}
-	c := &Cluster{dir: dir, opts: o, Agents: map[string]*Process{}}
-	if err := c.startLocal(ctx); err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return c, nil
+	return begin(ctx, o, (*Cluster).startLocal)
 }
 
 func (c *Cluster) startLocal(ctx context.Context) error {
@@ -66,13 +58,7 @@ func (c *Cluster) startLocal(ctx context.Context) error {
 			"--host-id", name, "--advertise", address, "--engine", "unix://" + c.local.DockerSocket, "--hub", "tcp://" + mqtt,
 			"--hub-http", c.URL, "--state-dir", filepath.Join(c.dir, name+"-state"), "--haproxy",
 		}, c.opts.AgentArgs...)}
-	if err := c.Hub.Start(ctx); err != nil {
-		return err
-	}
-	if err := c.Until(ctx, 20*time.Second, "the hub answers", func(ctx context.Context) (bool, string) {
-		_, err := c.Client.Version(ctx)
-		return err == nil, fmt.Sprint(err)
-	}); err != nil {
+	if err := c.startHub(ctx); err != nil {
 		return err
 	}
 	if err := c.Agents[name].Start(ctx); err != nil {

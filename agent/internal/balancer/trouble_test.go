@@ -1,0 +1,154 @@
+package balancer
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func TestARejectedSectionStopsOnlyItsService(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web, api := newPool(t, "web"), newPool(t, "api")
+	a, b, c := newProgram(t, "a"), newProgram(t, "b"), newProgram(t, "c")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady), b.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	acknowledged := web.Generation
+	// HAProxy itself rejects a timer of more than 24 days; ports are known to be taken earlier.
+	web.Check.Interval = fleet.Duration(1000 * time.Hour)
+	set(web, "a", fleet.EndpointDraining)
+	api.Endpoints = []fleet.Endpoint{c.endpoint(fleet.EndpointReady)}
+	r.want(api, web)
+	r.ready(api, "c")
+	r.until("the problem is reported, the removal in force", func(x fleet.BalancerActual) bool {
+		pool := poolOf(x, web.Service)
+		return strings.Contains(pool.Problem, "rejects") && pool.Generation == acknowledged &&
+			endpointOf(x, web.Service, "a").State == fleet.EndpointDraining
+	})
+	web.Check.Interval = 0
+	r.apply(api, web)
+	if problem := poolOf(r.now(), web.Service).Problem; problem != "" {
+		t.Error(problem)
+	}
+}
+
+func TestATakenPortStopsOnlyItsService(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web, api := newPool(t, "web"), newPool(t, "api")
+	holder, c := newProgram(t, "holder"), newProgram(t, "c")
+	web.Routes[0].Listen = []int{holder.port}
+	api.Endpoints = []fleet.Endpoint{c.endpoint(fleet.EndpointReady)}
+	r.want(api, web)
+	r.ready(api, "c")
+	r.until("the port's problem", func(x fleet.BalancerActual) bool {
+		return strings.Contains(poolOf(x, web.Service).Problem, "can't listen")
+	})
+	holder.exit()
+	r.until("the port is had", func(x fleet.BalancerActual) bool {
+		return poolOf(x, web.Service).Generation == web.Generation && poolOf(x, web.Service).Problem == ""
+	})
+}
+
+func TestAFileChangedByHandIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a, b := newProgram(t, "a"), newProgram(t, "b")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	acknowledged := web.Generation
+	path := filepath.Join(r.dir, "haproxy.cfg")
+	ours, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := append(ours, []byte("# mine\n")...)
+	if err := os.WriteFile(path, edited, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.until("the edit is reported", func(x fleet.BalancerActual) bool { return strings.Contains(x.Problem, "changed since") })
+	web.Endpoints = append(web.Endpoints, b.endpoint(fleet.EndpointReady))
+	r.want(web)
+	r.ready(web, "b")
+	if now, err := os.ReadFile(path); err != nil || string(now) != string(edited) {
+		t.Errorf("the file was overwritten (%v)", err)
+	}
+	if got := poolOf(r.now(), web.Service).Generation; got != acknowledged {
+		t.Errorf("generation %d acknowledged without a file", got)
+	}
+	if err := os.Rename(path, path+".mine"); err != nil {
+		t.Fatal(err)
+	}
+	r.until("written anew", func(x fleet.BalancerActual) bool {
+		return x.Problem == "" && poolOf(x, web.Service).Generation == web.Generation
+	})
+}
+
+func TestAFileChangedWhileTheAgentWasAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a, b := newProgram(t, "a"), newProgram(t, "b")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.ready(web, "a")
+	before := r.pids()
+	r.detach()
+	path := filepath.Join(r.dir, "haproxy.cfg")
+	if err := os.WriteFile(path, []byte("global\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.attach()
+	web.Endpoints = append(web.Endpoints, b.endpoint(fleet.EndpointReady))
+	r.want(web)
+	r.until("the edit is reported", func(x fleet.BalancerActual) bool { return x.Up && strings.Contains(x.Problem, "changed since") })
+	if now := r.pids(); now.current != before.current {
+		t.Error("somebody else's file was loaded")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	r.ready(web, "a")
+	r.ready(web, "b")
+	r.until("written anew", func(x fleet.BalancerActual) bool {
+		return x.Problem == "" && poolOf(x, web.Service).Generation == web.Generation && poolOf(x, web.Service).Problem == ""
+	})
+}
+
+func TestAPortThatIsTakenAtTheStartStopsOnlyItsService(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web, api := newPool(t, "web"), newPool(t, "api")
+	a, c := newProgram(t, "a"), newProgram(t, "c")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	api.Endpoints = []fleet.Endpoint{c.endpoint(fleet.EndpointReady)}
+	r.apply(api, web)
+	r.ready(web, "a")
+	r.ready(api, "c")
+	r.detach()
+	if err := r.lb.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	holder, err := net.Listen("tcp", address(web))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close()
+	r.attach()
+	r.want(api, web)
+	r.ready(api, "c")
+	r.until("the port's problem", func(x fleet.BalancerActual) bool {
+		return strings.Contains(poolOf(x, web.Service).Problem, "can't listen")
+	})
+	holder.Close()
+	r.ready(web, "a")
+}
