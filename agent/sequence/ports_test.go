@@ -125,6 +125,31 @@ func TestAVersionThatPublishesAnotherPort(t *testing.T) {
 	expectReport(t, turn, 4, "a", serves)
 }
 
+// A reload that leads a listener to another target takes along what the same
+// address has proven on the old one, and no more.
+func TestAListenerLeadsToAnotherTarget(t *testing.T) {
+	f := newFake(t)
+	f.healthy["a"], f.healthy["b"] = true, true
+	f.run(pools{routed(1, []int{80}, on("a", fleet.EndpointReady, 80), on("b", fleet.EndpointReady, 80), on("c", fleet.EndpointReady, 80))})
+	f.pass(time.Second) // c fails its check
+
+	both := func(instance string) fleet.Endpoint {
+		e := on(instance, fleet.EndpointReady, 80)
+		e.Ports[91] = e.Ports[80]
+		return e
+	}
+	moved := both("b")
+	moved.Ports[91]++ // the new target has an address that nobody has checked yet
+	f.settle(pools{routed(2, []int{91}, both("a"), moved, both("c"))})
+	f.expect("nothing is dropped", map[string]string{"a:1": StateReady, "b:1": StateDrain, "c:1": StateDrain})
+	turn := f.run(pools{routed(2, []int{91}, both("a"), moved, both("c"))})
+	f.expect("all that pass serve", map[string]string{"a:1": StateReady, "b:1": StateReady, "c:1": StateDrain})
+	expectReport(t, turn, 2, "a", serves)
+	if f.reloads != 1 {
+		t.Errorf("%d reloads", f.reloads)
+	}
+}
+
 func TestAnEndpointLosesOneOfItsPorts(t *testing.T) {
 	f := newFake(t)
 	f.healthy["a"] = true

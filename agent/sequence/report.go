@@ -8,17 +8,17 @@ import (
 	"github.com/musterhq/muster/shared/lbconf"
 )
 
-// inForce joins an endpoint's servers on all routes that it is on: a state
-// counts only as far as all of them have it, and a check only when all of them
-// passed.
-func (t *turn) inForce(pool fleet.Pool, endpoint fleet.Endpoint) (state, check string, present bool) {
+// inForce joins an endpoint's servers on all routes that it is on, each as look
+// finds it: a state counts only as far as all of them have it, and a check only
+// when all of them passed.
+func inForce(pool fleet.Pool, endpoint fleet.Endpoint, look func(ServerKey, string) (Server, bool)) (state, check string, present bool) {
 	state, check, present = fleet.EndpointReady, fleet.CheckPassing, true
 	for _, route := range pool.Routes {
 		if !lbconf.OnRoute(endpoint, route) {
 			continue
 		}
-		server, found := t.servers[ServerKey{pool.Service, route.Target, endpoint.Instance}]
-		if !found || server.Address != lbconf.ServerAddress(endpoint, route.Target) {
+		server, found := look(ServerKey{pool.Service, route.Target, endpoint.Instance}, lbconf.ServerAddress(endpoint, route.Target))
+		if !found {
 			state, check, present = lesser(state, fleet.EndpointPreparing), fleet.CheckUnknown, false
 			continue
 		}
@@ -28,6 +28,27 @@ func (t *turn) inForce(pool fleet.Pool, endpoint fleet.Endpoint) (state, check s
 		}
 	}
 	return state, check, present
+}
+
+// onRoute finds the server with that address on that route.
+func (t *turn) onRoute(key ServerKey, address string) (Server, bool) {
+	server, found := t.servers[key]
+	return server, found && server.Address == address
+}
+
+// onAnyRoute finds the address of that instance wherever it is: a reload that
+// brings other routes takes along what the address has proven.
+func (t *turn) onAnyRoute(key ServerKey, address string) (Server, bool) {
+	if server, found := t.onRoute(key, address); found {
+		return server, true
+	}
+	i := slices.IndexFunc(t.ours, func(s Server) bool {
+		return s.Service == key.Service && s.Instance == key.Instance && s.Address == address
+	})
+	if i < 0 {
+		return Server{}, false
+	}
+	return t.ours[i], true
 }
 
 func stateOf(server Server) string {
@@ -58,7 +79,7 @@ func (t *turn) acknowledged(g goal) bool {
 		return false
 	}
 	for _, endpoint := range g.pool.Endpoints {
-		_, _, present := t.inForce(g.pool, endpoint)
+		_, _, present := inForce(g.pool, endpoint, t.onRoute)
 		if !g.pool.Removed && !present {
 			return false
 		}
@@ -130,7 +151,7 @@ func (t *turn) endpoint(g goal, endpoint fleet.Endpoint) fleet.EndpointActual {
 	key := endpointKey{g.pool.Service, endpoint.Instance}
 	out := fleet.EndpointActual{Instance: endpoint.Instance, State: endpoint.State, Check: fleet.CheckUnknown}
 	if t.seen.Up {
-		out.State, out.Check, _ = t.inForce(g.pool, endpoint)
+		out.State, out.Check, _ = inForce(g.pool, endpoint, t.onRoute)
 		if endpoint.State != fleet.EndpointReady && t.takesTraffic(key) {
 			out.State = fleet.EndpointReady
 		}

@@ -154,6 +154,10 @@ func (t *turn) mustReload() string {
 // file is what the file is to hold: nothing gets more traffic by it than it
 // has now, nor more than it should.
 func (t *turn) file(reload bool) []fleet.Pool {
+	look := t.onRoute
+	if reload {
+		look = t.onAnyRoute
+	}
 	var pools []fleet.Pool
 	for _, g := range t.goals {
 		filed, found := find(t.memory.Filed, g.pool.Service)
@@ -161,7 +165,7 @@ func (t *turn) file(reload bool) []fleet.Pool {
 			continue
 		}
 		pools = append(pools, fill(g, filed.Generation, func(endpoint fleet.Endpoint) string {
-			state, check, present := t.inForce(g.pool, endpoint)
+			state, check, present := inForce(g.pool, endpoint, look)
 			switch {
 			case !present:
 				return fleet.EndpointDraining

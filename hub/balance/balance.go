@@ -4,6 +4,8 @@
 package balance
 
 import (
+	"maps"
+	"slices"
 	"sort"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -15,6 +17,8 @@ type Member struct {
 	Version int
 	Address string
 	Ports   map[int]int
+	// Balancing is how its version was offered; nil: not at all.
+	Balancing *fleet.Balancing
 	// Ready is latched: set by a report, cleared only by another.
 	Ready bool
 	// Dead: its agent reports that no container of it runs.
@@ -47,20 +51,22 @@ func Pool(in Input) (pool fleet.Pool, held []string) {
 		Service:      in.Service,
 		Balancers:    in.Balancers,
 		Routes:       routes(in.Balancing.Routes, in.NamePorts),
-		Check:        in.Balancing.Check,
 		DrainTimeout: fleet.Duration(in.Balancing.DrainTimeout.Or(fleet.DefaultDrainTimeout)),
 	}
 	previous := states(in.Previous)
+	var inside []Member
 	for _, m := range in.Members {
 		_, known := previous[m.ID]
 		if m.Address == "" || m.Leaving && !known {
 			continue
 		}
 		pool.Endpoints = append(pool.Endpoints, fleet.Endpoint{
-			Instance: m.ID, Version: m.Version, Address: m.Address, Ports: m.Ports,
+			Instance: m.ID, Version: m.Version, Address: m.Address, Ports: ports(m, in.Balancing.Routes),
 			Weight: fleet.DefaultWeight, State: state(m),
 		})
+		inside = append(inside, m)
 	}
+	pool.Check = check(in.Balancing.Check, inside)
 	held = hold(&pool, in.Members, previous)
 	return pool, held
 }
@@ -71,6 +77,42 @@ func removed(in Input) fleet.Pool {
 		pool.Balancers = in.Previous.Balancers
 	}
 	return pool
+}
+
+// ports are a member's host ports by the targets of the routes. A version that
+// served a listener on another port than today's is on that listener's route
+// all the same, so that two versions serve it side by side.
+func ports(m Member, routes []fleet.Route) map[int]int {
+	out := m.Ports
+	if m.Balancing == nil {
+		return out
+	}
+	for _, route := range routes {
+		if m.Ports[route.Target] != 0 {
+			continue
+		}
+		for _, was := range m.Balancing.Routes {
+			served := func(port int) bool { return slices.Contains(route.Listen, port) }
+			if m.Ports[was.Target] != 0 && slices.ContainsFunc(was.Listen, served) {
+				out = maps.Clone(out)
+				out[route.Target] = m.Ports[was.Target]
+				break
+			}
+		}
+	}
+	return out
+}
+
+// check is what all endpoints of the pool can be asked: while a version that
+// was checked in another way is there too, no more than a connection. Their
+// agents' probes know better.
+func check(asked fleet.Check, members []Member) fleet.Check {
+	for _, m := range members {
+		if was := m.Balancing; was != nil && (was.Check.Type != asked.Type || was.Check.Path != asked.Path) {
+			asked.Type, asked.Path = fleet.ProbeTCP, ""
+		}
+	}
+	return asked
 }
 
 func state(m Member) string {

@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -31,6 +32,40 @@ func TestDrained(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			if got := Drained(test.report, "a", 5); got != test.want {
 				t.Errorf("drained is %v", got)
+			}
+		})
+	}
+}
+
+func TestPorts(t *testing.T) {
+	route := func(target int, listen ...int) fleet.Route { return fleet.Route{Target: target, Listen: listen} }
+	offered := func(routes ...fleet.Route) *fleet.Balancing { return &fleet.Balancing{Routes: routes} }
+	for _, test := range []struct {
+		name  string
+		was   *fleet.Balancing
+		ports map[int]int
+		now   []fleet.Route
+		want  map[int]int
+	}{
+		{"the same", offered(route(80, 8080)), map[int]int{80: 1}, []fleet.Route{route(80, 8080)}, map[int]int{80: 1}},
+		{"another port behind the same listener", offered(route(80, 8080)), map[int]int{80: 1}, []fleet.Route{route(90, 8080)}, map[int]int{80: 1, 90: 1}},
+		{"another port behind another listener", offered(route(80, 8080)), map[int]int{80: 1}, []fleet.Route{route(90, 9090)}, map[int]int{80: 1}},
+		{"a port that it has itself", offered(route(80, 8080)), map[int]int{80: 1, 90: 2}, []fleet.Route{route(90, 8080)}, map[int]int{80: 1, 90: 2}},
+		{"two that change places", offered(route(80, 1000), route(90, 2000)), map[int]int{80: 1, 90: 2},
+			[]fleet.Route{route(80, 2000), route(90, 1000)}, map[int]int{80: 1, 90: 2}},
+		{"two move", offered(route(80, 1000), route(90, 2000)), map[int]int{80: 1, 90: 2},
+			[]fleet.Route{route(81, 1000), route(91, 2000)}, map[int]int{80: 1, 90: 2, 81: 1, 91: 2}},
+		{"it was not offered", nil, map[int]int{80: 1}, []fleet.Route{route(90, 8080)}, map[int]int{80: 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := Member{ID: "a", Address: "10.0.0.1", Ports: test.ports, Balancing: test.was}
+			before := maps.Clone(test.ports)
+			pool, _ := Pool(Input{Balancing: offered(test.now...), Balancers: []string{"haproxy"}, Members: []Member{m}})
+			if got := pool.Endpoints[0].Ports; !maps.Equal(got, test.want) {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+			if !maps.Equal(before, test.ports) {
+				t.Errorf("the member's own ports became %v", test.ports)
 			}
 		})
 	}

@@ -152,12 +152,13 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 	}
 	s.Asked = asked
 	s.NamePorts = namePorts
+	version := s.Versions[change.Version]
 	if change.Version != s.Version {
-		s.Versions = with(s.Versions, change.Version, fleet.Version{
-			Number: change.Version, Spec: asked.Spec, Created: t.now, Cause: c.ID, Actor: c.Actor,
-		})
+		version = fleet.Version{Number: change.Version, Spec: asked.Spec, Created: t.now, Cause: c.ID, Actor: c.Actor}
 		s.Version = change.Version
 	}
+	version.Balancing = asked.Balancing
+	s.Versions = with(s.Versions, s.Version, version)
 	message := fmt.Sprintf("%s applied: version %d, %s", asked.Key, s.Version, countText(&asked))
 	t.changed(s, fleet.EventServiceApplied, c, message)
 	t.dirtyPool[asked.Key] = true

@@ -117,7 +117,7 @@ func (w *world) report(h *fakeHost) []Input {
 	a := fleet.Actual{Host: h.id, Facts: h.facts, AgentStart: h.start, Session: "s" + h.start, Observed: observed, Engine: fleet.EngineStatus{Up: true}}
 	known := map[string]bool{}
 	for _, as := range h.desired.Instances {
-		in := fleet.InstanceActual{ID: as.ID, Service: as.Service, Version: as.Version, Slot: as.Slot, Phase: fleet.PhaseRunning, Address: h.facts.Advertise, Ports: map[int]int{80: 20000 + len(a.Instances)}, Image: "sha256:1"}
+		in := fleet.InstanceActual{ID: as.ID, Service: as.Service, Version: as.Version, Slot: as.Slot, Phase: fleet.PhaseRunning, Address: h.facts.Advertise, Ports: h.ports(as, 20000+10*len(a.Instances)), Image: "sha256:1"}
 		in.Ready = !w.broken[as.Version] && !h.unready[as.ID]
 		if h.dead[as.ID] {
 			in.Phase, in.Ready, in.Reason = fleet.PhaseBackoff, false, "exited with code 1"
@@ -158,6 +158,15 @@ func (w *world) report(h *fakeHost) []Input {
 		p.Pools[key] = pool.Generation
 	}
 	return []Input{PresenceIn{Host: h.id, Presence: p}, ActualIn{Host: h.id, Sequence: w.seq, Actual: a}}
+}
+
+// ports gives what an assignment publishes ports from first on.
+func (h *fakeHost) ports(as fleet.Assignment, first int) map[int]int {
+	out := map[int]int{}
+	for i, p := range h.desired.Versions[fleet.VersionKey(as.Service, as.Version)].Publish {
+		out[p.Target] = first + i
+	}
+	return out
 }
 
 // forgetPools drops what was removed and left the index; what the index merely

@@ -53,7 +53,7 @@ func (t *tx) derivePools(service fleet.ServiceKey) {
 			names[key.Host] = append(names[key.Host], key.Name)
 		}
 	}
-	members := t.balanceMembers(service)
+	members := t.balanceMembers(service, s)
 	for _, host := range t.balancerHosts() {
 		key := PoolKey{Host: host, Service: service}
 		before := t.pools.get(key)
@@ -99,13 +99,17 @@ func (t *tx) leftOver(key PoolKey) (names []string) {
 	return names
 }
 
-func (t *tx) balanceMembers(service fleet.ServiceKey) []balance.Member {
+func (t *tx) balanceMembers(service fleet.ServiceKey, s *Service) []balance.Member {
 	var out []balance.Member
 	for _, in := range t.members(service) {
-		out = append(out, balance.Member{
+		member := balance.Member{
 			ID: in.ID, Version: in.Version, Address: in.Address, Ports: in.Ports,
 			Ready: in.Ready, Dead: in.Dead, Leaving: in.Goal != fleet.GoalRun,
-		})
+		}
+		if s != nil {
+			member.Balancing = s.Versions[in.Version].Balancing
+		}
+		out = append(out, member)
 	}
 	return out
 }

@@ -86,6 +86,10 @@ type Version struct {
 	Created time.Time `json:"created"`
 	Cause   string    `json:"cause"`
 	Actor   string    `json:"actor,omitempty"`
+	// Balancing is how this version was offered when it last was the newest:
+	// its instances serve the listeners of later ones on the ports that it
+	// names.
+	Balancing *Balancing `json:"balancing,omitempty"`
 	// Pin is the image that the first agent found behind Spec.Image: a
 	// repository digest where there is one, else an image id. Empty until known.
 	Pin string `json:"pin,omitempty"`

@@ -20,8 +20,9 @@ type config struct {
 	Version    string        // VERSION, default the one that was linked in
 	Instance   string        // MUSTER_INSTANCE, default the host name
 	OnTerm     string        // ON_TERM: graceful (default), exit, ignore
-	Unhealthy  bool          // UNHEALTHY=1: /healthz answers 503 from the start
-	ReadyAfter time.Duration // READY_AFTER: /healthz answers 503 for so long
+	Health     string        // HEALTH, default /healthz: the path that tells its health
+	Unhealthy  bool          // UNHEALTHY=1: it is unhealthy (503) from the start
+	ReadyAfter time.Duration // READY_AFTER: it is unhealthy for so long
 	Crash      bool          // set by CRASH_AFTER or EXIT_CODE
 	CrashAfter time.Duration // CRASH_AFTER: exit by itself after so long
 	ExitCode   int           // EXIT_CODE: the code of that exit, default 1
@@ -35,6 +36,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		Version:   orElse(getenv("VERSION"), version),
 		Instance:  getenv("MUSTER_INSTANCE"),
 		OnTerm:    orElse(getenv("ON_TERM"), termGraceful),
+		Health:    orElse(getenv("HEALTH"), "/healthz"),
 		Unhealthy: getenv("UNHEALTHY") == "1",
 		ExitCode:  1,
 	}

@@ -42,7 +42,7 @@ func (s *service) handler() http.Handler {
 	mux.HandleFunc("GET /{$}", s.who)
 	mux.HandleFunc("POST /{$}", s.echo)
 	mux.HandleFunc("/slow", s.slow)
-	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("GET "+s.cfg.Health, s.health)
 	mux.HandleFunc("/unhealthy", func(w http.ResponseWriter, r *http.Request) {
 		s.unhealthy.Store(true)
 		s.who(w, r)

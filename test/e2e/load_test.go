@@ -70,6 +70,14 @@ func upheaval(apps []*app) {
 			a.Errorf("replace: %v\n%s", err, out)
 		}
 	})
+	all("another port and check behind the same listener", func(a *app) {
+		moved := strings.NewReplacer("8080", "9090", "/healthz", "/ready").Replace(web(a.new, 4, a.port)) +
+			`    environment: {PORT: "9090", HEALTH: /ready}`
+		out, err := a.muster("apply", "-f", a.file(moved), "--wait", "--timeout", "150s")
+		if err != nil || !strings.Contains(out, "balancing.routes") {
+			a.Errorf("move: %v\n%s", err, out)
+		}
+	})
 }
 
 // TestNothingIsDropped moves instances in every way there is while requests

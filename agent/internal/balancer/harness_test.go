@@ -135,12 +135,14 @@ func (r *rig) apply(pools ...*fleet.Pool) {
 	}
 }
 
+// want hands over copies: a test goes on changing what is its own.
 func (r *rig) want(pools ...*fleet.Pool) {
 	var all []fleet.Pool
 	for _, pool := range pools {
 		pool.Generation = r.gen.Add(1)
-		all = append(all, *pool)
-		all[len(all)-1].Endpoints = slices.Clone(pool.Endpoints)
+		given := *pool
+		given.Routes, given.Endpoints = slices.Clone(pool.Routes), slices.Clone(pool.Endpoints)
+		all = append(all, given)
 	}
 	r.lb.Want(all)
 }
@@ -177,12 +179,12 @@ func endpointOf(actual fleet.BalancerActual, key fleet.ServiceKey, instance stri
 	return pool.Endpoints[i]
 }
 
-// newPool is an HTTP service on a free port of this machine.
 // loopback is an address of this test process alone. HAProxy shares its ports
 // with whoever binds them in the same way: another test's HAProxy would get
 // some of this one's connections.
 var loopback = fmt.Sprintf("127.%d.%d.1", 1+os.Getpid()>>8&0x7f, os.Getpid()&0xff)
 
+// newPool is an HTTP service on a free port of this machine.
 func newPool(t testing.TB, name string) *fleet.Pool {
 	return &fleet.Pool{
 		Service: fleet.ServiceKey{Project: "shop", Name: name},
