@@ -2,6 +2,7 @@ package sequence
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,7 +141,11 @@ func TestAListenerLeadsToAnotherTarget(t *testing.T) {
 	}
 	moved := both("b")
 	moved.Ports[91]++ // the new target has an address that nobody has checked yet
+	f.log = nil
 	f.settle(pools{routed(2, []int{91}, both("a"), moved, both("c"))})
+	if slices.Contains(f.log, "set-state shop/web:80/a maint") || !slices.Contains(f.log, "set-state shop/web:80/b maint") {
+		t.Errorf("only what moves goes on until the reload: %v", f.log)
+	}
 	f.expect("nothing is dropped", map[string]string{"a:1": StateReady, "b:1": StateDrain, "c:1": StateDrain})
 	turn := f.run(pools{routed(2, []int{91}, both("a"), moved, both("c"))})
 	f.expect("all that pass serve", map[string]string{"a:1": StateReady, "b:1": StateReady, "c:1": StateDrain})

@@ -13,6 +13,7 @@ func (t *turn) retire() {
 	for _, server := range t.ours {
 		endpoint, wanted := t.lookup(server.ServerKey)
 		switch {
+		case !wanted && t.moves(server):
 		case !wanted:
 			t.state(server, StateMaint)
 		case endpoint.State == fleet.EndpointPreparing:
@@ -23,6 +24,18 @@ func (t *turn) retire() {
 			t.state(server, StateDrain)
 		}
 	}
+}
+
+// moves says whether a reload leads the listeners of a server to its address
+// by another route. Until then it goes on.
+func (t *turn) moves(server Server) bool {
+	return slices.ContainsFunc(t.goals, func(g goal) bool {
+		return g.pool.Service == server.Service && slices.ContainsFunc(g.pool.Endpoints, func(e fleet.Endpoint) bool {
+			return e.Instance == server.Instance && e.State == fleet.EndpointReady && slices.ContainsFunc(g.pool.Routes, func(r fleet.Route) bool {
+				return lbconf.OnRoute(e, r) && lbconf.ServerAddress(e, r.Target) == server.Address
+			})
+		})
+	})
 }
 
 func (t *turn) state(server Server, state string) {
