@@ -3,6 +3,7 @@ package compose
 import (
 	"math"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,6 +63,18 @@ func (f *fields) number(key string, high int) int {
 	return n
 }
 
+// flag reads true or false, which may be text as numbers may. Ok is false for
+// anything else.
+func (f *fields) flag(key string) (on, ok bool) {
+	switch value, _ := f.get(key); value {
+	case true, "true":
+		return true, true
+	case false, "false":
+		return false, true
+	}
+	return false, false
+}
+
 func (f *fields) port(key string) int { return f.number(key, 65535) }
 
 func (f *fields) duration(key string) fleet.Duration {
@@ -109,8 +122,13 @@ func checkDuration(p *problems, path string, d time.Duration) fleet.Duration {
 	return fleet.Duration(d)
 }
 
+// integer reads a whole number. It may be text: that is what filling in
+// ${PORT} makes of one.
 func integer(value any) (int, bool) {
 	switch v := value.(type) {
+	case string:
+		n, err := strconv.ParseUint(v, 10, 31)
+		return int(n), err == nil
 	case int:
 		return v, true
 	case int64:

@@ -57,6 +57,15 @@ func TestMapReadsJSON(t *testing.T) {
 	}
 }
 
+func TestMapRefusesTextThatIsNoNumber(t *testing.T) {
+	for _, text := range []string{"", "-1", "+80", "0", "65536", "8e1", "0x50", " 80", "80.0", "99999999999999999999", "true"} {
+		_, err := compose.Map([]byte("name: shop\nservices: {web: {image: nginx, x-lb: {listen: '" + text + "'}}}"))
+		if err == nil || !strings.Contains(err.Error(), "services.web.x-lb.listen: must be a number from 1 to 65535, not "+text) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestMapNeverDropsAMountedPathTwice(t *testing.T) {
 	_, err := compose.Map([]byte("name: shop\nservices: {web: {image: nginx, volumes: ['/a', '/a']}}"))
 	if err == nil || !strings.Contains(err.Error(), "services.web.volumes: two entries") {

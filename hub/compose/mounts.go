@@ -54,10 +54,10 @@ func parseVolume(p *problems, at, key, name string, value any) string {
 	if driver := f.text("driver"); driver != "" && driver != "local" {
 		p.invalid(join(at, "driver"), "%q is not supported", driver).WithHint("only local volumes are")
 	}
-	if external, _ := f.get("external"); external == true {
+	if external, ok := f.flag("external"); external {
 		name = key
-	} else if external != nil && external != false {
-		p.invalid(join(at, "external"), "must be true or false, not %v", external)
+	} else if !ok && f.has("external") {
+		p.invalid(join(at, "external"), "must be true or false, not %v", f.tree["external"])
 	}
 	if stated := f.text("name"); stated != "" {
 		name = stated

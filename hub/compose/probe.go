@@ -36,8 +36,8 @@ func mapProbe(p *problems, path string, value any, balancing *fleet.Balancing) *
 
 // kind reads what is probed: "http: /path", "tcp: true" or "tcp: 6379".
 func (f *fields) kind(probe *fleet.Probe) {
-	tcp, hasTCP := f.get("tcp")
-	hasHTTP := f.has("http")
+	hasTCP, hasHTTP := f.has("tcp"), f.has("http")
+	tcp, _ := f.flag("tcp")
 	switch {
 	case hasHTTP && hasTCP:
 		f.p.invalid(f.at("tcp"), "contradicts http").WithHint("probe one of them")
@@ -46,7 +46,7 @@ func (f *fields) kind(probe *fleet.Probe) {
 		if probe.Path == "" {
 			f.p.invalid(f.at("http"), "must be a path").WithHint("write it like http: /healthz")
 		}
-	case tcp == true:
+	case tcp:
 		probe.Type = fleet.ProbeTCP
 	case hasTCP:
 		probe.Type = fleet.ProbeTCP

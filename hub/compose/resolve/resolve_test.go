@@ -94,6 +94,44 @@ services:
 	}
 }
 
+// TestNumbersMayBeFilledIn: the library leaves text where a variable of ours
+// stood for a number.
+func TestNumbersMayBeFilledIn(t *testing.T) {
+	dir := folder(t, map[string]string{"compose.yaml": `
+name: shop
+services:
+  web:
+    image: nginx
+    x-lb: {listen: "${PORT}", target: "8${PORT}", check: {path: /up, rise: "${TRIES}"}}
+    x-probe: {tcp: "${PORT}", fall: "${TRIES}"}
+    volumes: ["data:/data"]
+  side:
+    image: nginx
+    x-lb: {listen: 9000, target: 9000}
+    x-probe: {tcp: "${YES}"}
+volumes: {data: {external: "${YES}"}}
+`})
+	environ := []string{"PORT=80", "TRIES=3", "YES=true"}
+	result, err := resolve.Resolve(t.Context(), resolve.Options{Dir: dir, Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := compose.Map(result.Document)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, result.Document)
+	}
+	side, web := project.Services[0], project.Services[1]
+	if r := web.Balancing.Routes[0]; r.Listen[0] != 80 || r.Target != 880 || web.Balancing.Check.Rise != 3 {
+		t.Errorf("on the balancers: %+v", web.Balancing)
+	}
+	if p := web.Spec.Probe; p.Port != 80 || p.Fall != 3 || web.Spec.Mounts[0].Source != "data" {
+		t.Errorf("probe %+v, mounts %+v", p, web.Spec.Mounts)
+	}
+	if p := side.Spec.Probe; p.Type != fleet.ProbeTCP || p.Port != 9000 {
+		t.Errorf("probe %+v", p)
+	}
+}
+
 func TestResolveNamesTheProjectByItsFolder(t *testing.T) {
 	dir := filepath.Join(folder(t, map[string]string{"My Shop/compose.yml": "services: {web: {image: nginx}}\n"}), "My Shop")
 	result, err := resolve.Resolve(t.Context(), resolve.Options{Dir: dir})
