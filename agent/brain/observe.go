@@ -41,7 +41,7 @@ func (s *State) engineEvent(kind, message string, now time.Time) {
 
 // signalWindow is how long after a signal the end of a container counts as
 // caused by it: the usual grace, three times.
-const signalWindow = 3 * defaultGrace
+const signalWindow = 3 * fleet.DefaultStopGrace
 
 // takeNotice remembers which containers others sent signals: those of
 // instances on which no operation of ours is under way. It believes of one

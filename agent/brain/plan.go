@@ -99,9 +99,9 @@ func (s *State) nextStop(inst *instance, a *fleet.Assignment) *Op {
 	case ContainerPaused:
 		return &Op{Kind: OpUnpause, Container: c.ID}
 	case ContainerRunning, ContainerRestarting:
-		op := &Op{Kind: OpStop, Container: c.ID, Grace: defaultGrace}
+		op := &Op{Kind: OpStop, Container: c.ID, Grace: fleet.DefaultStopGrace}
 		if spec := s.spec(a); spec != nil {
-			op.Signal, op.Grace = spec.StopSignal, spec.StopGrace.Or(defaultGrace)
+			op.Signal, op.Grace = spec.StopSignal, spec.StopWithin()
 		}
 		return op
 	case ContainerRemoving:
@@ -109,9 +109,6 @@ func (s *State) nextStop(inst *instance, a *fleet.Assignment) *Op {
 	}
 	return &Op{Kind: OpRemove, Container: c.ID}
 }
-
-// defaultGrace is Compose's stop_grace_period where none is stated.
-const defaultGrace = 10 * time.Second
 
 func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, now time.Time) *Op {
 	c := inst.container

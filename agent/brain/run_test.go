@@ -201,10 +201,24 @@ func TestStoppedByHandIsStartedWhateverThePolicy(t *testing.T) {
 	}
 }
 
+func TestAStopWithoutGrace(t *testing.T) {
+	w := newWorld(t).connected()
+	spec := webSpec()
+	spec.StopGrace = new(fleet.Duration)
+	d := desired(spec, "a-1")
+	w.send(d)
+	w.settle()
+	w.ops = nil
+	w.send(stopping(d, "a-1"))
+	if len(w.ops) != 1 || w.ops[0].Kind != brain.OpStop || w.ops[0].Grace != 0 {
+		t.Fatalf("operations %+v", w.ops)
+	}
+}
+
 func TestStop(t *testing.T) {
 	w := newWorld(t).connected()
 	spec := webSpec()
-	spec.StopSignal, spec.StopGrace = "SIGINT", fleet.Duration(30*time.Second)
+	spec.StopSignal, spec.StopGrace = "SIGINT", new(fleet.Duration(30*time.Second))
 	d := desired(spec, "a-1", "b-1")
 	w.send(d)
 	w.settle()

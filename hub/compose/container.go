@@ -90,8 +90,19 @@ func mapSignal(p *problems, path, signal string) string {
 	return signal
 }
 
-func mapDuration(p *problems, path string, d *types.Duration) fleet.Duration {
+// mapStopGrace keeps apart what isn't stated, which is nil, and 0s, which
+// kills at once.
+func mapStopGrace(p *problems, path string, d *types.Duration) *fleet.Duration {
 	if d == nil {
+		return nil
+	}
+	return new(mapTiming(p, path, d))
+}
+
+// mapTiming reads a duration that may be 0s. To Docker that means the default
+// in a healthcheck, as what isn't stated does.
+func mapTiming(p *problems, path string, d *types.Duration) fleet.Duration {
+	if d == nil || *d == 0 {
 		return 0
 	}
 	return checkDuration(p, path, time.Duration(*d))
@@ -106,13 +117,13 @@ func mapHealthcheck(p *problems, path string, h *types.HealthCheckConfig) *fleet
 	}
 	out := &fleet.Healthcheck{
 		Test:        h.Test,
-		Interval:    mapDuration(p, join(path, "interval"), h.Interval),
-		Timeout:     mapDuration(p, join(path, "timeout"), h.Timeout),
-		StartPeriod: mapDuration(p, join(path, "start_period"), h.StartPeriod),
+		Interval:    mapTiming(p, join(path, "interval"), h.Interval),
+		Timeout:     mapTiming(p, join(path, "timeout"), h.Timeout),
+		StartPeriod: mapTiming(p, join(path, "start_period"), h.StartPeriod),
 	}
 	if h.Retries != nil {
-		if *h.Retries < 1 || *h.Retries > maxTries {
-			p.invalid(join(path, "retries"), "must be a number from 1 to %d, not %d", maxTries, *h.Retries)
+		if *h.Retries > maxTries {
+			p.invalid(join(path, "retries"), "must be a number from 0 to %d, not %d", maxTries, *h.Retries)
 		}
 		out.Retries = int(*h.Retries & 0xffff)
 	}

@@ -78,17 +78,30 @@ func (f *fields) flag(key string) (on, ok bool) {
 func (f *fields) port(key string) int { return f.number(key, 65535) }
 
 func (f *fields) duration(key string) fleet.Duration {
+	d, stated := f.wait(key)
+	if stated && d == 0 {
+		return checkDuration(f.p, f.at(key), 0)
+	}
+	return d
+}
+
+// wait reads a duration that may be 0s.
+func (f *fields) wait(key string) (d fleet.Duration, stated bool) {
 	value, ok := f.get(key)
 	if !ok {
-		return 0
+		return 0, false
 	}
 	s, _ := value.(string)
-	d, err := time.ParseDuration(s)
-	if err != nil {
+	parsed, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
 		f.p.invalid(f.at(key), "%v is not a duration", value).WithHint("write it like 500ms, 10s or 1m30s")
-		return 0
+		return 0, false
+	case parsed == 0:
+		return 0, true
 	}
-	return checkDuration(f.p, f.at(key), d)
+	d = checkDuration(f.p, f.at(key), parsed)
+	return d, d != 0
 }
 
 // urlPath reads a path that is safe in a request line and in a balancer's

@@ -3,6 +3,7 @@ package compose
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -59,7 +60,7 @@ func parseEntry(p *problems, path string, value any) (lb, bool) {
 		listen:    f.port("listen"),
 		target:    f.port("target"),
 		protocol:  f.text("protocol"),
-		drain:     f.duration("drain"),
+		drain:     parseDrain(f),
 		balancers: parseBalancers(f),
 	}
 	if entry.protocol != "" && entry.protocol != fleet.ProtocolHTTP && entry.protocol != fleet.ProtocolTCP {
@@ -71,6 +72,16 @@ func parseEntry(p *problems, path string, value any) (lb, bool) {
 	}
 	f.done()
 	return entry, true
+}
+
+// parseDrain takes 0s for the shortest time there is. That comes to the same:
+// a balancer keeps what leaves for longer than that in any case.
+func parseDrain(f *fields) fleet.Duration {
+	d, stated := f.wait("drain")
+	if stated && d == 0 {
+		return fleet.Duration(time.Millisecond)
+	}
+	return d
 }
 
 func parseCheck(p *problems, path string, value any) *fleet.Check {

@@ -15,13 +15,14 @@ func mapProbe(p *problems, path string, value any, balancing *fleet.Balancing) *
 	if !ok {
 		return nil
 	}
+	startPeriod, _ := f.wait("start_period")
 	probe := &fleet.Probe{
 		Port:        f.port("port"),
 		Interval:    f.duration("interval"),
 		Timeout:     f.duration("timeout"),
 		Rise:        f.number("rise", maxTries),
 		Fall:        f.number("fall", maxTries),
-		StartPeriod: f.duration("start_period"),
+		StartPeriod: startPeriod,
 	}
 	f.kind(probe)
 	f.done()

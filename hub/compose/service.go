@@ -80,7 +80,7 @@ func mapSpec(p *problems, path string, s types.ServiceConfig) fleet.Spec {
 		User:        mapUser(p, join(path, "user"), s.User),
 		Labels:      mapLabels(p, join(path, "labels"), s.Labels),
 		Restart:     mapRestart(p, path, s),
-		StopGrace:   mapDuration(p, join(path, "stop_grace_period"), s.StopGracePeriod),
+		StopGrace:   mapStopGrace(p, join(path, "stop_grace_period"), s.StopGracePeriod),
 		StopSignal:  mapSignal(p, join(path, "stop_signal"), s.StopSignal),
 		Healthcheck: mapHealthcheck(p, join(path, "healthcheck"), s.HealthCheck),
 		Resources:   mapResources(p, join(path, "deploy.resources"), s.Deploy),

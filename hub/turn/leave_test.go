@@ -32,7 +32,7 @@ func TestAStopIsAskedForUntilItIsConfirmed(t *testing.T) {
 		t.Fatalf("%d stops are asked for", stops)
 	}
 	w.pass(time.Minute)
-	w.wantHeld("is to stop and isn't gone after 1m0s; muster host web")
+	w.wantHeld("is to stop and isn't gone after 1m10s; muster host web")
 	w.hosts["web1"].lingers, w.hosts["web2"].lingers = false, false
 	w.pass(3 * time.Second)
 	w.wantState(fleet.ServiceConverged)

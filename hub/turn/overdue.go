@@ -49,7 +49,7 @@ func (in *Instance) since() time.Time {
 
 func (t *tx) stopGrace(in *Instance) time.Duration {
 	if v := t.versionOf(in); v != nil {
-		return v.Spec.StopGrace.D()
+		return v.Spec.StopWithin()
 	}
 	return 0
 }

@@ -1,5 +1,7 @@
 package fleet
 
+import "time"
+
 // Spec is what one version of a service is: everything its containers are
 // made from. It is immutable once it has a version number. Two specs are the
 // same when their JSON is.
@@ -13,7 +15,7 @@ type Spec struct {
 	Publish     []Publish         `json:"publish,omitempty"` // sorted by Target
 	Mounts      []Mount           `json:"mounts,omitempty"`
 	Restart     Restart           `json:"restart"`
-	StopGrace   Duration          `json:"stopGrace,omitempty"` // zero: 10 s
+	StopGrace   *Duration         `json:"stopGrace,omitempty"` // see StopWithin
 	StopSignal  string            `json:"stopSignal,omitempty"`
 	Healthcheck *Healthcheck      `json:"healthcheck,omitempty"`
 	Resources   Resources         `json:"resources"`
@@ -62,7 +64,8 @@ type Restart struct {
 	MaxAttempts int    `json:"maxAttempts,omitempty"` // on-failure only; 0: no limit
 }
 
-// Healthcheck is Docker's own check, run inside the container.
+// Healthcheck is Docker's own check, run inside the container. What is zero is
+// as the image has it, or else as Docker does.
 type Healthcheck struct {
 	Test        []string `json:"test,omitempty"` // as the engine takes it: NONE, CMD, CMD-SHELL
 	Interval    Duration `json:"interval,omitempty"`
@@ -100,6 +103,19 @@ type Probe struct {
 	// StartPeriod is how long a new container may fail its probe before it
 	// is said to be failing.
 	StartPeriod Duration `json:"startPeriod,omitempty"`
+}
+
+// DefaultStopGrace is how long a container may take to stop where nothing is
+// stated, as in Compose.
+const DefaultStopGrace = 10 * time.Second
+
+// StopWithin is how long the spec's containers may take to stop; zero: none,
+// they are killed at once.
+func (s *Spec) StopWithin() time.Duration {
+	if s.StopGrace == nil {
+		return DefaultStopGrace
+	}
+	return s.StopGrace.D()
 }
 
 // Pinned reports whether the spec has a volume or bind mount, which ties an

@@ -1,9 +1,32 @@
 package fleet
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
+	"time"
 )
+
+// TestStopWithin: no time at all is something else than none stated.
+func TestStopWithin(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		`{}`:                  DefaultStopGrace,
+		`{"stopGrace":"0s"}`:  0,
+		`{"stopGrace":"30s"}`: 30 * time.Second,
+	} {
+		var s, again Spec
+		if err := json.Unmarshal([]byte(text), &s); err != nil || s.StopWithin() != want {
+			t.Errorf("%s: %s, %v", text, s.StopWithin(), err)
+		}
+		raw, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(raw, &again); err != nil || again.StopWithin() != want {
+			t.Errorf("%s written and read again: %s, %v", text, again.StopWithin(), err)
+		}
+	}
+}
 
 func TestPinned(t *testing.T) {
 	for name, test := range map[string]struct {

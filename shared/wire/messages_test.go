@@ -93,7 +93,7 @@ var spec = fleet.Spec{
 	Labels:  map[string]string{"team": "shop"},
 	Publish: []fleet.Publish{{Target: 80, Protocol: "tcp", HostPort: 8080, HostIP: "10.0.0.1"}},
 	Mounts:  []fleet.Mount{{Type: fleet.MountTmpfs, Source: "/srv", Target: "/data", ReadOnly: true, Size: 1 << 20}},
-	Restart: fleet.Restart{Policy: fleet.RestartOnFailure, MaxAttempts: 3}, StopGrace: fleet.Duration(10 * time.Second), StopSignal: "SIGINT",
+	Restart: fleet.Restart{Policy: fleet.RestartOnFailure, MaxAttempts: 3}, StopGrace: new(fleet.Duration(10 * time.Second)), StopSignal: "SIGINT",
 	Healthcheck: &fleet.Healthcheck{
 		Test: []string{"CMD", "true"}, Interval: fleet.Duration(5 * time.Second), Timeout: fleet.Duration(time.Second),
 		StartPeriod: fleet.Duration(90 * time.Second), Retries: 3,

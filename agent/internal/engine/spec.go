@@ -39,9 +39,9 @@ func toConfig(want *brain.Create) (*container.Config, *container.HostConfig, err
 		Healthcheck:  toHealth(spec.Healthcheck),
 		ExposedPorts: exposed,
 	}
-	if spec.StopGrace > 0 {
+	if spec.StopGrace != nil {
 		// For who stops it without us: people, and the engine as it ends.
-		grace := wholeSeconds(spec.StopGrace.D())
+		grace := wholeSeconds(spec.StopWithin())
 		config.StopTimeout = &grace
 	}
 	return config, &container.HostConfig{

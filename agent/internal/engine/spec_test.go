@@ -42,7 +42,7 @@ func TestToConfig(t *testing.T) {
 				{Type: fleet.MountTmpfs, Target: "/tmp", Size: 1 << 20},
 			},
 			Restart:    fleet.Restart{Policy: fleet.RestartAlways},
-			StopGrace:  fleet.Duration(1500 * time.Millisecond),
+			StopGrace:  new(fleet.Duration(1500 * time.Millisecond)),
 			StopSignal: "SIGQUIT",
 			Healthcheck: &fleet.Healthcheck{
 				Test: []string{"CMD", "/check"}, Interval: fleet.Duration(time.Second), Timeout: fleet.Duration(2 * time.Second),
@@ -102,6 +102,13 @@ func TestToConfigOfNothing(t *testing.T) {
 	}
 	if host.Memory != 0 || host.NanoCPUs != 0 || host.PidsLimit != nil || host.PortBindings != nil || host.Init != nil || host.NetworkMode != "" {
 		t.Errorf("something was added: %+v", host)
+	}
+}
+
+func TestToConfigWithoutGrace(t *testing.T) {
+	config, _, err := toConfig(&brain.Create{Image: "web:1", Spec: fleet.Spec{StopGrace: new(fleet.Duration)}})
+	if err != nil || config.StopTimeout == nil || *config.StopTimeout != 0 {
+		t.Errorf("%+v, %v", config.StopTimeout, err)
 	}
 }
 
