@@ -66,6 +66,25 @@ func TestMapRefusesTextThatIsNoNumber(t *testing.T) {
 	}
 }
 
+func TestMapNeverDropsAnOptionOfAShortMount(t *testing.T) {
+	for short, refused := range map[string]string{
+		"/a:/a":              "",
+		"/a:/a:ro":           "",
+		"data:/d:rw,cached":  "",
+		"/a:/a:rshared":      "rshared",
+		"/a:/a:ro,z":         "z",
+		"data:/d:nocopy":     "nocopy",
+		"/a:/a:unheard-of":   "unheard-of",
+		"data:/d:ro,subpath": "subpath",
+	} {
+		_, err := compose.Map([]byte("name: shop\nservices: {web: {image: nginx, volumes: ['" + short + "']}}\nvolumes: {data: }"))
+		switch want := "services.web.volumes[0]: option \"" + refused + "\" is not supported"; {
+		case refused == "" && err != nil, refused != "" && (err == nil || !strings.HasPrefix(err.Error(), want)):
+			t.Errorf("%s: %v", short, err)
+		}
+	}
+}
+
 func TestMapNeverDropsAMountedPathTwice(t *testing.T) {
 	_, err := compose.Map([]byte("name: shop\nservices: {web: {image: nginx, volumes: ['/a', '/a']}}"))
 	if err == nil || !strings.Contains(err.Error(), "services.web.volumes: two entries") {

@@ -65,6 +65,27 @@ func parseVolume(p *problems, at, key, name string, value any) string {
 	return name
 }
 
+// mountOptions are those of a short mount that are carried out, or without
+// meaning on Linux.
+var mountOptions = []string{"ro", "rw", "consistent", "cached", "delegated"}
+
+// checkShortMounts refuses the options of "source:target:options" that aren't
+// carried out. Those of a mount in long form are keys, and checked as such.
+func checkShortMounts(p *problems, path string, entries []any) {
+	for i, entry := range entries {
+		short, _ := entry.(string)
+		parts := strings.SplitN(short, ":", 3)
+		if len(parts) < 3 {
+			continue
+		}
+		for _, option := range strings.Split(parts[2], ",") {
+			if !slices.Contains(mountOptions, option) {
+				p.invalid(index(path, i), "option %q is not supported", option).WithHint("remove it: Muster does not carry it out")
+			}
+		}
+	}
+}
+
 func mapMounts(p *problems, servicePath string, source []types.ServiceVolumeConfig, volumes map[string]volume) []fleet.Mount {
 	var out []fleet.Mount
 	seen := map[string]string{}

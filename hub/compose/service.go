@@ -27,6 +27,7 @@ func mapService(p *problems, doc *document, name string) (service fleet.Service,
 	checkNulls(p, path, tree)
 
 	mounts, _ := tree["volumes"].([]any)
+	checkShortMounts(p, join(path, "volumes"), mounts)
 	source, ok := load(p, path, projectOr(doc.name), name, tree)
 	if !ok {
 		return service, nil, false
