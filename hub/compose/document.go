@@ -90,16 +90,6 @@ func decodeTree(data []byte) (tree map[string]any, err error) {
 	return tree, nil
 }
 
-// keepDates makes dates plain strings: an environment value 2025-01-01 is text.
-func keepDates(node *yaml.Node) {
-	if node.Kind == yaml.ScalarNode && node.ShortTag() == "!!timestamp" {
-		node.Tag = "!!str"
-	}
-	for _, child := range node.Content {
-		keepDates(child)
-	}
-}
-
 // stringKeys makes every key a string, and copies what aliases share, so that
 // the tree can be changed in one place only.
 func stringKeys(value any) (any, error) {

@@ -1,16 +1,22 @@
 package resolve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/consts"
 	"github.com/compose-spec/compose-go/v2/errdefs"
+	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"github.com/musterhq/muster/hub/compose"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -35,6 +41,10 @@ type Result struct {
 	Warnings []string
 }
 
+// pointInTime is what the library makes of a date without quotes in a file that
+// another includes or extends. Those it reads by itself.
+var pointInTime = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4} \S+$`)
+
 // Resolve reads the files and everything that they refer to.
 func Resolve(ctx context.Context, o Options) (Result, error) {
 	var project *types.Project
@@ -47,9 +57,13 @@ func Resolve(ctx context.Context, o Options) (Result, error) {
 	}
 	for name, service := range project.Services {
 		for key, value := range service.Environment {
-			if value == nil {
+			at := fmt.Sprintf("services.%s.environment.%s: ", name, key)
+			switch {
+			case value == nil:
 				delete(service.Environment, key)
-				warnings = append(warnings, fmt.Sprintf("services.%s.environment.%s: not set in your shell, left out", name, key))
+				warnings = append(warnings, at+"not set in your shell, left out")
+			case pointInTime.MatchString(*value):
+				warnings = append(warnings, at+"is "+*value+"; where a date is meant, write it in quotes")
 			}
 		}
 		service.Profiles = nil   // those that are not active are gone
@@ -73,17 +87,35 @@ func load(ctx context.Context, o Options) (*types.Project, error) {
 		cli.WithDefaultConfigPath,
 		cli.WithEnvFiles(),
 		cli.WithDotEnv,
-		cli.WithDefaultProfiles(),
-		cli.WithInterpolation(true),
-		cli.WithResolvedPaths(true),
-		cli.WithDiscardEnvFile,
-		cli.WithNormalization(false), // it adds what nobody asked for
-		cli.WithConsistency(false),   // the hub reports all that is wrong at once
 	)
 	if err != nil {
 		return nil, err
 	}
-	return options.LoadProject(ctx)
+	dir, err := options.GetWorkingDir()
+	if err != nil {
+		return nil, err
+	}
+	details, err := options.ReadConfigFiles(ctx, dir, options)
+	if err != nil {
+		return nil, err
+	}
+	for i, file := range details.ConfigFiles {
+		details.ConfigFiles[i].Content = compose.QuoteDates(file.Content)
+	}
+	details.Environment = options.Environment
+	return loader.LoadWithContext(ctx, *details, func(l *loader.Options) {
+		if name := cmp.Or(options.Name, options.Environment[consts.ComposeProjectName]); name != "" {
+			l.SetProjectName(name, true)
+		} else { // unless a file says one
+			l.SetProjectName(loader.NormalizeProjectName(filepath.Base(dir)), false)
+		}
+		for profile := range strings.SplitSeq(options.Environment[consts.ComposeProfiles], ",") {
+			l.Profiles = append(l.Profiles, strings.TrimSpace(profile))
+		}
+		l.SkipNormalization = true    // it adds what nobody asked for
+		l.SkipConsistencyCheck = true // the hub reports all that is wrong at once
+		loader.WithDiscardEnvFiles(l)
+	})
 }
 
 // explain makes the library's errors an operator's.

@@ -132,6 +132,78 @@ volumes: {data: {external: "${YES}"}}
 	}
 }
 
+// TestDatesStayText: they are quoted in the files that are named; where others
+// have them, there is a warning.
+func TestDatesStayText(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"compose.yaml": `
+include: [more.yaml]
+services:
+  web:
+    image: nginx
+    environment: {Ü: ü, A: 2025-01-01, B: &b 2025-01-02T03:04:05Z, C: *b, D: "2025-01-03", E: 2025-1-4 5:6:7}
+    labels:
+      2025-01-05: 2025-01-06   # not 2025-01-06
+    command: [at, 2025-01-07]
+`,
+		"compose.override.yaml": "services: {web: {environment: {F: 2025-01-08}}}",
+		"more.yaml":             "services: {side: {image: nginx, environment: {G: 2025-01-09}}}",
+	})
+	result, err := resolve.Resolve(t.Context(), resolve.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := compose.Map(result.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := project.Services[1].Spec
+	for key, want := range map[string]string{
+		"Ü": "ü", "A": "2025-01-01", "B": "2025-01-02T03:04:05Z", "C": "2025-01-02T03:04:05Z", "D": "2025-01-03", "E": "2025-1-4 5:6:7", "F": "2025-01-08",
+	} {
+		if web.Environment[key] != want {
+			t.Errorf("%s is %q, want %q", key, web.Environment[key], want)
+		}
+	}
+	if web.Labels["2025-01-05"] != "2025-01-06" || web.Command[1] != "2025-01-07" {
+		t.Errorf("labels %q, command %q", web.Labels, web.Command)
+	}
+	want := []string{"services.side.environment.G: is 2025-01-09 00:00:00 +0000 UTC; where a date is meant, write it in quotes"}
+	if !slices.Equal(result.Warnings, want) {
+		t.Errorf("warnings %q", result.Warnings)
+	}
+}
+
+// TestProfilesAndNamesFromTheEnvironment: as Docker Compose reads them.
+func TestProfilesAndNamesFromTheEnvironment(t *testing.T) {
+	dir := folder(t, map[string]string{"compose.yaml": `
+name: shop
+services:
+  web: {image: nginx}
+  debug: {image: nginx, profiles: [debug]}
+  other: {image: nginx, profiles: [other]}
+`})
+	for environ, want := range map[string]string{
+		"": "shop web", "COMPOSE_PROFILES=a, debug": "shop debug web", "COMPOSE_PROJECT_NAME=stand": "stand web",
+	} {
+		result, err := resolve.Resolve(t.Context(), resolve.Options{Dir: dir, Environ: []string{environ}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		project, err := compose.Map(result.Document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := project.Name
+		for _, service := range project.Services {
+			got += " " + service.Key.Name
+		}
+		if got != want || result.Project != project.Name {
+			t.Errorf("%s: %s, want %s", environ, got, want)
+		}
+	}
+}
+
 func TestResolveNamesTheProjectByItsFolder(t *testing.T) {
 	dir := filepath.Join(folder(t, map[string]string{"My Shop/compose.yml": "services: {web: {image: nginx}}\n"}), "My Shop")
 	result, err := resolve.Resolve(t.Context(), resolve.Options{Dir: dir})
