@@ -100,7 +100,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		file string
 		want string
 	}{
-		{"unknown option", []string{"--hubs", "x"}, "", "-hubs"},
+		{"unknown option", []string{"--hubs", "x"}, "", "not defined: -hubs (see muster-agent --help)"},
 		{"argument", []string{"start"}, "", `"start" is not an option`},
 		{"level", []string{"--log-level", "loud"}, "", "log-level"},
 		{"format", []string{"--log-format", "xml"}, "", "neither text nor json"},

@@ -41,6 +41,9 @@ func app() *cli.App {
 		Before:          readConfig(flags),
 		Action:          run,
 		HideHelpCommand: true,
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
+			return fleet.Invalid("", "%v", err).WithHint("see muster-hub --help")
+		},
 	}
 }
 

@@ -36,7 +36,6 @@ func (p *program) app() *cli.App {
 		Usage:                  "keep a fleet of machines at what you asked for",
 		HelpName:               "muster",
 		Version:                buildinfo.String(),
-		HideVersion:            true,
 		Writer:                 p.stdout,
 		ErrWriter:              p.stderr,
 		EnableBashCompletion:   true,
@@ -77,11 +76,16 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "config", Usage: "configuration `FILE` (default ~/.config/muster/config.yaml)"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: outputTable, Usage: "`FORMAT`: table or json"},
 		&cli.BoolFlag{Name: "no-color", Usage: "write no colors (NO_COLOR)"},
+		cli.VersionFlag,
 	}
 }
 
-func onUsageError(_ *cli.Context, err error, _ bool) error {
-	return usage("%s", strings.TrimPrefix(err.Error(), "flag provided but not ")).hint("see --help")
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	wrong := usage("%s", err)
+	if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
+		wrong = usage("there is no flag %s%s", "--"[:min(len(name), 2)], name)
+	}
+	return wrong.hint("see " + c.Command.HelpName + " --help")
 }
 
 // getenv looks a variable up in the environment that the program was given.
