@@ -55,11 +55,9 @@ func (o operators) Watch(ctx context.Context, since uint64) (<-chan fleet.Change
 
 func (o operators) Events(_ context.Context, filter api.EventFilter) ([]fleet.Event, error) {
 	if !filter.Since {
-		events, _, err := o.stored.Latest(filter.Limit, filter.Match)
-		return events, err
+		return o.stored.Latest(filter.Limit, filter.Match)
 	}
-	events, _, err := o.stored.Events(filter.After, filter.Limit, filter.Match)
-	return events, err
+	return o.stored.Events(filter.After, filter.Limit, filter.Match)
 }
 
 // asker puts the API's questions to agents.

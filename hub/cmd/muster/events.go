@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +35,10 @@ func (p *program) eventsCommand() *cli.Command {
 	}
 }
 
-const typePrefix = "muster."
+const (
+	typePrefix = "muster."
+	maxEvents  = 1000 // that the hub lists at once
+)
 
 func showEvents(ctx context.Context, s *session, _ []string) error {
 	filter := client.EventFilter{
@@ -76,6 +80,7 @@ func showEvents(ctx context.Context, s *session, _ []string) error {
 func (s *session) followEvents(ctx context.Context, filter client.EventFilter, after uint64) error {
 	err := s.hub.Watch(ctx, after, client.Watcher{
 		Change: func(change fleet.Change) error {
+			after = change.Revision
 			var chosen []fleet.Event
 			for _, event := range change.Events {
 				if matches(filter, event) {
@@ -84,9 +89,10 @@ func (s *session) followEvents(ctx context.Context, filter client.EventFilter, a
 			}
 			return s.showEach(chosen)
 		},
-		Reset: func(uint64) error {
-			s.note("some events were missed")
-			return nil
+		Reset: func(revision uint64) error {
+			seen := after
+			after = revision
+			return s.catchUp(ctx, filter, seen, revision)
 		},
 		Problem: func(err error) { s.note("%v; trying again", err) },
 	})
@@ -96,9 +102,37 @@ func (s *session) followEvents(ctx context.Context, filter client.EventFilter, a
 	return err
 }
 
+// catchUp shows the events after one revision, up to another: a watch that
+// begins anew goes on from there.
+func (s *session) catchUp(ctx context.Context, filter client.EventFilter, after, until uint64) error {
+	if until < after {
+		s.note("the hub went back from revision %d to %d", after, until)
+	}
+	for filter.Limit = maxEvents; after < until; {
+		filter.Since = after
+		list, err := s.hub.Events(ctx, filter)
+		if err != nil {
+			s.note("some events were missed: %v", err)
+			return nil
+		}
+		after = until
+		if n := len(list.Items); n >= maxEvents {
+			after = list.Items[n-1].Revision
+		}
+		beyond := slices.IndexFunc(list.Items, func(e fleet.Event) bool { return e.Revision > until })
+		if beyond >= 0 {
+			list.Items = list.Items[:beyond]
+		}
+		if err := s.showEach(list.Items); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // showEach writes events as lines: for people, or one JSON object each.
 func (s *session) showEach(events []fleet.Event) error {
-	if !s.json {
+	if !s.json && len(events) > 0 {
 		s.printEvents(events)
 		return nil
 	}

@@ -138,13 +138,16 @@ func (s *session) wait(ctx context.Context, goals ...goal) error {
 func (s *session) changes(ctx context.Context) <-chan struct{} {
 	changed := make(chan struct{}, 1)
 	go func() {
-		_ = s.hub.Watch(ctx, 0, client.Watcher{Change: func(fleet.Change) error {
+		say := func() {
 			select {
 			case changed <- struct{}{}:
 			default:
 			}
-			return nil
-		}})
+		}
+		_ = s.hub.Watch(ctx, 0, client.Watcher{
+			Change: func(fleet.Change) error { say(); return nil },
+			Reset:  func(uint64) error { say(); return nil },
+		})
 	}()
 	return changed
 }

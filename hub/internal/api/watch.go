@@ -29,7 +29,7 @@ type Reset struct {
 
 func (a *API) routeWatch() {
 	op := operation(http.MethodGet, "/v1/watch", "watch", "events", "Stream changes as they are committed")
-	op.Description = "Server-sent events. `event: change` has a Change as its data and its revision as its id. `event: reset` says that changes were missed, because the watcher was too slow or away for too long: read anew, then go on from its revision. The stream ends after it."
+	op.Description = "Server-sent events. `event: change` has a Change as its data and its revision as its id. `event: reset` says that changes were missed, because the watcher was too slow or away for too long, or the hub has started anew: read anew, then go on from its revision. The stream ends after it."
 	schemas := a.huma.OpenAPI().Components.Schemas
 	change := schemas.Schema(reflect.TypeFor[fleet.Change](), true, "")
 	reset := schemas.Schema(reflect.TypeFor[Reset](), true, "")

@@ -19,8 +19,6 @@ import (
 // Store keeps what a turn decides.
 type Store interface {
 	Commit(revision uint64, rows []turn.Row, events []fleet.Event) error
-	Events(after uint64, limit int, keep func(fleet.Event) bool) (events []fleet.Event, more bool, err error)
-	OldestRevision() uint64
 }
 
 // Bus carries messages to agents and readers.
@@ -94,7 +92,7 @@ type Loop struct {
 func New(opts Options, start time.Time) *Loop {
 	l := &Loop{opts: opts, queue: make(chan item, opts.Queue), stopped: make(chan struct{}), start: start, began: time.Now()}
 	l.machines.load(opts.State.Hosts)
-	l.watchers.revision = opts.State.Revision
+	l.watchers.recent.since = opts.State.Revision
 	return l
 }
 

@@ -19,38 +19,22 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeStore keeps events, and fails when it is told to.
+// fakeStore takes everything, and fails when it is told to.
 type fakeStore struct {
 	mu     sync.Mutex
-	events []fleet.Event
 	broken bool
 	order  *[]string
 }
 
-func (s *fakeStore) Commit(_ uint64, _ []turn.Row, events []fleet.Event) error {
+func (s *fakeStore) Commit(uint64, []turn.Row, []fleet.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken {
 		return errors.New("disk full")
 	}
-	s.events = append(s.events, events...)
 	*s.order = append(*s.order, "commit")
 	return nil
 }
-
-func (s *fakeStore) Events(after uint64, _ int, _ func(fleet.Event) bool) ([]fleet.Event, bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []fleet.Event
-	for _, e := range s.events {
-		if e.Revision > after {
-			out = append(out, e)
-		}
-	}
-	return out, false, nil
-}
-
-func (s *fakeStore) OldestRevision() uint64 { return 1 }
 
 type fakeBus struct {
 	mu     sync.Mutex
@@ -156,31 +140,6 @@ func TestFailedCommitLeavesNoTrace(t *testing.T) {
 	r.store.mu.Unlock()
 	if result, err := r.Do(ctx, applyCommand("a")); err != nil || result.Revision != 1 {
 		t.Errorf("afterwards: %+v, %v", result, err)
-	}
-}
-
-func TestWatchResumes(t *testing.T) {
-	r := start(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	for i, count := range []int{1, 2, 3} {
-		c := applyCommand(string(rune('a' + i)))
-		c.Services[0].Count, c.Services[0].CountStated = count, true
-		if _, err := r.Do(ctx, c); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := r.Read(ctx, func(*turn.State, time.Time) {}); err != nil {
-		t.Fatal(err)
-	}
-	changes, err := r.Watch(ctx, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for want := uint64(2); want <= 3; want++ {
-		if change := <-changes; change.Revision != want {
-			t.Errorf("got revision %d, want %d", change.Revision, want)
-		}
 	}
 }
 

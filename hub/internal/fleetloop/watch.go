@@ -8,32 +8,38 @@ import (
 )
 
 const (
-	watchBuffer = 256    // changes a watcher may be behind
-	maxWatchers = 1000   // at once
-	maxReplay   = 20_000 // events read back for one watcher
+	watchBuffer = 256  // changes a watcher may be behind
+	maxWatchers = 1000 // at once
 )
 
 // watchers are told of every committed turn. One that is too slow is closed,
 // and comes back with the last revision it saw.
 type watchers struct {
 	mu       sync.Mutex
-	revision uint64                         // guarded by mu: the last one sent
+	recent   recent                         // guarded by mu
 	channels map[chan fleet.Change]struct{} // guarded by mu
 	closed   bool                           // guarded by mu
 }
 
-func (w *watchers) add() (chan fleet.Change, uint64, error) {
+// add takes a watcher in, with what it missed after since; zero: nothing.
+func (w *watchers) add(since uint64) (live chan fleet.Change, missed []fleet.Change, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed || len(w.channels) >= maxWatchers {
-		return nil, 0, busy("no more watchers are taken")
+		return nil, nil, busy("no more watchers are taken")
+	}
+	if since > 0 {
+		var known bool
+		if missed, known = w.recent.after(since); !known {
+			return nil, nil, fleet.NotFound("revision %d is too long ago to resume from", since).WithHint("read everything again and watch from the revision it has")
+		}
 	}
 	if w.channels == nil {
 		w.channels = map[chan fleet.Change]struct{}{}
 	}
-	ch := make(chan fleet.Change, watchBuffer)
-	w.channels[ch] = struct{}{}
-	return ch, w.revision, nil
+	live = make(chan fleet.Change, watchBuffer)
+	w.channels[live] = struct{}{}
+	return live, missed, nil
 }
 
 func (w *watchers) remove(ch chan fleet.Change) {
@@ -48,7 +54,7 @@ func (w *watchers) remove(ch chan fleet.Change) {
 func (w *watchers) send(change fleet.Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.revision = change.Revision
+	w.recent.add(change)
 	for ch := range w.channels {
 		select {
 		case ch <- change:
@@ -72,18 +78,11 @@ func (w *watchers) closeAll() {
 // Watch tells of every committed turn after the revision since; zero: from
 // now on. The channel is closed when ctx ends, the loop stops, or the watcher
 // falls too far behind. An error with the code not_found says that since is
-// too old to be resumed from.
+// too old to be resumed from, or from before this hub's start.
 func (l *Loop) Watch(ctx context.Context, since uint64) (<-chan fleet.Change, error) {
-	live, revision, err := l.watchers.add()
+	live, missed, err := l.watchers.add(since)
 	if err != nil {
 		return nil, err
-	}
-	var missed []fleet.Change
-	if since > 0 && since < revision {
-		if missed, err = l.replay(since, revision); err != nil {
-			l.watchers.remove(live)
-			return nil, err
-		}
 	}
 	out := make(chan fleet.Change)
 	go func() {
@@ -117,33 +116,4 @@ func forward(ctx context.Context, live <-chan fleet.Change, out chan<- fleet.Cha
 			return
 		}
 	}
-}
-
-// replay makes changes from the events of the revisions in (since, until].
-func (l *Loop) replay(since, until uint64) ([]fleet.Change, error) {
-	events, more, err := l.opts.Store.Events(since, maxReplay, nil)
-	if err != nil {
-		return nil, err
-	}
-	if more || since+1 < l.opts.Store.OldestRevision() {
-		return nil, fleet.NotFound("revision %d is too long ago to resume from", since).WithHint("read everything again and watch from the revision it has")
-	}
-	var out []fleet.Change
-	for _, e := range events {
-		if e.Revision > until {
-			break
-		}
-		if len(out) == 0 || out[len(out)-1].Revision != e.Revision {
-			out = append(out, fleet.Change{Revision: e.Revision, Time: e.Time})
-		}
-		change := &out[len(out)-1]
-		change.Events = append(change.Events, e)
-		if e.Data.Service != nil {
-			change.Services = append(change.Services, *e.Data.Service)
-		}
-		if e.Data.Host != "" {
-			change.Hosts = append(change.Hosts, e.Data.Host)
-		}
-	}
-	return out, nil
 }

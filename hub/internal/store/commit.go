@@ -43,9 +43,7 @@ func (s *Store) Commit(revision uint64, changes []Change, events []fleet.Event) 
 			return err
 		}
 		excess := s.events + len(encoded) - s.options.Retention
-		var pruned uint64
-		dropped, pruned, err = prune(tx, excess, 2*len(encoded)+100, revision)
-		next.Pruned = max(next.Pruned, pruned)
+		dropped, err = prune(tx, excess, 2*len(encoded)+100, revision)
 		return err
 	})
 	if err != nil {

@@ -89,7 +89,7 @@ func TestKilledInACommit(t *testing.T) {
 				t.Errorf("round %d: host %d has the value of %s at revision %d", round, i, value, have)
 			}
 		}
-		if events, _, err := s.Latest(2, nil); err != nil || len(events) != 2 || events[0].Revision != have {
+		if events, err := s.Latest(2, nil); err != nil || len(events) != 2 || events[0].Revision != have {
 			t.Errorf("round %d: the last events are %v, error %v", round, events, err)
 		}
 		s.Close()

@@ -34,8 +34,8 @@ func appendEvents(tx *bbolt.Tx, revision uint64, encoded [][]byte) error {
 
 // prune drops the oldest events, whole revisions at a time, until excess are
 // gone or budget is used up; never those of the revision keep. It returns how
-// many it dropped and the last revision it dropped.
-func prune(tx *bbolt.Tx, excess, budget int, keep uint64) (dropped int, pruned uint64, err error) {
+// many it dropped.
+func prune(tx *bbolt.Tx, excess, budget int, keep uint64) (dropped int, err error) {
 	bucket := tx.Bucket([]byte(eventsBucket))
 	for dropped < excess && dropped < budget {
 		cursor := bucket.Cursor()
@@ -43,34 +43,29 @@ func prune(tx *bbolt.Tx, excess, budget int, keep uint64) (dropped int, pruned u
 		if first == nil || revisionOf(first) == keep {
 			break
 		}
-		pruned = revisionOf(first)
+		oldest := revisionOf(first)
 		var doomed [][]byte
-		for key := first; key != nil && revisionOf(key) == pruned; key, _ = cursor.Next() {
+		for key := first; key != nil && revisionOf(key) == oldest; key, _ = cursor.Next() {
 			doomed = append(doomed, key)
 		}
 		for _, key := range doomed {
 			if err := bucket.Delete(key); err != nil {
-				return dropped, pruned, fmt.Errorf("drop an old event: %w", err)
+				return dropped, fmt.Errorf("drop an old event: %w", err)
 			}
 		}
 		dropped += len(doomed)
 	}
-	return dropped, pruned, nil
+	return dropped, nil
 }
-
-// OldestRevision is the first revision from which on no event was dropped.
-// What happened after a revision r is known whole if r >= OldestRevision()-1.
-func (s *Store) OldestRevision() uint64 { return s.Meta().Pruned + 1 }
 
 // Events returns the events after a revision that keep wants, oldest first;
 // a nil keep wants all. It ends with the revision in which limit is reached,
-// so a revision is never split; more says that others follow.
-func (s *Store) Events(after uint64, limit int, keep func(fleet.Event) bool) (events []fleet.Event, more bool, err error) {
+// so a revision is never split.
+func (s *Store) Events(after uint64, limit int, keep func(fleet.Event) bool) (events []fleet.Event, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		cursor := tx.Bucket([]byte(eventsBucket)).Cursor()
 		for key, value := cursor.Seek(eventKey(after+1, 0)); key != nil; key, value = cursor.Next() {
 			if full := len(events) >= limit; full && revisionOf(key) != lastRevision(events) {
-				more = true
 				return nil
 			}
 			if events, err = keepEvent(events, value, keep); err != nil {
@@ -80,19 +75,18 @@ func (s *Store) Events(after uint64, limit int, keep func(fleet.Event) bool) (ev
 		return nil
 	})
 	if err != nil {
-		return nil, false, fmt.Errorf("read events: %w", err)
+		return nil, fmt.Errorf("read events: %w", err)
 	}
-	return events, more, nil
+	return events, nil
 }
 
 // Latest returns the last events that keep wants, newest first; a nil keep
-// wants all. More says that there are older ones.
-func (s *Store) Latest(limit int, keep func(fleet.Event) bool) (events []fleet.Event, more bool, err error) {
+// wants all.
+func (s *Store) Latest(limit int, keep func(fleet.Event) bool) (events []fleet.Event, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		cursor := tx.Bucket([]byte(eventsBucket)).Cursor()
 		for key, value := cursor.Last(); key != nil; key, value = cursor.Prev() {
 			if len(events) >= limit {
-				more = true
 				return nil
 			}
 			if events, err = keepEvent(events, value, keep); err != nil {
@@ -102,9 +96,9 @@ func (s *Store) Latest(limit int, keep func(fleet.Event) bool) (events []fleet.E
 		return nil
 	})
 	if err != nil {
-		return nil, false, fmt.Errorf("read events: %w", err)
+		return nil, fmt.Errorf("read events: %w", err)
 	}
-	return events, more, nil
+	return events, nil
 }
 
 func lastRevision(events []fleet.Event) uint64 {

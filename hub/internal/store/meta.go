@@ -35,8 +35,6 @@ type Meta struct {
 	// Revision is the last one committed.
 	Revision uint64    `json:"revision"`
 	Created  time.Time `json:"created"`
-	// Pruned: the events of the revisions up to this one were dropped.
-	Pruned uint64 `json:"pruned,omitempty"`
 }
 
 func newMeta() Meta {
