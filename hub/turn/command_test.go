@@ -69,6 +69,42 @@ func TestRepeatedCommandHasOneEffect(t *testing.T) {
 	}
 }
 
+// TestARepeatOfWhatHadNothingToChange: by then there would be something.
+func TestARepeatOfWhatHadNothingToChange(t *testing.T) {
+	w := newWorld(t, "web1").join()
+	w.apply(webService(3, "web:1"))
+	w.pass(3 * time.Second)
+	scale := fleet.Command{ID: "once", Do: fleet.DoScale, Service: web, Count: 3}
+	first := w.step(CommandIn{scale}).Replies[0]
+	w.order(fleet.Command{Do: fleet.DoScale, Service: web, Count: 1})
+	w.restart()
+	if again := w.step(CommandIn{scale}).Replies[0]; first.Err != nil || first.Result.Changed || !reflect.DeepEqual(first, again) {
+		t.Errorf("first %+v, then %+v", first, again)
+	}
+	if n := w.s.Services[web].Asked.Count; n != 1 {
+		t.Errorf("the repeat scaled to %d", n)
+	}
+}
+
+// TestWhatIsNotRemembered: neither a dry run nor what was refused.
+func TestWhatIsNotRemembered(t *testing.T) {
+	w := newWorld(t, "web1").join()
+	apply := fleet.Command{ID: "once", Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{webService(1, "web:1")}, DryRun: true}
+	if reply := w.step(CommandIn{apply}).Replies[0]; reply.Err != nil || len(w.s.Results) > 0 {
+		t.Errorf("%+v; %d answers are kept", reply, len(w.s.Results))
+	}
+	scale := fleet.Command{ID: "twice", Do: fleet.DoScale, Service: web, Count: 2}
+	if reply := w.step(CommandIn{scale}).Replies[0]; fleet.CodeOf(reply.Err) != fleet.CodeNotFound {
+		t.Errorf("%+v", reply)
+	}
+	apply.DryRun = false
+	for _, c := range []fleet.Command{apply, scale} {
+		if reply := w.step(CommandIn{c}).Replies[0]; reply.Err != nil || !reply.Result.Changed {
+			t.Errorf("%s: %+v", c.Do, reply)
+		}
+	}
+}
+
 func TestRestartReplacesEachOnce(t *testing.T) {
 	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
 	w.apply(webService(2, "web:1"))

@@ -7,8 +7,9 @@ import (
 	"github.com/musterhq/muster/shared/wire"
 )
 
-// command carries out one order and keeps its answer for a repeat. A refused
-// order changes nothing.
+// command carries out one order and keeps its answer for a repeat, also when
+// nothing had to change: by the time of the repeat it might. A refused order
+// changes nothing and isn't kept; nor is a dry run.
 func (t *tx) command(index int, c fleet.Command) {
 	order := orderSum(c)
 	if before := t.results.get(c.ID); before != nil {
@@ -29,7 +30,7 @@ func (t *tx) command(index int, c fleet.Command) {
 	} else {
 		result.Revision = t.rev
 	}
-	if result.Changed && c.ID != "" {
+	if !c.DryRun && c.ID != "" {
 		t.results.put(c.ID, &Answered{Order: order, Result: result, At: t.now})
 	}
 	t.out.Replies[index] = Reply{Result: result}

@@ -25,11 +25,12 @@ func TestApplyConverges(t *testing.T) {
 		}
 	}
 	revision := w.s.Revision
-	if again := w.apply(webService(5, "web:1")); again.Result.Changed || again.Err != nil {
+	again := w.apply(webService(5, "web:1"))
+	if again.Err != nil || again.Result.Changed || again.Result.Revision != revision {
 		t.Errorf("the same again: %+v", again)
 	}
 	w.pass(10 * time.Second)
-	if w.s.Revision != revision {
+	if w.s.Revision != revision+1 { // the answer is kept, nothing else
 		t.Errorf("revision went from %d to %d although nothing changed", revision, w.s.Revision)
 	}
 }

@@ -16,7 +16,7 @@ const maxKey = 128
 
 // Caller is what the headers of every order say.
 type Caller struct {
-	Key     string `header:"Idempotency-Key" doc:"Names this order: a repeat with the same key gets the first one's answer. 1 to 128 printable ASCII characters without spaces."`
+	Key     string `header:"Idempotency-Key" doc:"Names this order: a repeat with the same key gets the first one's answer, for a day at most, also if nothing had to change. Refused orders and dry runs are not remembered: a repeat is looked at anew. 1 to 128 printable ASCII characters without spaces."`
 	remote  string
 	ifMatch string
 }
