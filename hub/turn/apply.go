@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"sort"
+	"slices"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -127,7 +127,7 @@ func (t *tx) compare(asked *fleet.Service, namePorts []int) fleet.ServiceChange 
 	}
 	change.Version = stands.Version
 	change.Fields = Diff(&stands.Asked, asked)
-	if len(change.Fields) == 0 && equalInts(stands.NamePorts, namePorts) {
+	if len(change.Fields) == 0 && slices.Equal(stands.NamePorts, namePorts) {
 		change.Action = fleet.ActionUnchanged
 		return change
 	}
@@ -227,18 +227,4 @@ func specText(spec *fleet.Spec) []byte {
 		panic("encode spec: " + err.Error())
 	}
 	return raw
-}
-
-func equalInts(a, b []int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	sort.Ints(a)
-	sort.Ints(b)
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,22 @@ func TestRepeatedCommandHasOneEffect(t *testing.T) {
 	w.restart()
 	if kept := w.step(CommandIn{restart}).Replies[0]; !reflect.DeepEqual(first, kept) {
 		t.Errorf("after the hub's restart: %+v", kept)
+	}
+}
+
+// TestComparingWritesNothing: what stands is the base, and stays as it is.
+func TestComparingWritesNothing(t *testing.T) {
+	w := newWorld(t, "web1").join()
+	s := webService(1, "web:1")
+	s.Balancing.Routes = []fleet.Route{
+		{Target: 9090, Listen: []int{8080}, Protocol: fleet.ProtocolHTTP}, {Target: 80, Listen: []int{8081}, Protocol: fleet.ProtocolHTTP},
+	}
+	w.apply(s)
+	if again := w.apply(s); again.Err != nil || again.Result.Changed {
+		t.Errorf("the same again: %+v", again)
+	}
+	if got := w.s.Services[web].NamePorts; !slices.Equal(got, []int{9090, 80}) {
+		t.Errorf("the names' ports are %v now", got)
 	}
 }
 
