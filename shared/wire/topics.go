@@ -35,9 +35,6 @@ func Pool(host string, service fleet.ServiceKey) string {
 	return Host(host, LeafPools) + "/" + service.String()
 }
 
-// Result returns the topic of an agent's answer to one question.
-func Result(host, ask string) string { return Host(host, LeafResult) + "/" + ask }
-
 // EventTopic returns the topic on which the hub publishes events of a type.
 func EventTopic(eventType string) string { return Root + "/events/" + eventType }
 

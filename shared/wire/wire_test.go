@@ -14,7 +14,6 @@ func TestTopics(t *testing.T) {
 	for got, want := range map[string]string{
 		wire.Host("web1", wire.LeafDesired):    "muster/v1/hosts/web1/desired",
 		wire.Pool("web1", web):                 "muster/v1/hosts/web1/pools/shop/web",
-		wire.Result("web1", "ask-1"):           "muster/v1/hosts/web1/result/ask-1",
 		wire.EventTopic(fleet.EventHostJoined): "muster/v1/events/muster.host.joined",
 		wire.HubState:                          "muster/v1/hub/state",
 	} {
@@ -31,7 +30,7 @@ func TestHostTopic(t *testing.T) {
 	}{
 		{wire.Host("web1", wire.LeafActual), "web1", "actual", "", true},
 		{wire.Pool("web1", web), "web1", "pools", "shop/web", true},
-		{wire.Result("web1", "ask-1"), "web1", "result", "ask-1", true},
+		{wire.Host("web1", wire.LeafResult) + "/ask-1", "web1", "result", "ask-1", true},
 		{"muster/v1/hosts/web1/", "web1", "", "", true},
 		{"muster/v1/hosts/web1", "", "", "", false},
 		{"muster/v1/hosts//actual", "", "", "", false},

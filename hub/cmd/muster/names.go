@@ -53,13 +53,6 @@ type target struct {
 	host    string
 }
 
-func (t target) String() string {
-	if t.host != "" {
-		return "host " + t.host
-	}
-	return t.service.String()
-}
-
 // serviceOrHost reads SERVICE or HOST; "host:" before a name says that it is
 // a host's.
 func (s *session) serviceOrHost(ctx context.Context, arg string) (target, error) {

@@ -25,7 +25,7 @@ type API struct {
 
 	mux     *http.ServeMux
 	huma    huma.API
-	handler http.Handler
+	handler http.Handler // of /v1/…, /healthz, /readyz, /metrics and /openapi.json
 }
 
 // New makes the API. It starts nothing.
@@ -51,10 +51,6 @@ func New(options Options) *API {
 	a.handler = a.guard(a.mux)
 	return a
 }
-
-// Handler serves the API, health and metrics. Their paths begin with /v1/,
-// or are /healthz, /readyz, /metrics and /openapi.json.
-func (a *API) Handler() http.Handler { return a.handler }
 
 func (a *API) route() {
 	a.routeVersion()

@@ -127,7 +127,7 @@ func (b *Broker) listen(ctx context.Context) (net.Listener, error) {
 }
 
 // Publish sends payload to all who subscribed to topic, and keeps it for
-// later ones if retain is set. It never waits for a subscriber: one that is
+// later ones if retain is set; an empty one clears what is kept. It never waits for a subscriber: one that is
 // too slow misses the message. The payload may be reused afterwards.
 func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
 	switch {
@@ -145,7 +145,3 @@ func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
 	}
 	return nil
 }
-
-// ClearRetained removes what is kept for topic. Who is subscribed now gets
-// an empty message.
-func (b *Broker) ClearRetained(topic string) error { return b.Publish(topic, nil, true) }

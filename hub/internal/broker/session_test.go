@@ -184,7 +184,7 @@ func TestRetainedIsThereBeforeTheFirstAgentAndCanBeCleared(t *testing.T) {
 	if _, payload := p.hear(); payload != "two" {
 		t.Fatalf("heard %q", payload)
 	}
-	if err := h.ClearRetained(desired); err != nil {
+	if err := h.Publish(desired, nil, true); err != nil {
 		t.Fatal(err)
 	}
 	if _, payload := p.hear(); payload != "" {
