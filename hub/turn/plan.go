@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/musterhq/muster/hub/placement"
 	"github.com/musterhq/muster/hub/rollout"
@@ -127,7 +128,16 @@ func (t *tx) planRemoval(key fleet.ServiceKey) {
 	}
 	t.event(fleet.EventServiceRemoved, subjectService(key), s.Cause, fleet.EventData{Message: fmt.Sprintf("%s is gone; its volumes stay", key), Service: &key})
 	t.services.delete(key)
+	t.forgetDocument(key.Project)
 	t.namesChanged(key.Project)
+}
+
+// forgetDocument drops a project's document with its last service.
+func (t *tx) forgetDocument(project string) {
+	ofProject := func(key fleet.ServiceKey) bool { return key.Project == project }
+	if !slices.ContainsFunc(t.services.keys(fleet.ServiceKey.Less), ofProject) {
+		t.documents.delete(project)
+	}
 }
 
 // onlyStopIsLeft: no balancer has the instance any more, and its host isn't

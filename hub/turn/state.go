@@ -147,12 +147,14 @@ type Published struct {
 }
 
 // Home remembers which hosts have the data of a service's slots. It outlives
-// the service: its volumes do too.
+// the service, as its volumes do: who applies it again finds its data. That
+// takes some bytes for each slot that ever had data.
 type Home struct {
 	Hosts map[int]string `json:"hosts"` // slot to host
 }
 
-// Document is a project's canonical Compose document, as last applied.
+// Document is a project's canonical Compose document, as last applied. It
+// goes with the project's last service.
 type Document struct {
 	Text     string `json:"text"`
 	Revision uint64 `json:"revision"`

@@ -204,6 +204,27 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+func TestADocumentGoesWithTheLastService(t *testing.T) {
+	w := newWorld(t, "web1").join()
+	one, two := webService(1, "web:1"), webService(1, "web:1")
+	two.Key.Name, two.Balancing = "worker", nil
+	w.order(fleet.Command{Do: fleet.DoApply, Project: "shop", Document: "name: shop", Services: []fleet.Service{one, two}})
+	w.pass(5 * time.Second)
+	for left, key := range []fleet.ServiceKey{two.Key, one.Key} {
+		if len(w.s.Documents) != 1 {
+			t.Errorf("%s is there, and %d documents", key, len(w.s.Documents))
+		}
+		w.order(fleet.Command{Do: fleet.DoRemove, Service: key})
+		w.pass(8 * time.Second)
+		if len(w.s.Services) != 1-left {
+			t.Fatalf("%d services are left", len(w.s.Services))
+		}
+	}
+	if len(w.s.Documents) != 0 {
+		t.Errorf("%d documents are left", len(w.s.Documents))
+	}
+}
+
 // A hub that starts again with what it stored publishes just what it did, and
 // changes nothing.
 func TestRestartChangesNothing(t *testing.T) {
