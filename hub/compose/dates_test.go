@@ -1,6 +1,9 @@
 package compose
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+)
 
 func TestQuoteDates(t *testing.T) {
 	for file, want := range map[string]string{
@@ -19,4 +22,20 @@ func TestQuoteDates(t *testing.T) {
 			t.Errorf("%q became %q", file, got)
 		}
 	}
+}
+
+// FuzzQuoteDates: whatever the file is, it means the same to the hub, which
+// keeps dates by itself.
+func FuzzQuoteDates(f *testing.F) {
+	f.Add([]byte("a: 2025-01-01\nb: [2025-01-01, &x 2025-1-2 3:4:5]\n? 2025-01-01\n: ü\n"))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		want, err := decodeTree(file)
+		if err != nil {
+			return
+		}
+		quoted := QuoteDates(file)
+		if got, err := decodeTree(quoted); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q became %q: %v", file, quoted, err)
+		}
+	})
 }
