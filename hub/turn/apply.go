@@ -116,15 +116,11 @@ func (t *tx) compare(asked *fleet.Service, namePorts []int) fleet.ServiceChange 
 	change := fleet.ServiceChange{Service: asked.Key}
 	stands := t.services.get(asked.Key)
 	if stands == nil {
-		if !asked.CountStated && asked.Mode != fleet.ModeGlobal {
-			asked.Count = 1
-		}
-		change.Action, change.Version = fleet.ActionAdd, 1
+		asked.Count = countOf(asked, nil)
+		change.Action, change.Version = fleet.ActionAdd, t.home(asked.Key).Version+1
 		return change
 	}
-	if !asked.CountStated {
-		asked.Count = stands.Asked.Count
-	}
+	asked.Count = countOf(asked, &stands.Asked)
 	change.Version = stands.Version
 	change.Fields = Diff(&stands.Asked, asked)
 	if len(change.Fields) == 0 && equalInts(stands.NamePorts, namePorts) {
@@ -141,6 +137,19 @@ func (t *tx) compare(asked *fleet.Service, namePorts []int) fleet.ServiceChange 
 		}
 	}
 	return change
+}
+
+// countOf is the count that the document states, else the one that stands.
+// That of a global service was nobody's order.
+func countOf(asked, stands *fleet.Service) int {
+	switch {
+	case asked.CountStated || asked.Mode == fleet.ModeGlobal:
+		return asked.Count
+	case stands != nil && stands.Mode != fleet.ModeGlobal:
+		return stands.Count
+	default:
+		return 1
+	}
 }
 
 // take makes what was asked for the desired state.

@@ -12,7 +12,7 @@ import (
 // world is a hub's brain with hosts that do at once what they are asked to,
 // as far as the test lets them.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	s     *State
 	now   time.Time
 	hosts map[string]*fakeHost
@@ -39,16 +39,17 @@ type fakeHost struct {
 	stopped  map[string]bool
 	facts    fleet.HostFacts
 	start    string                           // the agent's
+	fresh    map[string]bool                  // endpoints that no check of the balancer has passed
 	lingers  bool                             // what is to stop doesn't end
 	extra    map[string]*fleet.InstanceActual // containers that may be unclaimed
 }
 
-func newWorld(t *testing.T, hosts ...string) *world {
+func newWorld(t testing.TB, hosts ...string) *world {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w := &world{t: t, now: start, hosts: map[string]*fakeHost{}, broken: map[int]bool{}, s: New("lineage", 1, 0, start, DefaultOptions())}
 	for i, id := range hosts {
 		w.hosts[id] = &fakeHost{
-			id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
+			id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, fresh: map[string]bool{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
 			facts: fleet.HostFacts{Hostname: id, CPUs: 2, Memory: 1 << 30, Advertise: fmt.Sprintf("10.0.0.%d", i+1), MachineID: "m-" + id, BootID: "boot"},
 		}
 	}
@@ -187,6 +188,10 @@ func (h *fakeHost) applied(pool fleet.Pool) fleet.PoolActual {
 	out := fleet.PoolActual{Service: pool.Service, Generation: pool.Generation}
 	for _, e := range pool.Endpoints {
 		check := h.checks[e.Instance]
+		if h.fresh[e.Instance] {
+			out.Endpoints = append(out.Endpoints, fleet.EndpointActual{Instance: e.Instance, State: fleet.EndpointDraining, Check: fleet.CheckFailing, Drained: e.State == fleet.EndpointDraining})
+			continue
+		}
 		if check == "" {
 			check = fleet.CheckPassing
 		}

@@ -27,16 +27,30 @@ type crowd struct {
 	sizes    map[string]int // of specs, by version key
 }
 
-// place makes one new instance, or says why no host can have it.
-func (t *tx) place(s *Service, slot int, only string) (reason string) {
-	key := s.Asked.Key
-	home := t.home(key, s, slot)
-	hosts := t.candidates(s, only)
-	host, refusals := placement.Choose(placement.Of(&s.Asked, home), hosts)
-	if host == "" {
-		return t.refusal(slot, refusals)
+// placeAll makes a new instance for each slot, until no host can have one: then
+// it says why. What is the same for all slots is counted once.
+func (t *tx) placeAll(s *Service, slots []int, only string) (reason string) {
+	siblings := t.siblings(s)
+	lost, cause := t.placeCauses(s)
+	for _, slot := range slots {
+		why := lost[slot]
+		if why == "" {
+			why = cause
+		}
+		host, refusals := placement.Choose(placement.Of(&s.Asked, t.homeOf(s, slot)), t.candidates(s, siblings, only))
+		if host == "" {
+			return t.refusal(slot, refusals) // the other slots would be refused for the same reasons
+		}
+		t.place(s, slot, host, why)
+		siblings[host]++
 	}
-	cause := t.event(fleet.EventInstancePlaced, subjectService(key), t.placeCause(s, slot), fleet.EventData{})
+	return ""
+}
+
+// place makes one new instance.
+func (t *tx) place(s *Service, slot int, host, cause string) {
+	key := s.Asked.Key
+	cause = t.event(fleet.EventInstancePlaced, subjectService(key), cause, fleet.EventData{})
 	in := &Instance{
 		ID: t.instanceID(), Service: key, Version: s.Version, Slot: slot, Host: host,
 		Goal: fleet.GoalRun, Born: t.rev, BornAt: t.now, GoalAt: t.now, Cause: cause,
@@ -48,19 +62,15 @@ func (t *tx) place(s *Service, slot int, only string) (reason string) {
 	t.dirtyHost[host] = true
 	t.occupy(in)
 	if s.Asked.Spec.Pinned() {
-		homes := map[int]string{}
-		if h := t.homes.get(key); h != nil {
-			homes = h.Hosts
-		}
-		t.homes.put(key, &Home{Hosts: with(homes, slot, host)})
+		home := t.home(key)
+		home.Hosts = with(home.Hosts, slot, host)
+		t.homes.put(key, &home)
 	}
-	return ""
 }
 
 // successor says why nobody could follow an instance that has to leave first;
 // empty: somebody can. What the instance itself takes counts as free.
-func (t *tx) successor(s *Service, in *Instance, only string) string {
-	hosts := t.candidates(s, only)
+func (t *tx) successor(s *Service, in *Instance, hosts []placement.Host) string {
 	v := t.versionOf(in)
 	for i := range hosts {
 		h := &hosts[i]
@@ -73,32 +83,42 @@ func (t *tx) successor(s *Service, in *Instance, only string) string {
 			h.Taken = without(h.Taken, port)
 		}
 	}
-	if host, refusals := placement.Choose(placement.Of(&s.Asked, t.home(s.Asked.Key, s, in.Slot)), hosts); host == "" {
+	if host, refusals := placement.Choose(placement.Of(&s.Asked, t.homeOf(s, in.Slot)), hosts); host == "" {
 		return t.refusal(in.Slot, refusals)
 	}
 	return ""
 }
 
-// placeCause is what befell the instance that the new one stands in for, else
-// the order that the service goes by.
-func (t *tx) placeCause(s *Service, slot int) string {
+// placeCauses are why new instances are placed: what befell the one that a slot
+// had, else what makes a host unfit, else the order that the service goes by.
+func (t *tx) placeCauses(s *Service) (lost map[int]string, otherwise string) {
+	lost, otherwise = map[int]string{}, s.Cause
 	for _, in := range t.members(s.Asked.Key) {
 		switch {
 		case in.Version != s.Version || in.Born < s.Restarted: // the order is newer
-		case in.Lost && in.Slot == slot:
-			return in.Cause
-		case in.Goal == fleet.GoalRun && t.outdated(s, in):
-			return t.causeOf(s, in)
+		case in.Lost && lost[in.Slot] == "":
+			lost[in.Slot] = in.Cause
+		case in.Goal == fleet.GoalRun && otherwise == s.Cause && t.outdated(s, in):
+			otherwise = t.causeOf(s, in)
 		}
 	}
-	return s.Cause
+	return lost, otherwise
 }
 
-func (t *tx) home(key fleet.ServiceKey, s *Service, slot int) string {
-	if h := t.homes.get(key); h != nil && s.Asked.Spec.Pinned() && s.Asked.Mode != fleet.ModeGlobal {
-		return h.Hosts[slot]
+// home is what outlives the service.
+func (t *tx) home(key fleet.ServiceKey) Home {
+	if h := t.homes.get(key); h != nil {
+		return *h
 	}
-	return ""
+	return Home{}
+}
+
+// homeOf is the host that has the data of a service's slot; empty: none has.
+func (t *tx) homeOf(s *Service, slot int) string {
+	if !s.Asked.Spec.Pinned() || s.Asked.Mode == fleet.ModeGlobal {
+		return ""
+	}
+	return t.home(s.Asked.Key).Hosts[slot]
 }
 
 // refusal writes why nothing could be placed, host by host.
@@ -132,15 +152,20 @@ func (t *tx) recovering() bool {
 	return false
 }
 
-// candidates are the hosts with the service's own instances counted.
-func (t *tx) candidates(s *Service, only string) []placement.Host {
-	c := t.counted()
-	siblings := map[string]int{}
+// siblings counts a service's instances that stay, by host.
+func (t *tx) siblings(s *Service) map[string]int {
+	out := map[string]int{}
 	for _, in := range t.members(s.Asked.Key) {
 		if in.Goal == fleet.GoalRun && !t.outdated(s, in) {
-			siblings[in.Host]++
+			out[in.Host]++
 		}
 	}
+	return out
+}
+
+// candidates are the hosts, or only one of them, as the service meets them.
+func (t *tx) candidates(s *Service, siblings map[string]int, only string) []placement.Host {
+	c := t.counted()
 	out := make([]placement.Host, 0, len(c.hosts))
 	for _, h := range c.hosts {
 		if only != "" && h.ID != only {

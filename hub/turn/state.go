@@ -146,10 +146,13 @@ type Published struct {
 	Held []string `json:"held,omitempty"`
 }
 
-// Home remembers which hosts have the data of a service's slots. It outlives
-// the service: its volumes do too.
+// Home remembers what outlives a service: which hosts have the data of its
+// slots, as its volumes stay, and the number of its last version. A number
+// means one version for ever: a host that was away may still run what a service
+// of the same name once was.
 type Home struct {
-	Hosts map[int]string `json:"hosts"` // slot to host
+	Hosts   map[int]string `json:"hosts,omitempty"` // slot to host
+	Version int            `json:"version,omitempty"`
 }
 
 // Document is a project's canonical Compose document, as last applied.
