@@ -3,7 +3,10 @@
 // it is asked again after every change, so it needs no memory of its own.
 package rollout
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // Member is one instance of the service that isn't gone.
 type Member struct {
@@ -86,7 +89,7 @@ func shrink(in Input, surplus int, current, outdated []Member, unserving string)
 	if len(outdated) > 0 && unserving != "" {
 		surplus--
 	}
-	order := append(outdated, byDispensable(current)...)
+	order := slices.Concat(outdated, byDispensable(current))
 	sort.SliceStable(order, func(i, j int) bool { return !order[i].Serving && order[j].Serving })
 	serving := 0
 	for _, m := range in.Members {

@@ -21,8 +21,8 @@ func (t *tx) giveUp(s *Service, in *Instance) (gone bool, why string) {
 		return false, ""
 	}
 	switch {
-	case s.Asked.Spec.Pinned():
-		return false, fmt.Sprintf(heldPrefix+"its data is on %s, which is %s", in.Host, l.State)
+	case t.homeOf(s, in.Slot) == in.Host:
+		return false, fmt.Sprintf(heldPrefix+"its data is on %s, which is %s%s", in.Host, l.State, t.dataHint(in.Host))
 	case h.Failed:
 		return true, ""
 	case h.Frozen:

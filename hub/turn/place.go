@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/hub/placement"
@@ -37,9 +38,10 @@ func (t *tx) placeAll(s *Service, slots []int, only string) (reason string) {
 		if why == "" {
 			why = cause
 		}
-		host, refusals := placement.Choose(placement.Of(&s.Asked, t.homeOf(s, slot)), t.candidates(s, siblings, only))
+		home := t.homeOf(s, slot)
+		host, refusals := placement.Choose(placement.Of(&s.Asked, home), t.candidates(s, siblings, only))
 		if host == "" {
-			return t.refusal(slot, refusals) // the other slots would be refused for the same reasons
+			return t.refusal(slot, refusals) + t.dataHint(home) // the other slots would be refused for the same reasons
 		}
 		t.place(s, slot, host, why)
 		siblings[host]++
@@ -64,6 +66,7 @@ func (t *tx) place(s *Service, slot int, host, cause string) {
 	if s.Asked.Spec.Pinned() {
 		home := t.home(key)
 		home.Hosts = with(home.Hosts, slot, host)
+		home.Data = union(home.Data, s.Asked.Spec.Data())
 		t.homes.put(key, &home)
 	}
 }
@@ -115,10 +118,33 @@ func (t *tx) home(key fleet.ServiceKey) Home {
 
 // homeOf is the host that has the data of a service's slot; empty: none has.
 func (t *tx) homeOf(s *Service, slot int) string {
-	if !s.Asked.Spec.Pinned() || s.Asked.Mode == fleet.ModeGlobal {
+	home := t.home(s.Asked.Key)
+	has := func(source string) bool { return slices.Contains(home.Data, source) }
+	if s.Asked.Mode == fleet.ModeGlobal || !slices.ContainsFunc(s.Asked.Spec.Data(), has) {
 		return ""
 	}
-	return t.home(s.Asked.Key).Hosts[slot]
+	return home.Hosts[slot]
+}
+
+// dataHint names the way out for whoever waits for a host's data.
+func (t *tx) dataHint(home string) string {
+	if l := t.live.get(home); home == "" || l == nil || l.State == fleet.HostUp || l.State == fleet.HostUnknown {
+		return ""
+	}
+	return fmt.Sprintf(" (if %s and the data on it are gone for good: muster host fail %s --data-lost)", home, home)
+}
+
+// giveUpData forgets that a host has anybody's data.
+func (t *tx) giveUpData(host string) {
+	for _, key := range t.homes.keys(fleet.ServiceKey.Less) {
+		home := t.home(key)
+		for slot, at := range home.Hosts {
+			if at == host {
+				home.Hosts = without(home.Hosts, slot)
+				t.homes.put(key, &home)
+			}
+		}
+	}
 }
 
 // refusal writes why nothing could be placed, host by host.

@@ -1,7 +1,6 @@
 package turn
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -122,9 +121,7 @@ func TestAHostThatCannotHaveAGlobalServiceHoldsUpNoOther(t *testing.T) {
 			t.Errorf("%s on %s is still version %d: %v", in.ID, in.Host, in.Version, w.service().Reasons)
 		}
 	}
-	if v := w.wantState(fleet.ServiceHeld); !strings.Contains(strings.Join(v.Reasons, "; "), "web2: 64 MiB of memory short") {
-		t.Errorf("the reasons are %v", v.Reasons)
-	}
+	w.wantReason("held: slot 1 can't be placed: web2: 64 MiB of memory short")
 }
 
 func TestAFrozenHostKeepsWhatItHas(t *testing.T) {
@@ -149,9 +146,7 @@ func TestAFrozenHostKeepsWhatItHas(t *testing.T) {
 			t.Error("it has no traffic any more")
 		}
 	}
-	if v := w.service(); !strings.Contains(strings.Join(v.Reasons, "; "), "web2 is frozen (muster unfreeze host:web2)") {
-		t.Errorf("the freeze isn't told: %v", v.Reasons)
-	}
+	w.wantReason("web2 is frozen (muster unfreeze host:web2)")
 	w.order(fleet.Command{Do: fleet.DoUnfreeze, Host: "web2"})
 	w.pass(20 * time.Second)
 	if _, there := w.view().Service(web); there {

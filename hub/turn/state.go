@@ -152,6 +152,7 @@ type Published struct {
 // of the same name once was.
 type Home struct {
 	Hosts   map[int]string `json:"hosts,omitempty"` // slot to host
+	Data    []string       `json:"data,omitempty"`  // every volume and path that they have had
 	Version int            `json:"version,omitempty"`
 }
 

@@ -104,13 +104,16 @@ type Probe struct {
 
 // Pinned reports whether the spec has a volume or bind mount, which ties an
 // instance to the host that has its data.
-func (s *Spec) Pinned() bool {
+func (s *Spec) Pinned() bool { return len(s.Data()) > 0 }
+
+// Data lists the named volumes and the host's paths that the spec mounts.
+func (s *Spec) Data() (sources []string) {
 	for _, m := range s.Mounts {
 		if m.Type == MountBind || m.Type == MountVolume && m.Source != "" {
-			return true
+			sources = append(sources, m.Source)
 		}
 	}
-	return false
+	return sources
 }
 
 // FixedPorts returns the host ports that the spec asks for by number.
