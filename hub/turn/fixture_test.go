@@ -20,6 +20,8 @@ type world struct {
 	// broken instances never get ready.
 	broken map[int]bool // by version
 	events []fleet.Event
+	// statuses are those of web that were told, in order.
+	statuses [][]byte
 }
 
 type fakeHost struct {
@@ -83,6 +85,9 @@ func (w *world) step(inputs ...Input) Outputs {
 }
 
 func (w *world) deliver(p Publish) {
+	if p.Topic == wire.ServiceStatus(web) {
+		w.statuses = append(w.statuses, p.Payload)
+	}
 	id, leaf, _, ok := wire.HostTopic(p.Topic)
 	h := w.hosts[id]
 	if !ok || h == nil || h.cut || len(p.Payload) == 0 {

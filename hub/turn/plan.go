@@ -14,6 +14,7 @@ const maxPasses = 4
 
 // plan works on the touched services until nothing moves any more.
 func (t *tx) plan() {
+	planned := map[fleet.ServiceKey]bool{}
 	for range maxPasses {
 		keys := sorted(t.dirty, fleet.ServiceKey.Less)
 		if len(keys) == 0 {
@@ -21,22 +22,26 @@ func (t *tx) plan() {
 		}
 		t.dirty = map[fleet.ServiceKey]bool{}
 		for _, key := range keys {
-			reasons, planned := t.planService(key)
+			reasons, settles := t.planService(key)
 			t.derivePools(key)
-			if planned {
+			if settles {
 				t.report(key, reasons) // of the pools too, as they are now
 				t.forgetVersions(key)
 			}
+			planned[key] = true
 		}
 	}
 	for _, key := range sorted(t.dirtyPool, fleet.ServiceKey.Less) {
 		t.derivePools(key)
 	}
+	for _, key := range sorted(planned, fleet.ServiceKey.Less) {
+		t.tell(key)
+	}
 }
 
 // planService brings one service a step nearer to what was asked for, and
-// returns what keeps it. planned is false for services that aren't to get there.
-func (t *tx) planService(key fleet.ServiceKey) (reasons []string, planned bool) {
+// returns what keeps it. settles is false for services that aren't to get there.
+func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) {
 	s := t.services.get(key)
 	if s == nil {
 		return nil, false

@@ -31,6 +31,7 @@ type State struct {
 	fleet    *Fleetwide                     // not stored
 
 	notes map[fleet.ServiceKey]*notes // not stored
+	told  map[fleet.ServiceKey]*told
 
 	byService map[fleet.ServiceKey]map[string]bool
 	byHost    map[string]map[string]bool
@@ -284,6 +285,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		live:      map[string]*Live{},
 		silences:  map[fleet.BalancerKey]*Silence{},
 		notes:     map[fleet.ServiceKey]*notes{},
+		told:      map[fleet.ServiceKey]*told{},
 		fleet:     &Fleetwide{},
 		byService: map[fleet.ServiceKey]map[string]bool{},
 		byHost:    map[string]map[string]bool{},

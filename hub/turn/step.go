@@ -132,6 +132,9 @@ func Boot(s *State) []Publish {
 	for _, host := range t.hosts.keys(byText) {
 		t.sendAll(host)
 	}
+	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
+		t.sendStatus(key, t.status(key))
+	}
 	t.out.Publish = append(t.out.Publish, t.hubState())
 	return t.out.Publish
 }

@@ -34,6 +34,10 @@ var messages = map[string]any{
 		},
 		Removed: true,
 	},
+	"status": &fleet.ServiceStatus{
+		State: fleet.ServiceProgressing, Reasons: []string{"instance 1c-2 on web2 isn't ready yet"}, Version: 3, Desired: 2, Ready: 1,
+		Addresses: []string{"10.0.0.1:20001"},
+	},
 	"ack": &fleet.Ack{Session: "session", Actual: 7, Events: 9, Numbering: "numbering"},
 	"ask": &fleet.Ask{
 		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100,
