@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/hub/balance"
@@ -78,7 +79,7 @@ func (t *tx) foreignListener(s *fleet.Service, port int, offered bool) (host, by
 }
 
 func fixedPort(v *fleet.Version, port int) bool {
-	return v != nil && containsInt(v.Spec.FixedPorts(), port)
+	return v != nil && slices.Contains(v.Spec.FixedPorts(), fleet.TCP(port))
 }
 
 func containsInt(list []int, n int) bool {
