@@ -228,3 +228,69 @@ func TestRemovedServiceWantsNoPorts(t *testing.T) {
 		t.Errorf("%d services, the names are %s", len(w.s.Services), w.names())
 	}
 }
+
+func TestFixedPortsKeepOffListeners(t *testing.T) {
+	listens := onPorts("shop/web", map[int]int{80: 8080})
+	for _, test := range []struct {
+		name  string
+		hosts []string
+		fixed fleet.Service
+		on    string // the host; empty: none
+	}{
+		{"another host is free", []string{"web1", "web2"}, onFixed("shop/a", 8080, "tcp", ""), "web2"},
+		{"no other is", []string{"web1"}, onFixed("shop/a", 8080, "tcp", ""), ""},
+		{"a name port yields", []string{"web1"}, onFixed("shop/a", 80, "tcp", ""), "web1"},
+		{"udp", []string{"web1"}, onFixed("shop/a", 8080, "udp", ""), "web1"},
+	} {
+		for order, services := range map[string][][]fleet.Service{
+			"in one file":        {{test.fixed, listens}},
+			"the listener first": {{listens}, {test.fixed}},
+		} {
+			t.Run(test.name+", "+order, func(t *testing.T) {
+				w := newWorld(t, test.hosts...).withBalancer("web1").join()
+				for _, file := range services {
+					if reply := w.apply(file...); reply.Err != nil {
+						t.Fatal(reply.Err)
+					}
+				}
+				w.pass(4 * time.Second)
+				v, _ := w.view().Service(test.fixed.Key)
+				if test.on == "" {
+					if v.State != fleet.ServiceHeld || !strings.Contains(v.Reasons[0], "port 8080 is used by the balancer, for shop/web") {
+						t.Errorf("%s: %v", v.State, v.Reasons)
+					}
+					return
+				}
+				if v.State != fleet.ServiceConverged || v.Instances[0].Host != test.on {
+					t.Errorf("%s: %v, %+v", v.State, v.Reasons, v.Instances)
+				}
+				for _, e := range w.events {
+					if e.Type == fleet.EventServiceHeld {
+						t.Errorf("told as held: %s", e.Data.Message)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A fixed port waits until the balancer has let go of it.
+func TestFixedPortWaitsForTheListenerToGo(t *testing.T) {
+	w := newWorld(t, "web1").withBalancer("web1").join()
+	w.apply(onPorts("shop/web", map[int]int{80: 8080}), onFixed("shop/a", 8080, "tcp", ""))
+	w.pass(4 * time.Second)
+	key := fleet.ServiceKey{Project: "shop", Name: "a"}
+	w.hosts["web1"].deaf = true
+	off := onPorts("shop/web", map[int]int{80: 8080})
+	off.Balancing = nil
+	w.apply(off)
+	w.pass(4 * time.Second)
+	if v, _ := w.view().Service(key); len(v.Instances) != 0 {
+		t.Fatalf("placed on %s, whose balancer still listens", v.Instances[0].Host)
+	}
+	w.hosts["web1"].deaf = false
+	w.pass(10 * time.Second)
+	if v, _ := w.view().Service(key); v.State != fleet.ServiceConverged {
+		t.Errorf("%s: %v", v.State, v.Reasons)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/musterhq/muster/hub/balance"
 	"github.com/musterhq/muster/hub/placement"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
@@ -261,17 +262,30 @@ func (t *tx) counted() *crowd {
 	return c
 }
 
-// takeListeners keeps fixed host ports off what the host's balancer listens on.
+// takeListeners keeps fixed host ports off what the host's balancer is to
+// listen on, its pool being published or not, and still does.
 func (t *tx) takeListeners(c *crowd) {
-	for _, key := range t.pools.keys(PoolKey.less) {
-		i, ok := c.index[key.Host]
-		if !ok {
-			continue
-		}
-		for _, r := range t.pools.get(key).Pool.Routes {
-			for _, port := range r.Listen {
+	wanted := map[PoolKey]bool{}
+	take := func(key PoolKey, ports []int) {
+		if i, ok := c.index[key.Host]; ok {
+			for _, port := range ports {
 				c.hosts[i].Taken[fleet.TCP(port)] = "the balancer, for " + key.Service.String()
 			}
+		}
+	}
+	services, balancers := t.services.keys(fleet.ServiceKey.Less), t.knownBalancers()
+	for _, service := range services {
+		s := t.services.get(service)
+		for _, balancer := range balancers {
+			if key := (PoolKey{Host: balancer.Host, Service: service}); balance.Selected(s.Asked.Balancing, balancer) {
+				wanted[key] = true
+				take(key, listens(s))
+			}
+		}
+	}
+	for _, key := range t.pools.keys(PoolKey.less) {
+		if !wanted[key] {
+			take(key, t.pools.get(key).Listen)
 		}
 	}
 }
