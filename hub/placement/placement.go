@@ -21,9 +21,9 @@ type Host struct {
 	// foreign containers and processes.
 	UsedCPUs   float64
 	UsedMemory int64
-	Taken      map[int]string // fixed host ports in use, and by what
-	Siblings   int            // instances of the same service that stay here
-	Instances  int            // instances of every service that stay here
+	Taken      map[fleet.Port]string // host ports in use, and by what
+	Siblings   int                   // instances of the same service that stay here
+	Instances  int                   // instances of every service that stay here
 }
 
 // Need is what one instance of a service asks of its host.
@@ -31,7 +31,7 @@ type Need struct {
 	Constraints []fleet.Constraint
 	CPUs        float64
 	Memory      int64
-	FixedPorts  []int
+	FixedPorts  []fleet.Port
 	// Home is the host that has the instance's data; empty: none has.
 	Home string
 	// OnePerHost is set for global services: a host with a sibling is full.
@@ -126,7 +126,7 @@ func Refuse(need Need, h *Host) string {
 	}
 	for _, port := range need.FixedPorts {
 		if by, taken := h.Taken[port]; taken {
-			return fmt.Sprintf("port %d is used by %s", port, by)
+			return fmt.Sprintf("port %s is used by %s", port, by)
 		}
 	}
 	return ""

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"sort"
+	"slices"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -18,21 +18,27 @@ func (t *tx) apply(c fleet.Command) (fleet.Result, error) {
 	if err := t.refuseApply(c); err != nil {
 		return fleet.Result{}, err
 	}
-	plan := &fleet.Plan{Warnings: append([]string(nil), c.Warnings...)}
-	claims := t.claims(c)
+	ports, err := t.shareOut(c)
+	if err != nil {
+		return fleet.Result{}, err
+	}
+	plan := &fleet.Plan{Warnings: slices.Concat(c.Warnings, ports.warnings)}
 	named := map[fleet.ServiceKey]bool{}
-	changed := false
+	changed := len(ports.lost) > 0
+	if !c.DryRun {
+		for _, key := range sorted(ports.lost, fleet.ServiceKey.Less) {
+			t.loseNames(key, ports, c)
+		}
+	}
 	for i := range c.Services {
 		asked := c.Services[i]
 		named[asked.Key] = true
-		ports, warnings := claims.names(&asked)
-		plan.Warnings = append(plan.Warnings, warnings...)
-		change := t.compare(&asked, ports)
+		change := t.compare(&asked, ports.names[asked.Key])
 		plan.Services = append(plan.Services, change)
 		if change.Action != fleet.ActionUnchanged {
 			changed = true
 			if !c.DryRun {
-				t.take(asked, ports, change, c)
+				t.take(asked, ports.names[asked.Key], change, c)
 			}
 		}
 	}
@@ -98,7 +104,7 @@ func (t *tx) refuseApply(c fleet.Command) error {
 			return fleet.Conflict(path, "%s is still being removed", s.Key).WithHint("apply again once it is gone: muster service %s", s.Key)
 		}
 	}
-	return t.refuseListeners(c)
+	return nil
 }
 
 func (t *tx) servicesAfter(c fleet.Command) int {
@@ -123,7 +129,7 @@ func (t *tx) compare(asked *fleet.Service, namePorts []int) fleet.ServiceChange 
 	asked.Count = countOf(asked, &stands.Asked)
 	change.Version = stands.Version
 	change.Fields = Diff(&stands.Asked, asked)
-	if len(change.Fields) == 0 && equalInts(stands.NamePorts, namePorts) {
+	if len(change.Fields) == 0 && slices.Equal(stands.NamePorts, namePorts) {
 		change.Action = fleet.ActionUnchanged
 		return change
 	}
@@ -236,18 +242,4 @@ func specText(spec *fleet.Spec) []byte {
 		panic("encode spec: " + err.Error())
 	}
 	return raw
-}
-
-func equalInts(a, b []int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	sort.Ints(a)
-	sort.Ints(b)
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -44,6 +44,7 @@ type fakeHost struct {
 	fresh    map[string]bool                  // endpoints that no check of the balancer has passed
 	lingers  bool                             // what is to stop doesn't end
 	extra    map[string]*fleet.InstanceActual // containers that may be unclaimed
+	foreign  []int                            // ports of other programs
 }
 
 func newWorld(t testing.TB, hosts ...string) *world {
@@ -120,7 +121,7 @@ func (w *world) open(payload []byte, body any) wire.Envelope {
 func (w *world) report(h *fakeHost) []Input {
 	w.seq++
 	observed := fleet.Observed{Lineage: w.s.Lineage, Epoch: w.s.Epoch, Generation: h.gen}
-	a := fleet.Actual{Host: h.id, Facts: h.facts, AgentStart: h.start, Session: "s" + h.start, Observed: observed, Engine: fleet.EngineStatus{Up: true}}
+	a := fleet.Actual{Host: h.id, Facts: h.facts, AgentStart: h.start, Session: "s" + h.start, Observed: observed, Engine: fleet.EngineStatus{Up: true}, Foreign: fleet.Foreign{Ports: h.foreign}}
 	known := map[string]bool{}
 	for _, as := range h.desired.Instances {
 		in := fleet.InstanceActual{ID: as.ID, Service: as.Service, Version: as.Version, Slot: as.Slot, Phase: fleet.PhaseRunning, Address: h.facts.Advertise, Ports: h.ports(as, 20000+10*len(a.Instances)), Image: "sha256:1"}

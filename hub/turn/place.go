@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/musterhq/muster/hub/balance"
 	"github.com/musterhq/muster/hub/placement"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
@@ -220,8 +221,8 @@ func (t *tx) candidates(s *Service, siblings map[string]int, only string) []plac
 func (t *tx) heldFor(s *Service, host string) string {
 	h := t.hosts.get(host)
 	for _, port := range s.Asked.Spec.FixedPorts() {
-		if held, ok := h.Held[port]; ok && (held.Service != s.Asked.Key || t.awaited(held)) {
-			return fmt.Sprintf("port %d was %s's and is held until %s", port, held.Service, held.Until.Format("15:04:05"))
+		if held, ok := h.Held[port.Number]; ok && (held.Service != s.Asked.Key || t.awaited(held)) {
+			return fmt.Sprintf("port %s was %s's and is held until %s", port, held.Service, held.Until.Format("15:04:05"))
 		}
 	}
 	return ""
@@ -237,12 +238,12 @@ func (t *tx) counted() *crowd {
 		h := t.hosts.get(id)
 		p := placement.Host{
 			ID: id, Labels: h.Facts.Labels, Barred: t.barred(id),
-			CPUs: float64(h.Facts.CPUs), Memory: h.Facts.Memory, Taken: map[int]string{},
+			CPUs: float64(h.Facts.CPUs), Memory: h.Facts.Memory, Taken: map[fleet.Port]string{},
 		}
 		if l := t.live.get(id); l != nil && l.Actual != nil {
 			p.UsedMemory, p.UsedCPUs = l.Actual.Foreign.Memory, l.Actual.Foreign.CPUs
 			for _, port := range l.Actual.Foreign.Ports {
-				p.Taken[port] = "another process"
+				p.Taken[fleet.TCP(port)] = "another process"
 			}
 		}
 		c.index[id] = len(c.hosts)
@@ -261,17 +262,30 @@ func (t *tx) counted() *crowd {
 	return c
 }
 
-// takeListeners keeps fixed host ports off what the host's balancer listens on.
+// takeListeners keeps fixed host ports off what the host's balancer is to
+// listen on, its pool being published or not, and still does.
 func (t *tx) takeListeners(c *crowd) {
-	for _, key := range t.pools.keys(PoolKey.less) {
-		i, ok := c.index[key.Host]
-		if !ok {
-			continue
-		}
-		for _, r := range t.pools.get(key).Pool.Routes {
-			for _, port := range r.Listen {
-				c.hosts[i].Taken[port] = "the balancer, for " + key.Service.String()
+	wanted := map[PoolKey]bool{}
+	take := func(key PoolKey, ports []int) {
+		if i, ok := c.index[key.Host]; ok {
+			for _, port := range ports {
+				c.hosts[i].Taken[fleet.TCP(port)] = "the balancer, for " + key.Service.String()
 			}
+		}
+	}
+	services, balancers := t.services.keys(fleet.ServiceKey.Less), t.knownBalancers()
+	for _, service := range services {
+		s := t.services.get(service)
+		for _, balancer := range balancers {
+			if key := (PoolKey{Host: balancer.Host, Service: service}); balance.Selected(s.Asked.Balancing, balancer) {
+				wanted[key] = true
+				take(key, listens(s))
+			}
+		}
+	}
+	for _, key := range t.pools.keys(PoolKey.less) {
+		if !wanted[key] {
+			take(key, t.pools.get(key).Listen)
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package fleet
 
+import "strconv"
+
 // Spec is what one version of a service is: everything its containers are
 // made from. It is immutable once it has a version number. Two specs are the
 // same when their JSON is.
@@ -116,12 +118,29 @@ func (s *Spec) Data() (sources []string) {
 	return sources
 }
 
+// Port is a port of a host. TCP and UDP have their own.
+type Port struct {
+	Number   int
+	Protocol string // "tcp" or "udp"
+}
+
+// TCP is the TCP port of that number.
+func TCP(number int) Port { return Port{Number: number, Protocol: ProtocolTCP} }
+
+// String writes the port as an operator reads it: "80", or "53/udp".
+func (p Port) String() string {
+	if p.Protocol == ProtocolTCP {
+		return strconv.Itoa(p.Number)
+	}
+	return strconv.Itoa(p.Number) + "/" + p.Protocol
+}
+
 // FixedPorts returns the host ports that the spec asks for by number.
-func (s *Spec) FixedPorts() []int {
-	var ports []int
+func (s *Spec) FixedPorts() []Port {
+	var ports []Port
 	for _, p := range s.Publish {
 		if p.HostPort != 0 {
-			ports = append(ports, p.HostPort)
+			ports = append(ports, Port{Number: p.HostPort, Protocol: p.Protocol})
 		}
 	}
 	return ports
