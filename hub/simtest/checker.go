@@ -89,15 +89,27 @@ func (k *checker) letGo(instance string, balancer fleet.BalancerKey, how string)
 	if how == "drained" {
 		return // checked when the container is stopped
 	}
-	if k.excused[instance] == nil {
-		k.excused[instance] = map[string]bool{}
-	}
-	k.excused[instance][balancer.Host] = true
+	k.excuse(instance, balancer.Host)
 	if how != "unreachable" {
 		return
 	}
 	if alone := k.sim.hosts[balancer.Host].unreachable(); alone < aloneFor {
 		k.sim.violate("%s was let go by %s as unreachable, which it has been for %s only", instance, balancer, alone)
+	}
+}
+
+func (k *checker) excuse(instance, host string) {
+	if k.excused[instance] == nil {
+		k.excused[instance] = map[string]bool{}
+	}
+	k.excused[instance][host] = true
+}
+
+// gaveUpBalancer: a person said that a host's balancer is gone for good, so
+// nothing that it had waits for it.
+func (k *checker) gaveUpBalancer(host string) {
+	for instance := range k.instances {
+		k.excuse(instance, host)
 	}
 }
 
@@ -248,6 +260,15 @@ func (k *checker) started(h *host, c *container) {
 		k.sim.violate("%s has its data on %s and was placed on %s", slot, home, h.id)
 	}
 	k.homes[slot] = h.id
+}
+
+// dataLost: a person gave up what a host has.
+func (k *checker) dataLost(host string) {
+	for slot, home := range k.homes {
+		if home == host {
+			delete(k.homes, slot)
+		}
+	}
 }
 
 // granted looks at a server that gets traffic from now on.
