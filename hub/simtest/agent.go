@@ -213,7 +213,7 @@ func (a *agent) ask(payload []byte) {
 	if _, err := wire.Open(payload, &ask); err != nil || ask.Do != fleet.AskCheck {
 		return
 	}
-	answer := fleet.Answer{ID: ask.ID, OK: a.sim.listens(a.host.id, ask.Address)}
+	answer := fleet.Answer{ID: ask.ID, OK: a.sim.listens(a.host.id, ask.Address), Looked: true}
 	wait := 2 * a.sim.hop()
 	if !answer.OK {
 		answer.Problem, wait = "connection timed out", askWithin
