@@ -239,6 +239,51 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// The wait between two tries to run is none for the order to stop.
+func TestAStopWaitsForNoBackoff(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		fail func(w *world)
+	}{
+		{"it crashes", func(w *world) {
+			for range 9 {
+				w.exit("a-1", 1)
+				w.settle()
+				if got := w.instance("a-1"); got.Phase == fleet.PhaseBackoff {
+					w.pass(got.NextTry.Sub(w.now) - time.Millisecond)
+				}
+				w.pass(time.Millisecond)
+			}
+			w.exit("a-1", 1)
+			w.settle()
+		}},
+		{"it can't be started", func(w *world) {
+			w.fail[brain.OpStart] = brain.Result{Problem: "no such runtime", Permanent: true}
+			w.exit("a-1", 1)
+			w.settle()
+		}},
+		{"it is being started, in vain", func(w *world) {
+			w.exit("a-1", 1)
+			w.fail[brain.OpStart] = brain.Result{Problem: "no such runtime", Permanent: true}
+			w.list()
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t).connected()
+			d := desired(webSpec(), "a-1")
+			w.send(d)
+			w.settle()
+			test.fail(w)
+			w.ops = nil
+			w.send(stopping(d, "a-1"))
+			w.settle()
+			if got := w.kinds(); got != "remove" {
+				t.Errorf("operations %q, %+v", got, w.instance("a-1"))
+			}
+		})
+	}
+}
+
 func TestLeavingOutNeverStops(t *testing.T) {
 	w := newWorld(t).connected()
 	w.send(desired(webSpec(), "a-1", "b-1"))
