@@ -14,7 +14,10 @@ func (s *State) seeExit(inst *instance, run string, now time.Time) {
 	witnessed := inst.run == run || inst.startedNow
 	inst.startedNow = false
 	inst.exited, inst.run, inst.ready = run, "", false
-	inst.interrupted = s.outage || inst.rec.Boot != "" && inst.rec.Boot != s.config.Facts.BootID
+	// It ran when it was last seen, by this agent or the one before. What ends
+	// meanwhile, with the engine or the machine, hasn't ended by itself.
+	ran := witnessed || inst.rec.Boot != ""
+	inst.interrupted = ran && (s.outage || inst.rec.Boot != "" && inst.rec.Boot != s.config.Facts.BootID)
 	inst.exitEvent = ""
 	inst.probeReason = ""
 	s.report.urgent = true

@@ -11,8 +11,8 @@ import (
 )
 
 func (s *State) takeListing(in Listed, now time.Time) {
-	s.outage = s.listed && !s.engine.Up
-	if s.outage {
+	s.outage, s.silent = s.silent, false
+	if s.outage && s.listed {
 		s.engineEvent(fleet.EventEngineUp, "the container engine answers again", now)
 	}
 	s.engine = fleet.EngineStatus{Up: true}
@@ -29,7 +29,7 @@ func (s *State) takeEngineFailure(problem string, now time.Time) {
 		s.engineEvent(fleet.EventEngineDown, "the container engine doesn't answer: "+problem, now)
 		s.report.urgent = true
 	}
-	s.engine = fleet.EngineStatus{Problem: problem}
+	s.engine, s.silent = fleet.EngineStatus{Problem: problem}, true
 }
 
 func (s *State) engineEvent(kind, message string, now time.Time) {

@@ -25,6 +25,7 @@ type State struct {
 	engine     fleet.EngineStatus
 	listed     bool // once at least
 	listTurn   uint64
+	silent     bool // it couldn't be listed since the last listing
 	outage     bool // the current listing is the first after a silence
 	unmatched  bool // the listing is yet to be compared with the instances
 	containers []Container
