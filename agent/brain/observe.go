@@ -53,11 +53,16 @@ func (s *State) takeNotice(in Noticed, now time.Time) {
 		}
 		switch {
 		case in.Action == "kill" && inst.op == nil:
-			s.signalled[in.Container] = now
+			s.signalled[in.Container] = append(s.recent(in.Container, now), signal{number: in.Signal, at: now})
 		case in.Action == "die":
 			inst.died, inst.diedTurn = inst.run, s.turn
 		}
 	}
+}
+
+// recent are the signals that others sent to a container within the window.
+func (s *State) recent(container string, now time.Time) []signal {
+	return slices.DeleteFunc(slices.Clone(s.signalled[container]), func(sent signal) bool { return now.Sub(sent.at) > signalWindow })
 }
 
 // dead says whether the run of an instance is over, by the engine's word.
@@ -97,7 +102,7 @@ func (s *State) match(now time.Time) {
 		inst.unsure = false
 		s.see(inst, found[id], now)
 	}
-	maps.DeleteFunc(s.signalled, func(_ string, at time.Time) bool { return now.Sub(at) > signalWindow })
+	maps.DeleteFunc(s.signalled, func(container string, _ []signal) bool { return len(s.recent(container, now)) == 0 })
 }
 
 // better chooses among containers that carry the same instance's label: the

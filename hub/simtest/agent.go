@@ -279,10 +279,10 @@ func (a *agent) listed(after uint64, containers []brain.Container, up bool) {
 }
 
 // noticed hears that something happened to a container.
-func (a *agent) noticed(container, action string) {
+func (a *agent) noticed(in brain.Noticed) {
 	if a.dead {
 		return
 	}
-	a.step(brain.Noticed{Container: container, Action: action})
+	a.step(in)
 	a.sim.after(coalesce, a.list)
 }
