@@ -216,17 +216,17 @@ func (c *chaos) meddle(h *host) {
 		c.say(h.id, "somebody meddles with %s of %s", x.ID, x.instance)
 		switch c.chance("chaos").IntN(3) {
 		case 0:
-			h.engine.notify(x.ID, "kill")
+			h.engine.notify(brain.Noticed{Container: x.ID, Action: "kill", Signal: 15})
 			h.engine.exit(x, 143)
 		case 1:
 			if x.State == brain.ContainerRunning {
 				x.State = brain.ContainerPaused
-				h.engine.notify(x.ID, "pause")
+				h.engine.notify(brain.Noticed{Container: x.ID, Action: "pause"})
 			}
 		case 2:
 			h.engine.exit(x, 137)
 			delete(h.engine.containers, x.ID)
-			h.engine.notify(x.ID, "destroy")
+			h.engine.notify(brain.Noticed{Container: x.ID, Action: "destroy"})
 		}
 		return
 	}

@@ -170,6 +170,7 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 	version := s.Versions[change.Version]
 	if change.Version != s.Version {
 		version = fleet.Version{Number: change.Version, Spec: asked.Spec, Created: t.now, Cause: c.ID, Actor: c.Actor}
+		version.Spec.Requires = asked.Spec.Features()
 		s.Version = change.Version
 	}
 	version.Balancing = asked.Balancing

@@ -53,7 +53,10 @@ func newWorld(t testing.TB, hosts ...string) *world {
 	for i, id := range hosts {
 		w.hosts[id] = &fakeHost{
 			id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, fresh: map[string]bool{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
-			facts: fleet.HostFacts{Hostname: id, CPUs: 2, Memory: 1 << 30, Advertise: fmt.Sprintf("10.0.0.%d", i+1), MachineID: "m-" + id, BootID: "boot"},
+			facts: fleet.HostFacts{
+				Hostname: id, CPUs: 2, Memory: 1 << 30, Advertise: fmt.Sprintf("10.0.0.%d", i+1), MachineID: "m-" + id, BootID: "boot",
+				Features: []string{fleet.FeatureHostPort, fleet.FeatureMountBind, fleet.FeatureMountVolume, fleet.FeatureProbeHTTP, fleet.FeatureResources},
+			},
 		}
 	}
 	return w

@@ -197,6 +197,8 @@ type Silence struct {
 	Agent   Unreached // another agent's
 	AskedAt time.Time
 	AskID   string
+	Witness string // the other agent that was asked; empty: there was none
+	Looked  bool   // and it did look
 }
 
 // Unreached is a row of looks that failed, from the first to the last.

@@ -109,7 +109,7 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 		case EventsIn:
 			t.agentEvents(in.Host, in.Batch)
 		case AnswerIn:
-			t.answer(in.Answer)
+			t.answer(in.Host, in.Answer)
 		case ReachedIn:
 			t.reached(in.Balancer, in.OK)
 		case RefusedIn:

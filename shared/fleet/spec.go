@@ -20,7 +20,8 @@ type Spec struct {
 	Healthcheck *Healthcheck      `json:"healthcheck,omitempty"`
 	Resources   Resources         `json:"resources"`
 	Probe       *Probe            `json:"probe,omitempty"` // nil: ready when it runs (and Docker's healthcheck, if any, passes)
-	// Requires names the features that an agent must know to run this version.
+	// Requires names the features that an agent must know to run this version:
+	// the hub's word, from Features when the version was made.
 	Requires []string `json:"requires,omitempty"`
 }
 

@@ -43,7 +43,7 @@ var messages = map[string]any{
 		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100,
 		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1",
 	},
-	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host"},
+	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host", Looked: true},
 	"events": &fleet.EventBatch{Numbering: "numbering", First: 9, Events: []fleet.Event{{
 		SpecVersion: "1.0", ID: "start-1", Source: "hosts/web1", Type: fleet.EventInstanceExited, Time: noon,
 		Subject: "instances/1c-1", Cause: "container 0a1b", Actor: "ann", Revision: 42,
