@@ -247,7 +247,7 @@ func (t *tx) failHost(c fleet.Command) (fleet.Result, error) {
 		t.giveUpData(c.Host)
 	}
 	h = t.hosts.edit(c.Host)
-	h.Failed = true
+	h.Failed, h.Vacant = true, !t.hasData(c.Host)
 	t.hostChanged(h, fleet.EventHostFailed, c, message)
 	return fleet.Result{Changed: true, Message: message}, nil
 }

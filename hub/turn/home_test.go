@@ -40,7 +40,13 @@ func TestDataOnADeadHostIsGivenUpByAPersonsWordOnly(t *testing.T) {
 	if at := w.homeHost(); at != home {
 		t.Fatalf("it was placed on %s without a word about its data", at)
 	}
+	if w.s.Hosts[home].Vacant {
+		t.Error("another machine could take its place, and begin with an empty volume")
+	}
 	w.order(fleet.Command{Do: fleet.DoHostFail, Host: home, DataLost: true})
+	if !w.s.Hosts[home].Vacant {
+		t.Error("no other machine could take its place")
+	}
 	w.pass(5 * time.Second)
 	w.wantState(fleet.ServiceConverged)
 	after := w.homeHost()

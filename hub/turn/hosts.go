@@ -105,7 +105,7 @@ func (t *tx) revive(host string, l *Live) {
 		return
 	}
 	h = t.hosts.edit(host)
-	h.Failed = false
+	h.Failed, h.Vacant = false, false
 	h.Generation = t.rev
 	t.touchAll()
 }

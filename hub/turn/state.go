@@ -96,7 +96,10 @@ type Host struct {
 	Availability string          `json:"availability"`
 	Frozen       bool            `json:"frozen,omitempty"`
 	Failed       bool            `json:"failed,omitempty"`
-	Cause        string          `json:"cause,omitempty"`
+	// Vacant: another machine may take its place. It was declared dead, and
+	// nobody waits for its data.
+	Vacant bool   `json:"vacant,omitempty"`
+	Cause  string `json:"cause,omitempty"`
 	// Desired is the generation of its desired state, and Sum its content.
 	Desired uint64 `json:"desired,omitempty"`
 	Sum     string `json:"sum,omitempty"`

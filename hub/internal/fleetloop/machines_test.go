@@ -52,7 +52,7 @@ func TestAdmit(t *testing.T) {
 		t.Errorf("web1 is %q, %v", machine, err)
 	}
 
-	r.machines.load(map[string]*turn.Host{"web1": {ID: "web1", Failed: true, Facts: fleet.HostFacts{MachineID: "machine-1"}}})
+	r.machines.load(map[string]*turn.Host{"web1": {ID: "web1", Vacant: true, Facts: fleet.HostFacts{MachineID: "machine-1"}}})
 	if err := r.Admit("web1", "machine-2"); err != nil {
 		t.Errorf("its machine was declared dead: %v", err)
 	}
