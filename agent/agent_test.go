@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -161,5 +162,21 @@ func TestHostID(t *testing.T) {
 		if want != "" && fleet.ValidateHost(got) != nil {
 			t.Errorf("%q makes %q, which is no host id", name, got)
 		}
+	}
+}
+
+// Whatever a version can ask for, an agent of the same release carries out.
+func TestTodaysAgentKnowsEveryFeature(t *testing.T) {
+	spec := fleet.Spec{
+		Publish:    []fleet.Publish{{Target: 80, HostPort: 80}},
+		Mounts:     []fleet.Mount{{Type: fleet.MountBind}, {Type: fleet.MountVolume}, {Type: fleet.MountTmpfs}},
+		Restart:    fleet.Restart{Policy: fleet.RestartNo},
+		StopSignal: "SIGINT", StopGrace: new(fleet.Duration), Healthcheck: &fleet.Healthcheck{}, Resources: fleet.Resources{PidsLimit: 1},
+		Probe: &fleet.Probe{Type: fleet.ProbeHTTP},
+	}
+	wanted := append(spec.Features(), (&fleet.Spec{Probe: &fleet.Probe{Type: fleet.ProbeTCP}}).Features()...)
+	slices.Sort(wanted)
+	if !slices.Equal(agent.Features, wanted) {
+		t.Errorf("it knows %v, versions can ask for %v", agent.Features, wanted)
 	}
 }

@@ -18,10 +18,11 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// Features are what specs may require of this agent; sorted.
+// Features are what versions may require of this agent, because it carries
+// them out; sorted.
 var Features = []string{
-	"healthcheck", "host-port", "mount-bind", "mount-tmpfs", "mount-volume",
-	"probe-http", "probe-tcp", "resources", "restart", "stop-signal",
+	fleet.FeatureHealthcheck, fleet.FeatureHostPort, fleet.FeatureMountBind, fleet.FeatureMountTmpfs, fleet.FeatureMountVolume,
+	fleet.FeatureProbeHTTP, fleet.FeatureProbeTCP, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureStopAtOnce, fleet.FeatureStopSignal,
 }
 
 // machine tells what the host is and what others use of it.

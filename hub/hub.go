@@ -22,6 +22,7 @@ import (
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/buildinfo"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/reach"
 )
 
 // fewFiles is the limit of open files below which a fleet of thousands can't
@@ -127,7 +128,7 @@ func assemble(o Options, stored *store.Store, state *turn.State, start time.Time
 	}
 	loop := fleetloop.DefaultOptions()
 	loop.State, loop.Store, loop.Bus, loop.Logger = state, records{stored}, b, o.Logger
-	loop.Reach, loop.Reached = connect, fail.reached
+	loop.Reach, loop.Reached = reach.Try, fail.reached
 	loop.Observe = newTurnMetrics(registry, func() float64 { return float64(p.loop.Waiting()) }, func() float64 { return float64(p.loop.Dropped()) }).observe
 	loop.Answered = func(host string, answer fleet.Answer) { p.api.Answered(host, answer) }
 	p.broker = b
@@ -147,12 +148,4 @@ func assemble(o Options, stored *store.Store, state *turn.State, start time.Time
 func mapDocument(document []byte) (string, []fleet.Service, []string, error) {
 	project, err := compose.Map(document)
 	return project.Name, project.Services, project.Warnings, err
-}
-
-func connect(ctx context.Context, address string) error {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return err
-	}
-	return conn.Close()
 }

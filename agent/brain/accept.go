@@ -121,8 +121,11 @@ func readDesired(host string, payload []byte) (*accepted, string) {
 	return a, ""
 }
 
-// use makes next (nil: nothing) the desired state that counts.
+// use makes next (nil: nothing) the desired state that counts. An instance
+// with another goal than before doesn't wait for what failed on the way to the
+// old one.
 func (s *State) use(next *accepted) {
+	before := s.assigned
 	s.accepted = next
 	s.assigned = map[string]*fleet.Assignment{}
 	s.refused = map[string]string{}
@@ -137,7 +140,11 @@ func (s *State) use(next *accepted) {
 	for i := range next.desired.Instances {
 		a := &next.desired.Instances[i]
 		s.assigned[a.ID] = a
-		s.describe(s.instance(a.ID), a)
+		inst := s.instance(a.ID)
+		s.describe(inst, a)
+		if was := before[a.ID]; was != nil && was.Goal != a.Goal {
+			inst.recover()
+		}
 	}
 	s.unmatched = true
 }

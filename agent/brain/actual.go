@@ -57,12 +57,10 @@ func (s *State) instanceActual(inst *instance, now time.Time) fleet.InstanceActu
 		Image:       rec.Image.ID,
 		Digest:      rec.Image.Digest,
 		Ready:       s.isReady(inst),
-		Address:     s.address(inst),
+		Address:     s.config.Facts.Advertise,
+		Ports:       s.reached(inst),
 		Restarts:    rec.Restarts,
 		Unclaimed:   s.assigned[inst.id] == nil,
-	}
-	if len(rec.Ports) > 0 {
-		a.Ports = maps.Clone(rec.Ports)
 	}
 	if c != nil {
 		a.Container = c.ID
@@ -86,13 +84,19 @@ func (s *State) instanceActual(inst *instance, now time.Time) fleet.InstanceActu
 	return a
 }
 
-// address is where all ports of an instance are reached.
-func (s *State) address(inst *instance) string {
-	ports := slices.Sorted(maps.Keys(inst.rec.Ports))
-	if len(ports) == 0 {
-		return s.config.Facts.Advertise
+// reached are the ports of an instance that others reach at the advertised
+// address. One that is fixed to another address, 127.0.0.1 say, isn't theirs.
+func (s *State) reached(inst *instance) map[int]int {
+	ports := map[int]int{}
+	for target, port := range inst.rec.Ports {
+		if s.addressOf(inst, target) == s.config.Facts.Advertise {
+			ports[target] = port
+		}
 	}
-	return s.addressOf(inst, ports[0])
+	if len(ports) == 0 {
+		return nil
+	}
+	return ports
 }
 
 // phase says in one word what an instance is at, and why it isn't ready.

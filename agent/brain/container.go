@@ -53,6 +53,7 @@ type Container struct {
 	Error      string // the engine's, from the last start
 	StartedAt  time.Time
 	FinishedAt time.Time
+	StopSignal int   // the number of the signal that asks it to end; 0: SIGTERM
 	HostPorts  []int // published, TCP and UDP
 	// Memory and CPUs are what the engine is told to hold for it: the limit,
 	// or else the reservation.

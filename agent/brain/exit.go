@@ -3,6 +3,7 @@ package brain
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -14,7 +15,10 @@ func (s *State) seeExit(inst *instance, run string, now time.Time) {
 	witnessed := inst.run == run || inst.startedNow
 	inst.startedNow = false
 	inst.exited, inst.run, inst.ready = run, "", false
-	inst.interrupted = s.outage || inst.rec.Boot != "" && inst.rec.Boot != s.config.Facts.BootID
+	// It ran when it was last seen, by this agent or the one before. What ends
+	// meanwhile, with the engine or the machine, hasn't ended by itself.
+	ran := witnessed || inst.rec.Boot != ""
+	inst.interrupted = ran && (s.outage || inst.rec.Boot != "" && inst.rec.Boot != s.config.Facts.BootID)
 	inst.exitEvent = ""
 	inst.probeReason = ""
 	s.report.urgent = true
@@ -27,10 +31,26 @@ func (s *State) seeExit(inst *instance, run string, now time.Time) {
 		return // old news, or our own doing
 	}
 	text := exitText(inst.container)
-	if _, byHand := s.signalled[inst.container.ID]; byHand {
+	if s.endedByHand(inst.container, now) {
 		text = "was stopped by somebody else: " + text
 	}
 	inst.exitEvent = s.instanceEvent(inst, fleet.EventInstanceExited, text, "", now)
+}
+
+// Signals that ask any program to end.
+const (
+	sigKill = 9
+	sigTerm = 15
+)
+
+// endedByHand says whether somebody else's signal ended a container: one that
+// asks for the end, or the one that its exit code names, of which it died. Any
+// other, a HUP say, tells a program something. It went on, and what it did
+// next is its own doing.
+func (s *State) endedByHand(c *Container, now time.Time) bool {
+	return slices.ContainsFunc(s.recent(c.ID, now), func(sent signal) bool {
+		return slices.Contains([]int{sigKill, sigTerm, c.StopSignal, c.ExitCode - 128}, sent.number) && sent.number != 0
+	})
 }
 
 // decide says what the restart policy makes of the end of a run: start the
@@ -42,13 +62,12 @@ func (s *State) decide(inst *instance, spec *fleet.Spec, now time.Time) {
 	inst.ended, inst.nextTry = false, time.Time{}
 	text := exitText(c)
 	policy := cmp.Or(spec.Restart.Policy, fleet.RestartAlways)
-	_, byHand := s.signalled[c.ID]
 
 	switch {
 	case rec.EndedRun == run:
 		inst.ended, inst.reason = true, text
 		return
-	case byHand:
+	case s.endedByHand(c, now):
 		inst.reason = "was stopped by somebody else"
 		return
 	case inst.interrupted && policy != fleet.RestartNo:

@@ -29,12 +29,13 @@ type Listed struct {
 type EngineFailed struct{ Problem string }
 
 // Noticed is something that happened to a container by the engine's account.
-// "kill", a signal from somebody else, tells a stop by hand from an exit. A
+// "kill", a signal from somebody else, may tell a stop by hand from an exit. A
 // container that is said to "die" serves no more, though the engine may take a
 // while until it lists it so. Nothing else matters.
 type Noticed struct {
 	Container string
 	Action    string
+	Signal    int // of a "kill", by its number
 }
 
 // OpDone says that an operation ended.

@@ -139,6 +139,48 @@ func TestAJobThatEndedIsNotRepeatedAfterAReboot(t *testing.T) {
 	}
 }
 
+// The engine and the agent are restarted together: what ended then is started
+// again. What ended before is over, and so is what ended with the engine
+// answering all the time.
+func TestEngineAndAgentRestartTogether(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		silent bool // the engine, as the agent starts
+		before func(w *world)
+		ops    string
+	}{
+		{"it ended with the engine", true, func(*world) {}, "start"},
+		{"it ended by itself", false, func(*world) {}, ""},
+		{"its end was seen before", true, func(w *world) { w.exit("a-1", 0); w.settle(); w.pass(time.Minute) }, ""},
+		{"nobody knows whether it ran", true, func(w *world) { w.disk = nil }, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t).connected()
+			spec := webSpec()
+			spec.Restart.Policy = fleet.RestartOnFailure
+			d := desired(spec, "a-1")
+			w.send(d)
+			w.settle()
+			w.pass(time.Second)
+			test.before(w)
+			w.exit("a-1", 0)
+			w.kinds()
+			w.boot("start2")
+			if test.silent {
+				w.down = true
+				w.settle()
+				w.down = false
+			}
+			w.connected().send(d)
+			w.settle()
+			w.pass(time.Minute)
+			if got := w.kinds(); got != test.ops {
+				t.Errorf("operations %q, %+v", got, w.instance("a-1"))
+			}
+		})
+	}
+}
+
 func TestSilentEngine(t *testing.T) {
 	w := settled(t)
 	w.down = true

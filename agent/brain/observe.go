@@ -11,8 +11,8 @@ import (
 )
 
 func (s *State) takeListing(in Listed, now time.Time) {
-	s.outage = s.listed && !s.engine.Up
-	if s.outage {
+	s.outage, s.silent = s.silent, false
+	if s.outage && s.listed {
 		s.engineEvent(fleet.EventEngineUp, "the container engine answers again", now)
 	}
 	s.engine = fleet.EngineStatus{Up: true}
@@ -29,7 +29,7 @@ func (s *State) takeEngineFailure(problem string, now time.Time) {
 		s.engineEvent(fleet.EventEngineDown, "the container engine doesn't answer: "+problem, now)
 		s.report.urgent = true
 	}
-	s.engine = fleet.EngineStatus{Problem: problem}
+	s.engine, s.silent = fleet.EngineStatus{Problem: problem}, true
 }
 
 func (s *State) engineEvent(kind, message string, now time.Time) {
@@ -53,11 +53,16 @@ func (s *State) takeNotice(in Noticed, now time.Time) {
 		}
 		switch {
 		case in.Action == "kill" && inst.op == nil:
-			s.signalled[in.Container] = now
+			s.signalled[in.Container] = append(s.recent(in.Container, now), signal{number: in.Signal, at: now})
 		case in.Action == "die":
 			inst.died, inst.diedTurn = inst.run, s.turn
 		}
 	}
+}
+
+// recent are the signals that others sent to a container within the window.
+func (s *State) recent(container string, now time.Time) []signal {
+	return slices.DeleteFunc(slices.Clone(s.signalled[container]), func(sent signal) bool { return now.Sub(sent.at) > signalWindow })
 }
 
 // dead says whether the run of an instance is over, by the engine's word.
@@ -97,7 +102,7 @@ func (s *State) match(now time.Time) {
 		inst.unsure = false
 		s.see(inst, found[id], now)
 	}
-	maps.DeleteFunc(s.signalled, func(_ string, at time.Time) bool { return now.Sub(at) > signalWindow })
+	maps.DeleteFunc(s.signalled, func(container string, _ []signal) bool { return len(s.recent(container, now)) == 0 })
 }
 
 // better chooses among containers that carry the same instance's label: the

@@ -118,7 +118,9 @@ func (s *State) takenPorts(now time.Time) map[int]bool {
 		mark(s.containers[i].HostPorts...)
 	}
 	for _, spec := range s.accepted.desired.Versions {
-		mark(spec.FixedPorts()...)
+		for _, port := range spec.FixedPorts() {
+			mark(port.Number)
+		}
 	}
 	mark(s.accepted.desired.HeldPorts...)
 	mark(s.foreign.Ports...)

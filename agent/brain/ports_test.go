@@ -2,6 +2,8 @@ package brain_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,13 +142,41 @@ func TestFixedPortIsKept(t *testing.T) {
 	w.send(desired(spec, "a-1"))
 	w.settle()
 	w.pass(10 * time.Second)
-	if got := w.instance("a-1"); got.Ports[8080] != 80 || got.Phase != fleet.PhaseBackoff {
+	if got := w.instance("a-1"); got.Phase != fleet.PhaseBackoff {
 		t.Fatalf("reported %+v", got)
 	}
 	delete(w.fail, brain.OpStart)
 	w.pass(time.Minute)
-	if got := w.instance("a-1"); !got.Ready || got.Address != "192.0.2.7" || w.probes[0].Address != "192.0.2.7:80" {
+	if got := w.instance("a-1"); !got.Ready || w.probes[0].Address != "192.0.2.7:80" {
 		t.Fatalf("reported %+v, probes %+v", got, w.probes)
+	}
+}
+
+// Balancers send to the address and the ports that are reported. A port that
+// is fixed to another address isn't one of them, nor does it change the others.
+func TestPortsElsewhereAreNotReported(t *testing.T) {
+	for _, test := range []struct {
+		ip   string
+		want []int // of the container
+	}{
+		{"127.0.0.1", []int{8080}},
+		{"192.0.2.7", []int{8080}},
+		{"10.0.0.1", []int{80, 8080}},
+		{"0.0.0.0", []int{80, 8080}},
+		{"", []int{80, 8080}},
+	} {
+		w := newWorld(t).connected()
+		spec := webSpec()
+		spec.Publish = []fleet.Publish{{Target: 80, Protocol: "tcp", HostPort: 9000, HostIP: test.ip}, {Target: 8080, Protocol: "tcp"}}
+		w.send(desired(spec, "a-1"))
+		w.settle()
+		got := w.instance("a-1")
+		if ports := slices.Sorted(maps.Keys(got.Ports)); !got.Ready || got.Address != "10.0.0.1" || !slices.Equal(ports, test.want) {
+			t.Errorf("port 80 on %q: reported %s, %v", test.ip, got.Address, got.Ports)
+		}
+		if want := fmt.Sprintf("10.0.0.1:%d", got.Ports[8080]); w.probes[0].Address != want {
+			t.Errorf("port 80 on %q: probes %+v", test.ip, w.probes)
+		}
 	}
 }
 

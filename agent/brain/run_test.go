@@ -186,18 +186,48 @@ func TestChangedByHand(t *testing.T) {
 	}
 }
 
+// Stopped by hand it is started again, whatever the policy. A job that ends by
+// itself isn't, whatever it was told before.
 func TestStoppedByHandIsStartedWhateverThePolicy(t *testing.T) {
-	w := newWorld(t).connected()
-	spec := webSpec()
-	spec.Restart.Policy = fleet.RestartNo
-	w.send(desired(spec, "a-1"))
-	w.settle()
-	w.kinds()
-	w.step(brain.Noticed{Container: w.box("a-1").ID, Action: "kill"})
-	w.exit("a-1", 0)
-	w.settle()
-	if got := w.kinds(); got != "start" {
-		t.Fatalf("operations %q", got)
+	const hup, quit, usr1, term, kill = 1, 3, 10, 15, 9
+	for _, test := range []struct {
+		name    string
+		signals []int
+		stop    int // the container's own stop signal
+		code    int
+		later   time.Duration
+		ops     string
+	}{
+		{"docker stop", []int{term}, 0, 0, 0, "start"},
+		{"docker stop, and it doesn't listen", []int{term, kill}, 0, 137, 10 * time.Second, "start"},
+		{"docker kill", []int{kill}, 0, 137, 0, "start"},
+		{"docker stop with the image's signal", []int{quit}, quit, 0, 0, "start"},
+		{"it died of the signal", []int{hup}, 0, 129, 0, "start"},
+		{"it was told to read its configuration", []int{hup}, 0, 0, time.Second, ""},
+		{"it was told something and failed", []int{usr1}, 0, 1, time.Second, ""},
+		{"it was told something, then stopped", []int{term, hup}, 0, 0, 0, "start"},
+		{"long ago", []int{term}, 0, 0, time.Minute, ""},
+		{"a signal without a number", []int{0}, 0, 128, 0, ""},
+		{"no signal", nil, 0, 0, 0, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t).connected()
+			spec := webSpec()
+			spec.Restart.Policy = fleet.RestartNo
+			w.send(desired(spec, "a-1"))
+			w.settle()
+			w.kinds()
+			w.box("a-1").StopSignal = test.stop
+			for _, signal := range test.signals {
+				w.step(brain.Noticed{Container: w.box("a-1").ID, Action: "kill", Signal: signal})
+			}
+			w.pass(test.later)
+			w.exit("a-1", test.code)
+			w.settle()
+			if got := w.kinds(); got != test.ops {
+				t.Errorf("operations %q", got)
+			}
+		})
 	}
 }
 
@@ -250,6 +280,51 @@ func TestStop(t *testing.T) {
 	}
 	if until := w.state.Cache().Quarantine[port]; until.Sub(w.now) < 9*time.Minute {
 		t.Fatalf("port %d is free at %v", port, until)
+	}
+}
+
+// The wait between two tries to run is none for the order to stop.
+func TestAStopWaitsForNoBackoff(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		fail func(w *world)
+	}{
+		{"it crashes", func(w *world) {
+			for range 9 {
+				w.exit("a-1", 1)
+				w.settle()
+				if got := w.instance("a-1"); got.Phase == fleet.PhaseBackoff {
+					w.pass(got.NextTry.Sub(w.now) - time.Millisecond)
+				}
+				w.pass(time.Millisecond)
+			}
+			w.exit("a-1", 1)
+			w.settle()
+		}},
+		{"it can't be started", func(w *world) {
+			w.fail[brain.OpStart] = brain.Result{Problem: "no such runtime", Permanent: true}
+			w.exit("a-1", 1)
+			w.settle()
+		}},
+		{"it is being started, in vain", func(w *world) {
+			w.exit("a-1", 1)
+			w.fail[brain.OpStart] = brain.Result{Problem: "no such runtime", Permanent: true}
+			w.list()
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t).connected()
+			d := desired(webSpec(), "a-1")
+			w.send(d)
+			w.settle()
+			test.fail(w)
+			w.ops = nil
+			w.send(stopping(d, "a-1"))
+			w.settle()
+			if got := w.kinds(); got != "remove" {
+				t.Errorf("operations %q, %+v", got, w.instance("a-1"))
+			}
+		})
 	}
 }
 

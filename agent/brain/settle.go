@@ -2,6 +2,7 @@ package brain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -107,6 +108,9 @@ var verbs = map[string]string{
 }
 
 func (s *State) failed(inst *instance, op *Op, r *Result, now time.Time) {
+	if s.stopping(inst) && slices.Contains([]string{OpPull, OpCreate, OpStart, OpRestore}, op.Kind) {
+		return // the order to stop came meanwhile, and doesn't wait for it
+	}
 	problem := verbs[op.Kind] + " failed: " + r.Problem
 	permanent := r.Permanent
 	switch op.Kind {

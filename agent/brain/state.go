@@ -25,10 +25,11 @@ type State struct {
 	engine     fleet.EngineStatus
 	listed     bool // once at least
 	listTurn   uint64
+	silent     bool // it couldn't be listed since the last listing
 	outage     bool // the current listing is the first after a silence
 	unmatched  bool // the listing is yet to be compared with the instances
 	containers []Container
-	signalled  map[string]time.Time // containers that somebody else sent a signal, and when
+	signalled  map[string][]signal // what others sent to containers lately
 
 	instances map[string]*instance
 	facts     fleet.HostFacts
@@ -41,6 +42,12 @@ type State struct {
 	report  reporting
 	outbox  outbox
 	born    time.Time
+}
+
+// signal is one that somebody else sent to a container.
+type signal struct {
+	number int
+	at     time.Time
 }
 
 // instance is what is known of one instance beyond its record.
@@ -93,7 +100,7 @@ func New(config Config, cache Cache, now time.Time) *State {
 		cache:     cache,
 		assigned:  map[string]*fleet.Assignment{},
 		pools:     map[fleet.ServiceKey]acceptedPool{},
-		signalled: map[string]time.Time{},
+		signalled: map[string][]signal{},
 		instances: map[string]*instance{},
 		balancers: map[string]fleet.BalancerActual{},
 		facts:     config.Facts,

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -192,6 +193,22 @@ func Selected(b *fleet.Balancing, key fleet.BalancerKey) bool {
 	for _, name := range b.Balancers {
 		if name == key.Name || name == key.String() {
 			return true
+		}
+	}
+	return false
+}
+
+// MayMeet reports whether a balancer, there or yet to join, may be in both
+// selections: names, or host/name; empty: all.
+func MayMeet(a, b []string) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return true
+	}
+	for _, x := range a {
+		for _, y := range b {
+			if x == y || strings.HasSuffix(x, "/"+y) || strings.HasSuffix(y, "/"+x) {
+				return true
+			}
 		}
 	}
 	return false

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -15,8 +16,12 @@ type Apply struct {
 }
 
 func (c *Client) change(ctx context.Context, method, path string, w Write, in any) (fleet.Result, error) {
+	return c.changeWith(ctx, method, path, nil, w, in)
+}
+
+func (c *Client) changeWith(ctx context.Context, method, path string, query url.Values, w Write, in any) (fleet.Result, error) {
 	var out fleet.Result
-	err := c.call(ctx, method, path, nil, w.header(), in, &out)
+	err := c.call(ctx, method, path, query, w.header(), in, &out)
 	return out, err
 }
 
@@ -59,12 +64,21 @@ const (
 	HostActivate HostAction = "activate" // let it have instances again
 	HostFreeze   HostAction = "freeze"   // leave it as it is
 	HostUnfreeze HostAction = "unfreeze"
-	HostFail     HostAction = "fail" // declare a lost host dead
 )
 
 // HostDo does something to a host.
 func (c *Client) HostDo(ctx context.Context, id string, action HostAction, w Write) (fleet.Result, error) {
 	return c.change(ctx, http.MethodPost, "/v1/hosts/"+step(id)+"/"+string(action), w, nil)
+}
+
+// FailHost declares a lost host dead. dataLost: what has its data there is
+// placed elsewhere too, with empty volumes.
+func (c *Client) FailHost(ctx context.Context, id string, dataLost bool, w Write) (fleet.Result, error) {
+	query := url.Values{}
+	if dataLost {
+		query.Set("dataLost", "true")
+	}
+	return c.changeWith(ctx, http.MethodPost, "/v1/hosts/"+step(id)+"/fail", query, w, nil)
 }
 
 // ForgetBalancer takes a balancer that is gone for good out of the fleet.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/musterhq/muster/hub/balance"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -22,26 +23,11 @@ func checkClaims(p *problems, claims []claim) {
 	})
 	for i, c := range claims {
 		for j := i - 1; j >= 0 && claims[j].listen == c.listen; j-- {
-			if overlap(claims[j].balancers, c.balancers) {
+			if balance.MayMeet(claims[j].balancers, c.balancers) {
 				p.add(fleet.Conflict(c.path, "listens on port %d, as %s does", c.listen, claims[j].path)).
 					WithHint("choose another port, or put them on different balancers")
 				break
 			}
 		}
 	}
-}
-
-// overlap reports whether two selections may name the same balancer.
-func overlap(a, b []string) bool {
-	if len(a) == 0 || len(b) == 0 {
-		return true
-	}
-	for _, x := range a {
-		for _, y := range b {
-			if x == y || strings.HasSuffix(x, "/"+y) || strings.HasSuffix(y, "/"+x) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -92,6 +92,20 @@ func TestMapNeverDropsAMountedPathTwice(t *testing.T) {
 	}
 }
 
+// A port of one address of the host is no port for balancers elsewhere.
+func TestBalancersDoNotReachAPortOfOneAddress(t *testing.T) {
+	for _, test := range []struct{ ip, lb, want string }{
+		{"127.0.0.1", "{listen: 8000, target: 80}", "services.web.ports[0].host_ip: balancers send to container port 80, and reach it on no host but one that advertises 127.0.0.1"},
+		{"127.0.0.1", "{listen: 8000, target: 81}", ""},
+		{"0.0.0.0", "{listen: 8000, target: 80}", ""},
+	} {
+		project, err := compose.Map([]byte("name: shop\nservices: {web: {image: nginx, ports: [{target: 80, published: '9000', mode: host, host_ip: " + test.ip + "}], x-lb: " + test.lb + "}}"))
+		if got := strings.Join(project.Warnings, "; "); err != nil || got != test.want {
+			t.Errorf("%s with %s: %v, warnings %q", test.ip, test.lb, err, got)
+		}
+	}
+}
+
 func TestErrorsAreBounded(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("name: shop\nservices:\n  web:\n    image: nginx\n")

@@ -164,3 +164,18 @@ func publish(o ports, balancing *fleet.Balancing, probe *fleet.Probe) []fleet.Pu
 	})
 	return out
 }
+
+// warnElsewhere tells of ports that balancers should send to, and reach on no
+// host but one that advertises just that address.
+func (o *ports) warnElsewhere(p *problems, balancing *fleet.Balancing) {
+	if balancing == nil {
+		return
+	}
+	for _, f := range o.fixed {
+		ip, err := netip.ParseAddr(f.HostIP)
+		offered := slices.ContainsFunc(balancing.Routes, func(r fleet.Route) bool { return r.Target == f.Target })
+		if err == nil && !ip.IsUnspecified() && offered && f.Protocol == "tcp" {
+			p.warn(join(f.path, "host_ip"), "balancers send to container port %d, and reach it on no host but one that advertises %s", f.Target, f.HostIP)
+		}
+	}
+}

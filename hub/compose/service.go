@@ -45,6 +45,7 @@ func mapService(p *problems, doc *document, name string) (service fleet.Service,
 	service.Balancing, claims = mapBalancing(p, path, lb, ports)
 	service.Spec.Probe = mapProbe(p, join(path, keyProbe), probe, service.Balancing)
 	service.Spec.Publish = publish(ports, service.Balancing, service.Spec.Probe)
+	ports.warnElsewhere(p, service.Balancing)
 	return service, claims, true
 }
 

@@ -4,7 +4,9 @@ package placement
 
 import (
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -14,24 +16,26 @@ type Host struct {
 	ID     string
 	Labels map[string]string
 	// Barred says in words why nothing may be placed here now; empty: it may.
-	Barred string
-	CPUs   float64 // cores the machine has
-	Memory int64   // bytes the machine has
+	Barred   string
+	Features []string // that its agent knows
+	CPUs     float64  // cores the machine has
+	Memory   int64    // bytes the machine has
 	// UsedCPUs and UsedMemory are reserved by our instances or used by
 	// foreign containers and processes.
 	UsedCPUs   float64
 	UsedMemory int64
-	Taken      map[int]string // fixed host ports in use, and by what
-	Siblings   int            // instances of the same service that stay here
-	Instances  int            // instances of every service that stay here
+	Taken      map[fleet.Port]string // host ports in use, and by what
+	Siblings   int                   // instances of the same service that stay here
+	Instances  int                   // instances of every service that stay here
 }
 
 // Need is what one instance of a service asks of its host.
 type Need struct {
 	Constraints []fleet.Constraint
+	Features    []string // that its agent has to know
 	CPUs        float64
 	Memory      int64
-	FixedPorts  []int
+	FixedPorts  []fleet.Port
 	// Home is the host that has the instance's data; empty: none has.
 	Home string
 	// OnePerHost is set for global services: a host with a sibling is full.
@@ -52,6 +56,7 @@ func Of(s *fleet.Service, home string) Need {
 	r := s.Spec.Resources
 	return Need{
 		Constraints: s.Constraints,
+		Features:    s.Spec.Features(),
 		CPUs:        r.CPUReservation,
 		Memory:      Reserved(r),
 		FixedPorts:  s.Spec.FixedPorts(),
@@ -115,6 +120,9 @@ func Refuse(need Need, h *Host) string {
 	if h.Barred != "" {
 		return h.Barred
 	}
+	if unknown := without(need.Features, h.Features); len(unknown) > 0 {
+		return "its agent doesn't know " + strings.Join(unknown, ", ") + "; upgrade it"
+	}
 	if need.OnePerHost && h.Siblings > 0 {
 		return "has one already"
 	}
@@ -126,7 +134,7 @@ func Refuse(need Need, h *Host) string {
 	}
 	for _, port := range need.FixedPorts {
 		if by, taken := h.Taken[port]; taken {
-			return fmt.Sprintf("port %d is used by %s", port, by)
+			return fmt.Sprintf("port %s is used by %s", port, by)
 		}
 	}
 	return ""
@@ -147,4 +155,14 @@ func Unsuited(constraints []fleet.Constraint, id string, labels map[string]strin
 		}
 	}
 	return ""
+}
+
+// without has those of names that aren't among known.
+func without(names, known []string) (left []string) {
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			left = append(left, name)
+		}
+	}
+	return left
 }

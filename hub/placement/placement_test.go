@@ -12,6 +12,7 @@ const mib = 1 << 20
 
 func TestChoose(t *testing.T) {
 	web := map[string]string{"tier": "web"}
+	all := []string{"mount-tmpfs", "probe-tcp", "restart"}
 	tests := []struct {
 		name     string
 		need     Need
@@ -25,16 +26,23 @@ func TestChoose(t *testing.T) {
 		{"first by name", Need{}, []Host{{ID: "b"}, {ID: "a"}}, "a", nil},
 		{
 			"every reason",
-			Need{Constraints: []fleet.Constraint{{Label: "tier", Equal: true, Value: "web"}}, Memory: 100 * mib, CPUs: 1, FixedPorts: []int{80}},
+			Need{Constraints: []fleet.Constraint{{Label: "tier", Equal: true, Value: "web"}}, Features: all, Memory: 100 * mib, CPUs: 1, FixedPorts: []fleet.Port{fleet.TCP(80)}},
 			[]Host{
-				{ID: "web5", Labels: web, Memory: 1 << 30, CPUs: 2, Taken: map[int]string{80: "shop/web"}},
+				{ID: "web5", Labels: web, Features: all, Memory: 1 << 30, CPUs: 2, Taken: map[fleet.Port]string{fleet.TCP(80): "shop/web"}},
 				{ID: "web1", Labels: web, Barred: "is lost"},
-				{ID: "web2", Labels: web, Memory: 136 * mib, UsedMemory: 100 * mib, CPUs: 2},
+				{ID: "web2", Labels: web, Features: all, Memory: 136 * mib, UsedMemory: 100 * mib, CPUs: 2},
 				{ID: "web3"},
-				{ID: "web4", Labels: web, Memory: 1 << 30, CPUs: 1, UsedCPUs: 0.5},
+				{ID: "web4", Labels: web, Features: all, Memory: 1 << 30, CPUs: 1, UsedCPUs: 0.5},
+				{ID: "web6", Labels: web, Features: []string{"probe-tcp"}},
 			},
 			"",
-			[]string{"web1: is lost", "web2: 64 MiB of memory short", "web3: needs label tier=web", "web4: 0.50 CPUs short", "web5: port 80 is used by shop/web"},
+			[]string{"web1: is lost", "web2: 64 MiB of memory short", "web3: needs label tier=web", "web4: 0.50 CPUs short", "web5: port 80 is used by shop/web", "web6: its agent doesn't know mount-tmpfs, restart; upgrade it"},
+		},
+		{
+			"a number over tcp and over udp",
+			Need{FixedPorts: []fleet.Port{{Number: 53, Protocol: "udp"}}},
+			[]Host{{ID: "a", Taken: map[fleet.Port]string{{Number: 53, Protocol: "udp"}: "shop/dns"}}, {ID: "b", Taken: map[fleet.Port]string{fleet.TCP(53): "shop/dns"}}},
+			"b", nil,
 		},
 		{"home", Need{Home: "b"}, []Host{{ID: "a"}, {ID: "b", Barred: "is lost"}}, "", []string{"a: its data is on b", "b: is lost"}},
 		{"not that host", Need{Constraints: []fleet.Constraint{{Label: "hostname", Value: "a"}}}, []Host{{ID: "a"}, {ID: "b"}}, "b", nil},

@@ -3,7 +3,10 @@
 // it is asked again after every change, so it needs no memory of its own.
 package rollout
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // Member is one instance of the service that isn't gone.
 type Member struct {
@@ -17,7 +20,9 @@ type Member struct {
 	// Outdated: of another version, or born before the last restart, or on a
 	// host that it has to leave.
 	Outdated bool
-	Ready    bool
+	// Frozen: it stays as it is, whatever is asked for.
+	Frozen bool
+	Ready  bool
 	// Serving: ready, and every balancer that is heard gives it traffic.
 	Serving bool
 }
@@ -46,8 +51,8 @@ type Next struct {
 // added at once. Outdated ones are replaced one by one: the new one has to
 // serve before an old one leaves, and before the next new one comes.
 func Decide(in Input) Next {
-	current, outdated, leaving := split(in.Members)
-	total := len(current) + len(outdated)
+	current, outdated, leaving, frozen := split(in.Members)
+	total := len(current) + len(outdated) + frozen
 	occupied := total
 	if in.StopFirst {
 		occupied += leaving
@@ -57,7 +62,7 @@ func Decide(in Input) Next {
 
 	switch {
 	case total > in.Count:
-		return shrink(in, current, outdated, unserving)
+		return shrink(in, total-in.Count, current, outdated, unserving)
 	case occupied < in.Count:
 		return Next{Add: free(used, in.Count-occupied)}
 	case len(outdated) == 0:
@@ -76,17 +81,29 @@ func Decide(in Input) Next {
 	}
 }
 
-// shrink lets go of what is too many. While a replacement is under way one
-// more than asked for is in order until the new one serves.
-func shrink(in Input, current, outdated []Member, unserving string) Next {
-	surplus := len(current) + len(outdated) - in.Count
+// shrink lets go of what is too many: first those that serve nobody, then the
+// outdated, and of those that serve only as many as leave enough. While a
+// replacement is under way one more than asked for is in order until the new
+// one serves.
+func shrink(in Input, surplus int, current, outdated []Member, unserving string) Next {
 	if len(outdated) > 0 && unserving != "" {
 		surplus--
 	}
+	order := slices.Concat(outdated, byDispensable(current))
+	sort.SliceStable(order, func(i, j int) bool { return !order[i].Serving && order[j].Serving })
+	serving := 0
+	for _, m := range in.Members {
+		if m.Serving && !m.Leaving {
+			serving++
+		}
+	}
 	var leave []string
-	for _, m := range append(outdated, byDispensable(current)...) {
-		if len(leave) >= surplus {
+	for _, m := range order {
+		if len(leave) >= surplus || m.Serving && serving <= in.Count {
 			break
+		}
+		if m.Serving {
+			serving--
 		}
 		leave = append(leave, m.ID)
 	}
@@ -98,10 +115,12 @@ func shrink(in Input, current, outdated []Member, unserving string) Next {
 }
 
 // split sorts the members that stay: current by slot, outdated with the least
-// useful first.
-func split(members []Member) (current, outdated []Member, leaving int) {
+// useful first. The frozen are only counted.
+func split(members []Member) (current, outdated []Member, leaving, frozen int) {
 	for _, m := range members {
 		switch {
+		case m.Frozen && !m.Leaving:
+			frozen++
 		case m.Leaving:
 			if !m.Lost {
 				leaving++
@@ -115,12 +134,23 @@ func split(members []Member) (current, outdated []Member, leaving int) {
 	sort.Slice(current, func(i, j int) bool { return bySlot(current[i], current[j]) })
 	sort.Slice(outdated, func(i, j int) bool {
 		a, b := outdated[i], outdated[j]
-		if a.Ready != b.Ready {
-			return !a.Ready
+		if a.use() != b.use() {
+			return a.use() < b.use()
 		}
 		return bySlot(a, b)
 	})
-	return current, outdated, leaving
+	return current, outdated, leaving, frozen
+}
+
+// use orders members by what would be lost with them.
+func (m Member) use() int {
+	switch {
+	case m.Serving:
+		return 2
+	case m.Ready:
+		return 1
+	}
+	return 0
 }
 
 func bySlot(a, b Member) bool {
@@ -130,14 +160,14 @@ func bySlot(a, b Member) bool {
 	return a.ID < b.ID
 }
 
-// byDispensable orders current members for a scale down: what isn't ready,
+// byDispensable orders current members for a scale down: what is of least use,
 // then the newest on the fullest host, so that the rest stay spread.
 func byDispensable(current []Member) []Member {
 	out := append([]Member(nil), current...)
 	sort.Slice(out, func(i, j int) bool {
 		a, b := out[i], out[j]
-		if a.Ready != b.Ready {
-			return a.Ready
+		if a.use() != b.use() {
+			return a.use() > b.use()
 		}
 		return bySlot(a, b)
 	})
@@ -149,8 +179,8 @@ func byDispensable(current []Member) []Member {
 	}
 	sort.SliceStable(out, func(i, j int) bool {
 		a, b := out[i], out[j]
-		if a.Ready != b.Ready {
-			return !a.Ready
+		if a.use() != b.use() {
+			return a.use() < b.use()
 		}
 		if rank[a.ID] != rank[b.ID] {
 			return rank[a.ID] > rank[b.ID]

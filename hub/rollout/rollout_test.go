@@ -22,6 +22,8 @@ func member(slot int, flags string) Member {
 			m.Leaving, m.ID = true, fmt.Sprintf("out%d", slot)
 		case 'x':
 			m.Lost = true
+		case 'f':
+			m.Frozen = true
 		}
 	}
 	return m
@@ -48,6 +50,14 @@ func TestDecide(t *testing.T) {
 		{"stop first", Input{Count: 1, StopFirst: true, Members: []Member{member(1, "os")}}, Next{Leave: []string{"old1"}, First: true}},
 		{"stop first waits", Input{Count: 1, StopFirst: true, Members: []Member{member(1, "l")}}, Next{}},
 		{"stop first goes on", Input{Count: 2, StopFirst: true, Members: []Member{member(2, "os")}}, Next{Add: []int{1}}},
+		{"what is ready and serves nobody goes before what serves", Input{Count: 1, Members: []Member{member(1, "os"), member(2, "or")}}, Next{Leave: []string{"old2"}}},
+		{"scaled down, the one that serves stays", Input{Count: 1, Members: []Member{member(1, "r"), member(2, "s")}}, Next{Leave: []string{"i1"}}},
+		{"scaled down in a replacement that doesn't get ready", Input{Count: 2, Members: []Member{
+			member(1, "os"), member(2, "os"), member(3, ""), member(4, "")}}, Next{Leave: []string{"i4"}}},
+		{"scaled down in a replacement that goes on", Input{Count: 2, Members: []Member{
+			member(1, "os"), member(2, "os"), member(3, "s"), member(4, "")}}, Next{Leave: []string{"i4"}}},
+		{"frozen ones count and stay", Input{Count: 3, Members: []Member{member(1, "osf"), member(2, "os")}}, Next{Add: []int{3}}},
+		{"more frozen ones than wanted", Input{Count: 1, Members: []Member{member(1, "sf"), member(2, "sf"), member(3, "s")}}, Next{Leave: []string{"i3"}}},
 		{"a lost one is replaced", Input{Count: 2, Members: []Member{member(1, "lx"), member(2, "s")}}, Next{Add: []int{1}}},
 	}
 	for _, test := range tests {
@@ -93,6 +103,32 @@ func TestDecideConverges(t *testing.T) {
 			if m.Outdated || m.Leaving {
 				t.Fatalf("left over: %+v", m)
 			}
+		}
+	})
+}
+
+// In whatever state a service is, no decision leaves fewer serving than are
+// wanted, or than there were, and none touches what is frozen.
+func TestDecideKeepsWhatServes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := Input{Count: rapid.IntRange(0, 6).Draw(t, "count")}
+		members := rapid.IntRange(0, 8).Draw(t, "members")
+		for slot := 1; slot <= members; slot++ {
+			in.Members = append(in.Members, member(slot, rapid.SampledFrom([]string{"", "r", "s", "o", "or", "os", "l", "ls", "osf", "f"}).Draw(t, "flags")))
+		}
+		before := count(in.Members)
+		next := Decide(in)
+		for i := range in.Members {
+			m := &in.Members[i]
+			for _, id := range next.Leave {
+				if id == m.ID && m.Frozen {
+					t.Fatalf("%s is frozen and leaves", id)
+				}
+				m.Leaving = m.Leaving || m.ID == id
+			}
+		}
+		if now := count(in.Members); now < min(before, in.Count) {
+			t.Fatalf("%d serve after %d, though %d are wanted: %+v", now, before, in.Count, next)
 		}
 	})
 }

@@ -213,7 +213,7 @@ func (a *agent) ask(payload []byte) {
 	if _, err := wire.Open(payload, &ask); err != nil || ask.Do != fleet.AskCheck {
 		return
 	}
-	answer := fleet.Answer{ID: ask.ID, OK: a.sim.listens(a.host.id, ask.Address)}
+	answer := fleet.Answer{ID: ask.ID, OK: a.sim.listens(a.host.id, ask.Address), Looked: true}
 	wait := 2 * a.sim.hop()
 	if !answer.OK {
 		answer.Problem, wait = "connection timed out", askWithin
@@ -279,10 +279,10 @@ func (a *agent) listed(after uint64, containers []brain.Container, up bool) {
 }
 
 // noticed hears that something happened to a container.
-func (a *agent) noticed(container, action string) {
+func (a *agent) noticed(in brain.Noticed) {
 	if a.dead {
 		return
 	}
-	a.step(brain.Noticed{Container: container, Action: action})
+	a.step(in)
 	a.sim.after(coalesce, a.list)
 }

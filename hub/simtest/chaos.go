@@ -62,6 +62,10 @@ func (c *chaos) found() {
 func (c *chaos) apply(image string) bool {
 	web := Web("web", 1+c.chance("chaos").IntN(4), image)
 	web.Balancing.DrainTimeout = fleet.Duration(10 * time.Second)
+	if c.chance("chaos").IntN(3) == 0 { // the same listener, another port and check
+		web.Spec.Publish[0].Target, web.Spec.Probe.Port = 81, 81
+		web.Balancing.Routes[0].Target, web.Balancing.Check.Path = 81, "/ready"
+	}
 	api := Web("api", 1+c.chance("chaos").IntN(2), "api:1")
 	job := Web("job", 1, "job:1")
 	job.Balancing = nil
@@ -158,7 +162,7 @@ func (c *chaos) wear(h *host) {
 // ask is an order of a person's.
 func (c *chaos) ask(h *host) {
 	key := fleet.ServiceKey{Project: project, Name: []string{"web", "web", "web", "api", "fixed", "a0"}[c.chance("chaos").IntN(6)]}
-	switch c.chance("chaos").IntN(12) {
+	switch c.chance("chaos").IntN(13) {
 	case 0, 1, 2:
 		c.order(fleet.Command{Do: fleet.DoScale, Service: key, Count: c.chance("chaos").IntN(6)})
 	case 3, 4:
@@ -172,17 +176,24 @@ func (c *chaos) ask(h *host) {
 		c.later(func() { c.hub.put(turn.CommandIn{Command: fleet.Command{Do: fleet.DoHostActivate, Host: h.id}}, nil) })
 	case 8:
 		if h.agent == nil || !h.hearsHub() {
-			c.order(fleet.Command{Do: fleet.DoHostFail, Host: h.id})
+			lost := c.chance("chaos").IntN(3) == 0
+			if c.order(fleet.Command{Do: fleet.DoHostFail, Host: h.id, DataLost: lost}) && lost {
+				c.checker.dataLost(h.id)
+			}
 		}
 	case 9:
 		if h.haproxy != nil && h.agent == nil && c.order(fleet.Command{Do: fleet.DoBalancerForget, Balancer: fleet.BalancerKey{Host: h.id, Name: balancerName}}) {
 			c.forgotten[h.id] = true
+			c.checker.gaveUpBalancer(h.id)
 		}
 	case 10:
 		extra := Web(fmt.Sprintf("a%d", c.chance("chaos").IntN(2)), 1, "extra:1")
 		c.order(fleet.Command{Do: fleet.DoApply, Project: project, Services: []fleet.Service{extra}})
 	case 11:
 		c.order(fleet.Command{Do: fleet.DoRemove, Service: key})
+	case 12:
+		c.order(fleet.Command{Do: fleet.DoFreeze, Host: h.id})
+		c.later(func() { c.hub.put(turn.CommandIn{Command: fleet.Command{Do: fleet.DoUnfreeze, Host: h.id}}, nil) })
 	}
 }
 
@@ -205,17 +216,17 @@ func (c *chaos) meddle(h *host) {
 		c.say(h.id, "somebody meddles with %s of %s", x.ID, x.instance)
 		switch c.chance("chaos").IntN(3) {
 		case 0:
-			h.engine.notify(x.ID, "kill")
+			h.engine.notify(brain.Noticed{Container: x.ID, Action: "kill", Signal: 15})
 			h.engine.exit(x, 143)
 		case 1:
 			if x.State == brain.ContainerRunning {
 				x.State = brain.ContainerPaused
-				h.engine.notify(x.ID, "pause")
+				h.engine.notify(brain.Noticed{Container: x.ID, Action: "pause"})
 			}
 		case 2:
 			h.engine.exit(x, 137)
 			delete(h.engine.containers, x.ID)
-			h.engine.notify(x.ID, "destroy")
+			h.engine.notify(brain.Noticed{Container: x.ID, Action: "destroy"})
 		}
 		return
 	}
@@ -261,6 +272,7 @@ func (c *chaos) mend() error {
 	}
 	for _, id := range c.names {
 		c.order(fleet.Command{Do: fleet.DoHostActivate, Host: id})
+		c.order(fleet.Command{Do: fleet.DoUnfreeze, Host: id})
 		if c.forgotten[id] {
 			c.CrashAgent(id) // a balancer comes back with another start of its agent
 			c.StartAgent(id)

@@ -24,6 +24,7 @@ type checker struct {
 	accepted  map[string]fleet.Observed         // by host
 	released  map[string]time.Time              // host ports, when their container was removed
 	homes     map[string]string                 // slots with data -> their host
+	givenUp   map[string]bool                   // instances whose data a person gave up
 	revision  uint64
 }
 
@@ -31,7 +32,7 @@ func newChecker(s *Sim) *checker {
 	return &checker{
 		sim: s, names: map[string]string{}, stops: map[string]bool{}, instances: map[string]turn.Instance{}, services: map[fleet.ServiceKey]turn.Service{},
 		excused: map[string]map[string]bool{}, ready: map[string]int{}, accepted: map[string]fleet.Observed{},
-		released: map[string]time.Time{}, homes: map[string]string{},
+		released: map[string]time.Time{}, homes: map[string]string{}, givenUp: map[string]bool{},
 	}
 }
 
@@ -89,15 +90,27 @@ func (k *checker) letGo(instance string, balancer fleet.BalancerKey, how string)
 	if how == "drained" {
 		return // checked when the container is stopped
 	}
-	if k.excused[instance] == nil {
-		k.excused[instance] = map[string]bool{}
-	}
-	k.excused[instance][balancer.Host] = true
+	k.excuse(instance, balancer.Host)
 	if how != "unreachable" {
 		return
 	}
 	if alone := k.sim.hosts[balancer.Host].unreachable(); alone < aloneFor {
 		k.sim.violate("%s was let go by %s as unreachable, which it has been for %s only", instance, balancer, alone)
+	}
+}
+
+func (k *checker) excuse(instance, host string) {
+	if k.excused[instance] == nil {
+		k.excused[instance] = map[string]bool{}
+	}
+	k.excused[instance][host] = true
+}
+
+// gaveUpBalancer: a person said that a host's balancer is gone for good, so
+// nothing that it had waits for it.
+func (k *checker) gaveUpBalancer(host string) {
+	for instance := range k.instances {
+		k.excuse(instance, host)
 	}
 }
 
@@ -240,7 +253,7 @@ func (k *checker) started(h *host, c *container) {
 			k.sim.violate("%s runs twice on %s", c.instance, h.id)
 		}
 	}
-	if !c.spec.Pinned() {
+	if !c.spec.Pinned() || k.givenUp[c.instance] {
 		return
 	}
 	slot := c.Labels[brain.LabelProject] + "/" + c.Labels[brain.LabelService] + "/" + c.Labels[brain.LabelSlot]
@@ -248,6 +261,21 @@ func (k *checker) started(h *host, c *container) {
 		k.sim.violate("%s has its data on %s and was placed on %s", slot, home, h.id)
 	}
 	k.homes[slot] = h.id
+}
+
+// dataLost: a person gave up what a host has. While it is cut off it may go on
+// with it.
+func (k *checker) dataLost(host string) {
+	for id, in := range k.instances {
+		if in.Host == host {
+			k.givenUp[id] = true
+		}
+	}
+	for slot, home := range k.homes {
+		if home == host {
+			delete(k.homes, slot)
+		}
+	}
 }
 
 // granted looks at a server that gets traffic from now on.

@@ -161,7 +161,7 @@ func (e *engine) create(op brain.Op) brain.Result {
 	c.HostPorts = slices.Sorted(maps.Values(op.Create.Ports))
 	e.containers[c.ID] = c
 	e.sim.checker.created(e.host, c)
-	e.notify(c.ID, "create")
+	e.notify(brain.Noticed{Container: c.ID, Action: "create"})
 	return brain.Result{Container: c.Container}
 }
 
@@ -189,7 +189,7 @@ func (e *engine) start(c *container) brain.Result {
 			}
 		})
 	}
-	e.notify(c.ID, "start")
+	e.notify(brain.Noticed{Container: c.ID, Action: "start"})
 	return brain.Result{}
 }
 
@@ -202,7 +202,7 @@ func (e *engine) stop(c *container, grace time.Duration, finish func(time.Durati
 	if c.image != nil && c.image.ignoresTerm {
 		takes = grace
 	}
-	e.notify(c.ID, "kill")
+	e.notify(brain.Noticed{Container: c.ID, Action: "kill", Signal: 15})
 	finish(takes, func() brain.Result {
 		e.exit(c, 0)
 		return brain.Result{}
@@ -214,7 +214,7 @@ func (e *engine) remove(c *container) brain.Result {
 		return brain.Result{Problem: "it runs"}
 	}
 	delete(e.containers, c.ID)
-	e.notify(c.ID, "destroy")
+	e.notify(brain.Noticed{Container: c.ID, Action: "destroy"})
 	return brain.Result{}
 }
 
@@ -225,7 +225,7 @@ func (e *engine) exit(c *container, code int) {
 	}
 	e.sim.say(e.host.id, "container %s of %s ends with %d", c.ID, c.instance, code)
 	c.State, c.ExitCode, c.FinishedAt = brain.ContainerExited, code, e.host.now()
-	e.notify(c.ID, "die")
+	e.notify(brain.Noticed{Container: c.ID, Action: "die"})
 }
 
 func (e *engine) powerOff() {
@@ -237,9 +237,9 @@ func (e *engine) powerOff() {
 	}
 }
 
-func (e *engine) notify(container, action string) {
+func (e *engine) notify(in brain.Noticed) {
 	if a := e.host.agent; a != nil && !e.down {
-		e.sim.after(2*time.Millisecond, func() { a.noticed(container, action) })
+		e.sim.after(2*time.Millisecond, func() { a.noticed(in) })
 	}
 }
 

@@ -59,6 +59,7 @@ func (h *host) facts() fleet.HostFacts {
 		Hostname: h.id, OS: "linux", Distribution: "debian 12", Architecture: "amd64", CPUs: 4, Memory: 8 << 30,
 		Addresses: []string{h.address}, Advertise: h.address, MachineID: "machine-" + h.id,
 		BootID: fmt.Sprintf("boot-%s-%d", h.id, h.boot), Labels: h.labels, AgentVersion: "sim",
+		Features:       []string{fleet.FeatureHostPort, fleet.FeatureMountVolume, fleet.FeatureProbeHTTP},
 		PortRangeFirst: firstPort, PortRangeLast: firstPort + h.sim.options.Ports - 1,
 	}
 	if h.haproxy != nil {

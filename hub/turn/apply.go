@@ -18,21 +18,27 @@ func (t *tx) apply(c fleet.Command) (fleet.Result, error) {
 	if err := t.refuseApply(c); err != nil {
 		return fleet.Result{}, err
 	}
-	plan := &fleet.Plan{Warnings: append([]string(nil), c.Warnings...)}
-	claims := t.claims(c)
+	ports, err := t.shareOut(c)
+	if err != nil {
+		return fleet.Result{}, err
+	}
+	plan := &fleet.Plan{Warnings: slices.Concat(c.Warnings, ports.warnings)}
 	named := map[fleet.ServiceKey]bool{}
-	changed := false
+	changed := len(ports.lost) > 0
+	if !c.DryRun {
+		for _, key := range sorted(ports.lost, fleet.ServiceKey.Less) {
+			t.loseNames(key, ports, c)
+		}
+	}
 	for i := range c.Services {
 		asked := c.Services[i]
 		named[asked.Key] = true
-		ports, warnings := claims.names(&asked)
-		plan.Warnings = append(plan.Warnings, warnings...)
-		change := t.compare(&asked, ports)
+		change := t.compare(&asked, ports.names[asked.Key])
 		plan.Services = append(plan.Services, change)
 		if change.Action != fleet.ActionUnchanged {
 			changed = true
 			if !c.DryRun {
-				t.take(asked, ports, change, c)
+				t.take(asked, ports.names[asked.Key], change, c)
 			}
 		}
 	}
@@ -98,7 +104,7 @@ func (t *tx) refuseApply(c fleet.Command) error {
 			return fleet.Conflict(path, "%s is still being removed", s.Key).WithHint("apply again once it is gone: muster service %s", s.Key)
 		}
 	}
-	return t.refuseListeners(c)
+	return nil
 }
 
 func (t *tx) servicesAfter(c fleet.Command) int {
@@ -116,15 +122,11 @@ func (t *tx) compare(asked *fleet.Service, namePorts []int) fleet.ServiceChange 
 	change := fleet.ServiceChange{Service: asked.Key}
 	stands := t.services.get(asked.Key)
 	if stands == nil {
-		if !asked.CountStated && asked.Mode != fleet.ModeGlobal {
-			asked.Count = 1
-		}
-		change.Action, change.Version = fleet.ActionAdd, 1
+		asked.Count = countOf(asked, nil)
+		change.Action, change.Version = fleet.ActionAdd, t.home(asked.Key).Version+1
 		return change
 	}
-	if !asked.CountStated {
-		asked.Count = stands.Asked.Count
-	}
+	asked.Count = countOf(asked, &stands.Asked)
 	change.Version = stands.Version
 	change.Fields = Diff(&stands.Asked, asked)
 	if len(change.Fields) == 0 && slices.Equal(stands.NamePorts, namePorts) {
@@ -143,6 +145,19 @@ func (t *tx) compare(asked *fleet.Service, namePorts []int) fleet.ServiceChange 
 	return change
 }
 
+// countOf is the count that the document states, else the one that stands.
+// That of a global service was nobody's order.
+func countOf(asked, stands *fleet.Service) int {
+	switch {
+	case asked.CountStated || asked.Mode == fleet.ModeGlobal:
+		return asked.Count
+	case stands != nil && stands.Mode != fleet.ModeGlobal:
+		return stands.Count
+	default:
+		return 1
+	}
+}
+
 // take makes what was asked for the desired state.
 func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChange, c fleet.Command) {
 	s := t.services.edit(asked.Key)
@@ -155,6 +170,7 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 	version := s.Versions[change.Version]
 	if change.Version != s.Version {
 		version = fleet.Version{Number: change.Version, Spec: asked.Spec, Created: t.now, Cause: c.ID, Actor: c.Actor}
+		version.Spec.Requires = asked.Spec.Features()
 		s.Version = change.Version
 	}
 	version.Balancing = asked.Balancing

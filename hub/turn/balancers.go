@@ -79,13 +79,13 @@ func (t *tx) namesOfAll() {
 
 // balancersOf are the balancers that a service is offered on, sorted.
 func (t *tx) balancersOf(s *Service) []fleet.BalancerKey {
-	var out []fleet.BalancerKey
-	for _, key := range t.balancers.keys(fleet.BalancerKey.Less) {
-		if t.balancers.get(key).Forgotten == "" && balance.Selected(s.Asked.Balancing, key) {
-			out = append(out, key)
-		}
-	}
-	return out
+	return slices.DeleteFunc(t.knownBalancers(), func(key fleet.BalancerKey) bool { return !balance.Selected(s.Asked.Balancing, key) })
+}
+
+// knownBalancers are the balancers that aren't forgotten, sorted.
+func (t *tx) knownBalancers() []fleet.BalancerKey {
+	keys := t.balancers.keys(fleet.BalancerKey.Less)
+	return slices.DeleteFunc(keys, func(key fleet.BalancerKey) bool { return t.balancers.get(key).Forgotten != "" })
 }
 
 // driven: the balancer's agent is heard and says that it drives it.

@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 	"time"
@@ -42,14 +43,19 @@ func TestBarrierWaitsForEveryBalancer(t *testing.T) {
 }
 
 func TestSilentBalancerLeavesWhenTwoWitnessesCannotReachIt(t *testing.T) {
+	sees, doesNot, cannotLook := fleet.Answer{OK: true, Looked: true}, fleet.Answer{Looked: true}, fleet.Answer{Problem: "this agent is busy with other questions"}
 	for _, test := range []struct {
-		name       string
-		hub, agent bool // can they reach it?
-		want       int  // instances in the end
+		name  string
+		hub   bool         // can it reach it?
+		agent fleet.Answer // what the agent that is asked says
+		by    string       // who answers instead; empty: who was asked
+		want  int          // instances in the end
 	}{
-		{"nobody reaches it", false, false, 1},
-		{"the hub reaches it", true, false, 2},
-		{"another agent reaches it", false, true, 2},
+		{"nobody reaches it", false, doesNot, "", 1},
+		{"the hub reaches it", true, doesNot, "", 2},
+		{"another agent reaches it", false, sees, "", 2},
+		{"no other agent could look", false, cannotLook, "", 2},
+		{"somebody answers who wasn't asked", false, doesNot, "web4", 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, "web1", "web2", "web3").withBalancer("web1").join()
@@ -65,7 +71,9 @@ func TestSilentBalancerLeavesWhenTwoWitnessesCannotReachIt(t *testing.T) {
 				inputs := append(w.report(w.hosts["web2"]), w.report(w.hosts["web3"])...)
 				out := w.step(append(inputs, Tick{})...)
 				for _, r := range out.Reach {
-					w.step(ReachedIn{Balancer: r.Balancer, OK: test.hub}, AnswerIn{Host: "web2", Answer: fleet.Answer{ID: w.s.silences[r.Balancer].AskID + "-0", OK: test.agent}})
+					answer := AnswerIn{Host: cmp.Or(test.by, w.s.silences[r.Balancer].Witness), Answer: test.agent}
+					answer.Answer.ID = w.s.silences[r.Balancer].AskID + "-0"
+					w.step(ReachedIn{Balancer: r.Balancer, OK: test.hub}, answer)
 				}
 			}
 			if n := len(w.s.Instances); n != test.want {

@@ -74,15 +74,12 @@ func TestRepeatedCommandHasOneEffect(t *testing.T) {
 func TestComparingWritesNothing(t *testing.T) {
 	w := newWorld(t, "web1").join()
 	s := webService(1, "web:1")
-	s.Balancing.Routes = []fleet.Route{
-		{Target: 9090, Listen: []int{8080}, Protocol: fleet.ProtocolHTTP}, {Target: 80, Listen: []int{8081}, Protocol: fleet.ProtocolHTTP},
-	}
 	w.apply(s)
-	if again := w.apply(s); again.Err != nil || again.Result.Changed {
-		t.Errorf("the same again: %+v", again)
-	}
-	if got := w.s.Services[web].NamePorts; !slices.Equal(got, []int{9090, 80}) {
-		t.Errorf("the names' ports are %v now", got)
+	stands := []int{9090, 80}
+	w.s.Services[web].NamePorts = stands
+	Step(w.s, []Input{CommandIn{fleet.Command{Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{s}}}}, w.now)
+	if !slices.Equal(stands, []int{9090, 80}) {
+		t.Errorf("the names' ports are %v now", stands)
 	}
 }
 

@@ -238,11 +238,17 @@ func (t *tx) failHost(c fleet.Command) (fleet.Result, error) {
 			WithHint("to empty a host that works: muster host drain %s", c.Host)
 	}
 	message := fmt.Sprintf("%s is declared dead: what it ran is placed elsewhere, except what has its data there", c.Host)
-	if h.Failed {
+	if c.DataLost {
+		message = fmt.Sprintf("%s is declared dead with its data: all that it ran is placed elsewhere, with empty volumes", c.Host)
+	}
+	if h.Failed && !c.DataLost {
 		return fleet.Result{Message: message + " (as before)"}, nil
 	}
+	if c.DataLost {
+		t.giveUpData(c.Host)
+	}
 	h = t.hosts.edit(c.Host)
-	h.Failed = true
+	h.Failed, h.Vacant = true, !t.hasData(c.Host)
 	t.hostChanged(h, fleet.EventHostFailed, c, message)
 	return fleet.Result{Changed: true, Message: message}, nil
 }

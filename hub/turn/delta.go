@@ -30,6 +30,7 @@ type tables struct {
 	documents layer[string, Document]
 
 	notes    layer[fleet.ServiceKey, notes]
+	told     layer[fleet.ServiceKey, told]
 	live     layer[string, Live]
 	silences layer[fleet.BalancerKey, Silence]
 	fleet    Fleetwide
@@ -87,6 +88,7 @@ func (d *Delta) Fold() {
 	d.results.fold()
 	d.documents.fold()
 	d.notes.fold()
+	d.told.fold()
 	d.live.fold()
 	d.silences.fold()
 	*d.state.fleet = d.fleet

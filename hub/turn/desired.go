@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"sort"
 
-	"github.com/musterhq/muster/hub/balance"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
 )
@@ -116,15 +115,12 @@ func (t *tx) names(host string, projects map[string]bool) map[string]map[string]
 
 func (t *tx) addresses(s *Service, host string) []string {
 	var own, others []string
-	for _, key := range t.balancers.keys(fleet.BalancerKey.Less) {
-		b := t.balancers.get(key)
-		if b.Forgotten != "" || !balance.Selected(s.Asked.Balancing, key) {
-			continue
-		}
+	for _, key := range t.balancersOf(s) {
+		address := t.balancers.get(key).Facts.Address
 		if key.Host == host {
-			own = append(own, b.Facts.Address)
+			own = append(own, address)
 		} else {
-			others = append(others, b.Facts.Address)
+			others = append(others, address)
 		}
 	}
 	sort.Strings(others)

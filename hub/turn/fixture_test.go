@@ -12,7 +12,7 @@ import (
 // world is a hub's brain with hosts that do at once what they are asked to,
 // as far as the test lets them.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	s     *State
 	now   time.Time
 	hosts map[string]*fakeHost
@@ -20,6 +20,8 @@ type world struct {
 	// broken instances never get ready.
 	broken map[int]bool // by version
 	events []fleet.Event
+	// statuses are those of web that were told, in order.
+	statuses [][]byte
 }
 
 type fakeHost struct {
@@ -39,17 +41,22 @@ type fakeHost struct {
 	stopped  map[string]bool
 	facts    fleet.HostFacts
 	start    string                           // the agent's
+	fresh    map[string]bool                  // endpoints that no check of the balancer has passed
 	lingers  bool                             // what is to stop doesn't end
 	extra    map[string]*fleet.InstanceActual // containers that may be unclaimed
+	foreign  []int                            // ports of other programs
 }
 
-func newWorld(t *testing.T, hosts ...string) *world {
+func newWorld(t testing.TB, hosts ...string) *world {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	w := &world{t: t, now: start, hosts: map[string]*fakeHost{}, broken: map[int]bool{}, s: New("lineage", 1, 0, start, DefaultOptions())}
 	for i, id := range hosts {
 		w.hosts[id] = &fakeHost{
-			id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
-			facts: fleet.HostFacts{Hostname: id, CPUs: 2, Memory: 1 << 30, Advertise: fmt.Sprintf("10.0.0.%d", i+1), MachineID: "m-" + id, BootID: "boot"},
+			id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, fresh: map[string]bool{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
+			facts: fleet.HostFacts{
+				Hostname: id, CPUs: 2, Memory: 1 << 30, Advertise: fmt.Sprintf("10.0.0.%d", i+1), MachineID: "m-" + id, BootID: "boot",
+				Features: []string{fleet.FeatureHostPort, fleet.FeatureMountBind, fleet.FeatureMountVolume, fleet.FeatureProbeHTTP, fleet.FeatureResources},
+			},
 		}
 	}
 	return w
@@ -82,6 +89,9 @@ func (w *world) step(inputs ...Input) Outputs {
 }
 
 func (w *world) deliver(p Publish) {
+	if p.Topic == wire.ServiceStatus(web) {
+		w.statuses = append(w.statuses, p.Payload)
+	}
 	id, leaf, _, ok := wire.HostTopic(p.Topic)
 	h := w.hosts[id]
 	if !ok || h == nil || h.cut || len(p.Payload) == 0 {
@@ -114,7 +124,7 @@ func (w *world) open(payload []byte, body any) wire.Envelope {
 func (w *world) report(h *fakeHost) []Input {
 	w.seq++
 	observed := fleet.Observed{Lineage: w.s.Lineage, Epoch: w.s.Epoch, Generation: h.gen}
-	a := fleet.Actual{Host: h.id, Facts: h.facts, AgentStart: h.start, Session: "s" + h.start, Observed: observed, Engine: fleet.EngineStatus{Up: true}}
+	a := fleet.Actual{Host: h.id, Facts: h.facts, AgentStart: h.start, Session: "s" + h.start, Observed: observed, Engine: fleet.EngineStatus{Up: true}, Foreign: fleet.Foreign{Ports: h.foreign}}
 	known := map[string]bool{}
 	for _, as := range h.desired.Instances {
 		in := fleet.InstanceActual{ID: as.ID, Service: as.Service, Version: as.Version, Slot: as.Slot, Phase: fleet.PhaseRunning, Address: h.facts.Advertise, Ports: h.ports(as, 20000+10*len(a.Instances)), Image: "sha256:1"}
@@ -187,6 +197,10 @@ func (h *fakeHost) applied(pool fleet.Pool) fleet.PoolActual {
 	out := fleet.PoolActual{Service: pool.Service, Generation: pool.Generation}
 	for _, e := range pool.Endpoints {
 		check := h.checks[e.Instance]
+		if h.fresh[e.Instance] {
+			out.Endpoints = append(out.Endpoints, fleet.EndpointActual{Instance: e.Instance, State: fleet.EndpointDraining, Check: fleet.CheckFailing, Drained: e.State == fleet.EndpointDraining})
+			continue
+		}
 		if check == "" {
 			check = fleet.CheckPassing
 		}

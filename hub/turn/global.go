@@ -36,8 +36,8 @@ func (t *tx) planGlobal(s *Service, members []*Instance) (reasons []string) {
 }
 
 // replacing is the host on which a global service is between two versions: it
-// has an instance that comes or goes, or lacks one. Hosts that aren't heard
-// hold nobody up.
+// has an instance that comes or goes, or lacks one that it could have. Hosts
+// that aren't heard hold nobody up.
 func (t *tx) replacing(s *Service, byHost map[string][]*Instance) string {
 	for _, host := range t.hosts.keys(byText) {
 		if t.barred(host) != "" || !t.wantsGlobal(s, host) {
@@ -50,7 +50,9 @@ func (t *tx) replacing(s *Service, byHost map[string][]*Instance) string {
 			}
 		}
 		if len(group) == 0 {
-			return host
+			if fits, _ := placement.Choose(placement.Of(&s.Asked, ""), t.candidates(s, nil, host)); fits != "" {
+				return host
+			}
 		}
 	}
 	return ""

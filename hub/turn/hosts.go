@@ -43,6 +43,7 @@ func (t *tx) presence(host string, p fleet.Presence) {
 	if l.State != fleet.HostUp {
 		t.returned(host, l)
 	}
+	t.revive(host, l)
 	t.catchUp(host, l)
 }
 
@@ -92,11 +93,20 @@ func (t *tx) returned(host string, l *Live) {
 	if was != fleet.HostUnknown || h.Failed {
 		t.event(fleet.EventHostReturned, subjectHost(host), "", fleet.EventData{Message: fmt.Sprintf("%s is back (was %s)", host, was), Host: host})
 	}
-	if h.Failed {
-		h = t.hosts.edit(host)
-		h.Failed = false
-		h.Generation = t.rev
+	t.touchAll()
+}
+
+// revive takes back a person's word that a host is dead, once a machine has
+// reported in the session that is heard. A sign of life doesn't say whose it
+// is: until then the host may be another machine, and whoever reports is it.
+func (t *tx) revive(host string, l *Live) {
+	h := t.hosts.get(host)
+	if h == nil || !h.Failed || l.State != fleet.HostUp || l.Actual == nil || l.Actual.Session != l.Presence.Session {
+		return
 	}
+	h = t.hosts.edit(host)
+	h.Failed, h.Vacant = false, false
+	h.Generation = t.rev
 	t.touchAll()
 }
 
@@ -136,6 +146,7 @@ func (t *tx) actual(host string, sequence uint64, a fleet.Actual) {
 	if l.State != fleet.HostUp && firstOfSession && l.Presence.Session == a.Session {
 		t.returned(host, l)
 	}
+	t.revive(host, l)
 	t.join(host, l, a.Facts)
 	t.balancersReported(host, l, a)
 	t.balancersInTrouble(host, before == nil, &a)

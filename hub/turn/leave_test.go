@@ -155,7 +155,7 @@ func TestABalancerThatIsHeardIsNotTakenForDead(t *testing.T) {
 		w.now = w.now.Add(time.Second)
 		out := w.step(append(append(w.report(w.hosts["web1"]), w.report(w.hosts["web2"])...), Tick{})...)
 		for _, r := range out.Reach {
-			w.step(ReachedIn{Balancer: r.Balancer}, AnswerIn{Host: "web1", Answer: fleet.Answer{ID: w.s.silences[r.Balancer].AskID + "-0"}})
+			w.step(ReachedIn{Balancer: r.Balancer}, AnswerIn{Host: "web1", Answer: fleet.Answer{ID: w.s.silences[r.Balancer].AskID + "-0", Looked: true}})
 		}
 	}
 	if w.stopping() > 0 || len(w.s.Instances) != 2 {

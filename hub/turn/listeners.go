@@ -2,9 +2,9 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/musterhq/muster/hub/balance"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -20,136 +20,126 @@ func listeners(s *fleet.Service) []int {
 	return ports
 }
 
-// refuseListeners refuses two services on one listener, and listeners on
-// ports that something else has on a balancer's host.
-func (t *tx) refuseListeners(c fleet.Command) error {
-	owner := map[int]fleet.ServiceKey{}
-	applied := map[fleet.ServiceKey]bool{}
-	for i := range c.Services {
-		applied[c.Services[i].Key] = true
+// listens returns every port that balancers listen on for a service.
+func listens(s *Service) []int {
+	if s.Asked.Balancing == nil {
+		return nil
 	}
-	offered := map[int]bool{}
-	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
-		s := t.services.get(key)
-		for _, port := range append(listeners(&s.Asked), s.NamePorts...) {
-			offered[port] = true
-		}
-		if applied[key] || c.Prune && key.Project == c.Project {
-			continue
-		}
-		for _, port := range listeners(&s.Asked) {
-			owner[port] = key
-		}
+	return append(listeners(&s.Asked), s.NamePorts...)
+}
+
+// shares is how the balancers' ports are shared out once a command is applied.
+type shares struct {
+	// names are the name ports of every service, sorted: the container ports
+	// on which the balancers listen besides, so that "name:port" means the
+	// same as on one machine.
+	names    map[fleet.ServiceKey][]int
+	warnings []string
+	// lost says of services that aren't applied which name ports they lose.
+	lost map[fleet.ServiceKey][]string
+}
+
+// shareOut gives every listener that a document states to its service, and
+// refuses the command where it can't. What is left goes to the names: fixed
+// ports come before them, and who has a name port keeps it before another
+// gets it.
+func (t *tx) shareOut(c fleet.Command) (*shares, error) {
+	o := owners{}
+	stay := t.staying(c)
+	for _, s := range stay {
+		o.listen(&s.Asked, listeners(&s.Asked)...)
 	}
+	t.bound(o)
 	for i := range c.Services {
 		s := &c.Services[i]
 		for _, port := range listeners(s) {
-			path := "services." + s.Key.Name + ".x-lb"
-			if other, taken := owner[port]; taken && other != s.Key {
-				return fleet.Conflict(path, "port %d on the balancers belongs to %s", port, other).WithHint("choose another listen port")
-			}
-			owner[port] = s.Key
-			if host, by := t.foreignListener(s, port, offered[port]); host != "" {
-				return fleet.Conflict(path, "port %d on %s, which has a balancer, is used by %s", port, host, by).
-					WithHint("choose another listen port, or select balancers with x-lb.balancers")
+			if why := o.taken(port, s.Balancing.Balancers); why != "" {
+				return nil, fleet.Conflict("services."+s.Key.Name+".x-lb", "port %d %s", port, why).
+					WithHint("choose another listen port, or other balancers with x-lb.balancers")
 			}
 		}
+		o.listen(s, listeners(s)...)
 	}
-	return nil
-}
-
-// foreignListener finds a balancer's host on which the port is taken. A port
-// that is offered already is the balancer's own.
-func (t *tx) foreignListener(s *fleet.Service, port int, offered bool) (host, by string) {
-	for _, key := range t.balancers.keys(fleet.BalancerKey.Less) {
-		if t.balancers.get(key).Forgotten != "" || !balance.Selected(s.Balancing, key) {
-			continue
-		}
-		for _, in := range t.residents(key.Host) {
-			if fixedPort(t.versionOf(in), port) {
-				return key.Host, in.Service.String()
-			}
-		}
-		if l := t.live.get(key.Host); !offered && l != nil && l.Actual != nil && containsInt(l.Actual.Foreign.Ports, port) {
-			return key.Host, "another process"
+	for _, s := range stay {
+		if !s.Removing {
+			t.mayBind(o, &s.Asked)
 		}
 	}
-	return "", ""
-}
-
-func fixedPort(v *fleet.Version, port int) bool {
-	return v != nil && containsInt(v.Spec.FixedPorts(), port)
-}
-
-func containsInt(list []int, n int) bool {
-	for _, m := range list {
-		if m == n {
-			return true
-		}
-	}
-	return false
-}
-
-// claimTable says who has a listening port, by document or by name.
-type claimTable struct {
-	t     *tx
-	owner map[int]fleet.ServiceKey
-}
-
-// claims begins with every listener that documents state: those go first.
-func (t *tx) claims(c fleet.Command) *claimTable {
-	table := &claimTable{t: t, owner: map[int]fleet.ServiceKey{}}
-	applied := map[fleet.ServiceKey]bool{}
 	for i := range c.Services {
-		applied[c.Services[i].Key] = true
-		for _, port := range listeners(&c.Services[i]) {
-			table.owner[port] = c.Services[i].Key
-		}
+		t.mayBind(o, &c.Services[i])
+	}
+	return t.shareNames(c, o, stay), nil
+}
+
+// staying are the services that the command doesn't name and that don't go
+// with it, sorted.
+func (t *tx) staying(c fleet.Command) (out []*Service) {
+	named := map[fleet.ServiceKey]bool{}
+	for i := range c.Services {
+		named[c.Services[i].Key] = true
 	}
 	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
-		if applied[key] {
-			continue
-		}
-		s := t.services.get(key)
-		for _, port := range append(listeners(&s.Asked), s.NamePorts...) {
-			if _, taken := table.owner[port]; !taken {
-				table.owner[port] = key
-			}
+		if !named[key] && !(c.Prune && key.Project == c.Project) {
+			out = append(out, t.services.get(key))
 		}
 	}
-	return table
+	return out
 }
 
-// names returns the container ports on which the balancers listen besides, so
-// that "name:port" means the same as on one machine. A port that another
-// service has stays its.
-func (c *claimTable) names(s *fleet.Service) (ports []int, warnings []string) {
+func (t *tx) shareNames(c fleet.Command, o owners, stay []*Service) *shares {
+	out := &shares{names: map[fleet.ServiceKey][]int{}, lost: map[fleet.ServiceKey][]string{}}
+	for _, s := range stay {
+		if lost := out.give(o, &s.Asked, s.NamePorts, true); len(lost) > 0 {
+			out.lost[s.Asked.Key] = lost
+		}
+	}
+	for _, had := range []bool{true, false} {
+		for i := range c.Services {
+			var names []int
+			if stands := t.services.get(c.Services[i].Key); stands != nil {
+				names = stands.NamePorts
+			}
+			out.give(o, &c.Services[i], names, had)
+		}
+	}
+	return out
+}
+
+// give lets a service have its name ports, the ones that it has or the others,
+// and says of each that is taken what to use instead.
+func (out *shares) give(o owners, s *fleet.Service, names []int, had bool) (taken []string) {
 	if s.Balancing == nil {
-		return nil, nil
+		return nil
+	}
+	is := "is not"
+	if had {
+		is = "of " + s.Key.Project + " is no longer"
 	}
 	for _, r := range s.Balancing.Routes {
-		if containsInt(r.Listen, r.Target) {
+		if slices.Contains(r.Listen, r.Target) || slices.Contains(names, r.Target) != had {
 			continue
 		}
-		if other, taken := c.owner[r.Target]; taken && other != s.Key {
-			warnings = append(warnings, fmt.Sprintf("%s:%d is not reachable by name: port %d on the balancers belongs to %s; use %s",
-				s.Key.Name, r.Target, r.Target, other, alternatives(s.Key.Name, r.Listen)))
+		if why := o.taken(r.Target, s.Balancing.Balancers); why != "" {
+			taken = append(taken, fmt.Sprintf("%s:%d %s reachable by name: port %d %s; use %s",
+				s.Key.Name, r.Target, is, r.Target, why, alternatives(s.Key.Name, r.Listen)))
 			continue
 		}
-		if host, by := c.t.foreignListener(s, r.Target, c.offered(s.Key, r.Target)); host != "" {
-			warnings = append(warnings, fmt.Sprintf("%s:%d is not reachable by name: port %d on %s is used by %s; use %s",
-				s.Key.Name, r.Target, r.Target, host, by, alternatives(s.Key.Name, r.Listen)))
-			continue
-		}
-		c.owner[r.Target] = s.Key
-		ports = append(ports, r.Target)
+		o.listen(s, r.Target)
+		out.names[s.Key] = append(out.names[s.Key], r.Target)
+		slices.Sort(out.names[s.Key])
 	}
-	return ports, warnings
+	out.warnings = append(out.warnings, taken...)
+	return taken
 }
 
-func (c *claimTable) offered(key fleet.ServiceKey, port int) bool {
-	s := c.t.services.get(key)
-	return s != nil && (containsInt(s.NamePorts, port) || containsInt(listeners(&s.Asked), port))
+// loseNames takes name ports from a service that isn't applied itself. Its
+// pools go out first, so that a balancer has the ports free for others.
+func (t *tx) loseNames(key fleet.ServiceKey, out *shares, c fleet.Command) {
+	s := t.services.edit(key)
+	s.NamePorts = out.names[key]
+	t.event(fleet.EventServiceApplied, subjectService(key), c.ID, fleet.EventData{Message: strings.Join(out.lost[key], "; "), Service: &key, Version: s.Version})
+	t.events[len(t.events)-1].Actor = c.Actor
+	t.derivePools(key)
 }
 
 func alternatives(name string, listen []int) string {

@@ -21,10 +21,12 @@ func (t *tx) giveUp(s *Service, in *Instance) (gone bool, why string) {
 		return false, ""
 	}
 	switch {
-	case s.Asked.Spec.Pinned():
-		return false, fmt.Sprintf(heldPrefix+"its data is on %s, which is %s", in.Host, l.State)
+	case t.homeOf(s, in.Slot) == in.Host:
+		return false, fmt.Sprintf(heldPrefix+"its data is on %s, which is %s%s", in.Host, l.State, t.dataHint(in.Host))
 	case h.Failed:
 		return true, ""
+	case h.Frozen:
+		return false, fmt.Sprintf(heldPrefix+"%s is %s and frozen, so nothing of it is placed elsewhere (muster unfreeze host:%s)", in.Host, l.State, in.Host)
 	case s.Asked.Mode == fleet.ModeGlobal:
 		return false, fmt.Sprintf("%s is %s", in.Host, l.State)
 	case l.State == fleet.HostStopped:

@@ -27,6 +27,14 @@ func (w *world) wantHeld(text string) {
 	}
 }
 
+// wantReason wants a text among what keeps the service.
+func (w *world) wantReason(text string) {
+	w.t.Helper()
+	if v := w.service(); !strings.Contains(strings.Join(v.Reasons, "\n"), text) {
+		w.t.Errorf("reasons %q lack %q", v.Reasons, text)
+	}
+}
+
 func TestABarrierThatLastsIsToldWithTheWayOut(t *testing.T) {
 	for _, do := range []string{fleet.DoScale, fleet.DoRemove} {
 		t.Run(do, func(t *testing.T) {

@@ -9,34 +9,31 @@ import (
 	"github.com/musterhq/muster/shared/wire"
 )
 
-// assignmentSize is about what one assignment takes in a desired message, and
-// messageBase what the rest of it does.
-const (
-	assignmentSize = 320
-	messageBase    = 64 << 10
-)
-
-// crowd is what every host carries, counted once a turn and kept current.
-type crowd struct {
-	hosts []placement.Host
-	index map[string]int
-	// bytes is about how long each host's desired message is, and versions
-	// has the specs that are in it.
-	bytes    []int
-	versions []map[string]bool
-	sizes    map[string]int // of specs, by version key
+// placeAll makes a new instance for each slot, until no host can have one: then
+// it says why. What is the same for all slots is counted once.
+func (t *tx) placeAll(s *Service, slots []int, only string) (reason string) {
+	siblings := t.siblings(s)
+	lost, cause := t.placeCauses(s)
+	for _, slot := range slots {
+		why := lost[slot]
+		if why == "" {
+			why = cause
+		}
+		home := t.homeOf(s, slot)
+		host, refusals := placement.Choose(placement.Of(&s.Asked, home), t.candidates(s, siblings, only))
+		if host == "" {
+			return t.refusal(slot, refusals) + t.dataHint(home) // the other slots would be refused for the same reasons
+		}
+		t.place(s, slot, host, why)
+		siblings[host]++
+	}
+	return ""
 }
 
-// place makes one new instance, or says why no host can have it.
-func (t *tx) place(s *Service, slot int, only string) (reason string) {
+// place makes one new instance.
+func (t *tx) place(s *Service, slot int, host, cause string) {
 	key := s.Asked.Key
-	home := t.home(key, s, slot)
-	hosts := t.candidates(s, only)
-	host, refusals := placement.Choose(placement.Of(&s.Asked, home), hosts)
-	if host == "" {
-		return t.refusal(slot, refusals)
-	}
-	cause := t.event(fleet.EventInstancePlaced, subjectService(key), t.placeCause(s, slot), fleet.EventData{})
+	cause = t.event(fleet.EventInstancePlaced, subjectService(key), cause, fleet.EventData{})
 	in := &Instance{
 		ID: t.instanceID(), Service: key, Version: s.Version, Slot: slot, Host: host,
 		Goal: fleet.GoalRun, Born: t.rev, BornAt: t.now, GoalAt: t.now, Cause: cause,
@@ -47,20 +44,17 @@ func (t *tx) place(s *Service, slot int, only string) (reason string) {
 	t.newborn[key] = append(t.newborn[key], in.ID)
 	t.dirtyHost[host] = true
 	t.occupy(in)
-	if s.Asked.Spec.Pinned() {
-		homes := map[int]string{}
-		if h := t.homes.get(key); h != nil {
-			homes = h.Hosts
-		}
-		t.homes.put(key, &Home{Hosts: with(homes, slot, host)})
+	if s.Asked.Spec.Pinned() && s.Asked.Mode != fleet.ModeGlobal {
+		home := t.home(key)
+		home.Hosts = with(home.Hosts, slot, host)
+		home.Data = union(home.Data, s.Asked.Spec.Data())
+		t.homes.put(key, &home)
 	}
-	return ""
 }
 
 // successor says why nobody could follow an instance that has to leave first;
 // empty: somebody can. What the instance itself takes counts as free.
-func (t *tx) successor(s *Service, in *Instance, only string) string {
-	hosts := t.candidates(s, only)
+func (t *tx) successor(s *Service, in *Instance, hosts []placement.Host) string {
 	v := t.versionOf(in)
 	for i := range hosts {
 		h := &hosts[i]
@@ -73,32 +67,26 @@ func (t *tx) successor(s *Service, in *Instance, only string) string {
 			h.Taken = without(h.Taken, port)
 		}
 	}
-	if host, refusals := placement.Choose(placement.Of(&s.Asked, t.home(s.Asked.Key, s, in.Slot)), hosts); host == "" {
+	if host, refusals := placement.Choose(placement.Of(&s.Asked, t.homeOf(s, in.Slot)), hosts); host == "" {
 		return t.refusal(in.Slot, refusals)
 	}
 	return ""
 }
 
-// placeCause is what befell the instance that the new one stands in for, else
-// the order that the service goes by.
-func (t *tx) placeCause(s *Service, slot int) string {
+// placeCauses are why new instances are placed: what befell the one that a slot
+// had, else what makes a host unfit, else the order that the service goes by.
+func (t *tx) placeCauses(s *Service) (lost map[int]string, otherwise string) {
+	lost, otherwise = map[int]string{}, s.Cause
 	for _, in := range t.members(s.Asked.Key) {
 		switch {
 		case in.Version != s.Version || in.Born < s.Restarted: // the order is newer
-		case in.Lost && in.Slot == slot:
-			return in.Cause
-		case in.Goal == fleet.GoalRun && t.outdated(s, in):
-			return t.causeOf(s, in)
+		case in.Lost && lost[in.Slot] == "":
+			lost[in.Slot] = in.Cause
+		case in.Goal == fleet.GoalRun && otherwise == s.Cause && t.outdated(s, in):
+			otherwise = t.causeOf(s, in)
 		}
 	}
-	return s.Cause
-}
-
-func (t *tx) home(key fleet.ServiceKey, s *Service, slot int) string {
-	if h := t.homes.get(key); h != nil && s.Asked.Spec.Pinned() && s.Asked.Mode != fleet.ModeGlobal {
-		return h.Hosts[slot]
-	}
-	return ""
+	return lost, otherwise
 }
 
 // refusal writes why nothing could be placed, host by host.
@@ -132,15 +120,20 @@ func (t *tx) recovering() bool {
 	return false
 }
 
-// candidates are the hosts with the service's own instances counted.
-func (t *tx) candidates(s *Service, only string) []placement.Host {
-	c := t.counted()
-	siblings := map[string]int{}
+// siblings counts a service's instances that stay, by host.
+func (t *tx) siblings(s *Service) map[string]int {
+	out := map[string]int{}
 	for _, in := range t.members(s.Asked.Key) {
 		if in.Goal == fleet.GoalRun && !t.outdated(s, in) {
-			siblings[in.Host]++
+			out[in.Host]++
 		}
 	}
+	return out
+}
+
+// candidates are the hosts, or only one of them, as the service meets them.
+func (t *tx) candidates(s *Service, siblings map[string]int, only string) []placement.Host {
+	c := t.counted()
 	out := make([]placement.Host, 0, len(c.hosts))
 	for _, h := range c.hosts {
 		if only != "" && h.ID != only {
@@ -169,130 +162,9 @@ func (t *tx) candidates(s *Service, only string) []placement.Host {
 func (t *tx) heldFor(s *Service, host string) string {
 	h := t.hosts.get(host)
 	for _, port := range s.Asked.Spec.FixedPorts() {
-		if held, ok := h.Held[port]; ok && (held.Service != s.Asked.Key || t.awaited(held)) {
-			return fmt.Sprintf("port %d was %s's and is held until %s", port, held.Service, held.Until.Format("15:04:05"))
+		if held, ok := h.Held[port.Number]; ok && (held.Service != s.Asked.Key || t.awaited(held)) {
+			return fmt.Sprintf("port %s was %s's and is held until %s", port, held.Service, held.Until.Format("15:04:05"))
 		}
 	}
 	return ""
-}
-
-// counted counts what the hosts carry when the turn first asks.
-func (t *tx) counted() *crowd {
-	if t.crowd != nil {
-		return t.crowd
-	}
-	c := &crowd{index: map[string]int{}, sizes: map[string]int{}}
-	for _, id := range t.hosts.keys(byText) {
-		h := t.hosts.get(id)
-		p := placement.Host{
-			ID: id, Labels: h.Facts.Labels, Barred: t.barred(id),
-			CPUs: float64(h.Facts.CPUs), Memory: h.Facts.Memory, Taken: map[int]string{},
-		}
-		if l := t.live.get(id); l != nil && l.Actual != nil {
-			p.UsedMemory, p.UsedCPUs = l.Actual.Foreign.Memory, l.Actual.Foreign.CPUs
-			for _, port := range l.Actual.Foreign.Ports {
-				p.Taken[port] = "another process"
-			}
-		}
-		c.index[id] = len(c.hosts)
-		c.hosts = append(c.hosts, p)
-		c.bytes = append(c.bytes, messageBase)
-		c.versions = append(c.versions, map[string]bool{})
-	}
-	t.takeListeners(c)
-	t.crowd = c
-	for _, id := range t.instances.keys(byText) {
-		in := t.instances.get(id)
-		if s := t.services.get(in.Service); s != nil {
-			t.occupy(in)
-		}
-	}
-	return c
-}
-
-// takeListeners keeps fixed host ports off what the host's balancer listens on.
-func (t *tx) takeListeners(c *crowd) {
-	for _, key := range t.pools.keys(PoolKey.less) {
-		i, ok := c.index[key.Host]
-		if !ok {
-			continue
-		}
-		for _, r := range t.pools.get(key).Pool.Routes {
-			for _, port := range r.Listen {
-				c.hosts[i].Taken[port] = "the balancer, for " + key.Service.String()
-			}
-		}
-	}
-}
-
-// occupy counts one instance on its host. A lost one that is replaced
-// elsewhere doesn't count: its host can't be chosen anyway.
-func (t *tx) occupy(in *Instance) {
-	if t.crowd == nil {
-		return
-	}
-	i, ok := t.crowd.index[in.Host]
-	v := t.versionOf(in)
-	if !ok || v == nil {
-		return
-	}
-	h := &t.crowd.hosts[i]
-	t.crowd.bytes[i] += t.crowd.grows(in.Host, in.Service, in.Version, &v.Spec)
-	t.crowd.versions[i][fleet.VersionKey(in.Service, in.Version)] = true
-	h.Instances++
-	h.UsedMemory += placement.Reserved(v.Spec.Resources)
-	h.UsedCPUs += v.Spec.Resources.CPUReservation
-	for _, port := range v.Spec.FixedPorts() {
-		h.Taken[port] = in.Service.String()
-	}
-}
-
-// grows is about how much longer a host's desired message gets by one more
-// instance.
-func (c *crowd) grows(host string, service fleet.ServiceKey, version int, spec *fleet.Spec) int {
-	key := fleet.VersionKey(service, version)
-	if c.versions[c.index[host]][key] {
-		return assignmentSize
-	}
-	if c.sizes[key] == 0 {
-		c.sizes[key] = len(specText(spec))
-	}
-	return assignmentSize + c.sizes[key]
-}
-
-func (t *tx) versionOf(in *Instance) *fleet.Version {
-	s := t.services.get(in.Service)
-	if s == nil {
-		return nil
-	}
-	v, ok := s.Versions[in.Version]
-	if !ok {
-		return nil
-	}
-	return &v
-}
-
-// barred says why nothing is placed on a host now; empty: it may.
-func (t *tx) barred(id string) string {
-	h, l := t.hosts.get(id), t.live.get(id)
-	switch {
-	case l == nil || l.State == fleet.HostUnknown:
-		return "not heard since the hub started"
-	case l.Alien != "":
-		return "belongs to another hub (lineage " + l.Alien + ")"
-	case l.State != fleet.HostUp:
-		return "is " + l.State
-	case h.Failed:
-		return "is declared dead"
-	case h.Availability == fleet.AvailabilityDrain:
-		return "is drained"
-	case h.Frozen:
-		return "is frozen"
-	case l.Actual == nil:
-		return "hasn't reported yet"
-	case !l.Actual.Engine.Up:
-		return "its engine doesn't answer"
-	default:
-		return ""
-	}
 }

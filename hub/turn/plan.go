@@ -15,6 +15,7 @@ const maxPasses = 4
 
 // plan works on the touched services until nothing moves any more.
 func (t *tx) plan() {
+	planned := map[fleet.ServiceKey]bool{}
 	for range maxPasses {
 		keys := sorted(t.dirty, fleet.ServiceKey.Less)
 		if len(keys) == 0 {
@@ -22,22 +23,26 @@ func (t *tx) plan() {
 		}
 		t.dirty = map[fleet.ServiceKey]bool{}
 		for _, key := range keys {
-			reasons, planned := t.planService(key)
+			reasons, settles := t.planService(key)
 			t.derivePools(key)
-			if planned {
+			if settles {
 				t.report(key, reasons) // of the pools too, as they are now
 				t.forgetVersions(key)
 			}
+			planned[key] = true
 		}
 	}
 	for _, key := range sorted(t.dirtyPool, fleet.ServiceKey.Less) {
 		t.derivePools(key)
 	}
+	for _, key := range sorted(planned, fleet.ServiceKey.Less) {
+		t.tell(key)
+	}
 }
 
 // planService brings one service a step nearer to what was asked for, and
-// returns what keeps it. planned is false for services that aren't to get there.
-func (t *tx) planService(key fleet.ServiceKey) (reasons []string, planned bool) {
+// returns what keeps it. settles is false for services that aren't to get there.
+func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) {
 	s := t.services.get(key)
 	if s == nil {
 		return nil, false
@@ -51,6 +56,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, planned bool) 
 			reasons = append(reasons, why)
 		}
 	}
+	reasons = append(reasons, t.frozenReasons(s)...)
 	if s.Removing {
 		t.report(key, reasons)
 		if t.planRemoval(key); t.services.get(key) == nil {
@@ -89,6 +95,9 @@ func (t *tx) advance(s *Service, in *Instance) (why string) {
 		in = t.instances.edit(in.ID)
 		in.Lost = true
 	}
+	if t.frozen(in) {
+		return "" // frozenReasons says so
+	}
 	if in.Goal != fleet.GoalDrain {
 		return t.overdue(s, in)
 	}
@@ -110,7 +119,7 @@ func (t *tx) planRemoval(key fleet.ServiceKey) {
 	members := t.members(key)
 	left := 0
 	for _, in := range members {
-		if in.Goal == fleet.GoalRun {
+		if in.Goal == fleet.GoalRun && !t.frozen(in) {
 			t.leave(s, in, "the service is removed")
 		}
 		if !t.onlyStopIsLeft(in) {
@@ -127,6 +136,9 @@ func (t *tx) planRemoval(key fleet.ServiceKey) {
 		}
 	}
 	t.event(fleet.EventServiceRemoved, subjectService(key), s.Cause, fleet.EventData{Message: fmt.Sprintf("%s is gone; its volumes stay", key), Service: &key})
+	home := t.home(key)
+	home.Version = s.Version
+	t.homes.put(key, &home)
 	t.services.delete(key)
 	t.forgetDocument(key.Project)
 	t.namesChanged(key.Project)
@@ -168,6 +180,23 @@ func (t *tx) stays(s *Service) (reasons []string) {
 	return reasons
 }
 
+// frozen: the instance's host is, so nothing about the instance changes.
+func (t *tx) frozen(in *Instance) bool {
+	h := t.hosts.get(in.Host)
+	return h != nil && h.Frozen
+}
+
+// frozenReasons says what would change if its host weren't frozen.
+func (t *tx) frozenReasons(s *Service) (reasons []string) {
+	for _, in := range t.members(s.Asked.Key) {
+		if !t.frozen(in) || in.Lost || in.Goal == fleet.GoalRun && !s.Removing && !t.outdated(s, in) {
+			continue
+		}
+		reasons = append(reasons, fmt.Sprintf(heldPrefix+"instance %s stays as it is: %s is frozen (muster unfreeze host:%s)", in.ID, in.Host, in.Host))
+	}
+	return reasons
+}
+
 // stopFirst services can't have two instances side by side.
 func stopFirst(s *Service) bool {
 	return s.Asked.Spec.Pinned() || len(s.Asked.Spec.FixedPorts()) > 0
@@ -183,6 +212,7 @@ func (t *tx) rolloutMembers(s *Service, members []*Instance) []rollout.Member {
 			Leaving:  in.Goal != fleet.GoalRun,
 			Lost:     in.Lost,
 			Outdated: t.outdated(s, in),
+			Frozen:   t.frozen(in),
 			Ready:    in.Ready,
 			Serving:  t.serving(s, in),
 		})
@@ -240,16 +270,15 @@ func (t *tx) carryOut(s *Service, next rollout.Next, only string) (reasons []str
 	for _, id := range next.Leave {
 		in := t.instances.get(id)
 		if next.First {
-			if why := t.successor(s, in, only); why != "" {
+			if why := t.successor(s, in, t.candidates(s, t.siblings(s), only)); why != "" {
 				return append(reasons, why)
 			}
 		}
 		t.leave(s, in, "")
 	}
-	for _, slot := range next.Add {
-		if reason := t.place(s, slot, only); reason != "" {
+	if len(next.Add) > 0 {
+		if reason := t.placeAll(s, next.Add, only); reason != "" {
 			reasons = append(reasons, reason)
-			break // the others are refused for the same reasons
 		}
 	}
 	if len(next.Add)+len(next.Leave) > 0 {

@@ -102,6 +102,9 @@ func (t *tx) leftOver(key PoolKey) (names []string) {
 func (t *tx) balanceMembers(service fleet.ServiceKey, s *Service) []balance.Member {
 	var out []balance.Member
 	for _, in := range t.members(service) {
+		if in.Lost && in.Goal == fleet.GoalStop {
+			continue // every balancer has let go of it; only its host has to stop it
+		}
 		member := balance.Member{
 			ID: in.ID, Version: in.Version, Address: in.Address, Ports: in.Ports,
 			Ready: in.Ready, Dead: in.Dead, Leaving: in.Goal != fleet.GoalRun,

@@ -72,23 +72,28 @@ func (t *tx) look(key fleet.BalancerKey, s *Silence) {
 	}
 	s.AskedAt = t.now
 	s.AskID = "reach-" + strconv.FormatInt(t.now.UnixMilli(), 36) + "-" + strconv.Itoa(len(t.out.Reach))
-	witness := t.witnessOf(key.Host)
+	s.Witness, s.Looked = t.witnessOf(key.Host, s), false
 	for i, address := range addresses {
 		t.out.Reach = append(t.out.Reach, Reach{Balancer: key, Address: address})
-		if witness != "" {
-			t.ask(witness, fleet.Ask{ID: fmt.Sprintf("%s-%d", s.AskID, i), Do: fleet.AskCheck, TTL: fleet.Duration(reachEvery), Address: address})
+		if s.Witness != "" {
+			t.ask(s.Witness, fleet.Ask{ID: fmt.Sprintf("%s-%d", s.AskID, i), Do: fleet.AskCheck, TTL: fleet.Duration(reachEvery), Address: address})
 		}
 	}
 }
 
-// witnessOf is another host whose agent is heard.
-func (t *tx) witnessOf(silent string) string {
+// witnessOf is another host whose agent is heard: the one that looked last
+// time, else the next by name. One that can't look isn't asked for ever.
+func (t *tx) witnessOf(silent string, s *Silence) (first string) {
 	for _, host := range t.hosts.keys(byText) {
-		if l := t.live.get(host); host != silent && l != nil && l.State == fleet.HostUp {
+		switch l := t.live.get(host); {
+		case host == silent || l == nil || l.State != fleet.HostUp:
+		case host > s.Witness || host == s.Witness && s.Looked:
 			return host
+		case first == "":
+			first = host
 		}
 	}
-	return ""
+	return first
 }
 
 // listenerAddresses has one listener of each pool, of those that changed
@@ -127,13 +132,13 @@ func (t *tx) reached(key fleet.BalancerKey, ok bool) {
 	}
 }
 
-// answer takes another agent's look at a balancer. A question that couldn't
-// be answered isn't a witness.
-func (t *tx) answer(a fleet.Answer) {
+// answer takes another agent's look at a balancer. Only who was asked is a
+// witness, and only if it looked.
+func (t *tx) answer(host string, a fleet.Answer) {
 	for _, key := range t.silences.keys(fleet.BalancerKey.Less) {
-		if s := t.silences.get(key); s.AskID != "" && strings.HasPrefix(a.ID, s.AskID+"-") {
+		if s := t.silences.get(key); a.Looked && s.Witness == host && s.AskID != "" && strings.HasPrefix(a.ID, s.AskID+"-") {
 			s = t.silences.edit(key)
-			s.Agent = s.Agent.failed(a.OK, t.now)
+			s.Agent, s.Looked = s.Agent.failed(a.OK, t.now), true
 		}
 	}
 }

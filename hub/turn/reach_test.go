@@ -1,8 +1,11 @@
 package turn
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 // What was seen long ago says nothing about a balancer now.
@@ -57,5 +60,32 @@ func TestAllListenersOfASilentBalancerAreLookedAt(t *testing.T) {
 	}
 	if !looked["10.0.0.1:80"] || !looked["10.0.0.1:81"] {
 		t.Errorf("looked at %v", looked)
+	}
+}
+
+// An agent that can't look is no witness. It doesn't stand in the way of one
+// that can, and that one goes on: its looks have to follow each other.
+func TestTheWitnessIsOneThatCanLook(t *testing.T) {
+	w := newWorld(t, "web1", "web2", "web3", "web4").withBalancer("web1").join()
+	w.apply(webService(4, "web:1"))
+	w.pass(5 * time.Second)
+	w.hosts["web1"].cut = true
+	w.pass(15 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoScale, Service: web, Count: 1})
+	var asked []string // from the second look on: web2 was asked at once
+	for range 25 {
+		w.now = w.now.Add(time.Second)
+		var inputs []Input
+		for _, id := range []string{"web2", "web3", "web4"} {
+			inputs = append(inputs, w.report(w.hosts[id])...)
+		}
+		for _, r := range w.step(append(inputs, Tick{})...).Reach {
+			s := w.s.silences[r.Balancer]
+			asked = append(asked, s.Witness)
+			w.step(AnswerIn{Host: s.Witness, Answer: fleet.Answer{ID: s.AskID + "-0", Looked: s.Witness == "web4"}})
+		}
+	}
+	if got := strings.Join(asked, " "); got != "web3 web4 web4 web4 web4" {
+		t.Errorf("asked %s", got)
 	}
 }

@@ -31,6 +31,7 @@ type State struct {
 	fleet    *Fleetwide                     // not stored
 
 	notes map[fleet.ServiceKey]*notes // not stored
+	told  map[fleet.ServiceKey]*told
 
 	byService map[fleet.ServiceKey]map[string]bool
 	byHost    map[string]map[string]bool
@@ -95,7 +96,10 @@ type Host struct {
 	Availability string          `json:"availability"`
 	Frozen       bool            `json:"frozen,omitempty"`
 	Failed       bool            `json:"failed,omitempty"`
-	Cause        string          `json:"cause,omitempty"`
+	// Vacant: another machine may take its place. It was declared dead, and
+	// nobody waits for its data.
+	Vacant bool   `json:"vacant,omitempty"`
+	Cause  string `json:"cause,omitempty"`
 	// Desired is the generation of its desired state, and Sum its content.
 	Desired uint64 `json:"desired,omitempty"`
 	Sum     string `json:"sum,omitempty"`
@@ -146,11 +150,14 @@ type Published struct {
 	Held []string `json:"held,omitempty"`
 }
 
-// Home remembers which hosts have the data of a service's slots. It outlives
-// the service, as its volumes do: who applies it again finds its data. That
-// takes some bytes for each slot that ever had data.
+// Home remembers what outlives a service: which hosts have the data of its
+// slots, as its volumes stay, and the number of its last version. A number
+// means one version for ever: a host that was away may still run what a service
+// of the same name once was.
 type Home struct {
-	Hosts map[int]string `json:"hosts"` // slot to host
+	Hosts   map[int]string `json:"hosts,omitempty"` // slot to host
+	Data    []string       `json:"data,omitempty"`  // every volume and path that they have had
+	Version int            `json:"version,omitempty"`
 }
 
 // Document is a project's canonical Compose document, as last applied. It
@@ -194,6 +201,8 @@ type Silence struct {
 	Agent   Unreached // another agent's
 	AskedAt time.Time
 	AskID   string
+	Witness string // the other agent that was asked; empty: there was none
+	Looked  bool   // and it did look
 }
 
 // Unreached is a row of looks that failed, from the first to the last.
@@ -282,6 +291,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		live:      map[string]*Live{},
 		silences:  map[fleet.BalancerKey]*Silence{},
 		notes:     map[fleet.ServiceKey]*notes{},
+		told:      map[fleet.ServiceKey]*told{},
 		fleet:     &Fleetwide{},
 		byService: map[fleet.ServiceKey]map[string]bool{},
 		byHost:    map[string]map[string]bool{},

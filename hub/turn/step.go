@@ -109,7 +109,7 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 		case EventsIn:
 			t.agentEvents(in.Host, in.Batch)
 		case AnswerIn:
-			t.answer(in.Answer)
+			t.answer(in.Host, in.Answer)
 		case ReachedIn:
 			t.reached(in.Balancer, in.OK)
 		case RefusedIn:
@@ -131,6 +131,9 @@ func Boot(s *State) []Publish {
 	t := begin(s, s.Started)
 	for _, host := range t.hosts.keys(byText) {
 		t.sendAll(host)
+	}
+	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
+		t.sendStatus(key, t.status(key))
 	}
 	t.out.Publish = append(t.out.Publish, t.hubState())
 	return t.out.Publish

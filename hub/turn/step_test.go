@@ -140,6 +140,35 @@ func TestTooManyLostIsTheNetwork(t *testing.T) {
 	}
 }
 
+// A host that was declared dead is alive again once a machine reports: the same
+// connection does, heard again, for it has reported before; another one only
+// says that somebody is there.
+func TestADeadHostIsAliveAgainByAReport(t *testing.T) {
+	for _, test := range []struct {
+		session string
+		alive   bool // by a sign of life alone
+	}{{"sa", true}, {"sb", false}} {
+		w := newWorld(t, "web1", "web2").join()
+		w.hosts["web1"].cut = true
+		w.pass(15 * time.Second)
+		if reply := w.order(fleet.Command{Do: fleet.DoHostFail, Host: "web1"}); reply.Err != nil {
+			t.Fatal(reply.Err)
+		}
+		again := w.report(w.hosts["web1"])
+		presence, report := again[0].(PresenceIn), again[1].(ActualIn)
+		presence.Presence.Session, report.Actual.Session, report.Actual.AgentStart = test.session, test.session, test.session
+		w.step(presence)
+		if alive := !w.s.Hosts["web1"].Failed; alive != test.alive {
+			t.Errorf("session %s: alive %v after a sign of life", test.session, alive)
+		}
+		report.Actual.Facts.MachineID = "another"
+		w.step(report)
+		if h := w.s.Hosts["web1"]; h.Failed || h.Facts.MachineID != "another" {
+			t.Errorf("session %s: after a report: failed %v, machine %s", test.session, h.Failed, h.Facts.MachineID)
+		}
+	}
+}
+
 func TestVolumeIsHeld(t *testing.T) {
 	w := newWorld(t, "web1", "web2", "web3").withBalancer("web1").join()
 	s := webService(1, "db:1")

@@ -39,6 +39,7 @@ func begin(s *State, now time.Time) *tx {
 			results:   over(s.Results),
 			documents: over(s.Documents),
 			notes:     over(s.notes),
+			told:      over(s.told),
 			live:      over(s.live),
 			silences:  over(s.silences),
 			fleet:     *s.fleet,

@@ -145,9 +145,8 @@ func hideValues(env map[string]string) map[string]string {
 // Instances lists instances, of one service or on one host where given.
 func (v View) Instances(service fleet.ServiceKey, host string) []fleet.InstanceView {
 	out := []fleet.InstanceView{}
-	for _, id := range v.t.instances.keys(byText) {
-		in := v.t.instances.get(id)
-		if (service.IsZero() || in.Service == service) && (host == "" || in.Host == host) {
+	for _, in := range v.rows(service, host) {
+		if host == "" || in.Host == host {
 			out = append(out, v.instance(in))
 		}
 	}
@@ -158,6 +157,19 @@ func (v View) Instances(service fleet.ServiceKey, host string) []fleet.InstanceV
 		return out[i].Slot < out[j].Slot
 	})
 	return out
+}
+
+func (v View) rows(service fleet.ServiceKey, host string) (rows []*Instance) {
+	switch {
+	case !service.IsZero():
+		return v.t.members(service)
+	case host != "":
+		return v.t.residents(host)
+	}
+	for _, id := range v.t.instances.keys(byText) {
+		rows = append(rows, v.t.instances.get(id))
+	}
+	return rows
 }
 
 func (v View) instance(in *Instance) fleet.InstanceView {

@@ -24,6 +24,9 @@ type Answer struct {
 	ID      string `json:"id"`
 	OK      bool   `json:"ok"`
 	Problem string `json:"problem,omitempty"`
+	// Looked: the agent did try the address of an AskCheck. Without it the
+	// answer says nothing about the address.
+	Looked bool `json:"looked,omitempty"`
 }
 
 // Ack is the hub's echo: what it has processed of an agent's messages.

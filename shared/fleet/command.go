@@ -33,6 +33,7 @@ type Command struct {
 	Service  ServiceKey  `json:"service,omitzero"`   // scale, restart, remove, freeze, unfreeze
 	Count    int         `json:"count,omitempty"`    // scale
 	Host     string      `json:"host,omitempty"`     // host-*, freeze, unfreeze
+	DataLost bool        `json:"dataLost,omitempty"` // host-fail: what has its data there is placed elsewhere too, without it
 	Balancer BalancerKey `json:"balancer,omitzero"`  // balancer-forget
 }
 

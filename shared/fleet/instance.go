@@ -46,7 +46,8 @@ type InstanceActual struct {
 	Phase       string     `json:"phase"`
 	Ready       bool       `json:"ready,omitempty"`
 	Address     string     `json:"address,omitempty"`
-	// Ports maps a container's port to the host's.
+	// Ports maps a container's port to the host's, where that is reached at
+	// Address: one that is fixed to another address of the host isn't there.
 	Ports     map[int]int `json:"ports,omitempty"`
 	StartedAt time.Time   `json:"startedAt,omitzero"` // by the host's clock
 	Restarts  int         `json:"restarts,omitempty"` // starts after an exit that nobody asked for

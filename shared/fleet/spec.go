@@ -1,6 +1,9 @@
 package fleet
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Spec is what one version of a service is: everything its containers are
 // made from. It is immutable once it has a version number. Two specs are the
@@ -20,7 +23,8 @@ type Spec struct {
 	Healthcheck *Healthcheck      `json:"healthcheck,omitempty"`
 	Resources   Resources         `json:"resources"`
 	Probe       *Probe            `json:"probe,omitempty"` // nil: ready when it runs (and Docker's healthcheck, if any, passes)
-	// Requires names the features that an agent must know to run this version.
+	// Requires names the features that an agent must know to run this version:
+	// the hub's word, from Features when the version was made.
 	Requires []string `json:"requires,omitempty"`
 }
 
@@ -120,21 +124,41 @@ func (s *Spec) StopWithin() time.Duration {
 
 // Pinned reports whether the spec has a volume or bind mount, which ties an
 // instance to the host that has its data.
-func (s *Spec) Pinned() bool {
+func (s *Spec) Pinned() bool { return len(s.Data()) > 0 }
+
+// Data lists the named volumes and the host's paths that the spec mounts.
+func (s *Spec) Data() (sources []string) {
 	for _, m := range s.Mounts {
 		if m.Type == MountBind || m.Type == MountVolume && m.Source != "" {
-			return true
+			sources = append(sources, m.Source)
 		}
 	}
-	return false
+	return sources
+}
+
+// Port is a port of a host. TCP and UDP have their own.
+type Port struct {
+	Number   int
+	Protocol string // "tcp" or "udp"
+}
+
+// TCP is the TCP port of that number.
+func TCP(number int) Port { return Port{Number: number, Protocol: ProtocolTCP} }
+
+// String writes the port as an operator reads it: "80", or "53/udp".
+func (p Port) String() string {
+	if p.Protocol == ProtocolTCP {
+		return strconv.Itoa(p.Number)
+	}
+	return strconv.Itoa(p.Number) + "/" + p.Protocol
 }
 
 // FixedPorts returns the host ports that the spec asks for by number.
-func (s *Spec) FixedPorts() []int {
-	var ports []int
+func (s *Spec) FixedPorts() []Port {
+	var ports []Port
 	for _, p := range s.Publish {
 		if p.HostPort != 0 {
-			ports = append(ports, p.HostPort)
+			ports = append(ports, Port{Number: p.HostPort, Protocol: p.Protocol})
 		}
 	}
 	return ports

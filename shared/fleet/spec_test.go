@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -46,8 +47,8 @@ func TestPinned(t *testing.T) {
 }
 
 func TestFixedPorts(t *testing.T) {
-	s := Spec{Publish: []Publish{{Target: 80}, {Target: 81, HostPort: 8081}, {Target: 82, HostPort: 8082}}}
-	if got := s.FixedPorts(); !slices.Equal(got, []int{8081, 8082}) {
+	s := Spec{Publish: []Publish{{Target: 80}, {Target: 81, Protocol: "tcp", HostPort: 8081}, {Target: 82, Protocol: "udp", HostPort: 8082}}}
+	if got := s.FixedPorts(); !slices.Equal(got, []Port{TCP(8081), {8082, "udp"}}) || fmt.Sprint(got) != "[8081 8082/udp]" {
 		t.Errorf("got %v", got)
 	}
 }

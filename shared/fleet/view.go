@@ -31,6 +31,17 @@ type ServiceView struct {
 	Instances  []InstanceView `json:"instances,omitempty"` // in single reads
 }
 
+// ServiceStatus is what the hub says of a service over MQTT, retained: desired
+// and actual in short.
+type ServiceStatus struct {
+	State     string   `json:"state"`
+	Reasons   []string `json:"reasons,omitempty"` // why it isn't converged
+	Version   int      `json:"version"`
+	Desired   int      `json:"desired"` // instances asked for
+	Ready     int      `json:"ready"`
+	Addresses []string `json:"addresses,omitempty"` // of those that are ready, host:port
+}
+
 // InstanceView is an instance's desired and actual state side by side.
 type InstanceView struct {
 	ID       string         `json:"id"`

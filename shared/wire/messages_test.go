@@ -34,12 +34,16 @@ var messages = map[string]any{
 		},
 		Removed: true,
 	},
+	"status": &fleet.ServiceStatus{
+		State: fleet.ServiceProgressing, Reasons: []string{"instance 1c-2 on web2 isn't ready yet"}, Version: 3, Desired: 2, Ready: 1,
+		Addresses: []string{"10.0.0.1:20001"},
+	},
 	"ack": &fleet.Ack{Session: "session", Actual: 7, Events: 9, Numbering: "numbering"},
 	"ask": &fleet.Ask{
 		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100,
 		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1",
 	},
-	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host"},
+	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host", Looked: true},
 	"events": &fleet.EventBatch{Numbering: "numbering", First: 9, Events: []fleet.Event{{
 		SpecVersion: "1.0", ID: "start-1", Source: "hosts/web1", Type: fleet.EventInstanceExited, Time: noon,
 		Subject: "instances/1c-1", Cause: "container 0a1b", Actor: "ann", Revision: 42,

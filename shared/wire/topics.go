@@ -35,6 +35,11 @@ func Pool(host string, service fleet.ServiceKey) string {
 	return Host(host, LeafPools) + "/" + service.String()
 }
 
+// ServiceStatus returns the topic on which the hub says how a service is.
+func ServiceStatus(service fleet.ServiceKey) string {
+	return Root + "/services/" + service.String() + "/status"
+}
+
 // EventTopic returns the topic on which the hub publishes events of a type.
 func EventTopic(eventType string) string { return Root + "/events/" + eventType }
 

@@ -35,10 +35,10 @@ func follow(t *testing.T, e *engine.Engine) func() []string {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
-		err := e.Events(ctx, func(container, action string) {
+		err := e.Events(ctx, func(in brain.Noticed) {
 			mu.Lock()
 			defer mu.Unlock()
-			told = append(told, strings.TrimSpace(action+" "+container))
+			told = append(told, strings.TrimSpace(in.Action+" "+in.Container))
 		})
 		if ctx.Err() == nil {
 			t.Errorf("the stream ended: %v", err)

@@ -3,12 +3,16 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
+	"golang.org/x/sys/unix"
+
+	"github.com/musterhq/muster/agent/brain"
 )
 
 // followed are the actions that may change what Containers returns.
@@ -19,10 +23,10 @@ var followed = []events.Action{
 }
 
 // Events calls wake for each action on a container until the context ends or
-// the stream breaks, and returns why. The first call, with an empty container
-// and action, says that the stream is open: what happened before is unknown.
-// wake must return at once.
-func (e *Engine) Events(ctx context.Context, wake func(container, action string)) error {
+// the stream breaks, and returns why. The first call, about nothing, says that
+// the stream is open: what happened before is unknown. wake must return at
+// once.
+func (e *Engine) Events(ctx context.Context, wake func(brain.Noticed)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	filter := filters.NewArgs(
@@ -40,13 +44,13 @@ func (e *Engine) Events(ctx context.Context, wake func(container, action string)
 	}
 	e.known.follow(1)
 	defer e.known.follow(-1)
-	wake("", "")
+	wake(brain.Noticed{})
 	for {
 		select {
 		case message := <-messages:
-			container, action := readEvent(&message)
-			e.known.invalidate(container)
-			wake(container, action)
+			noticed := readEvent(&message)
+			e.known.invalidate(noticed.Container)
+			wake(noticed)
 		case err := <-broke:
 			return fmt.Errorf("follow events: %w", err)
 		}
@@ -71,10 +75,19 @@ func (e *Engine) subscribe(ctx context.Context, cancel context.CancelFunc, optio
 
 // readEvent returns the container that an event is about, and the action
 // without its details.
-func readEvent(message *events.Message) (container, action string) {
-	action, _, _ = strings.Cut(string(message.Action), ":")
+func readEvent(message *events.Message) brain.Noticed {
+	action, _, _ := strings.Cut(string(message.Action), ":")
 	if message.Type == events.NetworkEventType {
-		return message.Actor.Attributes["container"], action
+		return brain.Noticed{Container: message.Actor.Attributes["container"], Action: action}
 	}
-	return message.Actor.ID, action
+	return brain.Noticed{Container: message.Actor.ID, Action: action, Signal: signalNumber(message.Actor.Attributes["signal"])}
+}
+
+// signalNumber reads a signal as engines write it: its number, or its name
+// with or without SIG. 0: there is none of that name.
+func signalNumber(text string) int {
+	if n, err := strconv.Atoi(text); err == nil {
+		return n
+	}
+	return int(unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(text), "SIG")))
 }

@@ -132,7 +132,7 @@ func TestHangingEngine(t *testing.T) {
 			"ping":       func() error { return e.Ping(ctx) },
 			"version":    func() error { _, err := e.Version(ctx); return err },
 			"containers": func() error { _, err := e.Containers(ctx, lineage, host.Name); return err },
-			"events":     func() error { return e.Events(ctx, func(string, string) {}) },
+			"events":     func() error { return e.Events(ctx, func(brain.Noticed) {}) },
 			"logs":       func() error { _, err := e.Logs(ctx, "x", 1); return err },
 			"create":     func() error { return errors.New(e.Do(ctx, order("1a", nil)).Problem) },
 			"start":      func() error { return errors.New(e.Do(ctx, on(brain.OpStart, "1a", "x")).Problem) },

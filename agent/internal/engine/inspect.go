@@ -30,6 +30,7 @@ func fromInspect(i *container.InspectResponse) (brain.Container, error) {
 		Error:      i.State.Error,
 		StartedAt:  readTime(i.State.StartedAt),
 		FinishedAt: readTime(i.State.FinishedAt),
+		StopSignal: signalNumber(i.Config.StopSignal),
 		HostPorts:  hostPorts(i),
 		Memory:     i.HostConfig.Memory,
 		CPUs:       cpus(&i.HostConfig.Resources),

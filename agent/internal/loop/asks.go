@@ -8,17 +8,20 @@ import (
 	"net"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/reach"
 	"github.com/musterhq/muster/shared/wire"
 )
 
+// Streams last and are heavy; a check is one connection, and lasts checkTimeout
+// at most.
 const (
-	asksAtOnce   = 8
-	checkTimeout = 2 * time.Second
+	streamsAtOnce = 8
+	checksAtOnce  = 64
+	checkTimeout  = 2 * time.Second
 )
 
 var askID = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
@@ -31,8 +34,12 @@ func (s *shell) ask(payload []byte) {
 		s.options.Logger.Warn("ask refused", "lineage", env.Lineage, "error", err)
 		return
 	}
+	under := s.streaming
+	if ask.Do == fleet.AskCheck {
+		under = s.checking
+	}
 	select {
-	case s.asking <- struct{}{}:
+	case under <- struct{}{}:
 	default:
 		s.answer(fleet.Answer{ID: ask.ID, Problem: "this agent is busy with other questions"})
 		return
@@ -42,9 +49,10 @@ func (s *shell) ask(payload []byte) {
 	s.workers.Go(func() {
 		defer cancel()
 		var err error
+		looked := false
 		switch {
 		case ask.Do == fleet.AskCheck:
-			err = check(ctx, ask.Address)
+			looked, err = check(ctx, ask.Address)
 		case ask.Do == fleet.AskLogs && known:
 			err = s.sendLogs(ctx, container, ask.Tail, ask.Stream)
 		case ask.Do == fleet.AskLogs:
@@ -52,10 +60,10 @@ func (s *shell) ask(payload []byte) {
 		default:
 			err = fmt.Errorf("this agent doesn't know the question %q", ask.Do)
 		}
-		<-s.asking
+		<-under
 		expired := ctx.Err() != nil
 		s.put(func(s *shell) {
-			answer := fleet.Answer{ID: ask.ID, OK: err == nil}
+			answer := fleet.Answer{ID: ask.ID, OK: err == nil, Looked: looked}
 			if err != nil {
 				answer.Problem = err.Error()
 			}
@@ -70,21 +78,10 @@ func (s *shell) answer(answer fleet.Answer) {
 	s.send(wire.LeafResult+"/"+answer.ID, 0, answer, false)
 }
 
-// check opens a TCP connection and closes it.
-func check(ctx context.Context, address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return err
-	}
-	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return fmt.Errorf("%q has no port", address)
-	}
-	dialer := net.Dialer{Timeout: checkTimeout}
-	connection, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return err
-	}
-	return connection.Close()
+func check(ctx context.Context, address string) (looked bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return reach.Try(ctx, address)
 }
 
 // sendLogs posts a container's output to the path that the hub waits at.

@@ -79,9 +79,9 @@ const (
 func (l *Loop) watchEngine(ctx context.Context) {
 	pause := listenFirst
 	for {
-		err := l.options.Engine.Events(ctx, func(container, action string) {
+		err := l.options.Engine.Events(ctx, func(in brain.Noticed) {
 			pause = listenFirst
-			l.notice(container, action)
+			l.notice(in)
 		})
 		if ctx.Err() != nil {
 			return
@@ -98,10 +98,10 @@ func (l *Loop) watchEngine(ctx context.Context) {
 
 // notice must return at once. What doesn't fit in the queue is lost: the
 // listing says what counts.
-func (l *Loop) notice(container, action string) {
-	if container != "" {
+func (l *Loop) notice(in brain.Noticed) {
+	if in.Container != "" {
 		select {
-		case l.queue <- func(s *shell) { s.step(brain.Noticed{Container: container, Action: action}) }:
+		case l.queue <- func(s *shell) { s.step(in) }:
 		default:
 		}
 	}

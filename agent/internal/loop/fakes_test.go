@@ -26,7 +26,7 @@ type engine struct {
 	busy   int // operations under way
 	most   int // of them at once
 	down   bool
-	wake   func(container, action string)
+	wake   func(brain.Noticed)
 	broken chan struct{} // closed to break the stream of events
 	block  chan struct{} // not nil: operations wait for it
 }
@@ -48,12 +48,12 @@ func (e *engine) Containers(context.Context, string, string) ([]brain.Container,
 	return all, nil
 }
 
-func (e *engine) Events(ctx context.Context, wake func(container, action string)) error {
+func (e *engine) Events(ctx context.Context, wake func(brain.Noticed)) error {
 	e.mu.Lock()
 	e.wake = wake
 	broken := e.broken
 	e.mu.Unlock()
-	wake("", "")
+	wake(brain.Noticed{})
 	select {
 	case <-ctx.Done():
 	case <-broken:
@@ -108,7 +108,7 @@ func (e *engine) exit(id string) {
 	e.boxes[id].State, e.boxes[id].ExitCode, e.boxes[id].FinishedAt = brain.ContainerExited, 1, time.Now()
 	wake := e.wake
 	e.mu.Unlock()
-	wake(id, "die")
+	wake(brain.Noticed{Container: id, Action: "die"})
 }
 
 func (e *engine) set(change func()) {

@@ -66,7 +66,7 @@ func (l *Loop) Run(ctx context.Context, around Surroundings) error {
 	}
 	defer close(l.ended)
 	ctx, cancel := context.WithCancel(ctx)
-	s := &shell{Loop: l, around: around, ctx: ctx, asking: make(chan struct{}, asksAtOnce)}
+	s := &shell{Loop: l, around: around, ctx: ctx, streaming: make(chan struct{}, streamsAtOnce), checking: make(chan struct{}, checksAtOnce)}
 	var watchers sync.WaitGroup
 	defer watchers.Wait()
 	defer s.workers.Wait()

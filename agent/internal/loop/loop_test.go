@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -207,21 +208,22 @@ func TestAsks(t *testing.T) {
 	for _, tt := range []struct {
 		ask     fleet.Ask
 		problem string
+		looked  bool
 	}{
-		{logs("1", "a-1", 10, "/v1/streams/x"), ""},
-		{logs("2", "a-1", 0, "/v1/streams/x"), "no lines"},
-		{logs("3", "z-1", 10, "/v1/streams/x"), "no container on this host"},
-		{logs("4", "a-1", 10, "/v1/streams/y"), "404"},
-		{logs("5", "a-1", 10, "http://elsewhere/"), "not one"},
-		{logs("6", "a-1", 10, "//elsewhere/"), "not one"},
-		{fleet.Ask{ID: "7", Do: fleet.AskCheck, Address: open.Addr().String()}, ""},
-		{fleet.Ask{ID: "8", Do: fleet.AskCheck, Address: shut.Addr().String()}, "refused"},
-		{fleet.Ask{ID: "9", Do: fleet.AskCheck, Address: "nowhere"}, "missing port"},
-		{fleet.Ask{ID: "10", Do: fleet.AskCheck, Address: "127.0.0.1:x"}, "has no port"},
-		{fleet.Ask{ID: "11", Do: "restart"}, `the question "restart"`},
+		{logs("1", "a-1", 10, "/v1/streams/x"), "", false},
+		{logs("2", "a-1", 0, "/v1/streams/x"), "no lines", false},
+		{logs("3", "z-1", 10, "/v1/streams/x"), "no container on this host", false},
+		{logs("4", "a-1", 10, "/v1/streams/y"), "404", false},
+		{logs("5", "a-1", 10, "http://elsewhere/"), "not one", false},
+		{logs("6", "a-1", 10, "//elsewhere/"), "not one", false},
+		{fleet.Ask{ID: "7", Do: fleet.AskCheck, Address: open.Addr().String()}, "", true},
+		{fleet.Ask{ID: "8", Do: fleet.AskCheck, Address: shut.Addr().String()}, "refused", true},
+		{fleet.Ask{ID: "9", Do: fleet.AskCheck, Address: "nowhere"}, "not an ip:port", false},
+		{fleet.Ask{ID: "10", Do: fleet.AskCheck, Address: "127.0.0.1:x"}, "invalid port", false},
+		{fleet.Ask{ID: "11", Do: "restart"}, `the question "restart"`, false},
 	} {
 		answer := r.answer(tt.ask)
-		if answer.ID != tt.ask.ID || answer.OK != (tt.problem == "") || !strings.Contains(answer.Problem, tt.problem) {
+		if answer.ID != tt.ask.ID || answer.OK != (tt.problem == "") || answer.Looked != tt.looked || !strings.Contains(answer.Problem, tt.problem) {
 			t.Errorf("%+v: %+v", tt.ask, answer)
 		}
 	}
@@ -238,6 +240,38 @@ func TestAsks(t *testing.T) {
 	r.answer(fleet.Ask{ID: "13", Do: "x"}) // those before were taken in
 	if r.link.last(wire.LeafResult+"/12") != nil || len(r.engine.done()) != did {
 		t.Error("another hub's question was answered")
+	}
+}
+
+// Whoever reads logs, and however many, doesn't keep this host from being a
+// witness. What it has no room for it says it didn't look at.
+func TestLogsDoNotKeepChecksFromBeingAnswered(t *testing.T) {
+	over := make(chan struct{})
+	hub := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+		select {
+		case <-over:
+		case <-q.Context().Done():
+		}
+	}))
+	defer hub.Close()
+	defer close(over)
+	open, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	r := run(t, func(o *loop.Options, _ *rig) { o.HubHTTP = hub.URL })
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun, "a-1")
+	r.until("it is ready", func() bool { return r.ready() == 1 })
+	for i := range 8 {
+		r.message(wire.LeafAsk, 0, fleet.Ask{ID: fmt.Sprint("log", i), Do: fleet.AskLogs, Instance: "a-1", Tail: 10, Stream: "/v1/streams/x"})
+	}
+	if answer := r.answer(fleet.Ask{ID: "log", Do: fleet.AskLogs, Instance: "a-1", Tail: 10, Stream: "/v1/streams/x"}); answer.OK || answer.Looked || !strings.Contains(answer.Problem, "busy") {
+		t.Errorf("one log too many: %+v", answer)
+	}
+	if answer := r.answer(fleet.Ask{ID: "check", Do: fleet.AskCheck, Address: open.Addr().String()}); !answer.OK || !answer.Looked {
+		t.Errorf("a check: %+v", answer)
 	}
 }
 

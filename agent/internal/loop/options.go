@@ -18,8 +18,8 @@ type Engine interface {
 	// Do carries out one operation, within bounds of its own.
 	Do(ctx context.Context, op brain.Op) brain.Result
 	// Events calls wake when something happened to a container, and with
-	// empty arguments when it begins to listen. It returns when it can't.
-	Events(ctx context.Context, wake func(container, action string)) error
+	// nothing when it begins to listen. It returns when it can't.
+	Events(ctx context.Context, wake func(brain.Noticed)) error
 }
 
 // Logs reads the output of containers.

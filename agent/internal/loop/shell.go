@@ -9,13 +9,14 @@ import (
 )
 
 // shell is the part of a loop that runs. Its goroutine alone touches it, but
-// for workers and asking.
+// for workers, streaming and checking.
 type shell struct {
 	*Loop
 	around  Surroundings
 	ctx     context.Context
 	workers sync.WaitGroup // operations, listings and answers under way
-	asking  chan struct{}  // holds a token for each answer under way
+	// Each holds a token for an answer under way, of the one kind or the other.
+	streaming, checking chan struct{}
 
 	wake    time.Time // when the brain wants a tick; zero: never
 	unsaved bool      // the brain waits for a save

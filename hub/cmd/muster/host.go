@@ -22,13 +22,14 @@ func (p *program) hostCommand() *cli.Command {
    muster host web1
    muster host drain web1 --wait    move its instances away, before an upgrade
    muster host activate web1        let it have instances again
-   muster host fail web1            it is lost and will not come back`,
+   muster host fail web1            it is lost and will not come back
+   muster host fail web1 --data-lost    nor will the volumes on it`,
 		Action:       p.with(1, 1, showHost),
 		BashComplete: p.completeHosts,
 		Subcommands: []*cli.Command{
 			p.hostAction(client.HostDrain, "move a host's instances away and give it none", waitFlags()),
 			p.hostAction(client.HostActivate, "let a host have instances again", nil),
-			p.hostAction(client.HostFail, "declare a lost host dead: what it ran is placed elsewhere", nil),
+			p.hostFail(),
 		},
 	}
 }
@@ -47,6 +48,26 @@ func (p *program) hostAction(action client.HostAction, about string, flags []cli
 				return err
 			}
 			return s.waitIfAsked(ctx, []goal{hostEmpty(id)})
+		}),
+	}
+}
+
+func (p *program) hostFail() *cli.Command {
+	return &cli.Command{
+		Name: "fail", Usage: "declare a lost host dead: what it ran is placed elsewhere", ArgsUsage: "HOST",
+		Description: `What has its data on the host waits for it, until you say that the data is gone
+too.`,
+		Flags: []cli.Flag{&cli.BoolFlag{
+			Name: "data-lost", Usage: "its volumes are gone for good: what needs them starts elsewhere with empty ones",
+		}},
+		BashComplete: p.completeHosts,
+		Action: p.with(1, 1, func(ctx context.Context, s *session, args []string) error {
+			id := strings.TrimPrefix(args[0], "host:")
+			result, err := s.hub.FailHost(ctx, id, s.flags.Bool("data-lost"), s.write())
+			if err != nil {
+				return err
+			}
+			return s.printResult(result)
 		}),
 	}
 }

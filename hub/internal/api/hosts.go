@@ -11,7 +11,8 @@ type hostInput struct {
 	Host string `path:"host"`
 }
 
-type hostOrder struct {
+// HostOrder is an order about one host.
+type HostOrder struct {
 	Caller
 	Conditional
 	Host string `path:"host"`
@@ -26,16 +27,28 @@ func (a *API) routeHosts() {
 	a.routeHostOrder("activate", fleet.DoHostActivate, "activate-host", "Place instances on a drained host again")
 	a.routeHostOrder("freeze", fleet.DoFreeze, "freeze-host", "Change nothing on a host, whatever happens")
 	a.routeHostOrder("unfreeze", fleet.DoUnfreeze, "unfreeze-host", "Look after a frozen host again")
-	a.routeHostOrder("fail", fleet.DoHostFail, "fail-host", "Declare a lost host dead: what it ran is placed elsewhere")
+	register(a, operation(http.MethodPost, "/v1/hosts/{host}/fail", "fail-host", "hosts", "Declare a lost host dead: what it ran is placed elsewhere"), func(ctx context.Context, in *failInput) (*resultOutput, error) {
+		return a.orderHost(ctx, &in.HostOrder, fleet.Command{Do: fleet.DoHostFail, DataLost: in.DataLost})
+	})
+}
+
+type failInput struct {
+	HostOrder
+	DataLost bool `query:"dataLost" doc:"What has its data there is placed elsewhere too, with empty volumes"`
 }
 
 func (a *API) routeHostOrder(verb, do, id, summary string) {
-	register(a, operation(http.MethodPost, "/v1/hosts/{host}/"+verb, id, "hosts", summary), func(ctx context.Context, in *hostOrder) (*resultOutput, error) {
-		if err := fleet.ValidateHost(in.Host); err != nil {
-			return nil, err
-		}
-		return a.do(ctx, &in.Caller, fleet.Command{Do: do, Host: in.Host}, true)
+	register(a, operation(http.MethodPost, "/v1/hosts/{host}/"+verb, id, "hosts", summary), func(ctx context.Context, in *HostOrder) (*resultOutput, error) {
+		return a.orderHost(ctx, in, fleet.Command{Do: do})
 	})
+}
+
+func (a *API) orderHost(ctx context.Context, in *HostOrder, cmd fleet.Command) (*resultOutput, error) {
+	if err := fleet.ValidateHost(in.Host); err != nil {
+		return nil, err
+	}
+	cmd.Host = in.Host
+	return a.do(ctx, &in.Caller, cmd, true)
 }
 
 func (a *API) getHost(ctx context.Context, in *hostInput) (*oneOutput[fleet.HostView], error) {

@@ -35,8 +35,9 @@ type Options struct {
 	Tick   time.Duration // how often time passes for the brain
 	Queue  int           // inputs that may wait
 	Batch  int           // inputs that one turn takes
-	// Reach tries a TCP connection to a balancer; nil error: it answers.
-	Reach func(ctx context.Context, address string) error
+	// Reach tries a TCP connection to a balancer; nil error: it answers. Where
+	// it couldn't look, that says nothing.
+	Reach func(ctx context.Context, address string) (looked bool, err error)
 	// Answered is told of every answer of an agent's, besides the brain.
 	Answered func(host string, answer fleet.Answer)
 	// Observe is told of every turn.
@@ -60,7 +61,7 @@ type Turn struct {
 func DefaultOptions() Options {
 	return Options{
 		Tick: 500 * time.Millisecond, Queue: 16384, Batch: 1024,
-		Reach:    func(context.Context, string) error { return fmt.Errorf("not tried") },
+		Reach:    func(context.Context, string) (bool, error) { return false, fmt.Errorf("not tried") },
 		Answered: func(string, fleet.Answer) {},
 		Observe:  func(Turn) {},
 		Reached:  func(string) {},
@@ -228,10 +229,11 @@ func (l *Loop) log(events []fleet.Event) {
 	}
 }
 
-// reach tries a balancer's listener and reports to the brain.
+// reach tries a balancer's listener and reports what it saw to the brain.
 func (l *Loop) reach(ctx context.Context, r turn.Reach) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	err := l.opts.Reach(ctx, r.Address)
-	l.Enqueue(turn.ReachedIn{Balancer: r.Balancer, OK: err == nil})
+	if looked, err := l.opts.Reach(ctx, r.Address); looked {
+		l.Enqueue(turn.ReachedIn{Balancer: r.Balancer, OK: err == nil})
+	}
 }

@@ -182,3 +182,21 @@ func TestAFullQueueRefuses(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A hub that couldn't try to connect has seen nothing.
+func TestOnlyALookIsTold(t *testing.T) {
+	for _, test := range []struct {
+		looked bool
+		err    error
+		want   int
+	}{{true, nil, 1}, {true, errors.New("connection refused"), 1}, {false, errors.New("too many open files"), 0}} {
+		o := DefaultOptions()
+		o.State = turn.New("lineage", 1, 0, time.Now(), turn.DefaultOptions())
+		o.Reach = func(context.Context, string) (bool, error) { return test.looked, test.err }
+		l := New(o, time.Now())
+		l.reach(context.Background(), turn.Reach{Address: "10.0.0.1:80"})
+		if n := l.Waiting(); n != test.want {
+			t.Errorf("looked %v, %v: %d inputs", test.looked, test.err, n)
+		}
+	}
+}

@@ -26,7 +26,7 @@ func (m *machines) load(hosts map[string]*turn.Host) {
 		m.known = map[string]string{}
 	}
 	for id, h := range hosts {
-		if h == nil || h.Failed || h.Facts.MachineID == "" {
+		if h == nil || h.Vacant || h.Facts.MachineID == "" {
 			delete(m.known, id)
 		} else {
 			m.known[id] = h.Facts.MachineID
@@ -40,13 +40,13 @@ func (m *machines) check(host, machineID string) error {
 	defer m.mu.Unlock()
 	if known, ok := m.known[host]; ok && known != machineID {
 		return fleet.Conflict("host", "%s is another machine (%.8s…, not %.8s…)", host, known, machineID).
-			WithHint("give this agent another --host-id; if the former machine is gone for good: muster host fail %s", host)
+			WithHint("give this agent another --host-id; if the former machine is gone for good: muster host fail %s (with --data-lost if services have their data there)", host)
 	}
 	return nil
 }
 
 // Admit lets a machine be a host if it always was, if a person declared the
-// former machine dead, or if the hub doesn't know the host: whoever reports
+// former machine dead and nobody waits for its data, or if the hub doesn't know the host: whoever reports
 // first is it then, and until then the latest connection counts.
 func (l *Loop) Admit(host, machineID string) error {
 	if machineID == "" {

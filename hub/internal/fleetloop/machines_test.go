@@ -52,16 +52,73 @@ func TestAdmit(t *testing.T) {
 		t.Errorf("web1 is %q, %v", machine, err)
 	}
 
-	r.machines.load(map[string]*turn.Host{"web1": {ID: "web1", Failed: true, Facts: fleet.HostFacts{MachineID: "machine-1"}}})
+	r.machines.load(map[string]*turn.Host{"web1": {ID: "web1", Vacant: true, Facts: fleet.HostFacts{MachineID: "machine-1"}}})
 	if err := r.Admit("web1", "machine-2"); err != nil {
 		t.Errorf("its machine was declared dead: %v", err)
+	}
+}
+
+// A machine that is gone for good is replaced by another of the same name. The
+// new agent's first sign of life comes before its report.
+func TestAnotherMachineTakesADeadHostsPlace(t *testing.T) {
+	r := start(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	presence := func(state, session string) {
+		t.Helper()
+		payload, err := wire.Seal("", 0, 1, fleet.Presence{State: state, BootID: "b", AgentStart: session, Session: session})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Message("web1", wire.LeafPresence, "", payload)
+	}
+	host := func() (h turn.Host) {
+		t.Helper()
+		if err := r.Read(ctx, func(s *turn.State, _ time.Time) { h = *s.Hosts["web1"] }); err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	presence(fleet.PresenceOnline, "s")
+	r.Message("web1", wire.LeafActual, "", report(t, "web1", "machine-1"))
+	presence(fleet.PresenceLost, "s")
+	if machine := host().Facts.MachineID; machine != "machine-1" {
+		t.Fatalf("web1 is %s", machine)
+	}
+	if r.Admit("web1", "machine-2") == nil {
+		t.Error("another machine takes over a host that nobody declared dead")
+	}
+	if _, err := r.Do(ctx, fleet.Command{ID: "1", Do: fleet.DoHostFail, Host: "web1"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Admit("web1", "machine-2"); err != nil {
+		t.Fatal(err)
+	}
+	presence(fleet.PresenceOnline, "other")
+	if !host().Failed {
+		t.Error("a sign of life says nothing about the machine")
+	}
+	r.Message("web1", wire.LeafActual, "", reportOf(t, "web1", "machine-2", "other"))
+	if h := host(); h.Failed || h.Facts.MachineID != "machine-2" {
+		t.Errorf("failed %v, %s", h.Failed, h.Facts.MachineID)
+	}
+	if err := r.Admit("web1", "machine-1"); fleet.CodeOf(err) != fleet.CodeConflict {
+		t.Errorf("the former machine: %v", err)
+	}
+	if err := r.Admit("web1", "machine-2"); err != nil {
+		t.Error(err)
 	}
 }
 
 // report is a message with the least that a correct agent reports.
 func report(t testing.TB, host, machine string) []byte {
 	t.Helper()
-	payload, err := wire.Seal("", 0, 1, fleet.Actual{Host: host, Facts: fleet.HostFacts{MachineID: machine}, AgentStart: "a", Session: "s"})
+	return reportOf(t, host, machine, "s")
+}
+
+func reportOf(t testing.TB, host, machine, session string) []byte {
+	t.Helper()
+	payload, err := wire.Seal("", 0, 1, fleet.Actual{Host: host, Facts: fleet.HostFacts{MachineID: machine}, AgentStart: session, Session: session})
 	if err != nil {
 		t.Fatal(err)
 	}

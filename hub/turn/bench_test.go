@@ -1,0 +1,35 @@
+package turn
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// BenchmarkPlaceMany places one service's instances on 30 hosts in one turn.
+// The time for each instance must not grow with their number.
+func BenchmarkPlaceMany(b *testing.B) {
+	for _, n := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for range b.N {
+				b.StopTimer()
+				w := newWorld(b, manyHosts(30)...).join()
+				s := webService(n, "web:1")
+				s.Balancing = nil
+				b.StartTimer()
+				if out := w.step(CommandIn{fleet.Command{ID: "c", Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{s}}}); out.Replies[0].Err != nil {
+					b.Fatal(out.Replies[0].Err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/instance")
+		})
+	}
+}
+
+func manyHosts(n int) (ids []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprintf("web%d", i))
+	}
+	return ids
+}

@@ -1,0 +1,92 @@
+package turn
+
+import (
+	"fmt"
+
+	"github.com/musterhq/muster/hub/balance"
+	"github.com/musterhq/muster/hub/placement"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// owners says who has which TCP port on which balancers. Everything that may
+// want one is in this table: listeners that documents state, fixed host ports,
+// name ports, and what else is bound on a balancer's host. It is filled in
+// order of precedence; who comes later and meets an earlier claim doesn't get
+// the port there.
+type owners map[int][]claim
+
+// claim is a hold on one port.
+type claim struct {
+	balancers []string // as services select them, the ones that join later included
+	why       string   // says who has it, after "port 80 "
+}
+
+// taken says who has the port on a balancer that the selection may name too;
+// empty: nobody.
+func (o owners) taken(port int, balancers []string) (why string) {
+	for _, c := range o[port] {
+		if balance.MayMeet(c.balancers, balancers) {
+			return c.why
+		}
+	}
+	return ""
+}
+
+func (o owners) take(port int, why string, balancers ...string) {
+	o[port] = append(o[port], claim{balancers, why})
+}
+
+// listen enters ports that the service's balancers listen on for it.
+func (o owners) listen(s *fleet.Service, ports ...int) {
+	for _, port := range ports {
+		o.take(port, fmt.Sprintf("on the balancers belongs to %s", s.Key), s.Balancing.Balancers...)
+	}
+}
+
+// fixed enters a fixed port on a balancer's host.
+func (o owners) fixed(spec *fleet.Spec, service fleet.ServiceKey, on fleet.BalancerKey) {
+	for _, port := range spec.FixedPorts() {
+		if port.Protocol == fleet.ProtocolTCP {
+			o.take(port.Number, fmt.Sprintf("on %s, which has a balancer, is a fixed port of %s", on.Host, service), on.String())
+		}
+	}
+}
+
+// bound enters what is bound on the balancers' hosts now. A port that a
+// balancer offers is its own, whatever its agent saw there.
+func (t *tx) bound(o owners) {
+	offered := owners{}
+	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
+		s := t.services.get(key)
+		offered.listen(&s.Asked, listens(s)...)
+	}
+	for _, key := range t.knownBalancers() {
+		for _, in := range t.residents(key.Host) {
+			if v := t.versionOf(in); v != nil {
+				o.fixed(&v.Spec, in.Service, key)
+			}
+		}
+		l := t.live.get(key.Host)
+		if l == nil || l.Actual == nil {
+			continue
+		}
+		for _, port := range l.Actual.Foreign.Ports {
+			if offered.taken(port, []string{key.String()}) == "" {
+				o.take(port, fmt.Sprintf("on %s, which has a balancer, is used by another process", key.Host), key.String())
+			}
+		}
+	}
+}
+
+// mayBind enters the fixed ports of a service on every balancer's host where
+// an instance of it may come to be.
+func (t *tx) mayBind(o owners, s *fleet.Service) {
+	if len(s.Spec.FixedPorts()) == 0 {
+		return
+	}
+	for _, key := range t.knownBalancers() {
+		if h := t.hosts.get(key.Host); h != nil && placement.Unsuited(s.Constraints, h.ID, h.Facts.Labels) == "" {
+			o.fixed(&s.Spec, s.Key, key)
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package turn
+
+import (
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// told is the status of a service as last published.
+type told struct{ body string }
+
+// tell publishes how a service is, if that changed.
+func (t *tx) tell(key fleet.ServiceKey) {
+	before := t.told.get(key)
+	if t.services.get(key) == nil {
+		if before != nil {
+			t.told.delete(key)
+			t.out.Publish = append(t.out.Publish, Publish{Topic: wire.ServiceStatus(key), Retain: true})
+		}
+		return
+	}
+	body := t.status(key)
+	if before != nil && before.body == string(body) {
+		return
+	}
+	t.told.put(key, &told{body: string(body)})
+	t.sendStatus(key, body)
+}
+
+func (t *tx) status(key fleet.ServiceKey) []byte {
+	view := View{t}.service(key, false)
+	return mustJSON(fleet.ServiceStatus{
+		State: view.State, Reasons: view.Reasons, Version: view.Version,
+		Desired: view.Desired, Ready: view.Ready, Addresses: view.Addresses,
+	})
+}
+
+func (t *tx) sendStatus(key fleet.ServiceKey, body []byte) {
+	if payload, err := wire.SealRaw(t.s.Lineage, t.s.Epoch, t.services.get(key).Generation, body); err == nil {
+		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.ServiceStatus(key), Payload: payload, Retain: true})
+	}
+}

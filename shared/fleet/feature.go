@@ -1,0 +1,47 @@
+package fleet
+
+import "slices"
+
+// Features are what a version can ask of an agent beyond an image that runs
+// with its command, environment, user, labels and ports of the agent's choice.
+// A name stays what it is for ever. Who adds to Spec what an older agent would
+// leave out adds a feature.
+const (
+	FeatureHealthcheck = "healthcheck"
+	FeatureHostPort    = "host-port"
+	FeatureMountBind   = "mount-bind"
+	FeatureMountTmpfs  = "mount-tmpfs"
+	FeatureMountVolume = "mount-volume"
+	FeatureProbeHTTP   = "probe-http"
+	FeatureProbeTCP    = "probe-tcp"
+	FeatureResources   = "resources"
+	FeatureRestart     = "restart"      // a policy other than always
+	FeatureStopAtOnce  = "stop-at-once" // a stop grace of 0s, which isn't the default
+	FeatureStopSignal  = "stop-signal"
+)
+
+// Features are those that the spec's content asks for, sorted: what the hub
+// says that a version Requires.
+func (s *Spec) Features() (features []string) {
+	add := func(asked bool, feature string) {
+		if asked && !slices.Contains(features, feature) {
+			features = append(features, feature)
+		}
+	}
+	add(s.Healthcheck != nil, FeatureHealthcheck)
+	for _, p := range s.Publish {
+		add(p.HostPort != 0, FeatureHostPort)
+	}
+	for _, m := range s.Mounts {
+		add(true, "mount-"+m.Type)
+	}
+	if s.Probe != nil {
+		add(true, "probe-"+s.Probe.Type)
+	}
+	add(s.Resources != Resources{CPUReservation: s.Resources.CPUReservation}, FeatureResources) // the reservation is placement's
+	add(s.Restart != Restart{} && s.Restart != Restart{Policy: RestartAlways}, FeatureRestart)
+	add(s.StopWithin() == 0, FeatureStopAtOnce)
+	add(s.StopSignal != "", FeatureStopSignal)
+	slices.Sort(features)
+	return features
+}

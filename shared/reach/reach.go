@@ -1,0 +1,37 @@
+// Package reach tries whether somebody listens at an address. Hub and agents
+// are each other's witnesses, so they have to mean the same by it.
+package reach
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+)
+
+// absent are the errors that tell of the other side, or of the way to it.
+var absent = []error{
+	context.DeadlineExceeded, syscall.ETIMEDOUT, syscall.ECONNREFUSED, syscall.ECONNRESET,
+	syscall.EHOSTUNREACH, syscall.EHOSTDOWN, syscall.ENETUNREACH,
+}
+
+// Try opens a TCP connection to an IP address with a port, and closes it.
+// looked is false where it couldn't try: for want of a free descriptor, say.
+// The error then tells nothing about the address.
+func Try(ctx context.Context, address string) (looked bool, err error) {
+	if _, err := netip.ParseAddrPort(address); err != nil {
+		return false, err
+	}
+	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err == nil {
+		return true, connection.Close()
+	}
+	return about(err), err
+}
+
+// about says whether an error of the attempt is about the other side.
+func about(err error) bool {
+	return slices.ContainsFunc(absent, func(known error) bool { return errors.Is(err, known) })
+}

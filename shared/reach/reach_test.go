@@ -1,0 +1,73 @@
+package reach
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestTry(t *testing.T) {
+	open, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	shut, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shut.Close()
+	given, cancel := context.WithCancel(context.Background())
+	cancel()
+	late, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
+	defer cancel()
+	for _, test := range []struct {
+		name       string
+		ctx        context.Context
+		address    string
+		looked, ok bool
+	}{
+		{"somebody listens", context.Background(), open.Addr().String(), true, true},
+		{"nobody listens", context.Background(), shut.Addr().String(), true, false},
+		{"nobody answers in time", late, open.Addr().String(), true, false},
+		{"given up", given, open.Addr().String(), false, false},
+		{"a name", context.Background(), "localhost:80", false, false},
+		{"no port", context.Background(), "127.0.0.1:x", false, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			looked, err := Try(test.ctx, test.address)
+			if looked != test.looked || (err == nil) != test.ok {
+				t.Errorf("looked %v, error %v", looked, err)
+			}
+		})
+	}
+}
+
+// What fails on this side says nothing about the other.
+func TestAbout(t *testing.T) {
+	dial := func(call string, errno syscall.Errno) error {
+		return fmt.Errorf("try: %w", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(call, errno)})
+	}
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{dial("connect", syscall.ECONNREFUSED), true},
+		{dial("connect", syscall.EHOSTUNREACH), true},
+		{dial("connect", syscall.ENETUNREACH), true},
+		{dial("connect", syscall.ETIMEDOUT), true},
+		{dial("socket", syscall.EMFILE), false},
+		{dial("socket", syscall.ENFILE), false},
+		{dial("connect", syscall.EADDRNOTAVAIL), false},
+		{dial("connect", syscall.EPERM), false},
+		{dial("connect", syscall.EAGAIN), false},
+	} {
+		if got := about(test.err); got != test.want {
+			t.Errorf("%v: about the other side: %v", test.err, got)
+		}
+	}
+}
