@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -197,14 +199,35 @@ func address(pool *fleet.Pool) string {
 	return fmt.Sprintf("%s:%d", loopback, pool.Routes[0].Listen[0])
 }
 
+// lastPort is the last one that freePort gave away. All are below those that
+// the kernel gives to whoever names none: programs, and ends of connections.
+var lastPort atomic.Int64
+
+// freePort returns a port of loopback that is given away this once.
 func freePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", loopback+":0")
-	if err != nil {
-		t.Fatal(err)
+	lastPort.CompareAndSwap(0, 10000)
+	for {
+		port := int(lastPort.Add(1))
+		listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", loopback, port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue // somebody has it on every address
+		}
+		if err != nil || port >= firstEphemeral(t) {
+			t.Fatalf("no port is left: %d, %v", port, err)
+		}
+		listener.Close()
+		return port
 	}
-	defer listener.Close()
-	return portOf(t, listener)
+}
+
+func firstEphemeral(t testing.TB) (port int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if _, scanned := fmt.Sscan(string(text), &port); err != nil || scanned != nil {
+		t.Fatal(err, scanned)
+	}
+	return port
 }
 
 func portOf(t testing.TB, listener net.Listener) int {
