@@ -84,14 +84,7 @@ func TestAnOldWorkerHoldsDrainedBack(t *testing.T) {
 	if _, err := idle.post("/"); err != nil {
 		t.Fatal(err)
 	}
-	before := r.pids()
-	if err := r.lb.Reload(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	poll(t, "a new worker", func() bool {
-		procs, err := r.lb.processes(context.Background())
-		return err == nil && procs.current != before.current && procs.current != 0
-	})
+	r.reload()
 	set(web, "a", fleet.EndpointDraining)
 	r.apply(web)
 	began, held := time.Now(), false
@@ -248,13 +241,10 @@ func TestAWebSocketOutlivesAReloadAndHoldsDrainedBack(t *testing.T) {
 	if response, err := http.ReadResponse(reader, nil); err != nil || response.StatusCode != http.StatusSwitchingProtocols {
 		t.Fatalf("%+v, %v", response, err)
 	}
-	if err := r.lb.Reload(context.Background()); err != nil {
-		t.Fatal(err)
+	r.reload()
+	if now := r.pids(); len(now.old) != 1 {
+		t.Fatalf("%+v", now)
 	}
-	poll(t, "an old worker", func() bool {
-		procs, err := r.lb.processes(context.Background())
-		return err == nil && len(procs.old) == 1
-	})
 	set(web, "a", fleet.EndpointDraining)
 	r.apply(web)
 	began := time.Now()

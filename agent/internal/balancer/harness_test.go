@@ -125,6 +125,20 @@ func (r *rig) pids() processes {
 	return procs
 }
 
+// reload makes HAProxy load its file again without need, as by hand, and waits
+// for the new worker.
+func (r *rig) reload() {
+	r.t.Helper()
+	before := r.pids()
+	if _, err := r.lb.master.ask(context.Background(), "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		r.t.Fatal(err)
+	}
+	poll(r.t, "a new worker", func() bool {
+		procs, err := r.lb.processes(context.Background())
+		return err == nil && procs.current != before.current && procs.current != 0
+	})
+}
+
 // apply wants the pools with new generations and waits for all of them to be
 // acknowledged.
 func (r *rig) apply(pools ...*fleet.Pool) {
