@@ -28,6 +28,7 @@ type fakeWorker struct {
 	id        Worker
 	structure string
 	servers   map[ServerKey]*Server
+	listeners map[int]int // targets
 	sessions  map[fleet.ServiceKey]int
 	mute      bool
 }
@@ -47,13 +48,16 @@ func structure(pools []fleet.Pool) string { return lbconf.Structure(lbconf.Input
 func (f *fake) spawn() {
 	f.next++
 	w := &fakeWorker{id: Worker{PID: f.next, Started: uint64(f.next)}, structure: f.memory.Structure,
-		servers: map[ServerKey]*Server{}, sessions: map[fleet.ServiceKey]int{}}
+		servers: map[ServerKey]*Server{}, listeners: map[int]int{}, sessions: map[fleet.ServiceKey]int{}}
 	for _, pool := range f.memory.Filed {
 		if pool.Removed {
 			continue
 		}
-		for _, e := range pool.Endpoints {
-			for _, r := range pool.Routes {
+		for _, r := range pool.Routes {
+			for _, port := range r.Listen {
+				w.listeners[port] = r.Target
+			}
+			for _, e := range pool.Endpoints {
 				if !lbconf.OnRoute(e, r) {
 					continue
 				}
