@@ -28,7 +28,7 @@ func (b *Balancer) checked(ctx context.Context, pools []fleet.Pool) (staged stri
 	if err != nil {
 		return "", nil, err
 	}
-	if _, err := b.run(ctx, "-c", "-q", "-f", staged); err != nil {
+	if _, err := b.run(ctx, "-c", "-f", staged); err != nil {
 		return "", nil, fmt.Errorf("haproxy rejects the configuration: %w", err)
 	}
 	return staged, content, nil

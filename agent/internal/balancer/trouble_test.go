@@ -29,7 +29,7 @@ func TestARejectedSectionStopsOnlyItsService(t *testing.T) {
 	r.ready(api, "c")
 	r.until("the problem is reported, the removal in force", func(x fleet.BalancerActual) bool {
 		pool := poolOf(x, web.Service)
-		return strings.Contains(pool.Problem, "rejects") && pool.Generation == acknowledged &&
+		return strings.Contains(pool.Problem, "rejects") && strings.Contains(pool.Problem, "timer overflow") && pool.Generation == acknowledged &&
 			endpointOf(x, web.Service, "a").State == fleet.EndpointDraining
 	})
 	web.Check.Interval = 0
