@@ -32,7 +32,16 @@ type Rejection struct {
 	Generation uint64
 	Problem    string
 	Retry      time.Time
+	wait       time.Duration // before Retry
 }
+
+// A rejected pool is tried again, unchanged, after the first of these times;
+// then after twice as long each time, up to the other: every try is a run of
+// the balancer's checker.
+const (
+	firstRetry = 5 * time.Second
+	maxRetry   = time.Minute
+)
 
 type endpointKey struct {
 	service  fleet.ServiceKey
@@ -66,12 +75,16 @@ func (m Memory) clone() Memory {
 }
 
 // Reject returns the memory with a pool kept back.
-func (m Memory) Reject(service fleet.ServiceKey, rejection Rejection) Memory {
+func (m Memory) Reject(pool fleet.Pool, problem string, now time.Time) Memory {
 	m = m.clone()
 	if m.Rejected == nil {
 		m.Rejected = map[fleet.ServiceKey]Rejection{}
 	}
-	m.Rejected[service] = rejection
+	wait := firstRetry
+	if before, found := m.Rejected[pool.Service]; found && before.Generation == pool.Generation {
+		wait = min(2*before.wait, maxRetry)
+	}
+	m.Rejected[pool.Service] = Rejection{Generation: pool.Generation, Problem: problem, Retry: now.Add(wait), wait: wait}
 	return m
 }
 

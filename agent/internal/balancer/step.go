@@ -51,9 +51,12 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 			b.log.Debug("balancer action", "action", action.String())
 			continue
 		}
-		failed = true
 		b.log.Warn("balancer action failed", "action", action.String(), "err", err)
-		if !errors.Is(err, errRejected) && problem == nil {
+		if errors.Is(err, errRejected) {
+			continue // the next turn does without
+		}
+		failed = true
+		if problem == nil {
 			problem = err
 		}
 	}
