@@ -22,6 +22,8 @@ type fake struct {
 	log     []string
 	reloads int
 	deaf    bool // commands to the worker fail
+	broken  bool // no new worker starts
+	global  lbconf.Global
 }
 
 type fakeWorker struct {
@@ -43,7 +45,14 @@ func newFake(t failer) *fake {
 	return &fake{t: t, now: time.Unix(1e9, 0), healthy: map[string]bool{}}
 }
 
-func structure(pools []fleet.Pool) string { return lbconf.Structure(lbconf.Input{Pools: pools}) }
+func (f *fake) structure(pools []fleet.Pool) string {
+	return lbconf.Structure(lbconf.Input{Global: f.global, Pools: pools})
+}
+
+// restart is a new agent, perhaps with other settings.
+func (f *fake) restart() {
+	f.memory = Memory{Filed: f.memory.Filed, Structure: f.structure(f.memory.Filed)}
+}
 
 func (f *fake) spawn() {
 	f.next++
@@ -118,7 +127,11 @@ func (f *fake) do(a Action) {
 		if _, err := lbconf.HAProxy(lbconf.Input{Global: lbconf.Global{Name: "x", RuntimeSocket: "/x"}, Pools: a.Pools}); err != nil {
 			f.t.Fatalf("%s: %v", a, err)
 		}
-		f.memory.Filed, f.memory.Structure, f.memory.Stale = a.Pools, structure(a.Pools), false
+		if f.broken && a.Kind == Reload {
+			f.memory.Stale, f.memory.Unloaded = true, f.memory.Unloaded.Again("no", f.now)
+			return
+		}
+		f.memory.Filed, f.memory.Structure, f.memory.Stale = a.Pools, f.structure(a.Pools), false
 		if a.Kind == Reload {
 			f.reloads++
 			f.old = append(f.old, f.current)

@@ -19,6 +19,9 @@ type Memory struct {
 	Stale bool
 	// Rejected are pools whose section the balancer's checker refused.
 	Rejected map[fleet.ServiceKey]Rejection
+	// Unloaded is a file that no worker could be started from, though no pool
+	// is to blame. The running worker goes on, and changes that it can take.
+	Unloaded Rejection
 
 	acked   map[fleet.ServiceKey]uint64
 	away    map[endpointKey]away
@@ -26,8 +29,8 @@ type Memory struct {
 	behind  time.Time               // since when the file lacks something; zero: it doesn't
 }
 
-// Rejection keeps a pool back until it changes; from Retry on it is tried
-// again, and the problem stays reported until that works.
+// Rejection keeps a pool back until it changes, or a reload; from Retry on it
+// is tried again, and the problem stays reported until that works.
 type Rejection struct {
 	Generation uint64
 	Problem    string
@@ -35,13 +38,19 @@ type Rejection struct {
 	wait       time.Duration // before Retry
 }
 
-// A rejected pool is tried again, unchanged, after the first of these times;
-// then after twice as long each time, up to the other: every try is a run of
-// the balancer's checker.
+// What was rejected is tried again, unchanged, after the first of these times;
+// then after twice as long each time, up to the other.
 const (
 	firstRetry = 5 * time.Second
 	maxRetry   = time.Minute
 )
+
+// Again is the rejection after another try.
+func (r Rejection) Again(problem string, now time.Time) Rejection {
+	r.wait = min(max(2*r.wait, firstRetry), maxRetry)
+	r.Problem, r.Retry = problem, now.Add(r.wait)
+	return r
+}
 
 type endpointKey struct {
 	service  fleet.ServiceKey
@@ -80,11 +89,11 @@ func (m Memory) Reject(pool fleet.Pool, problem string, now time.Time) Memory {
 	if m.Rejected == nil {
 		m.Rejected = map[fleet.ServiceKey]Rejection{}
 	}
-	wait := firstRetry
-	if before, found := m.Rejected[pool.Service]; found && before.Generation == pool.Generation {
-		wait = min(2*before.wait, maxRetry)
+	rejection := m.Rejected[pool.Service]
+	if rejection.Generation != pool.Generation {
+		rejection = Rejection{Generation: pool.Generation}
 	}
-	m.Rejected[pool.Service] = Rejection{Generation: pool.Generation, Problem: problem, Retry: now.Add(wait), wait: wait}
+	m.Rejected[pool.Service] = rejection.Again(problem, now)
 	return m
 }
 
@@ -95,6 +104,9 @@ func (t *turn) forget() {
 		wanted, found := find(t.want, key)
 		return t.want != nil && (!found || wanted.Generation != rejection.Generation || filed.Generation == rejection.Generation)
 	})
+	if t.seen.Structure == t.memory.Structure {
+		t.memory.Unloaded = Rejection{}
+	}
 	maps.DeleteFunc(t.memory.entered, func(key ServerKey, _ time.Time) bool {
 		return !slices.ContainsFunc(t.seen.Servers, func(s Server) bool { return s.ServerKey == key })
 	})

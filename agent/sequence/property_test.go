@@ -42,10 +42,13 @@ func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
 				}
 				want = pools{next}
 			},
-			"health":  func(t *rapid.T) { f.healthy[rapid.SampledFrom(names).Draw(t, "who")] = rapid.Bool().Draw(t, "well") },
-			"deaf":    func(t *rapid.T) { f.deaf = rapid.Bool().Draw(t, "deaf") },
-			"crash":   func(*rapid.T) { f.crash() },
-			"restart": func(*rapid.T) { f.memory = Memory{Filed: f.memory.Filed, Structure: f.memory.Structure} },
+			"health": func(t *rapid.T) { f.healthy[rapid.SampledFrom(names).Draw(t, "who")] = rapid.Bool().Draw(t, "well") },
+			"deaf":   func(t *rapid.T) { f.deaf = rapid.Bool().Draw(t, "deaf") },
+			"crash":  func(*rapid.T) { f.crash() },
+			"restart": func(t *rapid.T) {
+				f.global.MaxConn = rapid.IntRange(0, 1).Draw(t, "settings")
+				f.restart()
+			},
 			"reload": func(t *rapid.T) {
 				if f.up && len(f.old) < 3 {
 					f.current.sessions[webKey] = rapid.IntRange(0, 2).Draw(t, "sessions")

@@ -127,7 +127,7 @@ func TestDrained(t *testing.T) {
 		"a reload after the drain, silent": {after: func(f *fake) { reload(f).mute = true }, want: fleet.DefaultDrainTimeout},
 		"a new agent begins anew": {after: func(f *fake) {
 			f.pass(MinDrain - 100*time.Millisecond)
-			f.memory = Memory{Filed: f.memory.Filed, Structure: f.memory.Structure}
+			f.restart()
 		}, want: MinDrain},
 	}
 	for name, c := range cases {

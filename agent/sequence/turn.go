@@ -147,7 +147,7 @@ func (t *turn) mustReload() string {
 	if len(changed) > 0 {
 		return "new or changed listeners or checks of " + strings.Join(changed, ", ")
 	}
-	if t.seen.Structure != t.memory.Structure {
+	if t.seen.Structure != t.memory.Structure && !t.now.Before(t.memory.Unloaded.Retry) {
 		return "the worker was started from another file"
 	}
 	return ""

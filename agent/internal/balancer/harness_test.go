@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,18 +27,21 @@ const patience = 30 * time.Second
 
 // rig is a balancer in a directory of its own, with its agent's side.
 type rig struct {
-	t    testing.TB
-	dir  string
-	lb   *Balancer
-	stop context.CancelFunc
-	done chan error
+	t       testing.TB
+	dir     string
+	binary  string // of the next agent, as is
+	maxConn int
+	lb      *Balancer
+	stop    context.CancelFunc
+	done    chan error
+	reloads atomic.Int64
 
 	mu     sync.Mutex // guards actual
 	actual fleet.BalancerActual
 	gen    atomic.Uint64
 }
 
-func newRig(t testing.TB) *rig {
+func newRig(t testing.TB, prepare ...func(*rig)) *rig {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lb")
 	if err != nil {
@@ -52,6 +57,9 @@ func newRig(t testing.TB) *rig {
 		}
 		os.RemoveAll(dir)
 	})
+	for _, f := range prepare {
+		f(r)
+	}
 	r.attach()
 	return r
 }
@@ -62,8 +70,9 @@ func (r *rig) attach() {
 	options := DefaultOptions()
 	options.Dir = r.dir
 	options.Retries = 0
+	options.Binary, options.MaxConn = cmp.Or(r.binary, options.Binary), r.maxConn
 	options.BindAddresses = []netip.Addr{netip.MustParseAddr(loopback)}
-	options.Logger = slog.New(slog.NewTextHandler(testLog{r.t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	options.Logger = slog.New(slog.NewTextHandler(testLog{r}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	options.Report = func(actual fleet.BalancerActual) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -80,6 +89,16 @@ func (r *rig) attach() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop, r.done = cancel, make(chan error, 1)
 	go func(done chan error) { done <- lb.Run(ctx) }(r.done)
+}
+
+// wrap makes a program that does something and then becomes HAProxy.
+func wrap(t testing.TB, first string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "wrapped")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+first+"\nexec haproxy \"$@\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // detach ends the agent's side; HAProxy goes on.
@@ -317,10 +336,13 @@ func remove(pool *fleet.Pool, instance string) {
 	pool.Endpoints = slices.DeleteFunc(slices.Clone(pool.Endpoints), func(e fleet.Endpoint) bool { return e.Instance == instance })
 }
 
-// testLog sends log lines to the test that is running.
-type testLog struct{ t testing.TB }
+// testLog sends log lines to the test that is running, and counts reloads.
+type testLog struct{ *rig }
 
 func (l testLog) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), `msg="balancer reloads"`) {
+		l.reloads.Add(1)
+	}
 	l.t.Log(strings.TrimSpace(string(line)))
 	return len(line), nil
 }

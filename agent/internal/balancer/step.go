@@ -61,6 +61,9 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 		}
 	}
 	if seen.Up {
+		if problem == nil && b.memory.Unloaded.Problem != "" {
+			problem = errors.New(b.memory.Unloaded.Problem)
+		}
 		b.publish(true, text(problem), turn.Report)
 	}
 	if failed {

@@ -61,11 +61,7 @@ func TestARejectionHoldsUpNobody(t *testing.T) {
 func TestOnlyChangedPoolsAreSuspected(t *testing.T) {
 	options := DefaultOptions()
 	options.Dir = t.TempDir()
-	options.Binary = filepath.Join(options.Dir, "counted")
-	script := "#!/bin/sh\necho >> " + options.Binary + ".runs\nexec haproxy \"$@\"\n"
-	if err := os.WriteFile(options.Binary, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	options.Binary = wrap(t, `echo >> "$0.runs"`)
 	lb, err := New(options)
 	if err != nil {
 		t.Fatal(err)
