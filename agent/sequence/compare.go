@@ -33,9 +33,10 @@ func sameAddress(a, b fleet.Endpoint, routes []fleet.Route) bool {
 	})
 }
 
-func samePools(a, b []fleet.Pool) bool { return slices.EqualFunc(a, b, samePool) }
+func samePools(a, b []fleet.Pool) bool { return slices.EqualFunc(a, b, SamePool) }
 
-func samePool(a, b fleet.Pool) bool {
+// SamePool says whether two states of a pool make the same part of a file.
+func SamePool(a, b fleet.Pool) bool {
 	return a.Service == b.Service && a.Generation == b.Generation && a.Removed == b.Removed &&
 		a.DrainTimeout == b.DrainTimeout && slices.Equal(a.Balancers, b.Balancers) &&
 		lbconf.SameSection(a, b) && slices.EqualFunc(a.Endpoints, b.Endpoints, sameEndpoint)

@@ -22,12 +22,15 @@ type fake struct {
 	log     []string
 	reloads int
 	deaf    bool // commands to the worker fail
+	broken  bool // no new worker starts
+	global  lbconf.Global
 }
 
 type fakeWorker struct {
 	id        Worker
 	structure string
 	servers   map[ServerKey]*Server
+	listeners map[int]int // targets
 	sessions  map[fleet.ServiceKey]int
 	mute      bool
 }
@@ -42,18 +45,28 @@ func newFake(t failer) *fake {
 	return &fake{t: t, now: time.Unix(1e9, 0), healthy: map[string]bool{}}
 }
 
-func structure(pools []fleet.Pool) string { return lbconf.Structure(lbconf.Input{Pools: pools}) }
+func (f *fake) structure(pools []fleet.Pool) string {
+	return lbconf.Structure(lbconf.Input{Global: f.global, Pools: pools})
+}
+
+// restart is a new agent, perhaps with other settings.
+func (f *fake) restart() {
+	f.memory = Memory{Filed: f.memory.Filed, Structure: f.structure(f.memory.Filed)}
+}
 
 func (f *fake) spawn() {
 	f.next++
 	w := &fakeWorker{id: Worker{PID: f.next, Started: uint64(f.next)}, structure: f.memory.Structure,
-		servers: map[ServerKey]*Server{}, sessions: map[fleet.ServiceKey]int{}}
+		servers: map[ServerKey]*Server{}, listeners: map[int]int{}, sessions: map[fleet.ServiceKey]int{}}
 	for _, pool := range f.memory.Filed {
 		if pool.Removed {
 			continue
 		}
-		for _, e := range pool.Endpoints {
-			for _, r := range pool.Routes {
+		for _, r := range pool.Routes {
+			for _, port := range r.Listen {
+				w.listeners[port] = r.Target
+			}
+			for _, e := range pool.Endpoints {
 				if !lbconf.OnRoute(e, r) {
 					continue
 				}
@@ -114,7 +127,11 @@ func (f *fake) do(a Action) {
 		if _, err := lbconf.HAProxy(lbconf.Input{Global: lbconf.Global{Name: "x", RuntimeSocket: "/x"}, Pools: a.Pools}); err != nil {
 			f.t.Fatalf("%s: %v", a, err)
 		}
-		f.memory.Filed, f.memory.Structure, f.memory.Stale = a.Pools, structure(a.Pools), false
+		if f.broken && a.Kind == Reload {
+			f.memory.Stale, f.memory.Unloaded = true, f.memory.Unloaded.Again("no", f.now)
+			return
+		}
+		f.memory.Filed, f.memory.Structure, f.memory.Stale = a.Pools, f.structure(a.Pools), false
 		if a.Kind == Reload {
 			f.reloads++
 			f.old = append(f.old, f.current)

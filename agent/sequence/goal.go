@@ -87,8 +87,7 @@ func place(section fleet.Pool, endpoints []fleet.Endpoint, accepted bool, proble
 	g.pool.Endpoints = nil
 	inside := map[string]bool{}
 	for _, endpoint := range sound.Endpoints {
-		leads := func(route fleet.Route) bool { return lbconf.OnRoute(endpoint, route) }
-		if slices.ContainsFunc(section.Routes, leads) {
+		if onAny(section, endpoint) {
 			g.pool.Endpoints = append(g.pool.Endpoints, endpoint)
 			inside[endpoint.Instance] = true
 		}

@@ -19,6 +19,9 @@ type Memory struct {
 	Stale bool
 	// Rejected are pools whose section the balancer's checker refused.
 	Rejected map[fleet.ServiceKey]Rejection
+	// Unloaded is a file that no worker could be started from, though no pool
+	// is to blame. The running worker goes on, and changes that it can take.
+	Unloaded Rejection
 
 	acked   map[fleet.ServiceKey]uint64
 	away    map[endpointKey]away
@@ -26,12 +29,27 @@ type Memory struct {
 	behind  time.Time               // since when the file lacks something; zero: it doesn't
 }
 
-// Rejection keeps a pool back until it changes; from Retry on it is tried
-// again, and the problem stays reported until that works.
+// Rejection keeps a pool back until it changes, or a reload; from Retry on it
+// is tried again, and the problem stays reported until that works.
 type Rejection struct {
 	Generation uint64
 	Problem    string
 	Retry      time.Time
+	wait       time.Duration // before Retry
+}
+
+// What was rejected is tried again, unchanged, after the first of these times;
+// then after twice as long each time, up to the other.
+const (
+	firstRetry = 5 * time.Second
+	maxRetry   = time.Minute
+)
+
+// Again is the rejection after another try.
+func (r Rejection) Again(problem string, now time.Time) Rejection {
+	r.wait = min(max(2*r.wait, firstRetry), maxRetry)
+	r.Problem, r.Retry = problem, now.Add(r.wait)
+	return r
 }
 
 type endpointKey struct {
@@ -66,12 +84,16 @@ func (m Memory) clone() Memory {
 }
 
 // Reject returns the memory with a pool kept back.
-func (m Memory) Reject(service fleet.ServiceKey, rejection Rejection) Memory {
+func (m Memory) Reject(pool fleet.Pool, problem string, now time.Time) Memory {
 	m = m.clone()
 	if m.Rejected == nil {
 		m.Rejected = map[fleet.ServiceKey]Rejection{}
 	}
-	m.Rejected[service] = rejection
+	rejection := m.Rejected[pool.Service]
+	if rejection.Generation != pool.Generation {
+		rejection = Rejection{Generation: pool.Generation}
+	}
+	m.Rejected[pool.Service] = rejection.Again(problem, now)
 	return m
 }
 
@@ -82,6 +104,9 @@ func (t *turn) forget() {
 		wanted, found := find(t.want, key)
 		return t.want != nil && (!found || wanted.Generation != rejection.Generation || filed.Generation == rejection.Generation)
 	})
+	if t.seen.Structure == t.memory.Structure {
+		t.memory.Unloaded = Rejection{}
+	}
 	maps.DeleteFunc(t.memory.entered, func(key ServerKey, _ time.Time) bool {
 		return !slices.ContainsFunc(t.seen.Servers, func(s Server) bool { return s.ServerKey == key })
 	})

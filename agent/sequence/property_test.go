@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
 )
 
 // TestWhateverHappensItIsSafeAndSettles lets pools, checks, connections,
@@ -24,6 +25,10 @@ func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
 			"want": func(t *rapid.T) {
 				generation++
 				next := routed(generation, rapid.SampledFrom([][]int{{80}, {80, 91}, {91}}).Draw(t, "routes"))
+				if len(next.Routes) == 1 && rapid.Bool().Draw(t, "moved") {
+					next.Routes[0].Listen = []int{8080} // also that of the other target
+				}
+				next.DrainTimeout = rapid.SampledFrom([]fleet.Duration{0, fleet.Duration(time.Minute)}).Draw(t, "drain")
 				next.Check.Path = rapid.SampledFrom([]string{"/x", "/y"}).Draw(t, "path")
 				for _, name := range names {
 					if state := rapid.SampledFrom(append(states, "")).Draw(t, name); state != "" {
@@ -37,10 +42,13 @@ func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
 				}
 				want = pools{next}
 			},
-			"health":  func(t *rapid.T) { f.healthy[rapid.SampledFrom(names).Draw(t, "who")] = rapid.Bool().Draw(t, "well") },
-			"deaf":    func(t *rapid.T) { f.deaf = rapid.Bool().Draw(t, "deaf") },
-			"crash":   func(*rapid.T) { f.crash() },
-			"restart": func(*rapid.T) { f.memory = Memory{Filed: f.memory.Filed, Structure: f.memory.Structure} },
+			"health": func(t *rapid.T) { f.healthy[rapid.SampledFrom(names).Draw(t, "who")] = rapid.Bool().Draw(t, "well") },
+			"deaf":   func(t *rapid.T) { f.deaf = rapid.Bool().Draw(t, "deaf") },
+			"crash":  func(*rapid.T) { f.crash() },
+			"restart": func(t *rapid.T) {
+				f.global.MaxConn = rapid.IntRange(0, 1).Draw(t, "settings")
+				f.restart()
+			},
 			"reload": func(t *rapid.T) {
 				if f.up && len(f.old) < 3 {
 					f.current.sessions[webKey] = rapid.IntRange(0, 2).Draw(t, "sessions")
@@ -67,9 +75,14 @@ func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
 			},
 			"pass": func(t *rapid.T) { f.pass(time.Duration(rapid.IntRange(1, 5000).Draw(t, "ms")) * time.Millisecond) },
 			"": func(t *rapid.T) { // after each of them
-				before := f.observe()
+				before, served := f.observe(), f.served(want)
 				turn := f.turn(want)
 				checkPromises(t, before, turn, want)
+				for port := range served {
+					if now := f.served(want); f.up && !f.deaf && !now[port] {
+						t.Fatalf("port %d has nobody any more: %v", port, turn.Actions)
+					}
+				}
 			},
 		}
 		t.Repeat(actions)
@@ -91,6 +104,29 @@ func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
 		}
 		checkSettled(t, f, want)
 	})
+}
+
+// served are the listeners that have somebody who passes and is to stay, at
+// the address that the worker has.
+func (f *fake) served(want pools) map[int]bool {
+	ports := map[int]bool{}
+	if !f.up {
+		return ports
+	}
+	for _, p := range want {
+		for _, r := range p.Routes {
+			for _, port := range r.Listen {
+				for _, e := range p.Endpoints {
+					s := f.current.servers[ServerKey{p.Service, f.current.listeners[port], e.Instance}]
+					if s != nil && s.State == StateReady && s.Check != fleet.CheckFailing && e.State == fleet.EndpointReady &&
+						e.Weight > 0 && e.Ports[r.Target] > 0 && (s.Target != r.Target || s.Address == lbconf.ServerAddress(e, r.Target)) {
+						ports[port] = true
+					}
+				}
+			}
+		}
+	}
+	return ports
 }
 
 // checkPromises holds a report against what was seen when it was made.

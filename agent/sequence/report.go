@@ -11,7 +11,7 @@ import (
 // inForce joins an endpoint's servers on all routes that it is on, each as look
 // finds it: a state counts only as far as all of them have it, and a check only
 // when all of them passed.
-func inForce(pool fleet.Pool, endpoint fleet.Endpoint, look func(ServerKey, string) (Server, bool)) (state, check string, present bool) {
+func inForce(pool fleet.Pool, endpoint fleet.Endpoint, look finder) (state, check string, present bool) {
 	state, check, present = fleet.EndpointReady, fleet.CheckPassing, true
 	for _, route := range pool.Routes {
 		if !lbconf.OnRoute(endpoint, route) {
@@ -29,6 +29,9 @@ func inForce(pool fleet.Pool, endpoint fleet.Endpoint, look func(ServerKey, stri
 	}
 	return state, check, present
 }
+
+// finder looks for the server of an endpoint on a route, at an address.
+type finder func(ServerKey, string) (Server, bool)
 
 // onRoute finds the server with that address on that route.
 func (t *turn) onRoute(key ServerKey, address string) (Server, bool) {
@@ -66,6 +69,13 @@ func stateOf(server Server) string {
 func (t *turn) takesTraffic(key endpointKey) bool {
 	return slices.ContainsFunc(t.ours, func(s Server) bool {
 		return s.Service == key.service && s.Instance == key.instance && s.State == StateReady
+	})
+}
+
+// serves says whether an endpoint takes traffic and passes its check.
+func (t *turn) serves(key endpointKey) bool {
+	return slices.ContainsFunc(t.ours, func(s Server) bool {
+		return s.Service == key.service && s.Instance == key.instance && s.State == StateReady && s.Check != fleet.CheckFailing
 	})
 }
 

@@ -1,6 +1,7 @@
 package sequence
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +15,7 @@ func TestANewAgentChangesNothing(t *testing.T) {
 	want := pools{pool(2, ready("a"), draining("b"))}
 	f.run(want)
 	f.log = nil
-	f.memory = Memory{Filed: f.memory.Filed, Structure: f.memory.Structure}
+	f.restart()
 	var turn Turn
 	for range 10 {
 		turn = f.turn(want)
@@ -28,6 +29,53 @@ func TestANewAgentChangesNothing(t *testing.T) {
 	}
 	if a := f.server(webKey, "a"); a.State != StateReady {
 		t.Errorf("a is %s", a.State)
+	}
+}
+
+func TestOtherSettingsReloadOnce(t *testing.T) {
+	f := started(t)
+	want := pools{pool(1, ready("a"), ready("b"))}
+	f.global.MaxConn = 500
+	f.restart()
+	f.run(want)
+	f.restart()
+	turn := f.run(want)
+	if f.reloads != 1 || reported(turn, webKey).Generation != 1 {
+		t.Errorf("%d reloads, %+v", f.reloads, turn.Report)
+	}
+}
+
+// Settings that no worker can start with hold up no endpoint. They are tried
+// again and again, ever more seldom.
+func TestAReloadThatFailsHoldsUpNobody(t *testing.T) {
+	f := started(t)
+	f.healthy["c"], f.broken = true, true
+	f.global.MaxConn = 1e9
+	f.restart()
+	want := pools{pool(2, draining("a"), ready("b"), ready("c"))}
+	tries := func() (n int) {
+		for _, line := range f.log {
+			if strings.HasPrefix(line, "reload: ") {
+				n++
+			}
+		}
+		return n
+	}
+	for range 60 {
+		f.run(want)
+	}
+	f.expect("endpoints come and go", map[string]string{"a:0": StateDrain, "b:0": StateReady, "c:0": StateReady})
+	if n := tries(); n != 4 || f.reloads != 0 {
+		t.Errorf("%d tries to reload in a minute", n)
+	}
+	if f.memory.Unloaded.Problem != "no" {
+		t.Error("the problem is forgotten")
+	}
+	f.broken = false
+	f.pass(maxRetry)
+	turn := f.run(want)
+	if f.reloads != 1 || reported(turn, webKey).Generation != 2 || f.memory.Unloaded.Problem != "" {
+		t.Errorf("%d reloads, %+v, %+v", f.reloads, turn.Report, f.memory.Unloaded)
 	}
 }
 

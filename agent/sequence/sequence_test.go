@@ -127,7 +127,7 @@ func TestDrained(t *testing.T) {
 		"a reload after the drain, silent": {after: func(f *fake) { reload(f).mute = true }, want: fleet.DefaultDrainTimeout},
 		"a new agent begins anew": {after: func(f *fake) {
 			f.pass(MinDrain - 100*time.Millisecond)
-			f.memory = Memory{Filed: f.memory.Filed, Structure: f.memory.Structure}
+			f.restart()
 		}, want: MinDrain},
 	}
 	for name, c := range cases {
@@ -296,7 +296,7 @@ func TestARejectedPoolKeepsItsSectionAndItsRemovals(t *testing.T) {
 	f.healthy["c"] = true
 	bad := pool(2, draining("a"), ready("b"), ready("c"))
 	bad.Check.Path = "/bad"
-	f.memory = f.memory.Reject(webKey, Rejection{Generation: 2, Problem: "no", Retry: f.now.Add(10 * time.Second)})
+	f.memory = f.memory.Reject(bad, "no", f.now)
 	turn := f.run(pools{bad})
 	p := reported(turn, webKey)
 	if f.reloads != 0 || p.Generation != 1 || p.Problem != "no" {
@@ -315,6 +315,21 @@ func TestARejectedPoolKeepsItsSectionAndItsRemovals(t *testing.T) {
 	}
 	if turn = f.settle(pools{bad}); reported(turn, webKey).Problem != "" || reported(turn, webKey).Generation != 2 {
 		t.Errorf("%+v", turn.Report)
+	}
+}
+
+func TestARejectedPoolIsTriedEverMoreSeldom(t *testing.T) {
+	var m Memory
+	now := time.Unix(0, 0)
+	var waits []time.Duration
+	for _, generation := range []uint64{1, 1, 1, 1, 1, 1, 2, 2} {
+		m = m.Reject(pool(generation), "no", now)
+		waits = append(waits, m.Rejected[webKey].Retry.Sub(now))
+		now = m.Rejected[webKey].Retry
+	}
+	s := time.Second
+	if want := []time.Duration{5 * s, 10 * s, 20 * s, 40 * s, 60 * s, 60 * s, 5 * s, 10 * s}; !slices.Equal(waits, want) {
+		t.Errorf("tried again after %v, want %v", waits, want)
 	}
 }
 

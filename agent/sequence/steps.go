@@ -26,15 +26,15 @@ func (t *turn) retire() {
 	}
 }
 
-// moves says whether a reload leads the listeners of a server to its address
-// by another route. Until then it goes on.
+// moves says whether a reload takes a server's route away while its instance
+// is to serve on others. Until then it goes on.
 func (t *turn) moves(server Server) bool {
 	return slices.ContainsFunc(t.goals, func(g goal) bool {
-		return g.pool.Service == server.Service && slices.ContainsFunc(g.pool.Endpoints, func(e fleet.Endpoint) bool {
-			return e.Instance == server.Instance && e.State == fleet.EndpointReady && slices.ContainsFunc(g.pool.Routes, func(r fleet.Route) bool {
-				return lbconf.OnRoute(e, r) && lbconf.ServerAddress(e, r.Target) == server.Address
+		return g.pool.Service == server.Service &&
+			!slices.ContainsFunc(g.pool.Routes, func(r fleet.Route) bool { return r.Target == server.Target }) &&
+			slices.ContainsFunc(g.pool.Endpoints, func(e fleet.Endpoint) bool {
+				return e.Instance == server.Instance && e.State == fleet.EndpointReady
 			})
-		})
 	})
 }
 

@@ -119,12 +119,14 @@ func (t *turn) start() {
 		pools = nil
 		for _, g := range t.goals {
 			filed, _ := find(t.memory.Filed, g.pool.Service)
-			pools = append(pools, fill(g, filed.Generation, func(endpoint fleet.Endpoint) string {
+			pools = append(pools, fill(g, filed.Generation, func(endpoint fleet.Endpoint) fleet.Endpoint {
 				i := slices.IndexFunc(filed.Endpoints, func(e fleet.Endpoint) bool { return e.Instance == endpoint.Instance })
-				if i < 0 || !sameAddress(filed.Endpoints[i], endpoint, g.pool.Routes) {
-					return fleet.EndpointDraining
+				state := fleet.EndpointDraining
+				if i >= 0 && sameAddress(filed.Endpoints[i], endpoint, g.pool.Routes) {
+					state = filed.Endpoints[i].State
 				}
-				return filed.Endpoints[i].State
+				endpoint.State = lesser(endpoint.State, state)
+				return endpoint
 			}))
 		}
 	}
@@ -145,51 +147,8 @@ func (t *turn) mustReload() string {
 	if len(changed) > 0 {
 		return "new or changed listeners or checks of " + strings.Join(changed, ", ")
 	}
-	if t.seen.Structure != t.memory.Structure {
+	if t.seen.Structure != t.memory.Structure && !t.now.Before(t.memory.Unloaded.Retry) {
 		return "the worker was started from another file"
 	}
 	return ""
-}
-
-// file is what the file is to hold: nothing gets more traffic by it than it
-// has now, nor more than it should.
-func (t *turn) file(reload bool) []fleet.Pool {
-	look := t.onRoute
-	if reload {
-		look = t.onAnyRoute
-	}
-	var pools []fleet.Pool
-	for _, g := range t.goals {
-		filed, found := find(t.memory.Filed, g.pool.Service)
-		if !g.accepted && !found {
-			continue
-		}
-		pools = append(pools, fill(g, filed.Generation, func(endpoint fleet.Endpoint) string {
-			state, check, present := inForce(g.pool, endpoint, look)
-			switch {
-			case !present:
-				return fleet.EndpointDraining
-			case reload && state == fleet.EndpointReady && check == fleet.CheckFailing:
-				return fleet.EndpointDraining // a new worker trusts every server until its first check
-			}
-			return state
-		}))
-	}
-	return pools
-}
-
-func fill(g goal, filedGeneration uint64, state func(fleet.Endpoint) string) fleet.Pool {
-	pool := g.pool
-	if !g.accepted {
-		pool.Generation = filedGeneration
-	}
-	pool.Endpoints = nil
-	if pool.Removed {
-		return pool
-	}
-	for _, endpoint := range g.pool.Endpoints {
-		endpoint.State = lesser(endpoint.State, state(endpoint))
-		pool.Endpoints = append(pool.Endpoints, endpoint)
-	}
-	return pool
 }

@@ -16,8 +16,6 @@ import (
 const (
 	lookTakes  = 5 * time.Millisecond
 	driverWait = 500 * time.Millisecond // after something went wrong
-
-	rejectedFor = 5 * time.Second // until a pool that was refused is tried again
 )
 
 // driver is the agent's part of a balancer: it looks, asks the sequence what
@@ -89,9 +87,7 @@ func (d *driver) step() time.Duration {
 func (d *driver) reject(err error) {
 	var bad refused
 	if errors.As(err, &bad) {
-		d.memory = d.memory.Reject(bad.pool.Service, sequence.Rejection{
-			Generation: bad.pool.Generation, Problem: bad.Error(), Retry: d.agent.sim.now.Add(rejectedFor),
-		})
+		d.memory = d.memory.Reject(bad.pool, bad.Error(), d.agent.sim.now)
 	}
 }
 

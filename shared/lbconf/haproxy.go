@@ -3,6 +3,7 @@ package lbconf
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 	"time"
@@ -57,19 +58,16 @@ func HAProxy(input Input) ([]byte, error) {
 	}
 	var body bytes.Buffer
 	writeGlobal(&body, input)
+	writeVars(&body, input)
+	writeDefaults(&body, input.Global)
 	for _, pool := range input.Pools {
-		if pool.Removed {
-			continue
-		}
-		for _, route := range pool.Routes {
-			for _, port := range route.Listen {
-				writeFrontend(&body, input.Global, pool, route, port)
-			}
-			writeBackend(&body, input.Global, pool, route)
-		}
+		writePool(&body, input.Global, pool)
 	}
 	return seal(input.Pools, body.Bytes())
 }
+
+// maxTime is the longest that HAProxy can count.
+const maxTime = math.MaxInt32 * time.Millisecond
 
 func validateGlobal(global Global) error {
 	if err := fleet.ValidateHost(global.Name); err != nil {
@@ -81,6 +79,9 @@ func validateGlobal(global Global) error {
 	if global.Retries < 0 || global.MaxConn < 0 {
 		return fleet.Invalid("global", "retries and connections can't be negative")
 	}
+	if global.HardStop > maxTime {
+		return fleet.Invalid("hardStop", "%s is longer than HAProxy can wait, which is %s", global.HardStop, maxTime)
+	}
 	return nil
 }
 
@@ -88,7 +89,9 @@ func writeGlobal(out *bytes.Buffer, input Input) {
 	global := input.Global
 	hardStop := global.HardStop
 	for _, pool := range input.Pools {
-		hardStop = max(hardStop, pool.DrainTimeout.Or(fleet.DefaultDrainTimeout))
+		if !pool.Removed {
+			hardStop = max(hardStop, pool.DrainTimeout.Or(fleet.DefaultDrainTimeout))
+		}
 	}
 	fmt.Fprintf(out, "global\n")
 	fmt.Fprintf(out, "    description muster balancer %s\n", global.Name)
@@ -98,10 +101,18 @@ func writeGlobal(out *bytes.Buffer, input Input) {
 	if global.MaxConn > 0 {
 		fmt.Fprintf(out, "    maxconn %d\n", global.MaxConn)
 	}
+}
+
+// writeVars tells a worker what it was started with. It continues the global
+// section.
+func writeVars(out *bytes.Buffer, input Input) {
 	fmt.Fprintf(out, "    set-var %s str(%s)\n", StructureVar, Structure(input))
 	for _, pool := range input.Pools {
 		fmt.Fprintf(out, "    set-var %s int(%d)\n", GenerationVar(pool.Service), pool.Generation)
 	}
+}
+
+func writeDefaults(out *bytes.Buffer, global Global) {
 	fmt.Fprintf(out, "\ndefaults\n")
 	fmt.Fprintf(out, "    retries %d\n", global.Retries)
 	if global.Retries > 0 {
@@ -109,6 +120,18 @@ func writeGlobal(out *bytes.Buffer, input Input) {
 	}
 	fmt.Fprintf(out, "    timeout connect %s\n", millis(global.Connect))
 	fmt.Fprintf(out, "    timeout queue %s\n", millis(global.KeepAlive))
+}
+
+func writePool(out *bytes.Buffer, global Global, pool fleet.Pool) {
+	if pool.Removed {
+		return
+	}
+	for _, route := range pool.Routes {
+		for _, port := range route.Listen {
+			writeFrontend(out, global, pool, route, port)
+		}
+		writeBackend(out, global, pool, route)
+	}
 }
 
 func writeFrontend(out *bytes.Buffer, global Global, pool fleet.Pool, route fleet.Route, port int) {

@@ -213,9 +213,19 @@ func TestAChangedFileIsForeign(t *testing.T) {
 func TestStructureFollowsOnlyWhatNeedsAReload(t *testing.T) {
 	base := Structure(Input{Global: global(), Pools: []fleet.Pool{web()}})
 	same := web()
-	same.Generation, same.Endpoints, same.DrainTimeout = 8, nil, fleet.Duration(time.Hour)
+	same.Generation, same.Endpoints, same.DrainTimeout = 8, nil, fleet.Duration(time.Second)
 	if Structure(Input{Global: global(), Pools: []fleet.Pool{same}}) != base || !SameSection(web(), same) {
-		t.Error("endpoints or the drain timeout need a reload")
+		t.Error("endpoints or a drain timeout that isn't the longest need a reload")
+	}
+	longest, gone := web(), web()
+	longest.DrainTimeout = fleet.Duration(time.Hour)
+	if Structure(Input{Global: global(), Pools: []fleet.Pool{longest}}) == base {
+		t.Error("an old worker ends before the longest drain does")
+	}
+	longest.Removed, gone.Removed = true, true
+	if Structure(Input{Global: global(), Pools: []fleet.Pool{longest}}) != Structure(Input{Global: global()}) ||
+		Structure(Input{Global: global(), Pools: []fleet.Pool{gone}}) != Structure(Input{Global: global()}) {
+		t.Error("to forget a removed pool needs a reload")
 	}
 	for name, change := range map[string]func(*fleet.Pool){
 		"service":  func(p *fleet.Pool) { p.Service.Name = "x" },
@@ -241,6 +251,24 @@ func TestStructureFollowsOnlyWhatNeedsAReload(t *testing.T) {
 	}
 	if n := reflect.TypeFor[fleet.Check]().NumField() + reflect.TypeFor[fleet.Route]().NumField(); n != 9 {
 		t.Errorf("a check and a route have %d fields together: Structure and SameSection know 9", n)
+	}
+}
+
+func TestEverySettingNeedsAReload(t *testing.T) {
+	base := Structure(Input{Global: global(), Pools: []fleet.Pool{web()}})
+	for i := range reflect.TypeFor[Global]().NumField() {
+		g := global()
+		switch field := reflect.ValueOf(&g).Elem().Field(i); field.Kind() {
+		case reflect.String:
+			field.SetString("/other")
+		case reflect.Int, reflect.Int64:
+			field.SetInt(field.Int() + int64(time.Minute))
+		default:
+			field.Set(reflect.ValueOf([]netip.Addr{netip.MustParseAddr("192.0.2.1")}))
+		}
+		if Structure(Input{Global: g, Pools: []fleet.Pool{web()}}) == base {
+			t.Errorf("%s: the structure is the same", reflect.TypeFor[Global]().Field(i).Name)
+		}
 	}
 }
 

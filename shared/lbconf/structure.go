@@ -1,34 +1,29 @@
 package lbconf
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// Structure fingerprints what only a reload changes: the addresses to listen
-// on, and the routes and checks of all pools. The running worker holds the
-// structure of the file that it was started with, in StructureVar. Endpoints,
-// weights and states are the runtime API's business.
+// Structure fingerprints what only a reload changes: everything in the file but
+// the endpoints, whose weights and states too are the runtime API's business,
+// and the generations. The running worker holds the structure of the file that
+// it was started with, in StructureVar.
 func Structure(input Input) string {
-	var text strings.Builder
-	for _, address := range input.Global.Bind {
-		fmt.Fprintf(&text, "bind %s\n", address)
-	}
+	var text bytes.Buffer
+	writeGlobal(&text, input)
+	writeDefaults(&text, input.Global)
 	for _, pool := range input.Pools {
-		if pool.Removed {
-			continue
-		}
-		check := pool.Check
-		fmt.Fprintf(&text, "pool %s\n", pool.Service)
-		fmt.Fprintf(&text, "check %q %q %s %s %d %d\n", check.Type, check.Path, check.Interval, check.Timeout, check.Rise, check.Fall)
-		for _, route := range pool.Routes {
-			fmt.Fprintf(&text, "route %q %d %v\n", route.Protocol, route.Target, route.Listen)
+		if !pool.Removed {
+			pool.Endpoints = nil
+			writePool(&text, input.Global, pool)
+			fmt.Fprintf(&text, "servers of %s: %s\n", pool.Service, serverKeywords(pool.Check, 0))
 		}
 	}
-	return sum([]byte(text.String()))[:32]
+	return sum(text.Bytes())[:32]
 }
 
 // SameSection says whether two states of a pool differ in nothing that needs

@@ -118,14 +118,6 @@ func (b *Balancer) finish(ctx context.Context) {
 	}
 }
 
-// Reload makes HAProxy load its file again now, without need.
-func (b *Balancer) Reload(ctx context.Context) error {
-	if _, err := b.master.ask(ctx, "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
-		return fmt.Errorf("ask haproxy to reload: %w", err)
-	}
-	return nil
-}
-
 // Stop ends HAProxy for good, with all connections. Run must have returned.
 func (b *Balancer) Stop(ctx context.Context) error {
 	pid, alive := b.running()

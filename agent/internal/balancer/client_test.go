@@ -111,3 +111,13 @@ func (l *load) end() {
 	}
 	l.group.Wait()
 }
+
+// lostNothing ends the load and wants every request to have been answered.
+func (l *load) lostNothing(t *testing.T) {
+	t.Helper()
+	l.end()
+	t.Logf("%d of %d POSTs failed: %v", l.failed.Load(), l.sent.Load(), l.errors)
+	if l.failed.Load() != 0 || l.sent.Load() == 0 {
+		t.Error("requests were lost")
+	}
+}

@@ -1,7 +1,9 @@
 package balancer
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,10 +11,12 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,18 +27,21 @@ const patience = 30 * time.Second
 
 // rig is a balancer in a directory of its own, with its agent's side.
 type rig struct {
-	t    testing.TB
-	dir  string
-	lb   *Balancer
-	stop context.CancelFunc
-	done chan error
+	t       testing.TB
+	dir     string
+	binary  string // of the next agent, as is
+	maxConn int
+	lb      *Balancer
+	stop    context.CancelFunc
+	done    chan error
+	reloads atomic.Int64
 
 	mu     sync.Mutex // guards actual
 	actual fleet.BalancerActual
 	gen    atomic.Uint64
 }
 
-func newRig(t testing.TB) *rig {
+func newRig(t testing.TB, prepare ...func(*rig)) *rig {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lb")
 	if err != nil {
@@ -50,6 +57,9 @@ func newRig(t testing.TB) *rig {
 		}
 		os.RemoveAll(dir)
 	})
+	for _, f := range prepare {
+		f(r)
+	}
 	r.attach()
 	return r
 }
@@ -60,8 +70,9 @@ func (r *rig) attach() {
 	options := DefaultOptions()
 	options.Dir = r.dir
 	options.Retries = 0
+	options.Binary, options.MaxConn = cmp.Or(r.binary, options.Binary), r.maxConn
 	options.BindAddresses = []netip.Addr{netip.MustParseAddr(loopback)}
-	options.Logger = slog.New(slog.NewTextHandler(testLog{r.t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	options.Logger = slog.New(slog.NewTextHandler(testLog{r}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	options.Report = func(actual fleet.BalancerActual) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -78,6 +89,16 @@ func (r *rig) attach() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop, r.done = cancel, make(chan error, 1)
 	go func(done chan error) { done <- lb.Run(ctx) }(r.done)
+}
+
+// wrap makes a program that does something and then becomes HAProxy.
+func wrap(t testing.TB, first string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "wrapped")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+first+"\nexec haproxy \"$@\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // detach ends the agent's side; HAProxy goes on.
@@ -121,6 +142,20 @@ func (r *rig) pids() processes {
 		r.t.Fatal(err)
 	}
 	return procs
+}
+
+// reload makes HAProxy load its file again without need, as by hand, and waits
+// for the new worker.
+func (r *rig) reload() {
+	r.t.Helper()
+	before := r.pids()
+	if _, err := r.lb.master.ask(context.Background(), "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		r.t.Fatal(err)
+	}
+	poll(r.t, "a new worker", func() bool {
+		procs, err := r.lb.processes(context.Background())
+		return err == nil && procs.current != before.current && procs.current != 0
+	})
 }
 
 // apply wants the pools with new generations and waits for all of them to be
@@ -197,14 +232,35 @@ func address(pool *fleet.Pool) string {
 	return fmt.Sprintf("%s:%d", loopback, pool.Routes[0].Listen[0])
 }
 
+// lastPort is the last one that freePort gave away. All are below those that
+// the kernel gives to whoever names none: programs, and ends of connections.
+var lastPort atomic.Int64
+
+// freePort returns a port of loopback that is given away this once.
 func freePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", loopback+":0")
-	if err != nil {
-		t.Fatal(err)
+	lastPort.CompareAndSwap(0, 10000)
+	for {
+		port := int(lastPort.Add(1))
+		listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", loopback, port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue // somebody has it on every address
+		}
+		if err != nil || port >= firstEphemeral(t) {
+			t.Fatalf("no port is left: %d, %v", port, err)
+		}
+		listener.Close()
+		return port
 	}
-	defer listener.Close()
-	return portOf(t, listener)
+}
+
+func firstEphemeral(t testing.TB) (port int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if _, scanned := fmt.Sscan(string(text), &port); err != nil || scanned != nil {
+		t.Fatal(err, scanned)
+	}
+	return port
 }
 
 func portOf(t testing.TB, listener net.Listener) int {
@@ -280,10 +336,13 @@ func remove(pool *fleet.Pool, instance string) {
 	pool.Endpoints = slices.DeleteFunc(slices.Clone(pool.Endpoints), func(e fleet.Endpoint) bool { return e.Instance == instance })
 }
 
-// testLog sends log lines to the test that is running.
-type testLog struct{ t testing.TB }
+// testLog sends log lines to the test that is running, and counts reloads.
+type testLog struct{ *rig }
 
 func (l testLog) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), `msg="balancer reloads"`) {
+		l.reloads.Add(1)
+	}
 	l.t.Log(strings.TrimSpace(string(line)))
 	return len(line), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -71,6 +72,7 @@ func TestOptionsAreValidated(t *testing.T) {
 		"an odd name":        func(o *Options) { o.Name = "A B" },
 		"no program":         func(o *Options) { o.Binary = "" },
 		"a negative retries": func(o *Options) { o.Retries = -1 },
+		"a month's wait":     func(o *Options) { o.HardStop = 31 * 24 * time.Hour },
 	} {
 		options := DefaultOptions()
 		options.Dir = "/run/muster/lb"

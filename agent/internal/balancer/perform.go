@@ -76,10 +76,15 @@ func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) e
 	b.log.Info("balancer reloads", "reason", action.Reason)
 	if err := b.reload(ctx, b.structure(action.Pools)); err != nil {
 		b.memory.Stale = true // the next turn puts back what runs, without undoing a removal
+		blamed := false
 		for _, pool := range action.Pools {
 			if i := indexOf(b.memory.Filed, pool.Service); i < 0 || !lbconf.SameSection(b.memory.Filed[i], pool) {
 				b.reject(pool, err)
+				blamed = true
 			}
+		}
+		if !blamed {
+			b.memory.Unloaded = b.memory.Unloaded.Again(err.Error()+"; no service asked for it, so look at --haproxy-maxconn and the limit of open files", time.Now())
 		}
 		return err
 	}

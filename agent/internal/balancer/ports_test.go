@@ -3,6 +3,7 @@ package balancer
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -66,6 +67,67 @@ func TestAVersionThatPublishesAnotherPort(t *testing.T) {
 	if e := endpointOf(r.now(), web.Service, "a"); e.State != fleet.EndpointPreparing || e.Check != fleet.CheckUnknown {
 		t.Errorf("on no route, a is %+v", e)
 	}
+}
+
+// A listener leads to another target, and back: under load nobody notices, nor
+// when a version follows that serves the new target alone.
+func TestAListenerMovesUnderLoad(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	for _, id := range []string{"a", "b"} {
+		e := newProgram(t, id).endpoint(fleet.EndpointReady)
+		e.Ports[9090] = e.Ports[80]
+		e.Ports[7070] = newProgram(t, id+"-other").port
+		web.Endpoints = append(web.Endpoints, e)
+	}
+	r.apply(web)
+	r.ready(web, "a")
+	r.ready(web, "b")
+	l := startLoad(t, address(web), 8, 5*time.Millisecond)
+	for _, target := range []int{9090, 80, 7070, 9090} {
+		web.Routes[0].Target = target
+		web.Check.Type = fleet.ProbeTCP // two versions are checked in two ways
+		r.apply(web)
+		r.ready(web, "a")
+		r.ready(web, "b")
+		time.Sleep(200 * time.Millisecond)
+	}
+	c := newProgram(t, "c").endpoint(fleet.EndpointReady)
+	c.Ports = map[int]int{9090: c.Ports[80]}
+	web.Endpoints = append(web.Endpoints, c)
+	web.Check.Type = fleet.ProbeHTTP
+	r.apply(web)
+	r.ready(web, "c")
+	set(web, "a", fleet.EndpointDraining)
+	set(web, "b", fleet.EndpointDraining)
+	r.apply(web)
+	r.drained(web, "a")
+	r.drained(web, "b")
+	l.lostNothing(t)
+	answers(t, web, "c")
+}
+
+// A listener is added for a port that the instances publish already: the one
+// that is there goes on.
+func TestAListenerIsAddedUnderLoad(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	for _, id := range []string{"a", "b"} {
+		e := newProgram(t, id).endpoint(fleet.EndpointReady)
+		e.Ports[9090] = newProgram(t, id+"-admin").port
+		web.Endpoints = append(web.Endpoints, e)
+	}
+	r.apply(web)
+	r.ready(web, "a")
+	r.ready(web, "b")
+	l := startLoad(t, address(web), 8, 5*time.Millisecond)
+	web.Routes = append(web.Routes, fleet.Route{Target: 9090, Listen: []int{freePort(t)}, Protocol: fleet.ProtocolHTTP})
+	r.apply(web)
+	r.ready(web, "a")
+	r.ready(web, "b")
+	l.lostNothing(t)
 }
 
 // answers sends a few requests to a pool's first route.

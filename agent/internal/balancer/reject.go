@@ -14,10 +14,6 @@ import (
 	"github.com/musterhq/muster/shared/lbconf"
 )
 
-// rejectionTime is how long a rejected pool is kept back before it is tried
-// again unchanged.
-const rejectionTime = 5 * time.Second
-
 // checked renders pools and has HAProxy check them.
 func (b *Balancer) checked(ctx context.Context, pools []fleet.Pool) (staged string, content []byte, err error) {
 	content, err = lbconf.HAProxy(lbconf.Input{Global: b.options.global(), Pools: pools})
@@ -28,7 +24,7 @@ func (b *Balancer) checked(ctx context.Context, pools []fleet.Pool) (staged stri
 	if err != nil {
 		return "", nil, err
 	}
-	if _, err := b.run(ctx, "-c", "-q", "-f", staged); err != nil {
+	if _, err := b.run(ctx, "-c", "-f", staged); err != nil {
 		return "", nil, fmt.Errorf("haproxy rejects the configuration: %w", err)
 	}
 	return staged, content, nil
@@ -42,6 +38,9 @@ func (b *Balancer) isolate(ctx context.Context, pools []fleet.Pool) bool {
 	rejected := false
 	for _, pool := range pools {
 		i := indexOf(good, pool.Service)
+		if i >= 0 && sequence.SamePool(good[i], pool) {
+			continue
+		}
 		try := slices.Clone(good)
 		if i >= 0 {
 			try[i] = pool
@@ -61,11 +60,7 @@ func (b *Balancer) isolate(ctx context.Context, pools []fleet.Pool) bool {
 
 func (b *Balancer) reject(pool fleet.Pool, cause error) {
 	b.log.Warn("pool rejected", "service", pool.Service, "generation", pool.Generation, "err", cause)
-	b.memory = b.memory.Reject(pool.Service, sequence.Rejection{
-		Generation: pool.Generation,
-		Problem:    cause.Error(),
-		Retry:      time.Now().Add(rejectionTime),
-	})
+	b.memory = b.memory.Reject(pool, cause.Error(), time.Now())
 }
 
 // newPorts returns the pools with those listeners only that the running

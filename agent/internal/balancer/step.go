@@ -51,13 +51,19 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 			b.log.Debug("balancer action", "action", action.String())
 			continue
 		}
-		failed = true
 		b.log.Warn("balancer action failed", "action", action.String(), "err", err)
-		if !errors.Is(err, errRejected) && problem == nil {
+		if errors.Is(err, errRejected) {
+			continue // the next turn does without
+		}
+		failed = true
+		if problem == nil {
 			problem = err
 		}
 	}
 	if seen.Up {
+		if problem == nil && b.memory.Unloaded.Problem != "" {
+			problem = errors.New(b.memory.Unloaded.Problem)
+		}
 		b.publish(true, text(problem), turn.Report)
 	}
 	if failed {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,13 +30,60 @@ func TestARejectedSectionStopsOnlyItsService(t *testing.T) {
 	r.ready(api, "c")
 	r.until("the problem is reported, the removal in force", func(x fleet.BalancerActual) bool {
 		pool := poolOf(x, web.Service)
-		return strings.Contains(pool.Problem, "rejects") && pool.Generation == acknowledged &&
+		return strings.Contains(pool.Problem, "rejects") && strings.Contains(pool.Problem, "timer overflow") && pool.Generation == acknowledged &&
 			endpointOf(x, web.Service, "a").State == fleet.EndpointDraining
 	})
 	web.Check.Interval = 0
 	r.apply(api, web)
 	if problem := poolOf(r.now(), web.Service).Problem; problem != "" {
 		t.Error(problem)
+	}
+}
+
+// What a turn did besides a rejection is looked at without a pause.
+func TestARejectionHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	web := newPool(t, "web")
+	a := newProgram(t, "a")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.apply(web)
+	r.detach()
+	web.Check.Interval = fleet.Duration(1000 * time.Hour)
+	r.want(web)
+	pause := r.lb.step(context.Background())
+	if len(r.lb.memory.Rejected) != 1 || pause >= retryPause {
+		t.Errorf("%+v, and a pause of %s", r.lb.memory.Rejected, pause)
+	}
+}
+
+// Only what has changed can be at fault: the checker isn't asked about the rest.
+func TestOnlyChangedPoolsAreSuspected(t *testing.T) {
+	options := DefaultOptions()
+	options.Dir = t.TempDir()
+	options.Binary = wrap(t, `echo >> "$0.runs"`)
+	lb, err := New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		pool := newPool(t, name)
+		pool.Endpoints = []fleet.Endpoint{newProgram(t, name).endpoint(fleet.EndpointReady)}
+		lb.memory.Filed = append(lb.memory.Filed, *pool)
+	}
+	want := slices.Clone(lb.memory.Filed)
+	want[1].Generation, want[1].DrainTimeout = 2, fleet.Duration(time.Minute)
+	want[3].Generation, want[3].Check.Interval = 2, fleet.Duration(1000*time.Hour)
+	if !lb.isolate(context.Background(), want) {
+		t.Error("nobody is rejected")
+	}
+	for key, rejection := range lb.memory.Rejected {
+		if key != want[3].Service || rejection.Generation != 2 {
+			t.Errorf("%s is rejected: %+v", key, rejection)
+		}
+	}
+	if runs, err := os.ReadFile(options.Binary + ".runs"); err != nil || len(runs) != 2 {
+		t.Errorf("the checker ran %d times, %v; want 2", len(runs), err)
 	}
 }
 
