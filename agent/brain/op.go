@@ -1,6 +1,10 @@
 package brain
 
-import "time"
+import (
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
 
 // Kinds of operations on the engine.
 const (
@@ -43,6 +47,7 @@ type Result struct {
 // the set that the brain names, and reports each outcome.
 type ProbeTarget struct {
 	Instance  string
+	Service   fleet.ServiceKey
 	Container string // changes with each incarnation: results of another are stale
 	Type      string // "http" or "tcp"
 	Address   string // host:port

@@ -29,6 +29,7 @@ func (s *State) target(inst *instance) (ProbeTarget, bool) {
 	}
 	return ProbeTarget{
 		Instance:  inst.id,
+		Service:   inst.rec.Service,
 		Container: inst.run,
 		Type:      probe.Type,
 		Address:   net.JoinHostPort(s.addressOf(inst, probe.Port), strconv.Itoa(port)),

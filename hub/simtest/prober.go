@@ -59,7 +59,7 @@ func (p *prober) attempt(x *probe) {
 		x.succeeded = true
 		pause = phase(x.target.Instance, x.target.Interval)
 	default:
-		x.retry *= 2
+		x.retry = min(2*x.retry, x.target.Interval)
 	}
 	a.sim.after(pause, func() { p.attempt(x) })
 	a.step(brain.Probed{Result: brain.ProbeResult{Instance: x.target.Instance, Container: x.target.Container, OK: ok, Reason: reason}})

@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 const (
-	// probesAtOnce bounds the probes that run at the same time.
+	// probesAtOnce bounds the probes of one service that run at the same time.
+	// What hangs keeps the others of its service waiting, and nobody else.
 	probesAtOnce = 32
 	// firstRetry is the pause after an instance's first failed probe. Until
 	// one succeeds the pauses double, up to the interval: a service that
@@ -23,7 +25,6 @@ const (
 // Prober keeps a set of probes running.
 type Prober struct {
 	report  func(brain.ProbeResult)
-	slots   chan struct{}
 	changed chan struct{} // holds a token when targets changed
 
 	mu      sync.Mutex // guards targets
@@ -33,7 +34,7 @@ type Prober struct {
 // NewProber makes a prober that reports each outcome. It starts nothing.
 // report is called by many goroutines, and must not wait for Run to end.
 func NewProber(report func(brain.ProbeResult)) *Prober {
-	return &Prober{report: report, slots: make(chan struct{}, probesAtOnce), changed: make(chan struct{}, 1)}
+	return &Prober{report: report, changed: make(chan struct{}, 1)}
 }
 
 // Set names the targets that are to be probed from now on, at most one for
@@ -53,13 +54,14 @@ func (p *Prober) Set(targets []brain.ProbeTarget) {
 	}
 }
 
-// Run probes until the context ends, and returns when no probe runs any more.
+// Run probes until the context ends, and reslots when no probe runs any more.
 func (p *Prober) Run(ctx context.Context) error {
 	type worker struct {
 		target brain.ProbeTarget
 		stop   context.CancelFunc
 	}
 	workers := map[string]worker{}
+	slots := map[fleet.ServiceKey]chan struct{}{}
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {
@@ -74,9 +76,13 @@ func (p *Prober) Run(ctx context.Context) error {
 			if _, ok := workers[instance]; ok {
 				continue
 			}
+			if slots[target.Service] == nil {
+				slots[target.Service] = make(chan struct{}, probesAtOnce)
+			}
 			probing, stop := context.WithCancel(ctx)
 			workers[instance] = worker{target: target, stop: stop}
-			running.Go(func() { p.probe(probing, target) })
+			of := slots[target.Service]
+			running.Go(func() { p.probe(probing, target, of) })
 		}
 		select {
 		case <-p.changed:
@@ -95,15 +101,16 @@ func (p *Prober) wanted() map[string]brain.ProbeTarget {
 	return p.targets
 }
 
-// probe probes one target until the context ends.
-func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget) {
+// probe probes one target until the context ends. A probe under way holds one
+// of the service's slots.
+func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget, slots chan struct{}) {
 	if target.Interval <= 0 {
 		target.Interval = defaultPeriod
 	}
 	if target.Timeout <= 0 {
 		target.Timeout = defaultPeriod
 	}
-	retry, succeeded := firstRetry, false
+	retry, succeeded := min(firstRetry, target.Interval), false
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -112,7 +119,7 @@ func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget) {
 		case <-ctx.Done():
 			return
 		}
-		reason, ran := p.attempt(ctx, &target)
+		reason, ran := attempt(ctx, &target, slots)
 		if !ran {
 			return
 		}
@@ -124,18 +131,18 @@ func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget) {
 			succeeded = true
 			timer.Reset(phase(target.Instance, target.Interval))
 		default:
-			timer.Reset(min(retry, target.Interval))
-			retry *= 2
+			timer.Reset(retry)
+			retry = min(2*retry, target.Interval)
 		}
 	}
 }
 
 // attempt waits for its turn and probes once. It says nothing when the target
 // was taken away meanwhile.
-func (p *Prober) attempt(ctx context.Context, target *brain.ProbeTarget) (reason string, ran bool) {
+func attempt(ctx context.Context, target *brain.ProbeTarget, slots chan struct{}) (reason string, ran bool) {
 	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-ctx.Done():
 		return "", false
 	}

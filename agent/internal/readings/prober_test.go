@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -244,6 +245,52 @@ func TestManyTargets(t *testing.T) {
 	if most.Load() > probesAtOnce {
 		t.Errorf("%d probes at once", most.Load())
 	}
+}
+
+// However long it fails, a target is left in peace between two probes.
+func TestPausesGrowUpToTheInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, results := prober(t)
+		asked := target("neither", "") // fails at once
+		asked.Interval = 2 * time.Second
+		p.Set([]brain.ProbeTarget{asked})
+		<-results
+		want := firstRetry
+		for n := range 100 {
+			last := time.Now()
+			<-results
+			if pause := time.Since(last); pause != want {
+				t.Fatalf("after %d failures it waits %v, want %v", n+1, pause, want)
+			}
+			want = min(2*want, asked.Interval)
+		}
+	})
+}
+
+func TestHangingTargetsDelayOnlyTheirOwnService(t *testing.T) {
+	var hanging atomic.Int64
+	hangs := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		hanging.Add(1)
+		<-r.Context().Done()
+	})
+	p, results := prober(t)
+	var targets []brain.ProbeTarget
+	for i := range 2 * probesAtOnce {
+		slow := target(fleet.ProbeHTTP, hangs)
+		slow.Instance, slow.Timeout = fmt.Sprint("i", i), time.Hour
+		slow.Service = fleet.ServiceKey{Project: "shop", Name: "slow"}
+		targets = append(targets, slow)
+	}
+	p.Set(targets)
+	for deadline := time.Now().Add(30 * time.Second); hanging.Load() < probesAtOnce; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d probes hang", hanging.Load())
+		}
+	}
+	healthy := target(fleet.ProbeHTTP, serve(t, status(http.StatusOK)))
+	healthy.Service = fleet.ServiceKey{Project: "shop", Name: "web"}
+	p.Set(append(targets, healthy))
+	await(t, results, "another service's probe", ok)
 }
 
 func TestRunEndsWithAHangingProbe(t *testing.T) {
