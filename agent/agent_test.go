@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,6 +39,16 @@ func closedPort(t *testing.T) string {
 	}
 	defer listener.Close()
 	return listener.Addr().String()
+}
+
+// shortDir is a directory whose name leaves room for sockets.
+func shortDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // output is a log that a test reads while it is written.
@@ -85,6 +96,34 @@ func TestRunsAloneAndEnds(t *testing.T) {
 	}
 	if !log.has("containers and balancers go on") {
 		t.Error("it ends without a word")
+	}
+}
+
+// What a balancer lacks is the balancer's trouble.
+func TestABalancerThatCannotRunEndsNoAgent(t *testing.T) {
+	o := alone(t)
+	var log output
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	h := agent.DefaultHAProxy()
+	h.Binary = "/nonexistent"
+	h.Dir = shortDir(t)
+	o.HAProxy = &h
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- agent.Run(ctx, o) }()
+	for deadline := time.Now().Add(20 * time.Second); !log.has("balancer action failed"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is said of the balancer")
+		}
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("the agent ended: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -31,8 +29,9 @@ type Balancer struct {
 	want []fleet.Pool
 
 	// The rest belongs to Run.
-	version   string
-	loaded    bool // the file was read, and it is ours
+	version   string // of the last worker that was seen
+	fault     error  // why HAProxy couldn't be started last; nil: it could
+	loaded    bool   // the file was read, and it is ours
 	memory    sequence.Memory
 	workers   []sequence.Worker // as last seen
 	lead      sequence.Worker   // the master, as last seen
@@ -81,19 +80,8 @@ func (b *Balancer) Want(pools []fleet.Pool) {
 }
 
 // Run keeps HAProxy at what is wanted until ctx ends. HAProxy goes on then.
-// It returns an error only when it could not begin.
+// Whatever is wrong with it is reported, and tried again: it is no error.
 func (b *Balancer) Run(ctx context.Context) error {
-	if err := os.MkdirAll(b.options.Dir, 0o700); err != nil {
-		return fmt.Errorf("make the balancer's directory: %w", err)
-	}
-	if err := os.Chmod(b.options.Dir, 0o700); err != nil {
-		return fmt.Errorf("close the balancer's directory: %w", err)
-	}
-	version, err := b.run(ctx, "-v")
-	if err != nil {
-		return fmt.Errorf("ask haproxy for its version: %w", err)
-	}
-	b.version = parseVersion(version)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -157,11 +145,4 @@ func (b *Balancer) publish(up bool, problem string, pools []fleet.PoolActual) {
 	if b.options.Report != nil {
 		b.options.Report(actual)
 	}
-}
-
-// parseVersion reads "HAProxy version 2.6.12-1+deb12u4 2026/10/17 - …".
-func parseVersion(text string) string {
-	_, after, _ := strings.Cut(text, "version ")
-	version, _, _ := strings.Cut(after, " ")
-	return version
 }

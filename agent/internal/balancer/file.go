@@ -103,6 +103,18 @@ func (f *file) adopt(staged string, content []byte) error {
 	return err
 }
 
+// makeDir makes the balancer's directory, where it lacks, and closes it to
+// others.
+func makeDir(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return fmt.Errorf("make the balancer's directory: %w", err)
+	}
+	if err := os.Chmod(path, 0o700); err != nil {
+		return fmt.Errorf("close the balancer's directory: %w", err)
+	}
+	return nil
+}
+
 func syncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {

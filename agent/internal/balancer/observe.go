@@ -48,6 +48,7 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 		return sequence.Observed{}, err
 	}
 	b.known()
+	b.version = line(answer, "Version: ")
 	seen := sequence.Observed{Up: true, Current: current, Servers: servers}
 	_, value, _ := strings.Cut(line(answer, lbconf.StructureVar+": "), "value=<")
 	seen.Structure = strings.TrimSuffix(value, ">")

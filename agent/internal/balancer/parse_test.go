@@ -1,8 +1,6 @@
 package balancer
 
 import (
-	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -83,18 +81,5 @@ func TestOptionsAreValidated(t *testing.T) {
 		if _, err := New(options); err == nil {
 			t.Errorf("%s is accepted", name)
 		}
-	}
-}
-
-func TestAProgramThatIsMissingIsSaid(t *testing.T) {
-	options := DefaultOptions()
-	options.Dir = t.TempDir()
-	options.Binary = "/nonexistent/haproxy"
-	lb, err := New(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := lb.Run(context.Background()); err == nil || errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
 	}
 }

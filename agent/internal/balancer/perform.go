@@ -110,6 +110,11 @@ func (b *Balancer) start(ctx context.Context, pools []fleet.Pool) error {
 	}
 	b.starts++
 	b.started = time.Now()
+	b.fault = b.begin(ctx, pools)
+	return b.fault
+}
+
+func (b *Balancer) begin(ctx context.Context, pools []fleet.Pool) error {
 	if err := b.replace(ctx, pools); err != nil {
 		return err
 	}
@@ -153,7 +158,7 @@ func (b *Balancer) replace(ctx context.Context, pools []fleet.Pool) error {
 	}
 	staged, content, err := b.checked(ctx, pools)
 	if err != nil {
-		if ctx.Err() == nil && b.isolate(ctx, pools) {
+		if ctx.Err() == nil && errors.Is(err, errRefused) && b.isolate(ctx, pools) {
 			return errRejected
 		}
 		return err

@@ -25,13 +25,13 @@ const (
 
 // run carries out the HAProxy program and returns what it complained about
 // as an error.
-func (b *Balancer) run(ctx context.Context, args ...string) (string, error) {
+func (b *Balancer) run(ctx context.Context, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	// A file, because a daemon that inherited a pipe would hold it open.
 	output, err := os.CreateTemp(b.options.Dir, "output-*")
 	if err != nil {
-		return "", fmt.Errorf("make a file for haproxy's output: %w", err)
+		return fmt.Errorf("make a file for haproxy's output: %w", err)
 	}
 	defer os.Remove(output.Name())
 	defer output.Close()
@@ -41,12 +41,12 @@ func (b *Balancer) run(ctx context.Context, args ...string) (string, error) {
 	failed := command.Run()
 	text, err := os.ReadFile(output.Name())
 	if err != nil {
-		return "", fmt.Errorf("read haproxy's output: %w", err)
+		return fmt.Errorf("read haproxy's output: %w", err)
 	}
 	if failed != nil {
-		return "", fmt.Errorf("%s: %w", alerts(text), failed)
+		return fmt.Errorf("%s: %w", alerts(text), failed)
 	}
-	return string(text), nil
+	return nil
 }
 
 // alerts picks the lines that say what is wrong.
@@ -68,7 +68,7 @@ func alerts(output []byte) string {
 }
 
 func (b *Balancer) launch(ctx context.Context) error {
-	_, err := b.run(ctx, "-W", "-D", "-S", string(b.master)+",mode,600", "-p", b.path("haproxy.pid"), "-f", b.file.path)
+	err := b.run(ctx, "-W", "-D", "-S", string(b.master)+",mode,600", "-p", b.path("haproxy.pid"), "-f", b.file.path)
 	if err != nil {
 		return fmt.Errorf("start haproxy: %w", err)
 	}

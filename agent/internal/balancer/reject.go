@@ -2,9 +2,11 @@ package balancer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os/exec"
 	"slices"
 	"strconv"
 	"time"
@@ -14,18 +16,26 @@ import (
 	"github.com/musterhq/muster/shared/lbconf"
 )
 
+// errRefused is the checker's verdict. Without it nothing was wrong with the
+// pools: they could not be checked.
+var errRefused = errors.New("haproxy rejects the configuration")
+
 // checked renders pools and has HAProxy check them.
 func (b *Balancer) checked(ctx context.Context, pools []fleet.Pool) (staged string, content []byte, err error) {
 	content, err = lbconf.HAProxy(lbconf.Input{Global: b.options.global(), Pools: pools})
 	if err != nil {
-		return "", nil, err
+		return "", nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
 	staged, err = b.file.stage(content)
 	if err != nil {
 		return "", nil, err
 	}
-	if _, err := b.run(ctx, "-c", "-f", staged); err != nil {
-		return "", nil, fmt.Errorf("haproxy rejects the configuration: %w", err)
+	err = b.run(ctx, "-c", "-f", staged)
+	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.Exited() {
+		return "", nil, fmt.Errorf("%w: %w", errRefused, err)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("check haproxy's configuration: %w", err)
 	}
 	return staged, content, nil
 }

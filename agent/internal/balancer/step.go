@@ -3,6 +3,7 @@ package balancer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/musterhq/muster/agent/sequence"
@@ -35,7 +36,7 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 	b.unfinished = len(turn.Actions) > 0
 	switch {
 	case !seen.Up:
-		b.publish(false, join(fileProblem, errors.New("haproxy isn't running; it is started again")), turn.Report)
+		b.publish(false, text(errors.Join(fileProblem, b.down())), turn.Report)
 	case b.reported != nil && len(turn.Actions) > 0:
 		if report, lost := sooner(b.reported.Pools, turn.Report); lost {
 			b.publish(true, b.reported.Problem, report)
@@ -61,6 +62,7 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 		}
 	}
 	if seen.Up {
+		b.fault = nil
 		if problem == nil && b.memory.Unloaded.Problem != "" {
 			problem = errors.New(b.memory.Unloaded.Problem)
 		}
@@ -90,6 +92,9 @@ func (b *Balancer) paced(wake time.Duration) time.Duration {
 // lookAtFile reads the file at first and watches it then.
 func (b *Balancer) lookAtFile() error {
 	if !b.loaded {
+		if err := makeDir(b.options.Dir); err != nil {
+			return err
+		}
 		pools, err := b.file.load()
 		if err != nil {
 			return err
@@ -125,4 +130,11 @@ func text(err error) string {
 	return err.Error()
 }
 
-func join(first, second error) string { return text(errors.Join(first, second)) }
+// down says that there is no HAProxy at the moment, and why.
+func (b *Balancer) down() error {
+	err := errors.New("haproxy isn't running; it is started again")
+	if b.fault != nil {
+		err = fmt.Errorf("%w: %w", err, b.fault)
+	}
+	return err
+}

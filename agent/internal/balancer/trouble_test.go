@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -170,6 +171,29 @@ func TestAFileChangedWhileTheAgentWasAway(t *testing.T) {
 	r.until("written anew", func(x fleet.BalancerActual) bool {
 		return x.Problem == "" && poolOf(x, web.Service).Generation == web.Generation && poolOf(x, web.Service).Problem == ""
 	})
+}
+
+// It ends nobody, and no pool gets the blame.
+func TestAProgramThatIsMissingIsSaidAndTriedAgain(t *testing.T) {
+	program, err := exec.LookPath("haproxy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	r := newRig(t)
+	web := newPool(t, "web")
+	a := newProgram(t, "a")
+	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
+	r.want(web)
+	r.until("the cause is reported", func(x fleet.BalancerActual) bool {
+		return !x.Up && strings.Contains(x.Problem, "executable file not found")
+	})
+	if problem := poolOf(r.now(), web.Service).Problem; problem != "" {
+		t.Errorf("the pool gets the blame: %s", problem)
+	}
+	t.Setenv("PATH", filepath.Dir(program))
+	r.ready(web, "a")
+	r.until("it runs", func(x fleet.BalancerActual) bool { return x.Up && x.Problem == "" && strings.Contains(x.Version, ".") })
 }
 
 func TestAPortThatIsTakenAtTheStartStopsOnlyItsService(t *testing.T) {
