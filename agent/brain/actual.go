@@ -121,6 +121,8 @@ func (s *State) phase(inst *instance, now time.Time) (phase, reason string) {
 		reason = "frozen: it is left as it is"
 	case !s.engine.Up && s.listed && phase != fleet.PhaseRunning:
 		reason = "the container engine doesn't answer"
+	case inst.opaque() != "":
+		reason = inst.opaque()
 	}
 	return phase, reason
 }
@@ -133,6 +135,8 @@ func (s *State) stopPhase(inst *instance, a *fleet.Assignment) (string, string) 
 		return fleet.PhaseStopping, "frozen: it is left as it is"
 	case a.Cause == "":
 		return fleet.PhaseStopping, "it is left as it is: the order to stop it names no cause"
+	case inst.opaque() != "":
+		return fleet.PhaseStopping, inst.opaque()
 	}
 	return fleet.PhaseStopping, inst.reason
 }

@@ -61,6 +61,9 @@ type Container struct {
 	CPUs   float64
 	// Snapshot is what people can change on a live container.
 	Snapshot Snapshot
+	// Problem is why the engine can't tell more of one of ours than ID, Labels,
+	// State and HostPorts; empty: it told everything.
+	Problem string
 }
 
 // Snapshot is the part of a container that can be changed by hand while it

@@ -128,6 +128,10 @@ func countOf(c *Container, label string) int {
 
 // see takes in what an instance's container is now (nil: there is none).
 func (s *State) see(inst *instance, c *Container, now time.Time) {
+	if c != nil && c.Problem != "" {
+		s.glimpse(inst, c, now)
+		return
+	}
 	inst.container = nil
 	if c == nil {
 		s.seeNone(inst, now)
@@ -168,24 +172,26 @@ func (s *State) seeNone(inst *instance, now time.Time) {
 // the agent's disk the labels are all there is.
 func (s *State) know(inst *instance, c *Container, now time.Time) {
 	rec := inst.rec
-	if rec.Container == c.ID {
-		return
-	}
-	rec.Container = c.ID
-	rec.Snapshot = cloneSnapshot(&c.Snapshot)
-	rec.Incarnation = max(rec.Incarnation, incarnationOf(c))
-	rec.ReadyRun, rec.EndedRun = "", ""
-	if len(rec.Ports) == 0 {
-		if rec.Ports = parsePorts(c.Labels[LabelPorts]); len(rec.Ports) > 0 {
-			rec.EverReady = true // others may know them
+	if rec.Container != c.ID {
+		rec.Container, rec.Snapshot = c.ID, nil
+		rec.Incarnation = max(rec.Incarnation, incarnationOf(c))
+		rec.ReadyRun, rec.EndedRun = "", ""
+		if len(rec.Ports) == 0 {
+			if rec.Ports = parsePorts(c.Labels[LabelPorts]); len(rec.Ports) > 0 {
+				rec.EverReady = true // others may know them
+			}
 		}
+		if !rec.Described {
+			rec.Service, _ = fleet.ParseServiceKey(c.Labels[LabelProject] + "/" + c.Labels[LabelService])
+			rec.Version, rec.Slot = countOf(c, LabelVersion), countOf(c, LabelSlot)
+		}
+		inst.missing = false
+		s.dirty(now)
 	}
-	if !rec.Described {
-		rec.Service, _ = fleet.ParseServiceKey(c.Labels[LabelProject] + "/" + c.Labels[LabelService])
-		rec.Version, rec.Slot = countOf(c, LabelVersion), countOf(c, LabelSlot)
+	if rec.Snapshot == nil && c.Problem == "" {
+		rec.Snapshot = cloneSnapshot(&c.Snapshot)
+		s.dirty(now)
 	}
-	inst.missing = false
-	s.dirty(now)
 }
 
 // beginRun notes that a container runs, by our start or by somebody's.

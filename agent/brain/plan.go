@@ -19,7 +19,7 @@ func (s *State) plan(now time.Time) []Op {
 	for _, goal := range []string{fleet.GoalStop, fleet.GoalRun} {
 		for _, a := range s.byFailures() {
 			inst := s.instance(a.ID)
-			if a.Goal != goal || s.frozen(a.Service) || inst.op != nil || inst.unsure {
+			if a.Goal != goal || s.frozen(a.Service) || inst.op != nil || inst.unsure || inst.opaque() != "" {
 				continue
 			}
 			op := s.next(inst, a, now)

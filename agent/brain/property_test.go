@@ -203,8 +203,10 @@ func (c *chaos) actions() map[string]func(*rapid.T) {
 				box.State = brain.ContainerPaused
 			}
 		}),
-		"rename": byHand(func(box *brain.Container) { box.Snapshot.Name += "x" }),
-		"remove": byHand(func(box *brain.Container) { delete(c.boxes, box.ID) }),
+		"inspection fails": byHand(func(box *brain.Container) { box.Problem = "it hangs" }),
+		"inspection works": byHand(func(box *brain.Container) { box.Problem = "" }),
+		"rename":           byHand(func(box *brain.Container) { box.Snapshot.Name += "x" }),
+		"remove":           byHand(func(box *brain.Container) { delete(c.boxes, box.ID) }),
 		"probe": func(t *rapid.T) {
 			ok := rapid.Bool().Draw(t, "ok")
 			for _, p := range slices.Clone(c.probes) {
@@ -278,6 +280,9 @@ func TestWhateverHappens(t *testing.T) {
 // calm ends all trouble and wants everything as it was asked for.
 func (c *chaos) calm(t *rapid.T) {
 	c.full, c.down, c.fail = false, false, map[string]brain.Result{}
+	for _, box := range c.boxes {
+		box.Problem = ""
+	}
 	d := c.wanted
 	d.Versions = map[string]fleet.Spec{"shop/web@1": webSpec()}
 	d.Frozen, d.FrozenServices = false, nil

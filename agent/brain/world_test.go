@@ -206,6 +206,9 @@ func (w *world) listing() brain.Listed {
 	in := brain.Listed{After: w.turn, Containers: slices.Clone(w.foreign)}
 	for _, id := range slices.Sorted(maps.Keys(w.boxes)) {
 		c := *w.boxes[id]
+		if c.Problem != "" {
+			c = glimpsed(&c)
+		}
 		c.Labels = maps.Clone(c.Labels)
 		in.Containers = append(in.Containers, c)
 	}

@@ -132,7 +132,7 @@ func (c *chaos) later(mend func()) {
 
 // wear is what happens to a machine.
 func (c *chaos) wear(h *host) {
-	switch c.chance("chaos").IntN(7) {
+	switch c.chance("chaos").IntN(8) {
 	case 0:
 		c.say(h.id, "its engine hangs")
 		h.engine.down = true
@@ -156,6 +156,21 @@ func (c *chaos) wear(h *host) {
 			c.say(h.id, "its balancer is reloaded by hand")
 			h.haproxy.launch()
 		}
+	case 7:
+		c.hide(h)
+	}
+}
+
+// hide has the engine list a container and tell no more of it.
+func (c *chaos) hide(h *host) {
+	for _, x := range h.engine.sorted() {
+		if x.instance == "" || c.chance("chaos").IntN(2) == 0 {
+			continue
+		}
+		c.say(h.id, "%s of %s can't be inspected", x.ID, x.instance)
+		x.Problem = "it can't be inspected"
+		c.later(func() { x.Problem = "" })
+		return
 	}
 }
 
@@ -263,6 +278,9 @@ func (c *chaos) mend() error {
 	for _, id := range c.names {
 		h := c.hosts[id]
 		h.engine.down, h.full = false, false
+		for _, x := range h.engine.sorted() {
+			x.Problem = ""
+		}
 		c.Heal(id)
 		c.PowerOn(id)
 		c.StartAgent(id)

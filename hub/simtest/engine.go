@@ -68,6 +68,9 @@ func (e *engine) list() ([]brain.Container, bool) {
 	var out []brain.Container
 	for _, c := range e.sorted() {
 		seen := c.Container
+		if seen.Problem != "" {
+			seen = brain.Container{ID: c.ID, Labels: c.Labels, State: c.State, HostPorts: c.HostPorts, Problem: c.Problem}
+		}
 		seen.Labels, seen.Snapshot.Networks = maps.Clone(c.Labels), slices.Clone(c.Snapshot.Networks)
 		out = append(out, seen)
 	}
@@ -97,6 +100,8 @@ func (e *engine) do(op brain.Op, done func(brain.Result)) {
 		finish(50*time.Millisecond, problem("the engine is down"))
 	case op.Container != "" && c == nil:
 		finish(5*time.Millisecond, func() brain.Result { return brain.Result{Gone: true, Problem: "no such container"} })
+	case c != nil && c.Problem != "":
+		finish(5*time.Millisecond, problem(c.Problem))
 	case op.Kind == brain.OpPull:
 		e.pull(op.Image, finish)
 	case op.Kind == brain.OpCreate:

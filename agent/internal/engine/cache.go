@@ -14,8 +14,8 @@ import (
 
 // cache keeps what an inspection said of a container, until the engine's list
 // shows that it changed, an event tells of a change, or it is too old. While
-// no events are followed nothing is kept: what people change on a container's
-// resources doesn't show in the list.
+// no events are followed only failures are kept: what people change on a
+// container's resources doesn't show in the list.
 type cache struct {
 	mu       sync.Mutex // guards all below
 	entries  map[string]entry
@@ -25,16 +25,16 @@ type cache struct {
 
 type entry struct {
 	key       string
-	inspected time.Time
+	until     time.Time // when it is to be inspected again
 	container brain.Container
 }
 
 // get returns what is known, as long as it can be trusted.
-func (c *cache) get(id, key string, oldest time.Time) (brain.Container, bool) {
+func (c *cache) get(id, key string, now time.Time) (brain.Container, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[id]
-	if !ok || c.streams == 0 || e.key != key || e.inspected.Before(oldest) {
+	if !ok || e.key != key || !now.Before(e.until) || c.streams == 0 && e.container.Problem == "" {
 		return brain.Container{}, false
 	}
 	return e.container, true

@@ -15,13 +15,13 @@ func TestCache(t *testing.T) {
 	fresh := func() *cache {
 		c := &cache{entries: map[string]entry{}}
 		c.follow(1)
-		c.put("a", c.mark(), entry{key: "k", inspected: start, container: brain.Container{ID: "a"}})
+		c.put("a", c.mark(), entry{key: "k", until: start.Add(1), container: brain.Container{ID: "a"}})
 		return c
 	}
 	for name, c := range map[string]struct {
 		change func(*cache)
 		key    string
-		oldest time.Time
+		now    time.Time
 		want   bool
 	}{
 		"known":               {func(*cache) {}, "k", start, true},
@@ -30,20 +30,24 @@ func TestCache(t *testing.T) {
 		"event":               {func(c *cache) { c.invalidate("a") }, "k", start, false},
 		"event on another":    {func(c *cache) { c.invalidate("b") }, "k", start, true},
 		"events missed":       {func(c *cache) { c.follow(-1); c.follow(1) }, "k", start, false},
-		"nobody follows":      {func(c *cache) { c.follow(-1); c.put("a", c.mark(), entry{key: "k", inspected: start}) }, "k", start, false},
-		"gone":                {func(c *cache) { c.retain([]container.Summary{{ID: "b"}}) }, "k", start, false},
-		"listed":              {func(c *cache) { c.retain([]container.Summary{{ID: "b"}, {ID: "a"}}) }, "k", start, true},
+		"nobody follows":      {func(c *cache) { c.follow(-1); c.put("a", c.mark(), entry{key: "k", until: start.Add(1)}) }, "k", start, false},
+		"nobody follows a failure": {func(c *cache) {
+			c.follow(-1)
+			c.put("a", c.mark(), entry{key: "k", until: start.Add(1), container: brain.Container{Problem: "x"}})
+		}, "k", start, true},
+		"gone":   {func(c *cache) { c.retain([]container.Summary{{ID: "b"}}) }, "k", start, false},
+		"listed": {func(c *cache) { c.retain([]container.Summary{{ID: "b"}, {ID: "a"}}) }, "k", start, true},
 		"event during an inspection": {func(c *cache) {
 			c.invalidate("a")
 			mark := c.mark()
 			c.invalidate("a")
-			c.put("a", mark, entry{key: "k", inspected: start})
+			c.put("a", mark, entry{key: "k", until: start.Add(1)})
 		}, "k", start, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			known := fresh()
 			c.change(known)
-			if _, got := known.get("a", c.key, c.oldest); got != c.want {
+			if _, got := known.get("a", c.key, c.now); got != c.want {
 				t.Errorf("known: %v, want %v", got, c.want)
 			}
 		})

@@ -12,24 +12,15 @@ import (
 	"github.com/musterhq/muster/agent/brain"
 )
 
-// An engine that shuts down closes its door and serves who is inside: nothing
-// may be started on it any more.
-func TestNothingStartsOnAnEngineThatShutsDown(t *testing.T) {
+// fakeEngine is an engine that answers as mux does.
+func fakeEngine(t *testing.T, mux *http.ServeMux, options Options) (*Engine, net.Listener) {
+	t.Helper()
 	socket := filepath.Join(t.TempDir(), "engine.sock")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	started := make(chan string, 2)
-	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
-	mux.HandleFunc("GET /v1.41/containers/{id}/json", func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, `{"Id": %q, "Config": {"Labels": {%q: "1-1"}}, "State": {"Status": "exited"}, "HostConfig": {}}`, r.PathValue("id"), brain.LabelInstance)
-	})
-	mux.HandleFunc("POST /v1.41/containers/{id}/start", func(w http.ResponseWriter, r *http.Request) {
-		started <- r.PathValue("id")
-		w.WriteHeader(http.StatusNoContent)
-	})
 	server := &http.Server{Handler: mux}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -37,12 +28,28 @@ func TestNothingStartsOnAnEngineThatShutsDown(t *testing.T) {
 		_ = server.Close()
 		<-served
 	})
-	e, err := New(Options{Host: "unix://" + socket})
+	options.Host = "unix://" + socket
+	e, err := New(options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.Close() })
+	return e, listener
+}
 
+// An engine that shuts down closes its door and serves who is inside: nothing
+// may be started on it any more.
+func TestNothingStartsOnAnEngineThatShutsDown(t *testing.T) {
+	started := make(chan string, 2)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1.41/containers/{id}/json", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"Id": %q, "Config": {"Labels": {%q: "1-1"}}, "State": {"Status": "exited"}, "HostConfig": {}}`, r.PathValue("id"), brain.LabelInstance)
+	})
+	mux.HandleFunc("POST /v1.41/containers/{id}/start", func(w http.ResponseWriter, r *http.Request) {
+		started <- r.PathValue("id")
+		w.WriteHeader(http.StatusNoContent)
+	})
+	e, listener := fakeEngine(t, mux, Options{})
 	start := func(id string) brain.Result {
 		return e.Do(context.Background(), brain.Op{Kind: brain.OpStart, Instance: "1-1", Container: id})
 	}

@@ -22,6 +22,9 @@ type Options struct {
 	Host string
 	// Timeout bounds each call that the engine answers at once; 10 s.
 	Timeout time.Duration
+	// InspectTimeout bounds the same for one container of a listing: the others
+	// wait for it; 2 s.
+	InspectTimeout time.Duration
 	// WorkTimeout bounds what makes the engine work: create, start, remove,
 	// and a stop beyond its grace; 1 min.
 	WorkTimeout time.Duration
@@ -49,6 +52,9 @@ type Engine struct {
 func New(options Options) (*Engine, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 10 * time.Second
+	}
+	if options.InspectTimeout == 0 {
+		options.InspectTimeout = 2 * time.Second
 	}
 	if options.WorkTimeout == 0 {
 		options.WorkTimeout = time.Minute

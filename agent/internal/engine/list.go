@@ -13,12 +13,18 @@ import (
 	"github.com/musterhq/muster/agent/brain"
 )
 
-// inspectsAtOnce bounds the calls that one listing makes at the same time.
-const inspectsAtOnce = 8
+const (
+	// inspectsAtOnce bounds the calls that one listing makes at the same time.
+	inspectsAtOnce = 8
+	// leftAlone is for how many times as long as it took an inspection that
+	// failed isn't made again: one that hangs takes a small part of the time.
+	leftAlone = 10
+)
 
 // Containers returns all containers of the engine, in the order in which the
 // engine lists them. Those that carry the labels of lineage and host are told
-// in full; of the others only what brain.Container says. An empty lineage
+// in full; of the others only what brain.Container says. One that can't be
+// inspected is told as far as the engine's list goes. An empty lineage
 // stands for any. While an event stream is open and nothing changes, it is
 // one call to the engine.
 func (e *Engine) Containers(ctx context.Context, lineage, host string) ([]brain.Container, error) {
@@ -36,8 +42,8 @@ func (e *Engine) Containers(ctx context.Context, lineage, host string) ([]brain.
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(inspectsAtOnce)
 	for i := range listed {
-		key, oldest := listKey(&listed[i]), time.Now().Add(-e.options.Recheck)
-		if c, ok := e.known.get(listed[i].ID, key, oldest); ok {
+		key := listKey(&listed[i])
+		if c, ok := e.known.get(listed[i].ID, key, time.Now()); ok {
 			told[i] = &c
 			continue
 		}
@@ -66,21 +72,34 @@ func (e *Engine) Containers(ctx context.Context, lineage, host string) ([]brain.
 	return containers, nil
 }
 
+// inspectListed tells a container in full if it can. The error is one of the
+// whole engine.
 func (e *Engine) inspectListed(ctx context.Context, listed *container.Summary, key string) (brain.Container, error) {
-	mark := e.known.mark()
-	c, err := e.inspect(ctx, listed.ID)
-	if err != nil {
+	mark, began := e.known.mark(), time.Now()
+	c, err := e.inspectWithin(ctx, e.options.InspectTimeout, listed.ID)
+	trust := e.options.Recheck
+	switch {
+	case err == nil:
+	case ctx.Err() != nil, errdefs.IsNotFound(err), client.IsErrConnectionFailed(err):
 		return brain.Container{}, err
+	default:
+		e.logger.Warn("container not inspected", "container", listed.ID, "error", err)
+		c = brain.Container{ID: listed.ID, Labels: listed.Labels, State: listed.State, Problem: clip(clean(err))}
+		trust = leftAlone * time.Since(began)
 	}
 	c.HostPorts = listedPorts(c.HostPorts, listed.Ports)
-	e.known.put(listed.ID, mark, entry{key: key, inspected: time.Now(), container: c})
+	e.known.put(listed.ID, mark, entry{key: key, until: time.Now().Add(trust), container: c})
 	return c, nil
 }
 
 // inspect returns a container by its id or name.
 func (e *Engine) inspect(ctx context.Context, container string) (brain.Container, error) {
+	return e.inspectWithin(ctx, e.options.Timeout, container)
+}
+
+func (e *Engine) inspectWithin(ctx context.Context, limit time.Duration, container string) (brain.Container, error) {
 	var told brain.Container
-	err := e.call(ctx, func(ctx context.Context, c *client.Client) error {
+	err := e.callWithin(ctx, limit, func(ctx context.Context, c *client.Client) error {
 		answer, err := c.ContainerInspect(ctx, container)
 		if err == nil {
 			told, err = fromInspect(&answer)
