@@ -175,7 +175,10 @@ func (s *State) pendingReason(inst *instance) string {
 	if inst.portsLoose && s.saving.problem != "" {
 		return "it isn't made, because the agent can't save its state: " + s.saving.problem
 	}
-	return inst.reason
+	if inst.reason != "" && inst.waits != "" {
+		return inst.reason + "; " + inst.waits
+	}
+	return cmp.Or(inst.waits, inst.reason)
 }
 
 // runningReason says why a running instance isn't ready.

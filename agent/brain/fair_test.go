@@ -10,10 +10,11 @@ import (
 )
 
 // However long and often the images of others fail, an instance whose image
-// is there has its turn.
+// can be had has its turn.
 func TestFailuresDoNotKeepOthersFromTheirTurn(t *testing.T) {
 	w := newWorld(t)
 	w.config.Limits.Pulls = 1
+	w.away["web:1"] = true
 	w.boot("start1")
 	w.connected()
 	bad := webSpec()
@@ -25,13 +26,11 @@ func TestFailuresDoNotKeepOthersFromTheirTurn(t *testing.T) {
 	w.send(d)
 	w.list()
 	for range 20 {
-		if len(w.held) == 0 {
+		if w.fetching() == "" {
 			break
 		}
 		w.now = w.now.Add(10 * time.Minute) // as long as fetching may take
-		op := w.held[0]
-		w.held = w.held[1:]
-		w.step(brain.OpDone{Result: w.do(op)})
+		w.finishOne()
 		w.list()
 	}
 	if box := w.box("d-1"); box.State != brain.ContainerRunning {

@@ -8,7 +8,7 @@ import (
 
 // Kinds of operations on the engine.
 const (
-	OpPull    = "pull"    // Image -> Result.Image; present already: no transfer
+	OpPull    = "pull"    // Image, Local -> Result.Image or Missing; present already: no transfer
 	OpCreate  = "create"  // Create -> Result.Container
 	OpStart   = "start"   // Container
 	OpStop    = "stop"    // Container, Signal, Grace
@@ -24,6 +24,7 @@ type Op struct {
 	Instance  string
 	Container string
 	Image     string
+	Local     bool // no transfer, only a look whether the image is there
 	Create    *Create
 	Signal    string        // empty: the image's, else SIGTERM
 	Grace     time.Duration // before SIGKILL
@@ -39,6 +40,7 @@ type Result struct {
 	Permanent bool   // trying again as it is can't help (no such image, bad request)
 	Gone      bool   // the container isn't there any more
 	PortTaken bool   // a host port is used by somebody else
+	Missing   bool   // after a local pull: the image isn't there
 	Image     Image
 	Container Container // after create: as the engine has it, with its Snapshot
 }

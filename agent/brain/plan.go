@@ -1,8 +1,6 @@
 package brain
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -19,14 +17,22 @@ func (s *State) plan(now time.Time) []Op {
 	for _, goal := range []string{fleet.GoalStop, fleet.GoalRun} {
 		for _, a := range s.byFailures() {
 			inst := s.instance(a.ID)
-			if a.Goal != goal || s.frozen(a.Service) || inst.op != nil || inst.unsure || inst.opaque() != "" {
+			if a.Goal != goal {
+				continue
+			}
+			inst.waits = ""
+			if s.frozen(a.Service) || inst.op != nil || inst.unsure || inst.opaque() != "" {
 				continue
 			}
 			op := s.next(inst, a, now)
-			if op == nil || room[class(op.Kind)] == 0 {
+			if op == nil {
 				continue
 			}
-			room[class(op.Kind)]--
+			var fits bool
+			if inst.waits, fits = room.has(op, a.Service); !fits {
+				continue
+			}
+			room.take(op, a.Service)
 			op.Instance = a.ID
 			if op.Cause == "" {
 				op.Cause = a.Cause
@@ -36,42 +42,6 @@ func (s *State) plan(now time.Time) []Op {
 		}
 	}
 	return ops
-}
-
-// byFailures are the assignments, those that failed least first: what fails
-// again and again, and slowly, takes nobody else's turn.
-func (s *State) byFailures() []*fleet.Assignment {
-	all := make([]*fleet.Assignment, 0, len(s.accepted.desired.Instances))
-	for i := range s.accepted.desired.Instances {
-		all = append(all, &s.accepted.desired.Instances[i])
-	}
-	slices.SortStableFunc(all, func(a, b *fleet.Assignment) int {
-		return cmp.Compare(s.instance(a.ID).failures, s.instance(b.ID).failures)
-	})
-	return all
-}
-
-// class says which bound an operation counts against: slow ones don't hold
-// up the others.
-func class(kind string) string {
-	switch kind {
-	case OpPull, OpStop:
-		return kind
-	}
-	return ""
-}
-
-func (s *State) room() map[string]int {
-	room := map[string]int{OpPull: s.config.Limits.Pulls, OpStop: s.config.Limits.Stops, "": s.config.Limits.Others}
-	for _, inst := range s.instances {
-		if inst.op != nil {
-			room[class(inst.op.Kind)]--
-		}
-	}
-	for kind, left := range room {
-		room[kind] = max(left, 0)
-	}
-	return room
 }
 
 // next is the one step that brings an instance nearer to its goal; nil: none
@@ -158,7 +128,8 @@ func (s *State) nextCreate(inst *instance, a *fleet.Assignment, spec *fleet.Spec
 		return nil
 	}
 	if !inst.pulled {
-		return &Op{Kind: OpPull, Image: imageFor(inst, a, spec)}
+		image := imageFor(inst, a, spec)
+		return &Op{Kind: OpPull, Image: image, Local: inst.lacks != image}
 	}
 	return &Op{Kind: OpCreate, Create: s.create(inst, a, spec)}
 }

@@ -33,11 +33,7 @@ func (s *State) settle(r Result, now time.Time) {
 func (s *State) succeeded(inst *instance, op *Op, r *Result, now time.Time) {
 	switch op.Kind {
 	case OpPull:
-		if inst.rec.Image != r.Image {
-			inst.rec.Image = r.Image
-			s.dirty(now)
-		}
-		inst.pulled = true // earlier failures are forgotten only once it starts
+		s.pulled(inst, op, r, now)
 	case OpCreate:
 		s.created(inst, op, r, now)
 	case OpStart:
@@ -58,6 +54,26 @@ func (s *State) succeeded(inst *instance, op *Op, r *Result, now time.Time) {
 		inst.restores++
 		if inst.restores == 1 {
 			s.restored(inst, op, "was changed by somebody else; its name, resources and networks are put back", now)
+		}
+	}
+}
+
+// pulled goes on once it is known whether the image is there. Earlier failures
+// are forgotten only once the instance starts.
+func (s *State) pulled(inst *instance, op *Op, r *Result, now time.Time) {
+	if r.Missing {
+		inst.lacks = op.Image
+		inst.pinFailed = inst.pinFailed || isImageID(op.Image) // by its name, at once
+		return
+	}
+	if inst.rec.Image != r.Image {
+		inst.rec.Image = r.Image
+		s.dirty(now)
+	}
+	inst.pulled = true
+	for _, other := range s.instances { // those who waited for it look again
+		if other.lacks == op.Image {
+			other.lacks = ""
 		}
 	}
 }
@@ -115,10 +131,7 @@ func (s *State) failed(inst *instance, op *Op, r *Result, now time.Time) {
 	permanent := r.Permanent
 	switch op.Kind {
 	case OpPull:
-		if isImageID(op.Image) && !inst.pinFailed {
-			inst.pinFailed = true
-			return // by its name, at once
-		}
+		inst.lacks = "" // somebody may have brought it meanwhile
 	case OpCreate:
 		inst.pulled = false // the image may be gone
 	}

@@ -78,10 +78,12 @@ type instance struct {
 	exitEvent   string
 	crashSince  time.Time
 
-	missing    bool // the container was removed by somebody else
-	startedNow bool // our start succeeded, its run is yet to be seen
-	recreate   bool // the container is to be made anew, with other ports
-	pulled     bool // the image is there for the next container
+	missing    bool   // the container was removed by somebody else
+	startedNow bool   // our start succeeded, its run is yet to be seen
+	recreate   bool   // the container is to be made anew, with other ports
+	pulled     bool   // the image is there for the next container
+	lacks      string // the image that the engine didn't have when it was asked
+	waits      string // what the next operation waits for, where that may take long
 	pinFailed  bool
 	portsLoose bool // its ports are not on disk yet
 	restores   int  // restores in a row that didn't hold

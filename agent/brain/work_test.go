@@ -128,8 +128,8 @@ func TestBounds(t *testing.T) {
 	d := desired(webSpec(), ids...)
 	w.send(d)
 	w.list()
-	if len(w.held) != 3 {
-		t.Fatalf("%d images are fetched at once", len(w.held))
+	if len(w.held) != 8 {
+		t.Fatalf("%d images are looked for at once", len(w.held))
 	}
 	w.hold = false
 	w.settle()

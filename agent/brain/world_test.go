@@ -27,6 +27,7 @@ type world struct {
 	hold    bool // operations stay outstanding
 	held    []brain.Op
 	images  map[string]brain.Image
+	away    map[string]bool         // images that are to be fetched first
 	fail    map[string]brain.Result // kind -> how it fails
 	foreign []brain.Container
 	boxes   map[string]*brain.Container
@@ -62,6 +63,7 @@ func newWorld(t tester) *world {
 	w := &world{
 		t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), epoch: 1,
 		images: map[string]brain.Image{"web:1": {ID: "sha256:aaa", Digest: "web@sha256:aaa"}, "sha256:aaa": {ID: "sha256:aaa"}, "web@sha256:aaa": {ID: "sha256:aaa", Digest: "web@sha256:aaa"}},
+		away:   map[string]bool{},
 		fail:   map[string]brain.Result{},
 		boxes:  map[string]*brain.Container{},
 		answer: func(brain.ProbeTarget) (bool, string) { return true, "" },
@@ -230,6 +232,12 @@ func (w *world) do(op brain.Op) brain.Result {
 	switch op.Kind {
 	case brain.OpPull:
 		image, ok := w.images[op.Image]
+		if op.Local {
+			r.Missing = !ok || w.away[op.Image]
+			r.Image = image
+			return r
+		}
+		delete(w.away, op.Image)
 		if !ok {
 			r.Problem, r.Permanent = "no such image "+op.Image, true
 		}

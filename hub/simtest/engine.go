@@ -103,7 +103,7 @@ func (e *engine) do(op brain.Op, done func(brain.Result)) {
 	case c != nil && c.Problem != "":
 		finish(5*time.Millisecond, problem(c.Problem))
 	case op.Kind == brain.OpPull:
-		e.pull(op.Image, finish)
+		e.pull(&op, finish)
 	case op.Kind == brain.OpCreate:
 		finish(e.sim.chance("engine "+e.host.id).between(40*time.Millisecond, 120*time.Millisecond), func() brain.Result { return e.create(op) })
 	case op.Kind == brain.OpStart:
@@ -125,10 +125,17 @@ func (e *engine) do(op brain.Op, done func(brain.Result)) {
 	}
 }
 
-func (e *engine) pull(ref string, finish func(time.Duration, func() brain.Result)) {
-	name, _, pinned := strings.Cut(ref, "@")
-	if id, found := strings.CutPrefix(ref, "sha256:"); found {
+func (e *engine) pull(op *brain.Op, finish func(time.Duration, func() brain.Result)) {
+	name, _, pinned := strings.Cut(op.Image, "@")
+	id, byID := strings.CutPrefix(op.Image, "sha256:")
+	if byID {
 		name = id
+	}
+	if op.Local && !e.images[name] {
+		finish(5*time.Millisecond, func() brain.Result { return brain.Result{Missing: true} })
+		return
+	}
+	if byID {
 		if !e.images[name] {
 			finish(50*time.Millisecond, func() brain.Result { return brain.Result{Problem: "no such image", Permanent: true} })
 			return

@@ -71,3 +71,19 @@ func TestNothingStartsOnAnEngineThatShutsDown(t *testing.T) {
 	default:
 	}
 }
+
+func TestALocalPullOnlyLooks(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1.41/images/web:1/json", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"Id": "sha256:aaa"}`) })
+	mux.HandleFunc("POST /v1.41/images/create", func(http.ResponseWriter, *http.Request) { t.Error("an image was fetched") })
+	e, _ := fakeEngine(t, mux, Options{})
+	look := func(image string) brain.Result {
+		return e.Do(t.Context(), brain.Op{Kind: brain.OpPull, Instance: "1-1", Image: image, Local: true})
+	}
+	if r := look("web:1"); r.Missing || r.Problem != "" || r.Image.ID != "sha256:aaa" {
+		t.Errorf("it is here: %+v", r)
+	}
+	if r := look("web:2"); !r.Missing || r.Problem != "" {
+		t.Errorf("it isn't here: %+v", r)
+	}
+}

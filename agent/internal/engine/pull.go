@@ -21,11 +21,16 @@ import (
 // show to us.
 var missingImage = []string{"manifest unknown", "not found", "pull access denied", "repository does not exist", "manifest invalid"}
 
-// pull makes sure that the engine has an image.
+// pull makes sure that the engine has an image; a local one only looks.
 func (e *Engine) pull(ctx context.Context, op *brain.Op) brain.Result {
 	doing := "pull image " + op.Image
 	found, err := e.findImage(ctx, op.Image)
 	if errdefs.IsNotFound(err) {
+		if op.Local {
+			r := done(op)
+			r.Missing = true
+			return r
+		}
 		if strings.HasPrefix(op.Image, "sha256:") {
 			return permanent(op, doing, errors.New("this host doesn't have it, and no registry finds an image by its id"))
 		}
