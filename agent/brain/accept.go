@@ -11,8 +11,9 @@ import (
 	"github.com/musterhq/muster/shared/wire"
 )
 
-// accepted is the desired state that counts.
+// accepted is a desired state that was accepted.
 type accepted struct {
+	raw      []byte // as it came
 	envelope wire.Envelope
 	desired  fleet.Desired
 }
@@ -23,16 +24,6 @@ func (a *accepted) observed() fleet.Observed {
 	}
 	e := a.envelope
 	return fleet.Observed{Lineage: e.Lineage, Epoch: e.Epoch, Generation: e.Generation, Sum: e.Sum}
-}
-
-// rollback is what counted before messages that aren't on disk yet.
-type rollback struct {
-	lineage  string
-	raw      []byte
-	accepted *accepted
-	rawPools map[string][]byte
-	pools    map[fleet.ServiceKey]acceptedPool
-	complete bool
 }
 
 var instanceID = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$`)
@@ -80,17 +71,14 @@ func (s *State) takeDesired(payload []byte, now time.Time) {
 		s.refuse("desired state", problem, now)
 		return
 	}
-	v, problem := s.judge(next.envelope, s.accepted.observed())
+	v, problem := s.judge(next.envelope, s.newestDesired().observed())
 	switch v {
 	case verdictRefused:
 		s.refuse("desired state", problem, now)
 	case verdictAccept:
-		s.keepRollback()
-		s.cache.Lineage = next.envelope.Lineage
-		s.cache.Desired = slices.Clone(payload)
-		s.use(next)
-		s.forgetPools()
-		s.mustSave(now)
+		s.cache.Lineage, s.cache.Desired = next.envelope.Lineage, next.raw
+		s.incoming.desired = next
+		s.saveNow(now)
 	}
 }
 
@@ -98,7 +86,7 @@ func readDesired(host string, payload []byte) (*accepted, string) {
 	if len(payload) > wire.MaxDesired {
 		return nil, fmt.Sprintf("it has %d bytes, more than %d", len(payload), wire.MaxDesired)
 	}
-	a := &accepted{}
+	a := &accepted{raw: slices.Clone(payload)}
 	env, err := wire.Open(payload, &a.desired)
 	if err != nil {
 		return nil, err.Error()
@@ -121,17 +109,13 @@ func readDesired(host string, payload []byte) (*accepted, string) {
 	return a, ""
 }
 
-// use makes next (nil: nothing) the desired state that counts. An instance
-// with another goal than before doesn't wait for what failed on the way to the
-// old one.
+// use makes next the desired state that counts. An instance with another goal
+// than before doesn't wait for what failed on the way to the old one.
 func (s *State) use(next *accepted) {
 	before := s.assigned
 	s.accepted = next
 	s.assigned = map[string]*fleet.Assignment{}
 	s.refused = map[string]string{}
-	if next == nil {
-		return
-	}
 	for key, spec := range next.desired.Versions {
 		if why := s.unable(&spec); why != "" {
 			s.refused[key] = why

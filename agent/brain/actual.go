@@ -16,7 +16,7 @@ func (s *State) actual(now time.Time) fleet.Actual {
 		Facts:      s.wholeFacts(),
 		AgentStart: s.config.AgentStart,
 		Session:    s.session,
-		Observed:   s.report.observed,
+		Observed:   s.accepted.observed(),
 		Engine:     fleet.EngineStatus{Up: s.engine.Up, Problem: clip(s.engine.Problem, fleet.MaxReason)},
 		Foreign:    s.foreignUse(),
 		Problem:    clip(s.saving.problem, fleet.MaxReason),
@@ -85,8 +85,12 @@ func (s *State) instanceActual(inst *instance, now time.Time) fleet.InstanceActu
 }
 
 // reached are the ports of an instance that others reach at the advertised
-// address. One that is fixed to another address, 127.0.0.1 say, isn't theirs.
+// address. One that is fixed to another address, 127.0.0.1 say, isn't theirs;
+// one that isn't on disk yet may still change.
 func (s *State) reached(inst *instance) map[int]int {
+	if s.loose(inst) {
+		return nil
+	}
 	ports := map[int]int{}
 	for target, port := range inst.rec.Ports {
 		if s.addressOf(inst, target) == s.config.Facts.Advertise {
@@ -172,7 +176,7 @@ func (s *State) runPhase(inst *instance, now time.Time) (string, string) {
 }
 
 func (s *State) pendingReason(inst *instance) string {
-	if inst.portsLoose && s.saving.problem != "" {
+	if s.loose(inst) && s.saving.problem != "" {
 		return "it isn't made, because the agent can't save its state: " + s.saving.problem
 	}
 	if inst.reason != "" && inst.waits != "" {

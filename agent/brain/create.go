@@ -29,7 +29,7 @@ func (s *State) create(inst *instance, a *fleet.Assignment, spec *fleet.Spec) *C
 		labels = map[string]string{}
 	}
 	maps.Copy(labels, map[string]string{
-		LabelLineage:     s.cache.Lineage,
+		LabelLineage:     s.lineage,
 		LabelHost:        s.config.Host,
 		LabelInstance:    a.ID,
 		LabelProject:     a.Service.Project,

@@ -71,7 +71,7 @@ func (inst *instance) dead() bool { return inst.run != "" && inst.died == inst.r
 // ours reports whether a container is of this host and of the hub that this
 // agent follows. Nothing else is ever touched.
 func (s *State) ours(c *Container) bool {
-	return s.cache.Lineage != "" && c.Labels[LabelLineage] == s.cache.Lineage &&
+	return s.lineage != "" && c.Labels[LabelLineage] == s.lineage &&
 		c.Labels[LabelHost] == s.config.Host && instanceID.MatchString(c.Labels[LabelInstance])
 }
 

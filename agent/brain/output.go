@@ -10,8 +10,9 @@ import (
 type Outputs struct {
 	// Turn numbers the step; see Listed.After.
 	Turn uint64
-	// Save: State.Cache is to be written to disk, and Saved to be stepped with
-	// the outcome, before anything else but more inputs.
+	// Save: State.Cache, as it is now, is to be written to disk, and Saved to be
+	// stepped with the outcome. Nothing has to wait for that: what may follow
+	// from it only is held back here. There is no second Save before.
 	Save bool
 	// Ops are to be begun now; each is answered by OpDone.
 	Ops []Op

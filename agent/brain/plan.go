@@ -124,7 +124,7 @@ func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, n
 // nextCreate makes sure of the image, then makes the container. It isn't made
 // before its ports are on disk.
 func (s *State) nextCreate(inst *instance, a *fleet.Assignment, spec *fleet.Spec) *Op {
-	if !hasPorts(inst.rec, spec) || inst.portsLoose {
+	if !hasPorts(inst.rec, spec) || s.loose(inst) {
 		return nil
 	}
 	if !inst.pulled {

@@ -10,14 +10,15 @@ import (
 	"github.com/musterhq/muster/shared/wire"
 )
 
-// acceptedPool is one service's pool that counts.
+// acceptedPool is one service's pool that was accepted.
 type acceptedPool struct {
+	raw      []byte // as it came
 	observed fleet.Observed
 	pool     fleet.Pool
 }
 
 func readPool(service fleet.ServiceKey, payload []byte) (acceptedPool, string) {
-	var p acceptedPool
+	p := acceptedPool{raw: slices.Clone(payload)}
 	env, err := wire.Open(payload, &p.pool)
 	if err != nil {
 		return p, err.Error()
@@ -43,22 +44,23 @@ func (s *State) takePool(service fleet.ServiceKey, payload []byte, now time.Time
 		return
 	}
 	env := wire.Envelope{Lineage: next.observed.Lineage, Epoch: next.observed.Epoch, Generation: next.observed.Generation, Sum: next.observed.Sum}
-	v, problem := s.judge(env, s.pools[service].observed)
+	v, problem := s.judge(env, s.newestPool(service).observed)
 	switch v {
 	case verdictRefused:
 		s.refuse(what, problem, now)
 	case verdictAccept:
-		s.keepRollback()
-		s.cache.Lineage = env.Lineage
-		s.cache.Pools[service.String()] = slices.Clone(payload)
-		s.pools[service] = next
-		s.mustSave(now)
+		s.cache.Lineage, s.cache.Pools[service.String()] = env.Lineage, next.raw
+		if s.incoming.pools == nil {
+			s.incoming.pools = map[fleet.ServiceKey]acceptedPool{}
+		}
+		s.incoming.pools[service] = next
+		s.saveNow(now)
 	}
 }
 
 // forgetPools drops removed pools that the index no longer has. A pool that
 // the index merely lacks stays.
-func (s *State) forgetPools() {
+func (s *State) forgetPools(now time.Time) {
 	indexed := map[fleet.ServiceKey]bool{}
 	for _, ref := range s.accepted.desired.Pools {
 		indexed[ref.Service] = true
@@ -67,6 +69,7 @@ func (s *State) forgetPools() {
 		if p.pool.Removed && !indexed[service] {
 			delete(s.pools, service)
 			delete(s.cache.Pools, service.String())
+			s.dirty(now)
 		}
 	}
 }
@@ -106,7 +109,7 @@ func (s *State) poolKeys() []fleet.ServiceKey {
 	})
 }
 
-// poolGenerations are those on disk, by service.
+// poolGenerations are those that count, by service.
 func (s *State) poolGenerations() map[fleet.ServiceKey]uint64 {
 	if len(s.pools) == 0 {
 		return nil

@@ -33,8 +33,8 @@ func (s *State) choosePorts(now time.Time) {
 			s.fail(inst, fmt.Sprintf("no port between %d and %d is free", first, last), false, now)
 			continue
 		}
-		inst.rec.Ports, inst.portsLoose = chosen, true
-		s.mustSave(now)
+		inst.rec.Ports, inst.portsIn = chosen, s.saving.begun+1
+		s.saveNow(now)
 	}
 }
 

@@ -100,8 +100,16 @@ func TestPortsAreSavedBeforeAnythingIsMade(t *testing.T) {
 	if !out.Save || len(out.Ops) > 0 || len(w.state.Cache().Instances["a-1"].Ports) != 1 {
 		t.Fatalf("before its port is on disk: %+v", out)
 	}
+	if out.Presence == nil || out.Presence.Observed.Generation != 1 {
+		t.Fatalf("once it is accepted: %+v", out)
+	}
+	w.now = w.now.Add(time.Second)
+	out = brain.Step(w.state, brain.Tick{}, w.now)
+	if len(out.Ops) > 0 || out.Actual == nil || len(out.Actual.Instances[0].Ports) != 0 {
+		t.Fatalf("while its port is written: %+v", out)
+	}
 	out = brain.Step(w.state, brain.Saved{}, w.now)
-	if len(out.Ops) != 1 || out.Presence == nil || out.Presence.Observed.Generation != 1 {
+	if len(out.Ops) != 1 {
 		t.Fatalf("after: %+v", out)
 	}
 }

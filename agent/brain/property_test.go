@@ -11,13 +11,14 @@ import (
 
 	"github.com/musterhq/muster/agent/brain"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
 // chaos is a world in which anything happens in any order. Everything that
-// the brain begins is checked against what was accepted.
+// the brain begins is checked against what is on disk.
 type chaos struct {
 	*world
-	wanted  fleet.Desired // accepted, or being accepted
+	wanted  fleet.Desired // as last asked for
 	inputs  []brain.Input
 	times   []time.Time
 	outputs []string
@@ -45,37 +46,46 @@ func (c *chaos) reboot(start string) {
 	}
 }
 
-// do steps, remembers and checks.
+// do steps, saves, keeps what the brain was told, for replay, and checks what
+// it begins against the disk at that moment.
 func (c *chaos) do(in brain.Input) {
-	outstanding := map[string]int{}
-	for _, op := range c.held {
-		outstanding[op.Instance]++
-	}
 	c.ops = nil
-	c.step(in)
-	for _, op := range c.ops {
-		c.check(op, outstanding)
-	}
-}
-
-// step keeps what the brain was told, for replay.
-func (c *chaos) step(in brain.Input) {
 	for {
+		outstanding := map[string]int{}
+		for _, op := range c.held {
+			outstanding[op.Instance]++
+		}
 		out := brain.Step(c.state, in, c.now)
 		c.inputs, c.times = append(c.inputs, in), append(c.times, c.now)
 		c.outputs = append(c.outputs, printable(out))
 		c.take(out)
+		for _, op := range out.Ops {
+			c.check(op, outstanding)
+		}
 		if !out.Save {
 			return
 		}
-		saved := brain.Saved{}
-		if c.full {
-			saved.Problem = "full"
-		} else {
-			c.disk = must(jsonOf(c.state.Cache()))
+		if c.writing != nil {
+			c.t.Fatalf("two writes at once: %+v", out)
 		}
-		in = saved
+		c.writing = must(jsonOf(c.state.Cache()))
+		if c.slow {
+			return
+		}
+		in = c.write()
 	}
+}
+
+// accepted is what is on disk.
+func (c *chaos) accepted() (d fleet.Desired) {
+	if len(c.disk) > 0 {
+		if raw := decodeCache(c.t, c.disk).Desired; len(raw) > 0 {
+			if _, err := wire.Open(raw, &d); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+	}
+	return d
 }
 
 func (c *chaos) check(op brain.Op, outstanding map[string]int) {
@@ -85,16 +95,17 @@ func (c *chaos) check(op brain.Op, outstanding map[string]int) {
 	if c.down {
 		c.t.Fatalf("the engine is silent: %+v", op)
 	}
+	accepted := c.accepted()
 	var a *fleet.Assignment
-	for i := range c.wanted.Instances {
-		if c.wanted.Instances[i].ID == op.Instance {
-			a = &c.wanted.Instances[i]
+	for i := range accepted.Instances {
+		if accepted.Instances[i].ID == op.Instance {
+			a = &accepted.Instances[i]
 		}
 	}
 	switch {
 	case a == nil:
 		c.t.Fatalf("nobody asks for %+v", op)
-	case c.wanted.Frozen || slices.Contains(c.wanted.FrozenServices, a.Service):
+	case accepted.Frozen || slices.Contains(accepted.FrozenServices, a.Service):
 		c.t.Fatalf("frozen: %+v", op)
 	case op.Kind == brain.OpStop && a.Goal != fleet.GoalStop:
 		c.t.Fatalf("nobody stopped %+v", op)
@@ -133,16 +144,9 @@ func (c *chaos) want(t *rapid.T) {
 }
 
 func (c *chaos) ask(d fleet.Desired) {
-	before := c.wanted
 	c.gen++
 	c.wanted = d
-	if c.full {
-		c.wanted = before
-	}
 	c.do(brain.DesiredReceived{Payload: c.seal(c.epoch, c.gen, d)})
-	if c.full {
-		c.gen-- // it comes again
-	}
 }
 
 func assignment(i int, goal string) fleet.Assignment {
@@ -217,7 +221,15 @@ func (c *chaos) actions() map[string]func(*rapid.T) {
 			c.down = rapid.Bool().Draw(t, "down")
 			c.doList()
 		},
-		"disk": func(t *rapid.T) { c.full = rapid.IntRange(0, 3).Draw(t, "full") == 0 },
+		"disk": func(t *rapid.T) {
+			c.full = rapid.IntRange(0, 3).Draw(t, "full") == 0
+			c.slow = rapid.Bool().Draw(t, "slow")
+		},
+		"written": func(*rapid.T) {
+			if c.writing != nil {
+				c.do(c.write())
+			}
+		},
 		"session": func(t *rapid.T) {
 			if rapid.Bool().Draw(t, "connected") {
 				c.do(brain.Connected{Session: "s1"})
@@ -226,10 +238,8 @@ func (c *chaos) actions() map[string]func(*rapid.T) {
 			}
 		},
 		"agent restarts": func(t *rapid.T) {
-			if !c.full { // what wasn't saved is lost, and the model doesn't follow that
-				c.replay()
-				c.reboot(fmt.Sprint("start", c.turn))
-			}
+			c.replay()
+			c.reboot(fmt.Sprint("start", c.turn))
 		},
 		"time passes": func(t *rapid.T) {
 			c.now = c.now.Add(time.Duration(rapid.IntRange(1, 90_000).Draw(t, "ms")) * time.Millisecond)
@@ -279,7 +289,10 @@ func TestWhateverHappens(t *testing.T) {
 
 // calm ends all trouble and wants everything as it was asked for.
 func (c *chaos) calm(t *rapid.T) {
-	c.full, c.down, c.fail = false, false, map[string]brain.Result{}
+	c.full, c.slow, c.down, c.fail = false, false, false, map[string]brain.Result{}
+	if c.writing != nil {
+		c.do(c.write())
+	}
 	for _, box := range c.boxes {
 		box.Problem = ""
 	}

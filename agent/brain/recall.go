@@ -1,7 +1,6 @@
 package brain
 
 import (
-	"maps"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -31,7 +30,6 @@ func (s *State) openCached(now time.Time) {
 		}
 		s.pools[key] = pool
 	}
-	s.report.observed = s.accepted.observed()
 }
 
 // adopt makes the agent follow another hub. What the former one asked for is
@@ -39,33 +37,4 @@ func (s *State) openCached(now time.Time) {
 func (s *State) adopt(lineage string) {
 	s.cache.Lineage = lineage
 	s.cache.Desired = nil
-}
-
-// keepRollback remembers what counts now, once for each save.
-func (s *State) keepRollback() {
-	if s.rollback != nil {
-		return
-	}
-	s.rollback = &rollback{
-		lineage:  s.cache.Lineage,
-		raw:      s.cache.Desired,
-		accepted: s.accepted,
-		rawPools: maps.Clone(s.cache.Pools),
-		pools:    maps.Clone(s.pools),
-		complete: s.cache.PoolsComplete,
-	}
-}
-
-// undoAcceptance goes back to what is on disk.
-func (s *State) undoAcceptance(now time.Time) {
-	r := s.rollback
-	if r == nil {
-		return
-	}
-	s.rollback = nil
-	s.cache.Lineage, s.cache.Desired, s.cache.Pools = r.lineage, r.raw, r.rawPools
-	s.cache.PoolsComplete = r.complete
-	s.pools = r.pools
-	s.use(r.accepted)
-	s.dirty(now)
 }

@@ -11,7 +11,6 @@ import (
 
 // reporting keeps track of what was told, to whom and when.
 type reporting struct {
-	observed     fleet.Observed // accepted and on disk
 	sequence     uint64
 	acknowledged uint64
 	urgent       bool
@@ -96,7 +95,7 @@ func (s *State) Presence(state string) fleet.Presence {
 		BootID:     s.config.Facts.BootID,
 		AgentStart: s.config.AgentStart,
 		Session:    s.session,
-		Observed:   s.report.observed,
+		Observed:   s.accepted.observed(),
 		Sequence:   s.report.sequence,
 		Pools:      s.poolGenerations(),
 	}

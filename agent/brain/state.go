@@ -19,7 +19,9 @@ type State struct {
 	pools       map[fleet.ServiceKey]acceptedPool
 	refused     map[string]string // version key -> why
 	lastRefusal string
-	rollback    *rollback
+	lineage     string   // of the hub that this agent follows; empty: none yet
+	incoming    incoming // newer than what counts, and not in a write yet
+	written     incoming // in the write under way
 
 	// What the engine said.
 	engine     fleet.EngineStatus
@@ -85,8 +87,8 @@ type instance struct {
 	lacks      string // the image that the engine didn't have when it was asked
 	waits      string // what the next operation waits for, where that may take long
 	pinFailed  bool
-	portsLoose bool // its ports are not on disk yet
-	restores   int  // restores in a row that didn't hold
+	portsIn    uint64 // number of the write that has its ports
+	restores   int    // restores in a row that didn't hold
 
 	failures    int
 	nextTry     time.Time
@@ -121,7 +123,7 @@ func (s *State) Cache() *Cache { return &s.cache }
 func (s *State) Turn() uint64 { return s.turn }
 
 // Lineage returns the hub that this agent follows; empty: none yet.
-func (s *State) Lineage() string { return s.cache.Lineage }
+func (s *State) Lineage() string { return s.lineage }
 
 // ContainerOf returns the engine's id of an instance's container.
 func (s *State) ContainerOf(instance string) (string, bool) {
@@ -151,6 +153,7 @@ func (s *State) prepareCache() {
 	if s.config.Adopt != "" && s.config.Adopt != c.Lineage {
 		s.adopt(s.config.Adopt)
 	}
+	s.lineage = c.Lineage
 }
 
 // recall rebuilds what follows from the cache. A container that was ready

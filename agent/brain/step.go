@@ -7,25 +7,16 @@ func Step(s *State, input Input, now time.Time) Outputs {
 	s.turn++
 	nothingNew := s.take(input, now)
 	out := Outputs{Turn: s.turn}
-	if nothingNew && !s.saving.must && !s.unmatched && now.Before(s.wakeAt) {
+	if nothingNew && !s.unmatched && now.Before(s.wakeAt) {
 		out.Wake = s.wakeAt
-		return out
-	}
-	s.wakeAt = time.Time{}
-	if s.saving.must {
-		out.Save = true
 		return out
 	}
 	s.match(now)
 	s.forget(now)
 	s.choosePorts(now)
-	if s.saving.must {
-		out.Save = true
-		return out
-	}
 	out.Ops = s.plan(now)
 	s.reportAll(&out, now)
-	out.Save = s.saveDue(now)
+	out.Save = s.beginSave(now)
 	s.wakeAt = s.wake(now)
 	out.Wake = s.wakeAt
 	return out

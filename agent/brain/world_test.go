@@ -22,9 +22,11 @@ type world struct {
 	config  brain.Config
 	state   *brain.State
 	disk    []byte
-	full    bool // the disk refuses
-	down    bool // the engine doesn't answer
-	hold    bool // operations stay outstanding
+	full    bool   // the disk refuses
+	slow    bool   // what is written stays in writing until the test calls written
+	writing []byte // the write under way; nil: none
+	down    bool   // the engine doesn't answer
+	hold    bool   // operations stay outstanding
 	held    []brain.Op
 	images  map[string]brain.Image
 	away    map[string]bool         // images that are to be fetched first
@@ -89,7 +91,7 @@ func (w *world) boot(start string) {
 			w.t.Fatal(err)
 		}
 	}
-	w.held, w.probes, w.actual, w.poolsSet = nil, nil, nil, false
+	w.held, w.probes, w.actual, w.poolsSet, w.writing = nil, nil, nil, false, nil
 	w.state = brain.New(w.config, cache, w.now)
 }
 
@@ -103,12 +105,11 @@ func (w *world) step(in brain.Input) {
 			break
 		}
 		w.take(out)
-		if w.full {
-			out = brain.Step(w.state, brain.Saved{Problem: "no space left on device"}, w.now)
-			continue
+		w.writing = must(json.Marshal(w.state.Cache()))
+		if w.slow {
+			return
 		}
-		w.disk = must(json.Marshal(w.state.Cache()))
-		out = brain.Step(w.state, brain.Saved{}, w.now)
+		out = brain.Step(w.state, w.write(), w.now)
 		w.turn = out.Turn
 	}
 	if out.Save {
@@ -116,6 +117,23 @@ func (w *world) step(in brain.Input) {
 	}
 	w.take(out)
 }
+
+// write ends the write under way.
+func (w *world) write() brain.Saved {
+	data := w.writing
+	if data == nil {
+		w.t.Fatal("nothing is being written")
+	}
+	w.writing = nil
+	if w.full {
+		return brain.Saved{Problem: "no space left on device"}
+	}
+	w.disk = data
+	return brain.Saved{}
+}
+
+// written is the end of a write that took its time.
+func (w *world) written() { w.step(w.write()) }
 
 func (w *world) take(out brain.Outputs) {
 	w.wantValid(out)

@@ -16,7 +16,6 @@ const (
 	relistEvery = time.Second // while the engine doesn't answer
 	coalesce    = 50 * time.Millisecond
 	factsTake   = 200 * time.Millisecond
-	saveRounds  = 8
 	askWithin   = 2 * time.Second
 )
 
@@ -31,11 +30,10 @@ type agent struct {
 	prober *prober
 	driver *driver // nil: no balancer
 
-	mustSave bool
-	waking   int // numbers the ticks asked for; only the last one counts
-	listing  bool
-	wanted   bool
-	resync   int
+	waking  int // numbers the ticks asked for; only the last one counts
+	listing bool
+	wanted  bool
+	resync  int
 }
 
 func newAgent(h *host) *agent {
@@ -82,40 +80,15 @@ func (a *agent) die() {
 	}
 }
 
-// step gives the brain an input, does what follows, and saves as long as the
-// brain asks for it.
+// step gives the brain an input and does what follows.
 func (a *agent) step(in brain.Input) {
 	if a.dead {
 		return
 	}
-	a.stepOnce(in)
-	for range saveRounds {
-		if !a.mustSave || a.dead {
-			return
-		}
-		a.mustSave = false
-		problem := ""
-		if a.host.full {
-			problem = "no space left on device"
-		} else {
-			a.save()
-		}
-		a.stepOnce(brain.Saved{Problem: problem})
-	}
-}
-
-func (a *agent) save() {
-	raw, err := json.Marshal(a.brain.Cache())
-	if err != nil {
-		a.sim.violate("%s can't write its cache: %v", a.host.id, err)
-		return
-	}
-	a.host.disk = raw
-}
-
-func (a *agent) stepOnce(in brain.Input) {
 	out := brain.Step(a.brain, in, a.host.now())
-	a.mustSave = a.mustSave || out.Save
+	if out.Save {
+		a.save()
+	}
 	for _, op := range out.Ops {
 		a.do(op)
 	}
@@ -126,9 +99,28 @@ func (a *agent) stepOnce(in brain.Input) {
 		a.driver.want(out.Pools)
 	}
 	a.publish(&out)
-	if !out.Save || !out.Wake.IsZero() {
-		a.wakeAt(out.Wake)
+	a.wakeAt(out.Wake)
+}
+
+// save writes the brain's cache as it is now, which takes its time. What a
+// dead agent was writing is lost.
+func (a *agent) save() {
+	raw, err := json.Marshal(a.brain.Cache())
+	if err != nil {
+		a.sim.violate("%s can't write its cache: %v", a.host.id, err)
+		return
 	}
+	took := a.sim.chance("disk "+a.host.id).between(time.Millisecond, 5*time.Millisecond) + a.host.slow
+	a.sim.after(took, func() {
+		switch {
+		case a.dead:
+		case a.host.full:
+			a.step(brain.Saved{Problem: "no space left on device"})
+		default:
+			a.host.disk = raw
+			a.step(brain.Saved{})
+		}
+	})
 }
 
 func (a *agent) wakeAt(when time.Time) {

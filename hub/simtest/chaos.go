@@ -132,7 +132,7 @@ func (c *chaos) later(mend func()) {
 
 // wear is what happens to a machine.
 func (c *chaos) wear(h *host) {
-	switch c.chance("chaos").IntN(8) {
+	switch c.chance("chaos").IntN(9) {
 	case 0:
 		c.say(h.id, "its engine hangs")
 		h.engine.down = true
@@ -158,6 +158,10 @@ func (c *chaos) wear(h *host) {
 		}
 	case 7:
 		c.hide(h)
+	case 8:
+		c.say(h.id, "its disk is slow")
+		h.slow = c.chance("chaos").between(time.Second, 20*time.Second)
+		c.later(func() { h.slow = 0 })
 	}
 }
 
@@ -277,7 +281,7 @@ func (c *chaos) mend() error {
 	c.hub.start()
 	for _, id := range c.names {
 		h := c.hosts[id]
-		h.engine.down, h.full = false, false
+		h.engine.down, h.full, h.slow = false, false, 0
 		for _, x := range h.engine.sorted() {
 			x.Problem = ""
 		}

@@ -26,8 +26,9 @@ type host struct {
 	cut      bool // from the hub
 	isolated bool // from everybody
 	outage   outage
-	disk     []byte // the agent's cache
-	full     bool   // the disk refuses
+	disk     []byte        // the agent's cache
+	full     bool          // the disk refuses
+	slow     time.Duration // how much longer the disk takes
 	engine   *engine
 	agent    *agent
 	haproxy  *haproxy // nil: it has no balancer

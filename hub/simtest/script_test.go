@@ -85,6 +85,8 @@ func (s *script) fault() string {
 		s.sim.Heal(what)
 	case "power-off":
 		s.sim.PowerOff(what)
+	case "slow-disk":
+		s.sim.hosts[what].slow = s.duration("by", 0)
 	case "power-on":
 		s.sim.PowerOn(what)
 	case "kill":

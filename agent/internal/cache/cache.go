@@ -74,7 +74,7 @@ func (e *DamagedError) Error() string {
 
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// Load reads what Save wrote last. Without a file it is empty. With a damaged
+// Load reads what Write wrote last. Without a file it is empty. With a damaged
 // one it is empty too, and the error is a *DamagedError. A file of a newer
 // agent is left as it is; the error has code conflict.
 func (c *Cache) Load() (brain.Cache, error) {
@@ -103,17 +103,22 @@ func (c *Cache) Load() (brain.Cache, error) {
 	return brain.Cache{}, &DamagedError{Aside: aside, Err: err}
 }
 
-// Save replaces the file. When it returns nil, the content is on disk.
-func (c *Cache) Save(kept *brain.Cache) error {
+// Encode returns the content of a file for Write.
+func (c *Cache) Encode(kept *brain.Cache) ([]byte, error) {
 	raw, err := wire.Encode(kept)
 	if err != nil {
-		return fmt.Errorf("encode state: %w", err)
+		return nil, fmt.Errorf("encode state: %w", err)
 	}
 	data, err := wire.Encode(file{Version: version, Sum: wire.Sum(raw), Cache: raw})
 	if err != nil {
-		return fmt.Errorf("encode state: %w", err)
+		return nil, fmt.Errorf("encode state: %w", err)
 	}
-	err = renameio.WriteFile(filepath.Join(c.dir, fileName), data, fileMode,
+	return data, nil
+}
+
+// Write replaces the file. When it returns nil, the content is on disk.
+func (c *Cache) Write(data []byte) error {
+	err := renameio.WriteFile(filepath.Join(c.dir, fileName), data, fileMode,
 		renameio.WithTempDir(c.dir), renameio.WithStaticPermissions(fileMode))
 	if err != nil {
 		return fmt.Errorf("save state: %w", err)

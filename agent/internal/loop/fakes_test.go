@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -123,24 +124,35 @@ func (e *engine) done() []string {
 	return slices.Clone(e.did)
 }
 
-// store is a disk, which may be full.
+// store is a disk, which may be full or slow.
 type store struct {
 	mu    sync.Mutex // guards the rest
 	saved brain.Cache
 	saves int
 	full  bool
+	block chan struct{} // not nil: writes wait for it
 	log   func(string)
 }
 
-func (s *store) Save(cache *brain.Cache) error {
+func (s *store) Encode(cache *brain.Cache) ([]byte, error) { return json.Marshal(cache) }
+
+func (s *store) Write(encoded []byte) error {
+	s.mu.Lock()
+	block := s.block
+	s.mu.Unlock()
+	if block != nil {
+		<-block
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.full {
 		return errors.New("no space left on device")
 	}
 	s.saves++
-	s.saved = *cache
-	s.saved.Desired = slices.Clone(cache.Desired)
+	s.saved = brain.Cache{}
+	if err := json.Unmarshal(encoded, &s.saved); err != nil {
+		return err
+	}
 	if s.log != nil {
 		s.log("save")
 	}

@@ -1,7 +1,7 @@
 // Package loop is the thin shell round the agent's brain. One goroutine owns
-// the brain: it takes inputs from a bounded queue, saves what must be on disk
-// before anything follows from it, begins operations and publishes reports.
-// It decides nothing.
+// the brain: it takes inputs from a bounded queue, has the brain's cache
+// written, begins operations and publishes reports. It waits for none of them,
+// and decides nothing.
 package loop
 
 import (
@@ -16,10 +16,7 @@ import (
 	"github.com/musterhq/muster/shared/wire"
 )
 
-const (
-	queueSize = 1024 // inputs that wait
-	burst     = 256  // inputs taken before what must be saved is saved
-)
+const queueSize = 1024 // inputs that wait
 
 // Loop owns one brain. Its methods may be called by any goroutine.
 type Loop struct {

@@ -150,6 +150,30 @@ func TestFullDiskIsNotAccepted(t *testing.T) {
 	r.until("it is ready", func() bool { return r.ready() == 1 && r.actual().Problem == "" })
 }
 
+func TestASlowDiskHoldsUpNoSignOfLife(t *testing.T) {
+	r := run(t, func(o *loop.Options, r *rig) {
+		o.Brain.Timing.Heartbeat = 5 * time.Millisecond
+		r.store.block = make(chan struct{})
+	})
+	beat := func() uint64 {
+		env, err := wire.Open(r.link.last(wire.LeafPresence), &fleet.Presence{})
+		if err != nil {
+			return 0
+		}
+		return env.Generation
+	}
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun, "a-1")
+	r.until("it lives", func() bool { return beat() > 5 })
+	r.message(wire.LeafAck, 0, fleet.Ack{Session: "s1"})
+	r.until("the hub's answer counts", func() bool { r.link.mu.Lock(); defer r.link.mu.Unlock(); return r.link.echoes == 1 })
+	if did := r.engine.done(); len(did) != 0 || r.actual().Observed.Generation != 0 {
+		t.Errorf("it did %v", did)
+	}
+	close(r.store.block)
+	r.until("it is ready", func() bool { return r.ready() == 1 })
+}
+
 func TestPoolsReachBalancers(t *testing.T) {
 	r := run(t, nil)
 	r.loop.Connected("s1")

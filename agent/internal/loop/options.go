@@ -29,7 +29,10 @@ type Logs interface {
 
 // Store keeps the brain's cache on disk.
 type Store interface {
-	Save(cache *brain.Cache) error
+	// Encode makes of the cache, as it is now, what Write takes.
+	Encode(cache *brain.Cache) ([]byte, error)
+	// Write returns nil when it is on disk. It may take its time.
+	Write(encoded []byte) error
 }
 
 // Link is the connection to the hub.

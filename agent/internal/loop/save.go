@@ -4,26 +4,45 @@ import (
 	"github.com/musterhq/muster/agent/brain"
 )
 
-// saveRounds bounds the saves that one turn may ask for; the next turn goes on.
-const saveRounds = 8
-
-// save writes the brain's cache as long as the brain asks for it.
+// save begins to write the brain's cache as it is now. The brain asks for one
+// at a time; what doesn't depend on it goes on meanwhile.
 func (s *shell) save() {
-	for range saveRounds {
-		if !s.unsaved {
-			return
-		}
-		s.unsaved = false
+	data, err := s.options.Store.Encode(s.state.Cache())
+	written := make(chan struct{})
+	s.written = written
+	s.workers.Go(func() {
 		s.reached(PointBeforeSave)
-		err := s.options.Store.Save(s.state.Cache())
-		s.reached(PointAfterSave)
-		problem := ""
-		if err != nil {
-			problem = err.Error()
+		if err == nil {
+			err = s.options.Store.Write(data)
 		}
-		s.sayProblem(problem)
-		s.nameLineage()
-		s.step(brain.Saved{Problem: problem})
+		s.reached(PointAfterSave)
+		close(written)
+		s.put(func(s *shell) { s.saved(err) })
+	})
+}
+
+func (s *shell) saved(err error) {
+	problem := ""
+	if err != nil {
+		problem = err.Error()
+	}
+	s.sayProblem(problem)
+	s.step(brain.Saved{Problem: problem})
+	s.nameLineage()
+}
+
+// leave saves what isn't on disk, after what is being written. What the hub
+// wasn't told, the next agent tells it.
+func (s *shell) leave() {
+	if s.written != nil {
+		<-s.written
+	}
+	data, err := s.options.Store.Encode(s.state.Cache())
+	if err == nil {
+		err = s.options.Store.Write(data)
+	}
+	if err != nil {
+		s.options.Logger.Error("state not saved", "error", err)
 	}
 }
 

@@ -18,10 +18,10 @@ type shell struct {
 	// Each holds a token for an answer under way, of the one kind or the other.
 	streaming, checking chan struct{}
 
-	wake    time.Time // when the brain wants a tick; zero: never
-	unsaved bool      // the brain waits for a save
-	problem string    // of the last save
-	logged  uint64    // number of the last event that was logged
+	wake    time.Time     // when the brain wants a tick; zero: never
+	written chan struct{} // closed when the last write has ended; nil: there was none
+	problem string        // of the last write
+	logged  uint64        // number of the last event that was logged
 
 	listing  bool // one is under way
 	failing  bool // the last one failed
@@ -41,36 +41,21 @@ func (s *shell) run() {
 		select {
 		case job := <-s.queue:
 			job(s)
-			s.takeQueued()
 		case <-s.relist:
 			s.wantListing(s.options.Timing.Coalesce)
 		case <-timer.C:
 		case <-s.ctx.Done():
 		}
-		s.save()
 		s.catchUp(time.Now())
 		timer.Reset(time.Until(s.next()))
 	}
 	s.leave()
 }
 
-// takeQueued takes what waits already, so that one save serves all of it.
-func (s *shell) takeQueued() {
-	for range burst {
-		select {
-		case job := <-s.queue:
-			job(s)
-		default:
-			return
-		}
-	}
-}
-
 // catchUp does what fell due.
 func (s *shell) catchUp(now time.Time) {
 	if !s.wake.IsZero() && !now.Before(s.wake) {
 		s.step(brain.Tick{})
-		s.save()
 	}
 	if !s.resyncAt.After(now) {
 		s.wantListing(0)
@@ -84,9 +69,6 @@ func (s *shell) catchUp(now time.Time) {
 
 // next is when something falls due.
 func (s *shell) next() time.Time {
-	if s.unsaved {
-		return time.Time{}
-	}
 	next := s.resyncAt
 	for _, t := range []time.Time{s.wake, s.aliveAt} {
 		if !t.IsZero() && t.Before(next) {
@@ -103,7 +85,7 @@ func (s *shell) next() time.Time {
 func (s *shell) step(in brain.Input) {
 	out := brain.Step(s.state, in, time.Now())
 	if out.Save {
-		s.unsaved = true
+		s.save()
 	}
 	s.perform(&out)
 }
@@ -122,15 +104,5 @@ func (s *shell) perform(out *brain.Outputs) {
 	}
 	s.publish(out)
 	s.logEvents()
-	if !out.Save || !out.Wake.IsZero() {
-		s.wake = out.Wake
-	}
-}
-
-// leave saves what isn't on disk. What the hub wasn't told, the next agent
-// tells it.
-func (s *shell) leave() {
-	if err := s.options.Store.Save(s.state.Cache()); err != nil {
-		s.options.Logger.Error("state not saved", "error", err)
-	}
+	s.wake = out.Wake
 }
