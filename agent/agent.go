@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -76,9 +77,7 @@ func assemble(ctx context.Context, options *Options, store *cache.Cache, kept br
 	if p.engine, err = engine.New(engine.Options{Host: options.Engine, Logger: options.Logger.With("room", "engine")}); err != nil {
 		return nil, err
 	}
-	if p.machine, err = newMachine(options, p.engine); err != nil {
-		return nil, err
-	}
+	p.machine = newMachine(options, p.engine)
 	facts, err := p.machine.facts(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read facts: %w", err)
@@ -109,11 +108,11 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 	failPoint, _ := parseFailPoint(options.FailPoint) // Validate parsed it
 	return loop.Options{
 		Brain: brain.Config{
-			Host: options.Host, AgentStart: rand.Text(), Facts: facts, Bind: p.machine.bind(),
+			Host: options.Host, AgentStart: rand.Text(), Facts: facts, Bind: bind(cmp.Or(facts.Advertise, kept.Advertise)),
 			Adopt: options.AdoptLineage, Limits: options.Limits, Timing: options.Timing.Brain,
 		},
 		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store,
-		Facts: p.machine.facts, Foreign: p.machine.foreign,
+		Facts: p.machine.read, Foreign: p.machine.foreign,
 		HubHTTP: options.HubHTTP, Logger: options.Logger.With("room", "loop"),
 		Timing: timing, Alive: alive, Reached: failPoint.reached,
 	}

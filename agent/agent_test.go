@@ -99,6 +99,28 @@ func TestRunsAloneAndEnds(t *testing.T) {
 	}
 }
 
+func TestAHubWhoseNameCannotBeResolvedStopsNobody(t *testing.T) {
+	o := alone(t)
+	o.Hub, o.InsecurePlaintextHub = "tcp://hub.invalid:1883", true
+	var log output
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- agent.Run(ctx, o) }()
+	for deadline := time.Now().Add(30 * time.Second); !log.has("hub not connected"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it doesn't go on")
+		}
+	}
+	if !log.has("say it with --advertise") {
+		t.Error("it doesn't say what it lacks")
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // What a balancer lacks is the balancer's trouble.
 func TestABalancerThatCannotRunEndsNoAgent(t *testing.T) {
 	o := alone(t)

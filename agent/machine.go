@@ -1,8 +1,8 @@
 package agent
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/musterhq/muster/agent/brain"
 	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/internal/engine"
 	"github.com/musterhq/muster/agent/internal/loop"
@@ -27,37 +28,48 @@ var Features = []string{
 
 // machine tells what the host is and what others use of it.
 type machine struct {
-	options   *Options
-	engine    *engine.Engine
-	advertise string
-	meter     *readings.Meter // used by one goroutine of the loop
+	options *Options
+	engine  *engine.Engine
+	meter   *readings.Meter // used by one goroutine of the loop
 
-	mu      sync.Mutex // guards version
-	version string     // the engine's, as last heard
+	mu        sync.Mutex // guards the rest
+	advertise string     // empty: not found yet
+	version   string     // the engine's, as last heard
 }
 
-func newMachine(options *Options, e *engine.Engine) (*machine, error) {
-	m := &machine{options: options, engine: e, advertise: options.Advertise, meter: readings.NewMeter()}
-	if m.advertise == "" {
-		address, err := outgoing(options.Hub)
-		if err != nil {
-			return nil, fmt.Errorf("find this host's address: %w", err)
-		}
-		m.advertise = address
+func newMachine(options *Options, e *engine.Engine) *machine {
+	return &machine{options: options, engine: e, advertise: options.Advertise, meter: readings.NewMeter()}
+}
+
+// address is the one that others reach this host at, for good once it is
+// found; empty: it can't be found now.
+func (m *machine) address(ctx context.Context) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.advertise != "" {
+		return m.advertise
 	}
-	return m, nil
+	address, err := outgoing(ctx, m.options.Hub)
+	if err != nil {
+		m.options.Logger.Warn("this host's address not found: say it with --advertise, or it is looked for again", "error", err)
+		return ""
+	}
+	m.advertise = address
+	return address
 }
 
 // outgoing is the address from which this machine reaches the hub. Nothing is
 // sent.
-func outgoing(hub string) (string, error) {
+func outgoing(ctx context.Context, hub string) (string, error) {
 	u, err := url.Parse(hub)
 	if err != nil {
 		return "", err
 	}
-	connection, err := (&net.Dialer{}).Dial("udp", u.Host)
+	ctx, cancel := context.WithTimeout(ctx, lookUp)
+	defer cancel()
+	connection, err := (&net.Dialer{}).DialContext(ctx, "udp", u.Host)
 	if err != nil {
-		return "", (&fleet.Error{Code: fleet.CodeUnavailable, Message: err.Error()}).WithHint("say it with --advertise")
+		return "", err
 	}
 	defer connection.Close()
 	return connection.LocalAddr().(*net.UDPAddr).IP.String(), nil
@@ -65,13 +77,13 @@ func outgoing(hub string) (string, error) {
 
 // bind is the address that instances' ports are published on: the advertised
 // one where it is this machine's own, else every one.
-func (m *machine) bind() string {
-	address, err := netip.ParseAddr(m.advertise)
+func bind(advertise string) string {
+	address, err := netip.ParseAddr(advertise)
 	if err != nil {
 		return ""
 	}
 	if address.IsLoopback() {
-		return m.advertise
+		return advertise
 	}
 	own, err := net.InterfaceAddrs()
 	if err != nil {
@@ -79,14 +91,24 @@ func (m *machine) bind() string {
 	}
 	for _, a := range own {
 		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr() == address {
-			return m.advertise
+			return advertise
 		}
 	}
 	return ""
 }
 
-// engineAnswer bounds the wait for the engine's version: facts can do without.
-const engineAnswer = 2 * time.Second
+const (
+	// engineAnswer bounds the wait for the engine's version: facts can do without.
+	engineAnswer = 2 * time.Second
+	// lookUp bounds the wait for the hub's address: what runs here is looked
+	// after without.
+	lookUp = 2 * time.Second
+)
+
+func (m *machine) read(ctx context.Context) (brain.FactsRead, error) {
+	facts, err := m.facts(ctx)
+	return brain.FactsRead{Facts: facts, Bind: bind(facts.Advertise)}, err
+}
 
 func (m *machine) facts(ctx context.Context) (fleet.HostFacts, error) {
 	o := m.options
@@ -95,16 +117,13 @@ func (m *machine) facts(ctx context.Context) (fleet.HostFacts, error) {
 		return facts, err
 	}
 	facts.EngineVersion = m.engineVersion(ctx)
-	facts.Advertise = m.advertise
+	facts.Advertise = m.address(ctx)
 	facts.Labels = o.Labels
 	facts.AgentVersion = buildinfo.String()
 	facts.Features = Features
 	facts.PortRangeFirst, facts.PortRangeLast = o.PortFirst, o.PortLast
 	if h := o.HAProxy; h != nil {
-		address := h.Address
-		if address == "" {
-			address = m.advertise
-		}
+		address := cmp.Or(h.Address, facts.Advertise)
 		facts.Balancers = []fleet.BalancerFacts{{Name: h.Name, Driver: balancer.Driver, Address: address, Labels: h.Labels}}
 	}
 	return facts, nil

@@ -57,7 +57,7 @@ func (s *State) instanceActual(inst *instance, now time.Time) fleet.InstanceActu
 		Image:       rec.Image.ID,
 		Digest:      rec.Image.Digest,
 		Ready:       s.isReady(inst),
-		Address:     s.config.Facts.Advertise,
+		Address:     s.advertise,
 		Ports:       s.reached(inst),
 		Restarts:    rec.Restarts,
 		Unclaimed:   s.assigned[inst.id] == nil,
@@ -93,7 +93,7 @@ func (s *State) reached(inst *instance) map[int]int {
 	}
 	ports := map[int]int{}
 	for target, port := range inst.rec.Ports {
-		if s.addressOf(inst, target) == s.config.Facts.Advertise {
+		if s.addressOf(inst, target) == s.advertise {
 			ports[target] = port
 		}
 	}

@@ -16,8 +16,10 @@ type Cache struct {
 	Pools   map[string][]byte `json:"pools,omitempty"`
 	// PoolsComplete: every pool of the index was here once, so that the set
 	// may be given to balancers.
-	PoolsComplete bool               `json:"poolsComplete,omitempty"`
-	Instances     map[string]*Record `json:"instances,omitempty"`
+	PoolsComplete bool `json:"poolsComplete,omitempty"`
+	// Advertise is the last address that others were told to reach this host at.
+	Advertise string             `json:"advertise,omitempty"`
+	Instances map[string]*Record `json:"instances,omitempty"`
 	// Quarantine has released ports and when they may be given away again.
 	Quarantine map[int]time.Time `json:"quarantine,omitempty"`
 	// Sequence is above every sequence that was published.

@@ -10,10 +10,12 @@ import (
 type Config struct {
 	Host       string
 	AgentStart string // random, new at each start of the agent
-	// Facts as first read. Advertise, BootID, Features and the range of ports
-	// are taken from here for good.
+	// Facts as first read. BootID, Features and the range of ports are taken
+	// from here for good. Without Advertise the address of the last start is
+	// made do with until FactsRead brings one.
 	Facts fleet.HostFacts
-	// Bind is the address that ports from the range are published on.
+	// Bind is the address that ports from the range are published on; see
+	// FactsRead.
 	Bind string
 	// Adopt names a lineage to accept although another one was accepted
 	// before; empty: none.

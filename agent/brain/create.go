@@ -56,7 +56,7 @@ func (s *State) create(inst *instance, a *fleet.Assignment, spec *fleet.Spec) *C
 		Spec:        *spec,
 		Labels:      labels,
 		Environment: environment,
-		Bind:        s.config.Bind,
+		Bind:        s.bind,
 		Ports:       maps.Clone(inst.rec.Ports),
 		Hosts:       maps.Clone(s.accepted.desired.Names[a.Service.Project]),
 	}

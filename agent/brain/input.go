@@ -47,8 +47,12 @@ type Probed struct{ Result ProbeResult }
 // BalancerReported is one balancer as it is now.
 type BalancerReported struct{ Actual fleet.BalancerActual }
 
-// FactsRead is what the machine says of itself now.
-type FactsRead struct{ Facts fleet.HostFacts }
+// FactsRead is what the machine says of itself now. Bind is the address that
+// ports from the range are published on from now on, if Facts has an address.
+type FactsRead struct {
+	Facts fleet.HostFacts
+	Bind  string
+}
 
 // ForeignRead is what others use of the machine now.
 type ForeignRead struct{ Foreign fleet.Foreign }

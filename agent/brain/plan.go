@@ -122,9 +122,9 @@ func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, n
 }
 
 // nextCreate makes sure of the image, then makes the container. It isn't made
-// before its ports are on disk.
+// before its ports are on disk, and it is known which address they are for.
 func (s *State) nextCreate(inst *instance, a *fleet.Assignment, spec *fleet.Spec) *Op {
-	if !hasPorts(inst.rec, spec) || s.loose(inst) {
+	if !hasPorts(inst.rec, spec) || s.loose(inst) || s.advertise == "" {
 		return nil
 	}
 	if !inst.pulled {

@@ -23,8 +23,8 @@ func (s *State) target(inst *instance) (ProbeTarget, bool) {
 	if probe == nil || inst.run == "" || c == nil || c.State != ContainerRunning || s.stopping(inst) {
 		return ProbeTarget{}, false
 	}
-	port := inst.rec.Ports[probe.Port]
-	if port == 0 {
+	port, address := inst.rec.Ports[probe.Port], s.addressOf(inst, probe.Port)
+	if port == 0 || address == "" {
 		return ProbeTarget{}, false
 	}
 	return ProbeTarget{
@@ -32,7 +32,7 @@ func (s *State) target(inst *instance) (ProbeTarget, bool) {
 		Service:   inst.rec.Service,
 		Container: inst.run,
 		Type:      probe.Type,
-		Address:   net.JoinHostPort(s.addressOf(inst, probe.Port), strconv.Itoa(port)),
+		Address:   net.JoinHostPort(address, strconv.Itoa(port)),
 		Path:      probe.Path,
 		Interval:  probe.Interval.Or(probeInterval),
 		Timeout:   probe.Timeout.Or(probeTimeout),
@@ -51,7 +51,7 @@ func (s *State) addressOf(inst *instance, target int) string {
 			}
 		}
 	}
-	return s.config.Facts.Advertise
+	return s.advertise
 }
 
 func (s *State) stopping(inst *instance) bool {

@@ -32,6 +32,18 @@ func (s *State) openCached(now time.Time) {
 	}
 }
 
+// locate takes the address that others reach this host at, if it is known.
+func (s *State) locate(advertise, bind string, now time.Time) {
+	if advertise == "" {
+		return
+	}
+	s.advertise, s.bind, s.located = advertise, bind, true
+	if s.cache.Advertise != advertise {
+		s.cache.Advertise = advertise
+		s.dirty(now)
+	}
+}
+
 // adopt makes the agent follow another hub. What the former one asked for is
 // forgotten; its containers and pools stay as they are until the new one says.
 func (s *State) adopt(lineage string) {

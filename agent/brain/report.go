@@ -156,9 +156,10 @@ func (s *State) reportActual(out *Outputs, now time.Time) {
 }
 
 // mayReport holds the first report back until it can be true: a restarted
-// agent must not call what runs well not ready.
+// agent must not call what runs well not ready, nor name an address that was
+// this host's before.
 func (s *State) mayReport(now time.Time) bool {
-	if !s.report.open {
+	if !s.report.open && s.located {
 		s.report.open = s.listed && !s.unmatched && s.probedOnce() && s.balancersKnown() ||
 			!now.Before(s.born.Add(s.config.Timing.FirstReport))
 	}

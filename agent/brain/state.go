@@ -35,6 +35,9 @@ type State struct {
 
 	instances map[string]*instance
 	facts     fleet.HostFacts
+	advertise string // the address that others reach this host at; empty: not known
+	bind      string
+	located   bool // advertise isn't from the last start
 	foreign   fleet.Foreign
 	listened  map[int]bool // ports of our balancers at the last reading
 	balancers map[string]fleet.BalancerActual
@@ -108,10 +111,13 @@ func New(config Config, cache Cache, now time.Time) *State {
 		instances: map[string]*instance{},
 		balancers: map[string]fleet.BalancerActual{},
 		facts:     config.Facts,
+		advertise: cache.Advertise,
+		bind:      config.Bind,
 		engine:    fleet.EngineStatus{Problem: "not asked yet"},
 		born:      now,
 	}
 	s.prepareCache()
+	s.locate(config.Facts.Advertise, config.Bind, now)
 	s.recall(now)
 	return s
 }

@@ -46,6 +46,7 @@ func (s *State) take(input Input, now time.Time) (nothingNew bool) {
 		s.takeBalancer(in.Actual)
 	case FactsRead:
 		s.facts = in.Facts
+		s.locate(in.Facts.Advertise, in.Bind, now)
 	case ForeignRead:
 		s.takeForeign(in.Foreign)
 	case Connected:

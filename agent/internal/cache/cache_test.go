@@ -35,7 +35,7 @@ func save(c *cache.Cache, kept *brain.Cache) error {
 
 func filled() brain.Cache {
 	return brain.Cache{
-		Lineage: "L1", Desired: []byte("{\"v\": 1}\n"), PoolsComplete: true,
+		Lineage: "L1", Desired: []byte("{\"v\": 1}\n"), PoolsComplete: true, Advertise: "10.0.0.1",
 		Pools:      map[string][]byte{"shop/web": []byte("{}")},
 		Quarantine: map[int]time.Time{20001: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)},
 		Sequence:   1000, Numbering: "n1", LastEvent: 1,

@@ -233,7 +233,9 @@ func run(t *testing.T, change func(o *loop.Options, r *rig)) *rig {
 			Facts: fleet.HostFacts{Advertise: "127.0.0.1", BootID: "b1", PortRangeFirst: 20000, PortRangeLast: 20099},
 		},
 		Engine: r.engine, Logs: r.engine, Store: r.store,
-		Facts:   func(context.Context) (fleet.HostFacts, error) { return fleet.HostFacts{Hostname: "one"}, nil },
+		Facts: func(context.Context) (brain.FactsRead, error) {
+			return brain.FactsRead{Facts: fleet.HostFacts{Hostname: "one"}}, nil
+		},
 		Foreign: func(context.Context, loop.Ours) (fleet.Foreign, error) { return fleet.Foreign{Memory: 5}, nil },
 		HubHTTP: "http://127.0.0.1:1", Logger: slog.New(slog.DiscardHandler), Timing: loop.DefaultTiming(),
 	}

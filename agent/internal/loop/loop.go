@@ -20,14 +20,15 @@ const queueSize = 1024 // inputs that wait
 
 // Loop owns one brain. Its methods may be called by any goroutine.
 type Loop struct {
-	options Options
-	state   *brain.State // owned by Run's goroutine; see Farewell
-	queue   chan func(*shell)
-	relist  chan struct{} // holds a token when something happened to a container
-	over    chan struct{} // closed when nothing is taken from queue any more
-	ended   chan struct{} // closed when Run has returned
-	lineage atomic.Pointer[string]
-	begun   atomic.Bool
+	options   Options
+	state     *brain.State // owned by Run's goroutine; see Farewell
+	queue     chan func(*shell)
+	relist    chan struct{} // holds a token when something happened to a container
+	connected chan struct{} // holds a token when a session began
+	over      chan struct{} // closed when nothing is taken from queue any more
+	ended     chan struct{} // closed when Run has returned
+	lineage   atomic.Pointer[string]
+	begun     atomic.Bool
 }
 
 // New makes a loop that goes on from what was kept. It starts nothing.
@@ -36,12 +37,13 @@ func New(options Options) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{
-		options: options,
-		state:   brain.New(options.Brain, options.Kept, time.Now()),
-		queue:   make(chan func(*shell), queueSize),
-		relist:  make(chan struct{}, 1),
-		over:    make(chan struct{}),
-		ended:   make(chan struct{}),
+		options:   options,
+		state:     brain.New(options.Brain, options.Kept, time.Now()),
+		queue:     make(chan func(*shell), queueSize),
+		relist:    make(chan struct{}, 1),
+		connected: make(chan struct{}, 1),
+		over:      make(chan struct{}),
+		ended:     make(chan struct{}),
 	}
 	l.nameLineage()
 	return l, nil
@@ -89,7 +91,13 @@ func (l *Loop) put(job func(*shell)) {
 func (l *Loop) input(in brain.Input) { l.put(func(s *shell) { s.step(in) }) }
 
 // Connected says that a session with the hub's broker began.
-func (l *Loop) Connected(session string) { l.input(brain.Connected{Session: session}) }
+func (l *Loop) Connected(session string) {
+	l.input(brain.Connected{Session: session})
+	select {
+	case l.connected <- struct{}{}:
+	default:
+	}
+}
 
 // Disconnected says that it ended.
 func (l *Loop) Disconnected() { l.input(brain.Disconnected{}) }

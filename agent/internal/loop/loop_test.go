@@ -310,6 +310,23 @@ func TestStrangeMessagesAreIgnored(t *testing.T) {
 	r.until("it is ready", func() bool { return r.ready() == 1 })
 }
 
+// Who can reach the hub can say from where.
+func TestTheMachineIsReadWithEachSession(t *testing.T) {
+	var reads atomic.Int64
+	r := run(t, func(o *loop.Options, _ *rig) {
+		facts := o.Facts
+		o.Facts = func(ctx context.Context) (brain.FactsRead, error) {
+			reads.Add(1)
+			return facts(ctx)
+		}
+	})
+	r.until("it is read at the start", func() bool { return reads.Load() == 1 })
+	for n, session := range []string{"s1", "s2"} {
+		r.loop.Connected(session)
+		r.until("it is read anew", func() bool { return reads.Load() == int64(n)+2 })
+	}
+}
+
 func TestWillAndFarewell(t *testing.T) {
 	r := run(t, nil)
 	r.loop.Connected("s1")

@@ -66,7 +66,7 @@ type Options struct {
 	Logs   Logs
 	Store  Store
 	// Facts and Foreign read the machine.
-	Facts   func(ctx context.Context) (fleet.HostFacts, error)
+	Facts   func(ctx context.Context) (brain.FactsRead, error)
 	Foreign func(ctx context.Context, ours Ours) (fleet.Foreign, error)
 	// HubHTTP is the hub's HTTP address, for streams: "http://127.0.0.1:8080".
 	HubHTTP string

@@ -7,9 +7,10 @@ import (
 	"github.com/musterhq/muster/agent/brain"
 )
 
-// readFacts reads now and then what the machine is.
+// readFacts reads now and then what the machine is, and with each session:
+// who can reach the hub can also say from where.
 func (l *Loop) readFacts(ctx context.Context) {
-	every(ctx, l.options.Timing.Facts, func() {
+	every(ctx, l.options.Timing.Facts, l.connected, func() {
 		facts, err := l.options.Facts(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
@@ -17,13 +18,13 @@ func (l *Loop) readFacts(ctx context.Context) {
 			}
 			return
 		}
-		l.input(brain.FactsRead{Facts: facts})
+		l.input(facts)
 	})
 }
 
 // readForeign reads now and then what others use.
 func (l *Loop) readForeign(ctx context.Context) {
-	every(ctx, l.options.Timing.Foreign, func() {
+	every(ctx, l.options.Timing.Foreign, nil, func() {
 		ours := make(chan Ours, 1)
 		l.put(func(s *shell) { ours <- s.ours() })
 		select {
@@ -46,13 +47,14 @@ func (s *shell) ours() Ours {
 	return Ours{Containers: containers, Ports: ports}
 }
 
-func every(ctx context.Context, pause time.Duration, do func()) {
+func every(ctx context.Context, pause time.Duration, sooner <-chan struct{}, do func()) {
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
 	for {
 		do()
 		select {
 		case <-ticker.C:
+		case <-sooner:
 		case <-ctx.Done():
 			return
 		}
