@@ -17,9 +17,9 @@ func (s *State) actual(now time.Time) fleet.Actual {
 		AgentStart: s.config.AgentStart,
 		Session:    s.session,
 		Observed:   s.accepted.observed(),
-		Engine:     fleet.EngineStatus{Up: s.engine.Up, Problem: clip(s.engine.Problem, fleet.MaxReason)},
+		Engine:     fleet.EngineStatus{Up: s.engine.Up, Problem: fleet.Clip(s.engine.Problem, fleet.MaxReason)},
 		Foreign:    s.foreignUse(),
-		Problem:    clip(s.saving.problem, fleet.MaxReason),
+		Problem:    fleet.Clip(s.saving.problem, fleet.MaxReason),
 	}
 	if len(s.refused) > 0 {
 		a.Refused = maps.Clone(s.refused)
@@ -78,7 +78,7 @@ func (s *State) instanceActual(inst *instance, now time.Time) fleet.InstanceActu
 	if a.Phase == fleet.PhaseBackoff {
 		a.NextTry = inst.nextTry
 	}
-	if a.Reason = clip(a.Reason, fleet.MaxReason); a.Ready {
+	if a.Reason = fleet.Clip(a.Reason, fleet.MaxReason); a.Ready {
 		a.Reason = ""
 	}
 	return a

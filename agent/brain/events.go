@@ -26,7 +26,7 @@ func (s *State) event(now time.Time, e fleet.Event) string {
 	e.ID = s.config.AgentStart + "-" + strconv.Itoa(s.outbox.made)
 	e.Source = "hosts/" + s.config.Host
 	e.Time = now
-	e.Data.Message = clip(e.Data.Message, fleet.MaxMessage)
+	e.Data.Message = fleet.Clip(e.Data.Message, fleet.MaxMessage)
 	c := &s.cache
 	c.LastEvent++
 	c.Events = append(c.Events, e)

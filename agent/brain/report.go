@@ -38,10 +38,10 @@ func (s *State) connect(session string) {
 
 // takeBalancer hurries: others wait for what a balancer has in force.
 func (s *State) takeBalancer(actual fleet.BalancerActual) {
-	actual.Problem = clip(actual.Problem, fleet.MaxReason)
+	actual.Problem = fleet.Clip(actual.Problem, fleet.MaxReason)
 	actual.Pools = slices.Clone(actual.Pools)
 	for i := range actual.Pools {
-		actual.Pools[i].Problem = clip(actual.Pools[i].Problem, fleet.MaxReason)
+		actual.Pools[i].Problem = fleet.Clip(actual.Pools[i].Problem, fleet.MaxReason)
 	}
 	s.balancers[actual.Name] = actual
 	s.report.urgent = true

@@ -29,16 +29,6 @@ func words(d time.Duration) string {
 	return fmt.Sprintf("%d h", int(d.Round(time.Hour).Hours()))
 }
 
-// clip keeps a text, of the engine's or a balancer's, within what the hub
-// takes.
-func clip(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	const rest = "…"
-	return strings.ToValidUTF8(text[:most-len(rest)], "") + rest
-}
-
 // exitText says how a container ended.
 func exitText(c *Container) string {
 	text := fmt.Sprintf("exited with code %d", c.ExitCode)

@@ -12,8 +12,8 @@ import (
 // does send, and keep what the hub stores and shows within reason.
 const (
 	maxName       = 256     // bytes of a name, an id, a version
-	MaxReason     = 4 << 10 // bytes of a reason or a problem; agents clip theirs
-	MaxMessage    = 8 << 10 // bytes of an event's message; agents clip theirs
+	MaxReason     = 4 << 10 // bytes of a reason or a problem; see Clip
+	MaxMessage    = 8 << 10 // bytes of an event's message; see Clip
 	maxMachine    = 128     // bytes of a machine's id
 	maxLabels     = 256     // labels of one thing
 	maxLabel      = 1 << 10 // bytes of a label's value

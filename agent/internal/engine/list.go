@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 const (
@@ -84,7 +85,7 @@ func (e *Engine) inspectListed(ctx context.Context, listed *container.Summary, k
 		return brain.Container{}, err
 	default:
 		e.logger.Warn("container not inspected", "container", listed.ID, "error", err)
-		c = brain.Container{ID: listed.ID, Labels: listed.Labels, State: listed.State, Problem: clip(clean(err))}
+		c = brain.Container{ID: listed.ID, Labels: listed.Labels, State: listed.State, Problem: fleet.Clip(clean(err), maxProblem)}
 		trust = leftAlone * time.Since(began)
 	}
 	c.HostPorts = listedPorts(c.HostPorts, listed.Ports)

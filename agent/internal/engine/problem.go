@@ -9,6 +9,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 // maxProblem bounds what a result says, in bytes.
@@ -31,7 +32,7 @@ var unreachable = []string{
 // phrase like "start container".
 func failed(op *brain.Op, doing string, err error) brain.Result {
 	text := clean(err)
-	r := brain.Result{Kind: op.Kind, Instance: op.Instance, Problem: clip(doing + ": " + text)}
+	r := brain.Result{Kind: op.Kind, Instance: op.Instance, Problem: fleet.Clip(doing+": "+text, maxProblem)}
 	switch {
 	case isGone(err):
 		r.Gone = true
@@ -78,11 +79,4 @@ func clean(err error) string {
 		return "given up before the engine answered"
 	}
 	return strings.TrimSpace(strings.TrimPrefix(err.Error(), "Error response from daemon: "))
-}
-
-func clip(text string) string {
-	if len(text) > maxProblem {
-		return strings.ToValidUTF8(text[:maxProblem], "") + "…"
-	}
-	return text
 }

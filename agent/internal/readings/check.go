@@ -110,9 +110,5 @@ func reasonOf(err error, timeout time.Duration) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), closedEarly):
 		return "connection closed without an answer"
 	}
-	text := err.Error()
-	if len(text) > maxReason {
-		text = strings.ToValidUTF8(text[:maxReason], "")
-	}
-	return text
+	return fleet.Clip(err.Error(), maxReason)
 }
