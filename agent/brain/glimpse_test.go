@@ -1,6 +1,7 @@
 package brain_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +14,12 @@ const nilLayer = "RWLayer of container is unexpectedly nil"
 
 func TestAContainerThatCannotBeInspectedGoesOn(t *testing.T) {
 	w := settled(t)
+	probes, told := w.probes, len(w.events())
 	w.box("a-1").Problem = nilLayer
 	w.settle()
+	if !slices.Equal(w.probes, probes) || len(w.events()) != told {
+		t.Errorf("probes %+v, events %+v", w.probes, w.events()[told:])
+	}
 	w.exit("b-1", 1)
 	w.settle()
 	w.pass(time.Minute)
