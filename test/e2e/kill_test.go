@@ -16,20 +16,21 @@ import (
 )
 
 // TestKilledInTheMiddleOfADrain kills one part while requests keep draining
-// instances busy. None of those requests may fail, and the drain ends.
+// instances busy, which end at once when they are stopped. None of those
+// requests may fail, and the drain ends.
 func TestKilledInTheMiddleOfADrain(t *testing.T) {
 	for what, name := range map[string]string{"hub": cluster.HubHost, "agent": "web2", "agent of the balancer": "web1"} {
 		t.Run(what, func(t *testing.T) {
 			p := begin(t, "killdrain")
-			p.apply(web("app:1", 4, 9021))
+			p.apply(web("rude:1", 4, 9021))
 			const requests = 40
 			generator, end := p.under(load.Options{
-				URL: p.url(9021), Rate: 50, Total: requests, SlowShare: 1, SlowPath: "/slow", SlowMin: 5 * time.Second, SlowMax: 6 * time.Second,
+				URL: p.url(9021), Rate: 50, Total: requests, SlowShare: 1, SlowPath: "/slow", SlowMin: 8 * time.Second, SlowMax: 9 * time.Second,
 				Timeout: 20 * time.Second, MaxInFlight: requests, Body: []byte("x"), ContentType: "text/plain",
 			})
 			p.until(20*time.Second, "the requests are under way", func() (bool, string) {
-				sent := generator.Snapshot().Sent
-				return sent >= requests, fmt.Sprint(sent)
+				open := generator.InFlight()
+				return open == requests, fmt.Sprint(open)
 			})
 			p.mark()
 			p.mustMuster("scale", "killdrain/web=1")
@@ -38,6 +39,9 @@ func TestKilledInTheMiddleOfADrain(t *testing.T) {
 			time.Sleep(2 * time.Second) // the fault lasts
 			p.start(name)
 			p.allUp()
+			if open := generator.InFlight(); open != requests {
+				t.Errorf("only %d requests were still under way: the test proves less than it says", open)
+			}
 			if result := <-end; result.Failed > 0 || result.OK != requests {
 				t.Errorf("%d of %d requests failed: %v", result.Failed, result.Sent, result.ByError)
 			}
