@@ -82,8 +82,56 @@ func TestBalancerHostDiesInADrain(t *testing.T) {
 	}
 }
 
+// census is what a service had at a moment.
+type census struct {
+	desired    int
+	wanted     map[string]bool // ids of the instances that are to run
+	containers map[string]cluster.Container
+}
+
+// census looks at what is wanted first: without another order it is wanted
+// still when the containers are listed.
+func (p *project) census() census {
+	p.Helper()
+	v := p.service("web")
+	c := census{desired: v.Desired, wanted: map[string]bool{}}
+	for _, in := range v.Instances {
+		if in.Goal == fleet.GoalRun {
+			c.wanted[in.ID] = true
+		}
+	}
+	c.containers = p.containers()
+	return c
+}
+
+// noneHarmed fails when more went than an order took away, when something that
+// ran was started again, or is gone though it is wanted.
+func (p *project) noneHarmed(before, after census) {
+	p.Helper()
+	unwanted := 0
+	for id := range before.wanted {
+		if !after.wanted[id] {
+			unwanted++
+		}
+	}
+	if fewer := max(0, before.desired-after.desired); unwanted > fewer {
+		p.Errorf("%d instances were given up, though only %d fewer are wanted", unwanted, fewer)
+	}
+	for id, was := range before.containers {
+		is, there := after.containers[id]
+		switch {
+		case was.State != "running":
+		case there && (is.Started != was.Started || is.Restarts != was.Restarts):
+			p.Errorf("%s on %s was started again: %+v, was %+v", was.Name, was.Host, is, was)
+		case !there && after.wanted[was.Instance]:
+			p.Errorf("%s on %s is gone, though it is wanted", was.Name, was.Host)
+		}
+	}
+}
+
 // TestKillAtRandom kills hub and agents at random moments of random orders.
-// What was acknowledged is there afterwards, and the fleet converges.
+// What was acknowledged is there afterwards, nothing healthy is touched, and
+// the fleet converges.
 func TestKillAtRandom(t *testing.T) {
 	p := begin(t, "random")
 	p.apply(web("app:1", 3, 9023))
@@ -91,6 +139,7 @@ func TestKillAtRandom(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	victims := append([]string{cluster.HubHost}, names...)
+	before := p.census()
 	for round := range 20 {
 		count := 1 + random.IntN(5)
 		victim := victims[random.IntN(len(victims))]
@@ -106,18 +155,23 @@ func TestKillAtRandom(t *testing.T) {
 		p.kill(victim)
 		p.start(victim)
 		p.allUp()
-		if revision := <-acknowledged; revision > 0 {
-			if got := p.service("web").Desired; got != count {
-				t.Errorf("round %d: %d was acknowledged at revision %d, now %d is wanted", round, count, revision, got)
-			}
+		revision, after := <-acknowledged, p.census()
+		if revision > 0 && after.desired != count {
+			t.Errorf("round %d: %d was acknowledged at revision %d, now %d is wanted", round, count, revision, after.desired)
 		}
+		p.noneHarmed(before, after)
+		if t.Failed() {
+			t.Fatalf("round %d, %s: from %d to %d", round, victim, before.desired, count)
+		}
+		before = after
 	}
-	want := p.service("web").Desired
-	if v := p.converged("web", 2*time.Minute); v.Ready != want {
-		t.Errorf("%d ready, want %d", v.Ready, want)
+	if v := p.converged("web", 2*time.Minute); v.Ready != before.desired {
+		t.Errorf("%d ready, want %d", v.Ready, before.desired)
 	}
-	if n := len(p.containers()); n != want {
-		t.Errorf("%d containers, want %d", n, want)
+	after := p.census()
+	p.noneHarmed(before, after)
+	if n := len(after.containers); n != before.desired {
+		t.Errorf("%d containers, want %d", n, before.desired)
 	}
 }
 
