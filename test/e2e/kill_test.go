@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -206,6 +207,37 @@ func TestHubKilledAtFailPoints(t *testing.T) {
 		p.intact(before)
 		if n := len(p.containers()); n != 3+i {
 			t.Errorf("%s: %d containers, want %d", point, n, 3+i)
+		}
+	}
+}
+
+// TestAgentKilledAtFailPoints kills a host's agent between what it accepts,
+// keeps on its disk and has its engine do, for an order that adds instances
+// and for one that takes them away again.
+func TestAgentKilledAtFailPoints(t *testing.T) {
+	p := begin(t, "agentpoint")
+	p.apply(strings.Replace(web("app:1", 2, 9025), "deploy:", "deploy:\n      placement: {constraints: [node.hostname == web2]}", 1))
+	for _, point := range []string{"before-save", "after-save", "after-op"} {
+		for _, count := range []int{4, 2} {
+			before := p.census()
+			p.stop("web2")
+			p.startOddly("web2", "--failpoint", point+":kill")
+			p.allUp()
+			p.mustMuster("scale", "agentpoint/web="+strconv.Itoa(count))
+			p.must(p.c.Agents["web2"].Wait(30 * time.Second))
+			if point != "after-op" {
+				p.untouched(before.containers) // nothing follows before it is kept
+			}
+			p.start("web2")
+			p.allUp()
+			if v := p.converged("web", time.Minute); v.Ready != count {
+				t.Errorf("%s: %d ready, want %d", point, v.Ready, count)
+			}
+			after := p.census()
+			p.noneHarmed(before, after)
+			if n := len(after.containers); n != count {
+				t.Errorf("%s: %d containers, want %d", point, n, count)
+			}
 		}
 	}
 }
