@@ -72,8 +72,9 @@ func upheaval(apps []*app) {
 }
 
 // TestNothingIsDropped moves instances in every way there is while requests
-// come in that nobody retries: none may fail. One service stops gracefully,
-// the other exits at once on SIGTERM.
+// come in that nobody retries: none may fail, neither for the clients nor
+// between HAProxy and an instance. One service stops gracefully, the other
+// exits at once on SIGTERM.
 func TestNothingIsDropped(t *testing.T) {
 	apps := []*app{
 		{project: begin(t, "graceful"), port: 9011, first: "app:1", new: "app:2"},
@@ -82,6 +83,7 @@ func TestNothingIsDropped(t *testing.T) {
 	for _, a := range apps {
 		a.apply(web(a.first, 3, a.port))
 	}
+	stop := apps[0].watchHAProxy()
 	for _, a := range apps {
 		options := load.DefaultOptions(a.url(a.port))
 		options.Rate = 400
@@ -99,6 +101,14 @@ func TestNothingIsDropped(t *testing.T) {
 	}
 	for _, a := range apps {
 		a.judge(<-a.end)
+	}
+	seen := stop()
+	t.Logf("HAProxy: %s", seen)
+	if seen.missed != nil || seen.sessions == 0 || len(seen.workers) < 4 {
+		t.Errorf("of HAProxy's four workers or more, %d were seen, with up to %d sessions; at last: %v", len(seen.workers), seen.sessions, seen.missed)
+	}
+	if len(seen.troubles) > 0 {
+		t.Errorf("HAProxy had to retry, or had failures: %s", seen)
 	}
 }
 
@@ -128,6 +138,7 @@ func TestDropsWithoutTheBarrier(t *testing.T) {
 	p.startOddly("hub", "--without-barrier")
 	p.allUp()
 	p.apply(web("rude:1", 3, 9013))
+	stop := p.watchHAProxy()
 	generator, end := p.under(load.DefaultOptions(p.url(9013)))
 	for range 5 {
 		p.mustMuster("scale", "nobarrier/web=6", "--wait")
@@ -137,9 +148,9 @@ func TestDropsWithoutTheBarrier(t *testing.T) {
 		}
 	}
 	p.must(generator.Stop(p.ctx()))
-	result := <-end
-	t.Logf("without the barrier: %d sent, %d failed", result.Sent, result.Failed)
-	if result.Failed == 0 {
+	result, seen := <-end, stop()
+	t.Logf("without the barrier: %d sent, %d failed; HAProxy: %s", result.Sent, result.Failed, seen)
+	if result.Failed == 0 || len(seen.troubles) == 0 {
 		t.Error("nothing was dropped without the barrier: the load proves nothing")
 	}
 }
