@@ -12,8 +12,10 @@ PROGRAMS := hub/cmd/muster-hub hub/cmd/muster agent/cmd/muster-agent
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # A checkout that someone else owns is no reason not to build.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
-# Network namespaces and engines need root, which finds Go where the user does.
-AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo env "PATH=$(PATH)" "GOMODCACHE=$(shell go env GOMODCACHE)" "GOFLAGS=$(GOFLAGS)" "GOTOOLCHAIN=$(shell go env GOTOOLCHAIN)")
+# Network namespaces and engines need root, which finds Go and its modules where
+# the user does. What root fetched there, the user couldn't change any more: so
+# the user fetches all, in the target modules, and root nothing.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -H env "PATH=$(shell go env GOROOT)/bin:$(PATH)" "GOMODCACHE=$(shell go env GOMODCACHE)" "GOFLAGS=$(GOFLAGS)" GOTOOLCHAIN=local GOPROXY=off)
 
 # Packages that have such tests.
 E2E = $(call packages,^//go:build e2e)
@@ -32,7 +34,7 @@ help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: setup-demo ## the main job on one machine, until Ctrl-C (HOSTS=3; 1 uses the machine's own engine)
+demo: setup-demo modules ## the main job on one machine, until Ctrl-C (HOSTS=3; 1 uses the machine's own engine)
 	@go build -o bin/demo ./test/demo
 	$(AS_ROOT) bin/demo -hosts $(HOSTS)
 
@@ -73,8 +75,7 @@ race: ## fast tests with the race detector, shuffled
 	SIM_N=10 go test -race -shuffle=on -timeout 8m ./...
 
 .PHONY: e2e
-e2e: ## end-to-end tests on real engines, one package after the other
-	@go mod download
+e2e: modules ## end-to-end tests on real engines, one package after the other
 	$(AS_ROOT) go test -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
 
 .PHONY: sim
@@ -92,7 +93,7 @@ fuzz: ## every fuzz test for a while (FUZZTIME=10s each)
 	done
 
 .PHONY: bench
-bench: setup-demo ## measure this machine: Go benchmarks, then a whole fleet (writes docs/benchmarks.md)
+bench: setup-demo modules ## measure this machine: Go benchmarks, then a whole fleet (writes docs/benchmarks.md)
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(BENCHMARKS)
 	go build -o bin/bench ./bench
 	$(AS_ROOT) bin/bench
@@ -112,6 +113,10 @@ setup: ## install what the tests need and is missing (Debian, Ubuntu)
 .PHONY: setup-demo
 setup-demo:
 	@packaging/dev/setup.sh demo
+
+.PHONY: modules
+modules:
+	@go mod download
 
 .PHONY: clean
 clean: ## remove what was built

@@ -10,10 +10,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/musterhq/muster/test/hosts"
 )
 
 // options of a run.
@@ -37,7 +37,7 @@ func main() {
 	flag.Parse()
 	var err error
 	if o.only, err = chosen(*only); err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		ctx, stop := hosts.UntilEnded()
 		defer stop()
 		err = run(ctx, o)
 	}

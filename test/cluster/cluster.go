@@ -10,8 +10,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,7 +33,8 @@ const (
 type Options struct {
 	Hosts     []string // with an engine and an agent each
 	Balancers []string // those of Hosts that have an HAProxy
-	Dir       string   // for everything that the cluster writes; made, and removed by Close
+	Dir       string   // in which everything that the cluster writes gets a directory, removed by Close
+	Engine    string   // StartLocal: the socket of the engine to use; empty: where the machine's own listens
 	Logger    *slog.Logger
 	// HubArgs and AgentArgs are added to the programs' arguments.
 	HubArgs   []string
@@ -66,38 +67,33 @@ func (c *Cluster) BalancerAddress() string {
 	return c.Fleet.Host(c.opts.Balancers[0]).Address
 }
 
-// Start builds the programs, makes the hosts, and starts engines, hub and
+// Start makes the hosts, builds the programs, and starts engines, hub and
 // agents. After an error nothing is left.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	return begin(ctx, o, (*Cluster).start)
 }
 
-// begin makes the cluster's folder and starts it in one of the two ways.
+// begin starts a cluster in one of the two ways.
 func begin(ctx context.Context, o Options, start func(*Cluster, context.Context) error) (*Cluster, error) {
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(o.Dir, "cluster-")
-	if err != nil {
-		return nil, err
-	}
-	c := &Cluster{dir: dir, opts: o, Agents: map[string]*Process{}}
+	c := &Cluster{opts: o, Agents: map[string]*Process{}}
 	if err := start(c, ctx); err != nil {
-		return nil, errors.Join(err, c.Close())
+		var said strings.Builder
+		c.Logs(&said, 2000)
+		return nil, errors.Join(fmt.Errorf("%w\n%s", err, &said), c.Close())
 	}
 	return c, nil
 }
 
 func (c *Cluster) start(ctx context.Context) error {
-	built, buildCtx := errgroup.WithContext(ctx)
-	built.Go(func() error { return Build(buildCtx, c.dir) })
-	fleet, err := hosts.New(ctx, hosts.Options{Names: append([]string{HubHost}, c.opts.Hosts...), Dir: c.dir, Logger: c.opts.Logger})
+	fleet, err := hosts.New(ctx, hosts.Options{Names: append([]string{HubHost}, c.opts.Hosts...), Dir: c.opts.Dir, Logger: c.opts.Logger})
 	if err != nil {
-		return errors.Join(err, built.Wait())
+		return err
 	}
-	c.Fleet = fleet
+	c.Fleet, c.dir = fleet, fleet.Dir
+	built, ctxBuild := errgroup.WithContext(ctx)
+	built.Go(func() error { return Build(ctxBuild, c.dir) })
 	for _, name := range c.opts.Hosts {
-		built.Go(func() error { return fleet.Host(name).StartEngine(ctx) })
+		built.Go(func() error { return fleet.Host(name).StartEngine(ctxBuild) })
 	}
 	if err := built.Wait(); err != nil {
 		return err
@@ -230,9 +226,9 @@ func (c *Cluster) Close() error {
 		errs = append(errs, c.Fleet.Close())
 	}
 	if c.local != nil {
-		errs = append(errs, c.leaveLocal(), c.local.Close())
+		errs = append(errs, c.local.Close())
 	}
-	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
+	return errors.Join(errs...)
 }
 
 // Logs writes the end of every program's log, for a test that failed.

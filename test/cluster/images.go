@@ -10,50 +10,20 @@ import (
 
 // LoadExample builds the leaderboard's images and loads them into every engine.
 func (c *Cluster) LoadExample(ctx context.Context) error {
-	images, err := ExampleImages(ctx, c.dir)
-	if err != nil {
-		return err
-	}
-	for _, tar := range images {
-		if err := c.LoadImage(ctx, tar); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ExampleImages builds the leaderboard's images as archives in a folder.
-func ExampleImages(ctx context.Context, dir string) ([]string, error) {
-	binary := filepath.Join(dir, "rank")
+	binary := filepath.Join(c.dir, "rank")
 	if err := hosts.BuildGo(ctx, "github.com/musterhq/muster/examples/rank", binary, "main.version=1"); err != nil {
-		return nil, err
+		return err
 	}
 	rank, err := image.Rank(binary)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	redis, err := image.Redis(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var tars []string
-	for name, img := range map[string]image.Image{"rank.tar": rank, "redis.tar": redis} {
-		tar := filepath.Join(dir, name)
-		if err := hosts.WriteImage(tar, archive(img)); err != nil {
-			return nil, err
-		}
-		tars = append(tars, tar)
-	}
-	return tars, nil
-}
-
-// LoadImage loads an archive into every host's engine.
-func (c *Cluster) LoadImage(ctx context.Context, tar string) error {
-	if c.local != nil {
-		return c.local.LoadImage(ctx, tar)
-	}
-	for _, name := range c.opts.Hosts {
-		if err := c.Fleet.Host(name).LoadImage(ctx, tar); err != nil {
+	for _, img := range []image.Image{rank, redis} {
+		if err := c.load(ctx, archive(img)); err != nil {
 			return err
 		}
 	}
@@ -67,15 +37,27 @@ func (c *Cluster) LoadApp(ctx context.Context, tag string, env ...string) error 
 	if err := hosts.BuildGo(ctx, "github.com/musterhq/muster/test/app", binary); err != nil {
 		return err
 	}
-	tar := filepath.Join(c.dir, "app.tar")
-	img := hosts.Image{
+	return c.load(ctx, hosts.Image{
 		Tag: tag, Entrypoint: []string{"/app"}, Env: env, ExposedPorts: []string{"8080/tcp"},
 		Files: map[string]hosts.File{"/app": {Source: binary, Mode: 0o755}},
-	}
+	})
+}
+
+// load loads an image into every host's engine.
+func (c *Cluster) load(ctx context.Context, img hosts.Image) error {
+	tar := filepath.Join(c.dir, "image.tar")
 	if err := hosts.WriteImage(tar, img); err != nil {
 		return err
 	}
-	return c.LoadImage(ctx, tar)
+	if c.local != nil {
+		return c.local.LoadImage(ctx, tar, img.Tag)
+	}
+	for _, name := range c.opts.Hosts {
+		if err := c.Fleet.Host(name).LoadImage(ctx, tar); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func archive(img image.Image) hosts.Image {

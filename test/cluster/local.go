@@ -2,17 +2,11 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/hub/client"
 	"github.com/musterhq/muster/test/hosts"
@@ -25,13 +19,12 @@ func StartLocal(ctx context.Context, o Options) (*Cluster, error) {
 }
 
 func (c *Cluster) startLocal(ctx context.Context) error {
-	built, buildCtx := errgroup.WithContext(ctx)
-	built.Go(func() error { return Build(buildCtx, c.dir) })
-	built.Go(func() (err error) {
-		c.local, err = hosts.LocalEngine(ctx, hosts.Options{Dir: c.dir, Logger: c.opts.Logger})
+	local, err := hosts.LocalEngine(ctx, hosts.Options{Dir: c.opts.Dir, Engine: c.opts.Engine, Logger: c.opts.Logger})
+	if err != nil {
 		return err
-	})
-	if err := built.Wait(); err != nil {
+	}
+	c.local, c.dir = local, local.Dir
+	if err := Build(ctx, c.dir); err != nil {
 		return err
 	}
 	address, err := c.bridgeAddress(ctx)
@@ -64,7 +57,25 @@ func (c *Cluster) startLocal(ctx context.Context) error {
 	if err := c.Agents[name].Start(ctx); err != nil {
 		return err
 	}
-	return c.joined(ctx)
+	if err := c.joined(ctx); err != nil {
+		return err
+	}
+	return c.claimLineage(ctx, name)
+}
+
+// claimLineage claims what this fleet will put on the engine, before there is
+// any: the agent labels all of it with the lineage that it follows.
+func (c *Cluster) claimLineage(ctx context.Context, host string) error {
+	lineage := ""
+	err := c.Until(ctx, 30*time.Second, "the agent follows the hub", func(ctx context.Context) (bool, string) {
+		h, err := c.Client.Host(ctx, host)
+		lineage = h.Observed.Lineage
+		return lineage != "", fmt.Sprint(err)
+	})
+	if err != nil {
+		return err
+	}
+	return c.local.Claim("muster.lineage=" + lineage)
 }
 
 // bridgeAddress is where containers of the engine reach this machine.
@@ -84,42 +95,4 @@ func freeAddress() (string, error) {
 		return "", err
 	}
 	return listener.Addr().String(), listener.Close()
-}
-
-// leaveLocal removes what agents leave running on purpose: the containers and
-// volumes of this fleet, and its HAProxy.
-func (c *Cluster) leaveLocal() error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	var errs []error
-	for _, kind := range []struct{ list, remove []string }{
-		{[]string{"ps", "-aq", "--filter", "label=muster.host=" + c.opts.Hosts[0]}, []string{"rm", "-f"}},
-		{[]string{"volume", "ls", "-q", "--filter", "label=muster.lineage"}, []string{"volume", "rm"}},
-	} {
-		out, err := c.local.Docker(ctx, kind.list...).Output()
-		if ids := strings.Fields(string(out)); err == nil && len(ids) > 0 {
-			err = c.local.Docker(ctx, append(kind.remove, ids...)...).Run()
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(append(errs, c.stopHAProxy())...)
-}
-
-// stopHAProxy ends the balancer that the agent left running.
-func (c *Cluster) stopHAProxy() error {
-	pids, err := filepath.Glob(filepath.Join(c.dir, "*-state", "*", "*.pid"))
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, path := range pids {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && pid > 1 {
-			errs = append(errs, syscall.Kill(pid, syscall.SIGTERM))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -23,8 +23,6 @@ type Process struct {
 	program string
 	args    []string
 	log     string
-	// Env is added to the environment at the next start.
-	Env []string
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd     // guarded by mu; nil: doesn't run
@@ -35,7 +33,7 @@ type Process struct {
 func (p *Process) Start(_ context.Context, extra ...string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cmd != nil {
+	if p.running() {
 		return fmt.Errorf("%s runs already", p.program)
 	}
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -45,7 +43,6 @@ func (p *Process) Start(_ context.Context, extra ...string) error {
 	defer out.Close()
 	// The program outlives the context of whoever starts it.
 	cmd := p.command(append(append([]string(nil), p.args...), extra...))
-	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", p.program, err)
@@ -72,10 +69,20 @@ func (p *Process) command(args []string) *exec.Cmd {
 func (p *Process) Pid() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cmd == nil {
+	if !p.running() {
 		return 0
 	}
 	return p.cmd.Process.Pid
+}
+
+// running forgets a program that has ended. The caller holds mu.
+func (p *Process) running() bool {
+	select {
+	case <-p.done:
+		p.cmd, p.done = nil, nil
+	default:
+	}
+	return p.cmd != nil
 }
 
 // Kill ends the program the way a power cut would.
@@ -83,21 +90,6 @@ func (p *Process) Kill() error { return p.end(syscall.SIGKILL) }
 
 // Stop asks the program to end, and kills it if it doesn't.
 func (p *Process) Stop() error { return p.end(syscall.SIGTERM) }
-
-// Ended reports whether the program has ended by itself.
-func (p *Process) Ended() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.done == nil {
-		return true
-	}
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
 
 // Wait waits until the program has ended by itself.
 func (p *Process) Wait(limit time.Duration) error {
@@ -109,9 +101,6 @@ func (p *Process) Wait(limit time.Duration) error {
 	}
 	select {
 	case <-done:
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.cmd, p.done = nil, nil
 		return nil
 	case <-time.After(limit):
 		return fmt.Errorf("%s still runs after %s", p.program, limit)
@@ -121,7 +110,7 @@ func (p *Process) Wait(limit time.Duration) error {
 func (p *Process) end(signal syscall.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cmd == nil {
+	if !p.running() {
 		return nil
 	}
 	err := p.cmd.Process.Signal(signal)

@@ -12,10 +12,8 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -29,7 +27,7 @@ func main() {
 	n := flag.Int("hosts", 3, "`number` of test hosts; 1 uses the machine's own engine")
 	once := flag.Bool("once", false, "stop after the first answers instead of waiting for Ctrl-C")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := hosts.UntilEnded()
 	defer stop()
 	if err := run(ctx, *n, *once); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "demo:", err)

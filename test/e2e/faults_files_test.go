@@ -67,7 +67,7 @@ func TestFaultImageCannotBePulled(t *testing.T) {
 	if second := p.waitOf("lost", first); second <= first {
 		t.Errorf("the pause went from %s to %s", first, second)
 	}
-	p.event(time.Minute, fleet.EventInstanceFailed, image)
+	p.soon(time.Minute, fleet.EventInstanceFailed, image)
 	p.untouched(before)
 
 	p.apply(web("app:1", 2, 9103) + "\n  lost:\n    image: app:1\n    deploy: {replicas: 1}\n")
@@ -112,7 +112,7 @@ func TestFaultContainerExitsAtOnce(t *testing.T) {
 			delete(before, id)
 		}
 	}
-	p.event(time.Minute, fleet.EventInstanceExited, "exited with code 3")
+	p.soon(time.Minute, fleet.EventInstanceExited, "exited with code 3")
 	first := p.waitOf("bad", 0)
 	if second := p.waitOf("bad", first+first/2); second <= first {
 		t.Errorf("the pause went from %s to %s", first, second)

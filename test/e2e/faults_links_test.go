@@ -20,15 +20,15 @@ const worker = `
 `
 
 // instanceIDs are the ids of a project's instances and their hosts, sorted.
-func (f *fault) instanceIDs() string {
-	f.Helper()
-	list, err := f.c.Client.Instances(f.ctx(), "", "")
+func (p *project) instanceIDs() string {
+	p.Helper()
+	list, err := p.c.Client.Instances(p.ctx(), "", "")
 	if err != nil {
-		f.Fatal(err)
+		p.Fatal(err)
 	}
 	var ids []string
 	for _, in := range list.Items {
-		if in.Service.Project == f.name {
+		if in.Service.Project == p.name {
 			ids = append(ids, in.Service.Name+" "+in.ID+" on "+in.Host)
 		}
 	}
@@ -36,41 +36,41 @@ func (f *fault) instanceIDs() string {
 }
 
 func TestFaultLinkCutShortly(t *testing.T) {
-	f := beginFault(t, "flap")
-	f.apply(web("app:1", 3, 9109) + worker)
-	f.converged("worker", time.Minute)
-	before, ids := f.containers(), f.instanceIDs()
-	f.mark()
-	f.must(f.c.Fleet.Host("web3").LinkDown(f.ctx()))
+	p := begin(t, "flap")
+	p.apply(web("app:1", 3, 9109) + worker)
+	p.converged("worker", time.Minute)
+	before, ids := p.containers(), p.instanceIDs()
+	p.mark()
+	p.must(p.c.Fleet.Host("web3").LinkDown(p.ctx()))
 	time.Sleep(5 * time.Second) // the length of the cut
-	f.must(f.c.Fleet.Host("web3").LinkUp(f.ctx()))
-	f.allUp()
-	f.converged("web", time.Minute)
-	f.converged("worker", time.Minute)
-	f.untouched(before)
-	if now := f.instanceIDs(); now != ids {
+	p.must(p.c.Fleet.Host("web3").LinkUp(p.ctx()))
+	p.allUp()
+	p.converged("web", time.Minute)
+	p.converged("worker", time.Minute)
+	p.untouched(before)
+	if now := p.instanceIDs(); now != ids {
 		t.Errorf("the instances are %s, were %s", now, ids)
 	}
-	f.never(fleet.EventInstancePlaced, fleet.EventInstanceDraining, fleet.EventInstanceStarted, fleet.EventHostLost)
-	f.allAnswer(9109, 3)
+	p.never(fleet.EventInstancePlaced, fleet.EventInstanceDraining, fleet.EventInstanceStarted, fleet.EventHostLost)
+	p.allAnswer(9109, 3)
 }
 
 func TestFaultLinkCut(t *testing.T) {
-	f := beginFault(t, "cut")
-	f.apply(web("app:1", 6, 9110) + worker)
-	f.converged("worker", time.Minute)
-	lost, kept := f.here("web3"), f.here("web1", "web2")
+	p := begin(t, "cut")
+	p.apply(web("app:1", 6, 9110) + worker)
+	p.converged("worker", time.Minute)
+	lost, kept := p.here("web3"), p.here("web1", "web2")
 	if len(lost) == 0 {
 		t.Fatal("web3 has no instances")
 	}
-	f.mark()
+	p.mark()
 	cut := time.Now()
-	f.must(f.c.Fleet.Host("web3").LinkDown(f.ctx()))
-	f.soon(30*time.Second, fleet.EventHostLost, "web3 is lost")
+	p.must(p.c.Fleet.Host("web3").LinkDown(p.ctx()))
+	p.soon(30*time.Second, fleet.EventHostLost, "web3 is lost")
 	t.Logf("web3 is lost after %s", time.Since(cut).Round(time.Millisecond))
-	f.until(time.Minute, "its instances are ready elsewhere", func() (bool, string) {
+	p.until(time.Minute, "its instances are ready elsewhere", func() (bool, string) {
 		for _, name := range []string{"web", "worker"} {
-			v := f.service(name)
+			v := p.service(name)
 			ready := 0
 			for _, in := range v.Instances {
 				if in.Host != "web3" && in.Ready {
@@ -84,19 +84,19 @@ func TestFaultLinkCut(t *testing.T) {
 		return true, ""
 	})
 	t.Logf("its instances are replaced after %s", time.Since(cut).Round(time.Millisecond))
-	f.intact(kept)
+	p.intact(kept)
 	for id, was := range lost {
-		if is := f.here("web3")[id]; is != was {
+		if is := p.here("web3")[id]; is != was {
 			t.Errorf("%s was touched while web3 was cut off: %+v, was %+v", was.Name, is, was)
 		}
 	}
 	time.Sleep(time.Until(cut.Add(30 * time.Second))) // the length of the cut
-	f.must(f.c.Fleet.Host("web3").LinkUp(f.ctx()))
-	f.soon(time.Minute, fleet.EventHostReturned, "web3 is back")
-	f.converged("web", time.Minute)
-	f.converged("worker", time.Minute)
-	f.until(time.Minute, "the replaced ones are gone", func() (bool, string) {
-		now := f.containers()
+	p.must(p.c.Fleet.Host("web3").LinkUp(p.ctx()))
+	p.soon(time.Minute, fleet.EventHostReturned, "web3 is back")
+	p.converged("web", time.Minute)
+	p.converged("worker", time.Minute)
+	p.until(time.Minute, "the replaced ones are gone", func() (bool, string) {
+		now := p.containers()
 		for id, c := range lost {
 			if _, there := now[id]; there {
 				return false, c.Name
@@ -104,9 +104,9 @@ func TestFaultLinkCut(t *testing.T) {
 		}
 		return len(now) == 9, strconv.Itoa(len(now)) + " containers"
 	})
-	f.intact(kept)
-	f.converged("web", time.Minute)
-	if got := f.answers(9110, 30); len(got) != 6 {
+	p.intact(kept)
+	p.converged("web", time.Minute)
+	if got := p.answers(9110, 30); len(got) != 6 {
 		t.Errorf("%d instances answered: %v", len(got), got)
 	}
 }
@@ -114,28 +114,28 @@ func TestFaultLinkCut(t *testing.T) {
 // TestFaultHubCut takes the hub's own link away. For the hub every host is
 // lost then, and none of them is.
 func TestFaultHubCut(t *testing.T) {
-	f := beginFault(t, "hubcut")
-	f.apply(web("app:1", 3, 9111) + worker)
-	f.converged("worker", time.Minute)
-	before, ids := f.containers(), f.instanceIDs()
-	f.mark()
-	stop := f.traffic(9111)
-	f.must(f.c.Fleet.Host(cluster.HubHost).LinkDown(f.ctx()))
+	p := begin(t, "hubcut")
+	p.apply(web("app:1", 3, 9111) + worker)
+	p.converged("worker", time.Minute)
+	before, ids := p.containers(), p.instanceIDs()
+	p.mark()
+	stop := p.traffic(9111)
+	p.must(p.c.Fleet.Host(cluster.HubHost).LinkDown(p.ctx()))
 	time.Sleep(60 * time.Second) // the length of the cut
-	f.must(f.c.Fleet.Host(cluster.HubHost).LinkUp(f.ctx()))
-	f.allUp()
-	f.converged("web", time.Minute)
-	f.converged("worker", time.Minute)
+	p.must(p.c.Fleet.Host(cluster.HubHost).LinkUp(p.ctx()))
+	p.allUp()
+	p.converged("web", time.Minute)
+	p.converged("worker", time.Minute)
 	sent, failed, last := stop()
 	t.Logf("%d requests were sent, %d failed (%v)", sent, failed, last)
 	if failed != 0 || sent < 500 {
 		t.Errorf("%d of %d requests failed: %v", failed, sent, last)
 	}
-	f.untouched(before)
-	if now := f.instanceIDs(); now != ids {
+	p.untouched(before)
+	if now := p.instanceIDs(); now != ids {
 		t.Errorf("the instances are %s, were %s", now, ids)
 	}
-	f.soon(10*time.Second, fleet.EventFleetHeld, "muster host fail NAME")
-	f.soon(10*time.Second, fleet.EventFleetReleased, "")
-	f.never(fleet.EventInstancePlaced, fleet.EventInstanceDraining, fleet.EventInstanceStarted)
+	p.soon(10*time.Second, fleet.EventFleetHeld, "muster host fail NAME")
+	p.soon(10*time.Second, fleet.EventFleetReleased, "")
+	p.never(fleet.EventInstancePlaced, fleet.EventInstanceDraining, fleet.EventInstanceStarted)
 }

@@ -45,10 +45,10 @@ func (p *project) hostIDs() string {
 
 func TestFaultMalformedMessages(t *testing.T) {
 	t.Parallel()
-	f := beginFault(t, "malformed")
-	f.apply(web("app:1", 3, 9105))
-	before := f.containers()
-	f.mark()
+	p := begin(t, "malformed")
+	p.apply(web("app:1", 3, 9105))
+	before := p.containers()
+	p.mark()
 	another, err := wire.Seal("", 0, 1, fleet.Actual{Host: "web1"})
 	if err != nil {
 		t.Fatal(err)
@@ -68,11 +68,11 @@ func TestFaultMalformedMessages(t *testing.T) {
 		{wire.LeafEvents, string(noEvents), "first"},
 	} {
 		// The hub records one refusal a second; what comes faster is counted.
-		f.until(30*time.Second, "the message is refused: "+c.says, func() (bool, string) {
-			if out, err := f.publish(wire.Host("web9", c.leaf), append(agent, "-m", c.payload)...); err != nil {
+		p.until(30*time.Second, "the message is refused: "+c.says, func() (bool, string) {
+			if out, err := p.publish(wire.Host("web9", c.leaf), append(agent, "-m", c.payload)...); err != nil {
 				return false, out
 			}
-			for _, e := range f.happened(fleet.EventMessageRefused) {
+			for _, e := range p.happened(fleet.EventMessageRefused) {
 				if e.Data.Host == "web9" && strings.Contains(e.Data.Message, c.leaf+" of web9") && strings.Contains(e.Data.Message, c.says) {
 					return true, ""
 				}
@@ -85,24 +85,24 @@ func TestFaultMalformedMessages(t *testing.T) {
 	if err := os.WriteFile(big, make([]byte, wire.MaxMessage+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := f.publish(wire.Host("web9", wire.LeafActual), append(agent, "-f", big)...); err == nil {
+	if out, err := p.publish(wire.Host("web9", wire.LeafActual), append(agent, "-f", big)...); err == nil {
 		t.Errorf("the broker took a message of more than %d bytes: %s", wire.MaxMessage, out)
 	}
-	if got := f.hostIDs(); got != strings.Join(names, " ") {
+	if got := p.hostIDs(); got != strings.Join(names, " ") {
 		t.Errorf("the hosts are %s", got)
 	}
-	f.untouched(before)
-	f.never(fleet.EventHostLost, fleet.EventInstancePlaced, fleet.EventInstanceDraining)
-	f.converged("web", 10*time.Second)
+	p.untouched(before)
+	p.never(fleet.EventHostLost, fleet.EventInstancePlaced, fleet.EventInstanceDraining)
+	p.converged("web", 10*time.Second)
 }
 
 func TestFaultUnknownClients(t *testing.T) {
 	t.Parallel()
-	f := beginFault(t, "unknown")
+	p := begin(t, "unknown")
 	const secret = "xyzzy-4711"
-	f.apply(web("app:1", 3, 9106, "    environment: {PASSWORD: "+secret+"}"))
-	before := f.containers()
-	f.mark()
+	p.apply(web("app:1", 3, 9106, "    environment: {PASSWORD: "+secret+"}"))
+	before := p.containers()
+	p.mark()
 	actual := wire.Host("web1", wire.LeafActual)
 	for _, c := range []struct {
 		topic string
@@ -120,13 +120,13 @@ func TestFaultUnknownClients(t *testing.T) {
 		{wire.Root + "/services/unknown/web/command", []string{"-i", "web1", "-m", "stop"}}, // an order
 	} {
 		args := append([]string{"-m", "refuse me"}, c.who...)
-		if out, err := f.publish(c.topic, args...); err == nil {
+		if out, err := p.publish(c.topic, args...); err == nil {
 			t.Errorf("%v may publish to %s: %s", c.who, c.topic, out)
 		}
 	}
 
 	for _, leaf := range []string{wire.LeafActual, wire.LeafPresence} {
-		out, err := f.read("-t", wire.Host("web1", leaf), "-C", "1", "-W", "10")
+		out, err := p.read("-t", wire.Host("web1", leaf), "-C", "1", "-W", "10")
 		if err != nil || !strings.Contains(out, `"sum"`) {
 			t.Errorf("a reader can't read %s: %v: %s", leaf, err, out)
 		}
@@ -134,10 +134,10 @@ func TestFaultUnknownClients(t *testing.T) {
 			t.Errorf("%s is what was refused: %s", leaf, out)
 		}
 	}
-	if out, _ := f.read("-t", wire.Host("web1", wire.LeafDesired), "-C", "1", "-W", "2"); !strings.Contains(out, "denied") {
+	if out, _ := p.read("-t", wire.Host("web1", wire.LeafDesired), "-C", "1", "-W", "2"); !strings.Contains(out, "denied") {
 		t.Errorf("a reader can read desired: %s", out)
 	}
-	all, _ := f.read("-t", wire.Root+"/#", "-W", "3") // it ends by the time
+	all, _ := p.read("-t", wire.Root+"/#", "-W", "3") // it ends by the time
 	if !strings.Contains(all, wire.Host("web1", wire.LeafPresence)) {
 		t.Errorf("a reader sees nothing of the fleet: %s", all)
 	}
@@ -149,39 +149,39 @@ func TestFaultUnknownClients(t *testing.T) {
 	if strings.Contains(all, secret) {
 		t.Error("a reader can read an environment's values")
 	}
-	f.untouched(before)
-	f.never(fleet.EventHostLost, fleet.EventInstancePlaced, fleet.EventInstanceDraining)
-	f.converged("web", 10*time.Second)
+	p.untouched(before)
+	p.never(fleet.EventHostLost, fleet.EventInstancePlaced, fleet.EventInstanceDraining)
+	p.converged("web", 10*time.Second)
 }
 
 // TestFaultSecondAgent starts an agent that says it is web2, on another
 // machine.
 func TestFaultSecondAgent(t *testing.T) {
 	t.Parallel()
-	f := beginFault(t, "twin")
-	f.apply(web("app:1", 3, 9107))
-	before, since := f.containers(), f.host("web2").Status.Since
-	f.mark()
-	session := f.sessionOf("web2", 1)
+	p := begin(t, "twin")
+	p.apply(web("app:1", 3, 9107))
+	before, since := p.containers(), p.host("web2").Status.Since
+	p.mark()
+	session := p.sessionOf("web2", 1)
 
-	hub := f.c.Fleet.Host(cluster.HubHost)
+	hub := p.c.Fleet.Host(cluster.HubHost)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	cmd := hub.Command(ctx, filepath.Join(filepath.Dir(f.c.CLI), "muster-agent"),
+	cmd := hub.Command(ctx, filepath.Join(filepath.Dir(p.c.CLI), "muster-agent"),
 		"--host-id", "web2", "--machine-id", "another-machine", "--advertise", hub.Address,
 		"--engine", "unix:///nonexistent/docker.sock", "--state-dir", t.TempDir(),
-		"--hub", "tcp://"+hub.Address+":1883", "--hub-http", f.c.URL, "--insecure-plaintext-hub")
+		"--hub", "tcp://"+hub.Address+":1883", "--hub-http", p.c.URL, "--insecure-plaintext-hub")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	event := f.soon(30*time.Second, fleet.EventHostRefused, "web2 is another machine")
-	f.says(event.Data.Message, "--host-id", "muster host fail web2")
+	event := p.soon(30*time.Second, fleet.EventHostRefused, "web2 is another machine")
+	p.says(event.Data.Message, "--host-id", "muster host fail web2")
 
 	// Two more heartbeats of the same session: it goes on.
-	if now := f.sessionOf("web2", 3); now != session {
+	if now := p.sessionOf("web2", 3); now != session {
 		t.Errorf("web2 has another session: %s, had %s", now, session)
 	}
-	if h := f.host("web2"); h.Status.State != fleet.HostUp || !h.Status.Since.Equal(since) || h.Facts.MachineID != "machine-of-web2" {
+	if h := p.host("web2"); h.Status.State != fleet.HostUp || !h.Status.Since.Equal(since) || h.Facts.MachineID != "machine-of-web2" {
 		t.Errorf("web2 is %s since %s, machine %s", h.Status.State, h.Status.Since, h.Facts.MachineID)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -190,29 +190,29 @@ func TestFaultSecondAgent(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the other agent: %v", err)
 	}
-	f.untouched(before)
-	f.never(fleet.EventHostLost, fleet.EventHostStopped, fleet.EventInstancePlaced, fleet.EventInstanceDraining)
-	f.mustMuster("scale", "twin/web=4", "--wait")
+	p.untouched(before)
+	p.never(fleet.EventHostLost, fleet.EventHostStopped, fleet.EventInstancePlaced, fleet.EventInstanceDraining)
+	p.mustMuster("scale", "twin/web=4", "--wait")
 }
 
 // sessionOf reads a number of a host's signs of life, the first of which may be
 // an old one, and returns the session that all of them name.
-func (f *fault) sessionOf(host string, n int) (session string) {
-	f.Helper()
-	out, err := f.read("-t", wire.Host(host, wire.LeafPresence), "-C", strconv.Itoa(n), "-W", "20")
+func (p *project) sessionOf(host string, n int) (session string) {
+	p.Helper()
+	out, err := p.read("-t", wire.Host(host, wire.LeafPresence), "-C", strconv.Itoa(n), "-W", "20")
 	if err != nil {
-		f.Fatalf("read %d signs of life of %s: %v: %s", n, host, err, out)
+		p.Fatalf("read %d signs of life of %s: %v: %s", n, host, err, out)
 	}
 	for line := range strings.Lines(out) {
 		_, payload, _ := strings.Cut(line, " ")
-		var p fleet.Presence
-		if _, err := wire.Open([]byte(strings.TrimSpace(payload)), &p); err != nil {
-			f.Fatalf("%s: %v", payload, err)
+		var presence fleet.Presence
+		if _, err := wire.Open([]byte(strings.TrimSpace(payload)), &presence); err != nil {
+			p.Fatalf("%s: %v", payload, err)
 		}
-		if session != "" && p.Session != session {
-			f.Errorf("%s has the sessions %s and %s", host, session, p.Session)
+		if session != "" && presence.Session != session {
+			p.Errorf("%s has the sessions %s and %s", host, session, presence.Session)
 		}
-		session = p.Session
+		session = presence.Session
 	}
 	return session
 }

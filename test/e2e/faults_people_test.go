@@ -50,7 +50,7 @@ func TestFaultLogsAndCauses(t *testing.T) {
 // are of these types, and the last has an actor.
 func (p *project) causes(eventType string, chain ...string) {
 	p.Helper()
-	e := p.event(20*time.Second, eventType, p.name+"/")
+	e := p.soon(20*time.Second, eventType, p.name+"/")
 	var types []string
 	for _, want := range chain {
 		list, err := p.c.Client.Events(p.ctx(), client.EventFilter{Service: p.name + "/web", Limit: 200})
@@ -74,22 +74,22 @@ func (p *project) causes(eventType string, chain ...string) {
 
 // TestFaultForeignContainer has a container of somebody else's on web2.
 func TestFaultForeignContainer(t *testing.T) {
-	f := beginFault(t, "foreign")
-	host := f.c.Fleet.Host("web2")
-	free := f.host("web2").Foreign
-	out, err := host.Docker(f.ctx(), "run", "-d", "--name", "mine", "--cpus", "0.75", "-p", "18080:8080",
+	p := begin(t, "foreign")
+	host := p.c.Fleet.Host("web2")
+	free := p.host("web2").Foreign
+	out, err := host.Docker(p.ctx(), "run", "-d", "--name", "mine", "--cpus", "0.75", "-p", "18080:8080",
 		"--label", "muster.project=foreign", "--label", "muster.service=web", "--restart", "unless-stopped", "app:1").CombinedOutput()
 	if err != nil {
 		t.Fatalf("docker run: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
-		if out, err := host.Docker(f.ctx(), "rm", "-f", "mine").CombinedOutput(); err != nil {
+		if out, err := host.Docker(p.ctx(), "rm", "-f", "mine").CombinedOutput(); err != nil {
 			t.Errorf("docker rm: %v: %s", err, out)
 		}
 	})
-	mine := f.named("web2", "mine")
-	f.until(30*time.Second, "the host counts it", func() (bool, string) {
-		now := f.host("web2").Foreign
+	mine := p.named("web2", "mine")
+	p.until(30*time.Second, "the host counts it", func() (bool, string) {
+		now := p.host("web2").Foreign
 		return now.CPUs >= free.CPUs+0.75 && slices.Contains(now.Ports, 18080), fmt.Sprintf("%+v", now)
 	})
 
@@ -101,56 +101,56 @@ services:
     deploy: {replicas: 3}
     x-probe: {http: /healthz, port: 8080, interval: 1s}
 `
-	f.mustMuster("apply", "-f", f.file(fixed))
-	f.soon(30*time.Second, fleet.EventServiceHeld, "web2: port 18080 is used by another process")
+	p.mustMuster("apply", "-f", p.file(fixed))
+	p.soon(30*time.Second, fleet.EventServiceHeld, "web2: port 18080 is used by another process")
 	hungry := strings.ReplaceAll(strings.ReplaceAll(fixed, "    ports: [{target: 8080, published: 18080, mode: host}]\n", ""), "replicas: 3", "replicas: 3, resources: {reservations: {cpus: '1.5'}}")
-	f.mustMuster("apply", "-f", f.file(hungry))
-	f.soon(30*time.Second, fleet.EventServiceHeld, "web2: 0.25 CPUs short")
-	f.untouchedContainer(mine)
+	p.mustMuster("apply", "-f", p.file(hungry))
+	p.soon(30*time.Second, fleet.EventServiceHeld, "web2: 0.25 CPUs short")
+	p.untouchedContainer(mine)
 
-	f.apply(web("app:1", 4, 9119))
-	f.mustMuster("host", "drain", "web2", "--wait")
-	f.mustMuster("host", "activate", "web2")
-	f.newAgent("web2", f.c.Agents["web2"].Kill)
-	f.newAgent("web2", f.c.Agents["web2"].Stop)
-	f.mustMuster("rm", "foreign/web", "--wait")
-	f.untouchedContainer(mine)
-	if h := f.host("web2"); len(h.Unclaimed) != 0 {
+	p.apply(web("app:1", 4, 9119))
+	p.mustMuster("host", "drain", "web2", "--wait")
+	p.mustMuster("host", "activate", "web2")
+	p.newAgent("web2", p.kill)
+	p.newAgent("web2", p.stop)
+	p.mustMuster("rm", "foreign/web", "--wait")
+	p.untouchedContainer(mine)
+	if h := p.host("web2"); len(h.Unclaimed) != 0 {
 		t.Errorf("web2 reports %v as its own", h.Unclaimed)
 	}
 }
 
 // newAgent ends a host's agent, starts it again, and waits until the hub hears
 // the new one.
-func (f *fault) newAgent(host string, end func() error) {
-	f.Helper()
-	session := f.sessionOf(host, 1)
-	f.must(end())
-	f.startAgent(host)
-	f.until(time.Minute, "the agent is back", func() (bool, string) {
-		return f.sessionOf(host, 1) != session && f.host(host).Status.State == fleet.HostUp, f.host(host).Status.State
+func (p *project) newAgent(host string, end func(string)) {
+	p.Helper()
+	session := p.sessionOf(host, 1)
+	end(host)
+	p.start(host)
+	p.until(time.Minute, "the agent is back", func() (bool, string) {
+		return p.sessionOf(host, 1) != session && p.host(host).Status.State == fleet.HostUp, p.host(host).Status.State
 	})
 }
 
 // named is a container by its name.
-func (f *fault) named(host, name string) cluster.Container {
-	f.Helper()
-	list, err := f.c.ContainersOn(f.ctx(), host)
+func (p *project) named(host, name string) cluster.Container {
+	p.Helper()
+	list, err := p.c.ContainersOn(p.ctx(), host)
 	if err != nil {
-		f.Fatal(err)
+		p.Fatal(err)
 	}
 	for _, c := range list {
 		if c.Name == name {
 			return c
 		}
 	}
-	f.Fatalf("%s has no container %s", host, name)
+	p.Fatalf("%s has no container %s", host, name)
 	return cluster.Container{}
 }
 
-func (f *fault) untouchedContainer(was cluster.Container) {
-	f.Helper()
-	if is := f.named(was.Host, was.Name); is != was {
-		f.Errorf("%s was touched: %+v, was %+v", was.Name, is, was)
+func (p *project) untouchedContainer(was cluster.Container) {
+	p.Helper()
+	if is := p.named(was.Host, was.Name); is != was {
+		p.Errorf("%s was touched: %+v, was %+v", was.Name, is, was)
 	}
 }

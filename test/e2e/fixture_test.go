@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,20 +69,25 @@ func run(m *testing.M) (int, error) {
 // project is one test's project on the shared fleet.
 type project struct {
 	*testing.T
-	name string
-	c    *cluster.Cluster
+	name  string
+	c     *cluster.Cluster
+	off   map[string]bool    // hosts without power
+	odd   []*cluster.Process // that were started in a way of the test's own
+	since uint64             // the revision of the last mark
 }
 
-// begin gives the test a project; at its end the project is removed, and the
-// fleet has to be whole again.
+// begin gives the test a project. However the test ends, what it broke of the
+// fleet is mended, and the project is removed.
 func begin(t *testing.T, name string) *project {
-	p := &project{T: t, name: name, c: shared}
+	p := &project{T: t, name: name, c: shared, off: map[string]bool{}}
 	t.Cleanup(func() {
-		p.removeAll()
 		if t.Failed() {
 			p.dump()
 		}
 	})
+	t.Cleanup(p.removeAll)
+	t.Cleanup(p.mend)
+	p.mark()
 	return p
 }
 
@@ -208,6 +212,15 @@ func (p *project) service(name string) fleet.ServiceView {
 	return v
 }
 
+func (p *project) host(name string) fleet.HostView {
+	p.Helper()
+	v, err := p.c.Client.Host(p.ctx(), name)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return v
+}
+
 // converged waits until a service is as it was asked for.
 func (p *project) converged(name string, limit time.Duration) fleet.ServiceView {
 	p.Helper()
@@ -222,65 +235,6 @@ func (p *project) converged(name string, limit time.Duration) fleet.ServiceView 
 	return v
 }
 
-// url is where the balancer offers a port.
-func (p *project) url(port int) string {
-	return fmt.Sprintf("http://%s:%d", p.c.Fleet.Host("web1").Address, port)
-}
-
-// answers asks the balancer n times and counts who answered.
-func (p *project) answers(port, n int) map[string]int {
-	p.Helper()
-	out := map[string]int{}
-	httpClient := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	for range n {
-		res, err := httpClient.Get(p.url(port))
-		if err != nil {
-			p.Fatal(err)
-		}
-		res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			p.Fatalf("status %d", res.StatusCode)
-		}
-		out[res.Header.Get("X-Instance")]++
-	}
-	return out
-}
-
-// containers lists the project's containers on all engines.
-func (p *project) containers() map[string]cluster.Container {
-	p.Helper()
-	all, err := p.c.Containers(p.ctx())
-	if err != nil {
-		p.Fatal(err)
-	}
-	for id, c := range all {
-		if !strings.HasPrefix(c.Name, "muster-"+p.name+"-") {
-			delete(all, id)
-		}
-	}
-	return all
-}
-
-// elsewhere lists the project's containers on the other hosts.
-func (p *project) elsewhere(than string) (out []cluster.Container) {
-	p.Helper()
-	for _, host := range names {
-		if host == than {
-			continue
-		}
-		list, err := p.c.ContainersOn(p.ctx(), host)
-		if err != nil {
-			p.Fatal(err)
-		}
-		for _, c := range list {
-			if strings.HasPrefix(c.Name, "muster-"+p.name+"-") {
-				out = append(out, c)
-			}
-		}
-	}
-	return out
-}
-
 func (p *project) must(err error) {
 	p.Helper()
 	if err != nil {
@@ -288,43 +242,40 @@ func (p *project) must(err error) {
 	}
 }
 
-func contains(text, part string) bool { return strings.Contains(text, part) }
-
-// untouched fails when a container of before isn't there any more, or was
-// started again.
-func (p *project) untouched(before map[string]cluster.Container) {
+// exits runs a command line that has to end with a code, and returns what it
+// said.
+func (p *project) exits(code int, args ...string) string {
 	p.Helper()
-	after := p.containers()
-	for id, was := range before {
-		is, ok := after[id]
-		switch {
-		case !ok:
-			p.Errorf("container %s on %s is gone", was.Name, was.Host)
-		case is.Started != was.Started || is.Restarts != was.Restarts || is.State != was.State:
-			p.Errorf("container %s on %s was touched: %+v, was %+v", was.Name, was.Host, is, was)
-		}
+	out, err := p.muster(args...)
+	var exit *exec.ExitError
+	switch {
+	case err == nil && code == 0:
+	case !errors.As(err, &exit) || exit.ExitCode() != code:
+		p.Fatalf("muster %s: %v, not exit status %d\n%s", strings.Join(args, " "), err, code, out)
 	}
-	if len(after) != len(before) {
-		p.Errorf("%d containers, were %d", len(after), len(before))
+	return out
+}
+
+// says fails when a text lacks one of the parts. White space doesn't count:
+// tables wrap their cells.
+func (p *project) says(text string, parts ...string) {
+	p.Helper()
+	flat := strings.Join(strings.Fields(text), " ")
+	for _, part := range parts {
+		if !strings.Contains(flat, part) {
+			p.Errorf("%q is missing in:\n%s", part, text)
+		}
 	}
 }
 
-// event waits for an event whose type and message match.
-func (p *project) event(limit time.Duration, eventType, contains string) fleet.Event {
+// on runs a program on a host and returns what it printed.
+func (p *project) on(host, program string, args ...string) (string, error) {
 	p.Helper()
-	var found fleet.Event
-	p.until(limit, "event "+eventType+" with "+contains, func() (bool, string) {
-		events, err := p.c.Client.Events(p.ctx(), client.EventFilter{Type: eventType, Limit: 200})
-		if err != nil {
-			return false, err.Error()
-		}
-		for _, e := range events.Items {
-			if strings.Contains(e.Data.Message, contains) {
-				found = e
-				return true, ""
-			}
-		}
-		return false, fmt.Sprintf("%d events of that type", len(events.Items))
-	})
-	return found
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	var out bytes.Buffer
+	cmd := p.c.Fleet.Host(host).Command(ctx, program, args...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String(), err
 }

@@ -12,6 +12,7 @@ import (
 )
 
 func TestApplyScaleAndRemove(t *testing.T) {
+	t.Parallel()
 	p := begin(t, "basic")
 	out := p.apply(web("app:1", 5, 9001))
 	if !strings.Contains(out, "+ basic/web") {
@@ -49,6 +50,7 @@ func TestApplyScaleAndRemove(t *testing.T) {
 }
 
 func TestReplaceByNewImage(t *testing.T) {
+	t.Parallel()
 	p := begin(t, "replace")
 	p.apply(web("app:1", 3, 9002))
 	out := p.apply(web("app:2", 3, 9002))
@@ -67,14 +69,15 @@ func TestReplaceByNewImage(t *testing.T) {
 }
 
 func TestKilledAndRemovedByHand(t *testing.T) {
+	t.Parallel()
 	p := begin(t, "hand")
 	p.apply(web("app:1", 3, 9003))
 	for id, c := range p.containers() {
-		host := p.c.Fleet.Host(c.Host)
-		if err := host.Docker(p.ctx(), "kill", id).Run(); err != nil {
+		p.mark()
+		if err := p.c.Fleet.Host(c.Host).Docker(p.ctx(), "kill", id).Run(); err != nil {
 			t.Fatal(err)
 		}
-		p.event(20*time.Second, fleet.EventInstanceExited, "137")
+		p.soon(20*time.Second, fleet.EventInstanceExited, "137")
 		break
 	}
 	p.converged("web", 30*time.Second)
@@ -113,7 +116,6 @@ func TestHostDrain(t *testing.T) {
 	p := begin(t, "drain")
 	p.apply(web("app:1", 6, 9004))
 	p.mustMuster("host", "drain", "web2", "--wait")
-	t.Cleanup(func() { p.mustMuster("host", "activate", "web2") })
 	p.until(time.Minute, "web2 is empty", func() (bool, string) {
 		for _, c := range p.containers() {
 			if c.Host == "web2" {
@@ -128,6 +130,7 @@ func TestHostDrain(t *testing.T) {
 }
 
 func TestFreeze(t *testing.T) {
+	t.Parallel()
 	p := begin(t, "freeze")
 	p.apply(web("app:1", 2, 9005))
 	p.mustMuster("freeze", "freeze/web")
@@ -155,6 +158,7 @@ func TestFreeze(t *testing.T) {
 }
 
 func TestNamesAcrossHosts(t *testing.T) {
+	t.Parallel()
 	p := begin(t, "names")
 	if err := p.c.LoadExample(context.Background()); err != nil {
 		t.Fatal(err)

@@ -21,6 +21,8 @@ const (
 	maxNumber  = 250
 	// firstHostAddress is the last byte of the first host's address.
 	firstHostAddress = 11
+	// filesDir is below a fleet's directory; no host has a dot in its name.
+	filesDir = "files.d"
 )
 
 // claim says which fleet number is taken, by whom and for which hosts. It is
@@ -33,6 +35,11 @@ type claim struct {
 	Dir string `json:"dir"`
 	// Local marks an engine in the machine's own network namespace.
 	Local bool `json:"local,omitempty"`
+	// Engine is the socket of one that was there before. Of what is on it,
+	// containers and volumes with Label, and Images, go with the claim.
+	Engine string   `json:"engine,omitempty"`
+	Label  string   `json:"label,omitempty"`
+	Images []string `json:"images,omitempty"`
 }
 
 func (c claim) name() string         { return fmt.Sprintf("%s%d", namePrefix, c.Number) }
@@ -40,13 +47,15 @@ func (c claim) address(n int) string { return fmt.Sprintf("10.91.%d.%d", c.Numbe
 func (c claim) hubAddress() string   { return c.address(1) }
 func (c claim) runDir() string       { return filepath.Join(stateDir, c.name()) }
 func (c claim) file() string         { return c.runDir() + ".json" }
+func (c claim) files() string        { return filepath.Join(c.Dir, filesDir) }
 
 // netns is the name of a host's network namespace and of its cgroup.
 func (c claim) netns(host string) string { return c.name() + "-" + host }
 func (c claim) veth(index int) string    { return fmt.Sprintf("%s-%d", c.name(), index) }
 
-// newClaim takes a free number, after it has swept what dead owners left.
-func newClaim(ctx context.Context, dir string, hosts []string, local bool, logger *slog.Logger) (claim, error) {
+// newClaim takes a free number for what c describes, after it has swept what
+// dead owners left.
+func newClaim(ctx context.Context, dir string, c claim, logger *slog.Logger) (claim, error) {
 	if dir == "" {
 		dir = "/var/tmp"
 	}
@@ -62,26 +71,50 @@ func newClaim(ctx context.Context, dir string, hosts []string, local bool, logge
 	if err := sweep(ctx, logger); err != nil {
 		logger.Warn("sweeping dead test hosts failed", "error", err)
 	}
-	c := claim{Owner: self(), Hosts: hosts, Local: local}
+	c.Owner = self()
 	if c.Number, err = freeNumber(); err != nil {
 		return claim{}, err
 	}
 	c.Dir = filepath.Join(dir, "muster-hosts-"+c.name())
-	data, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return claim{}, fmt.Errorf("encode claim: %w", err)
+	if err := c.write(); err != nil {
+		return claim{}, err
 	}
-	if err := os.WriteFile(c.file(), data, 0o600); err != nil {
-		return claim{}, fmt.Errorf("write claim: %w", err)
-	}
-	for _, host := range hosts {
-		for _, d := range []string{filepath.Join(c.Dir, host), filepath.Join(c.runDir(), host)} {
-			if err := os.MkdirAll(d, 0o700); err != nil {
-				return claim{}, errors.Join(fmt.Errorf("make host directory: %w", err), c.tearDown(ctx))
-			}
-		}
+	if err := c.makeDirs(); err != nil {
+		return claim{}, errors.Join(fmt.Errorf("make directories: %w", err), c.tearDown(ctx))
 	}
 	return c, nil
+}
+
+// write replaces the claim's file as a whole: half of one would keep its number
+// for ever.
+func (c claim) write() error {
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode claim: %w", err)
+	}
+	part := c.file() + ".part"
+	if err := errors.Join(os.WriteFile(part, data, 0o600), os.Rename(part, c.file())); err != nil {
+		return fmt.Errorf("write claim: %w", err)
+	}
+	return nil
+}
+
+func (c claim) makeDirs() error {
+	// What is there already is from before this machine's boot, which takes
+	// the claims away.
+	if err := errors.Join(unmountBelow(c.Dir), os.RemoveAll(c.Dir)); err != nil {
+		return err
+	}
+	dirs := []string{c.files()}
+	for _, host := range c.Hosts {
+		dirs = append(dirs, filepath.Join(c.Dir, host), filepath.Join(c.runDir(), host))
+	}
+	for _, dir := range dirs {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // realDir makes dir and returns its path without links, as mounts show it.

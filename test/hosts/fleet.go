@@ -25,6 +25,9 @@ type Fleet struct {
 	Hub string
 	// Hosts are in the order of Options.Names.
 	Hosts []*Host
+	// Dir is for the caller's own files. It goes with the fleet, and so does
+	// every program that was started from there.
+	Dir string
 
 	claim  claim
 	logger *slog.Logger
@@ -37,15 +40,15 @@ func New(ctx context.Context, options Options) (*Fleet, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
-	if err := checkMachine("ip", "iptables", "nsenter", "unshare"); err != nil {
+	if err := checkMachine("ip", "iptables", "nsenter", "unshare", "dockerd", "containerd"); err != nil {
 		return nil, err
 	}
 	logger := options.logger()
-	c, err := newClaim(ctx, options.Dir, options.Names, false, logger)
+	c, err := newClaim(ctx, options.Dir, claim{Hosts: options.Names}, logger)
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{Name: c.name(), Hub: c.hubAddress(), claim: c, logger: logger}
+	f := &Fleet{Name: c.name(), Hub: c.hubAddress(), Dir: c.files(), claim: c, logger: logger}
 	f.close = sync.OnceValue(f.tearDown)
 	for i, name := range options.Names {
 		f.Hosts = append(f.Hosts, newHost(c, i, name, logger))
@@ -133,7 +136,7 @@ func checkMachine(tools ...string) error {
 	if os.Geteuid() != 0 {
 		return errors.New("test hosts need root: run this with sudo")
 	}
-	for _, tool := range append(tools, "dockerd", "containerd", "docker") {
+	for _, tool := range append(tools, "docker") {
 		if _, err := lookTool(tool); err != nil {
 			return fmt.Errorf("%s is missing: run packaging/dev/setup.sh test", tool)
 		}

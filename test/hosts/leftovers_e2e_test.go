@@ -115,7 +115,7 @@ func TestLocalEngine(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := l.LoadImage(t.Context(), imageTar); err != nil {
+	if err := l.LoadImage(t.Context(), imageTar, helloImage); err != nil {
 		t.Fatal(err)
 	}
 	out, err := l.Docker(t.Context(), "run", "--detach", "--env", "GREETING=local", "--publish", "127.0.0.1:0:8080", helloImage).Output()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,7 +21,11 @@ type Local struct {
 	Client
 	// Own says that this engine was started for the caller.
 	Own bool
+	// Dir is for the caller's own files. It goes at Close, and so does every
+	// program that was started from there.
+	Dir string
 
+	claim claim
 	close func() error
 }
 
@@ -33,14 +36,17 @@ type Local struct {
 // published ports work through docker-proxy, and containers reach this machine,
 // but not the world outside.
 func LocalEngine(ctx context.Context, options Options) (*Local, error) {
-	if answers(ctx, machineSocket) {
-		return &Local{Client: Client{DockerSocket: machineSocket}, close: func() error { return nil }}, nil
+	if options.Engine == "" {
+		options.Engine = machineSocket
 	}
-	if err := checkMachine("ip"); err != nil {
+	if answers(ctx, options.Engine) {
+		return engineOfBefore(ctx, options)
+	}
+	if err := checkMachine("ip", "dockerd", "containerd"); err != nil {
 		return nil, err
 	}
 	logger := options.logger()
-	c, err := newClaim(ctx, options.Dir, []string{localHost}, true, logger)
+	c, err := newClaim(ctx, options.Dir, claim{Hosts: []string{localHost}, Local: true}, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +59,7 @@ func LocalEngine(ctx context.Context, options Options) (*Local, error) {
 	e.settings = map[string]any{
 		"bridge": c.name(), "iptables": false, "ip-forward": false, "ip-masq": false,
 	}
-	l := &Local{Client: Client{DockerSocket: e.socket()}, Own: true}
+	l := &Local{Client: Client{DockerSocket: e.socket()}, Own: true, Dir: c.files(), claim: c}
 	l.close = sync.OnceValue(func() error { return closeLocal(c, e) })
 	if err := startLocal(ctx, c, e); err != nil {
 		return nil, errors.Join(fmt.Errorf("start local engine: %w", err), l.Close())
@@ -74,7 +80,8 @@ func startLocal(ctx context.Context, c claim, e *engine) error {
 }
 
 // Close stops an engine that LocalEngine started, with its containers, and
-// takes away what it made. It can be called more than once.
+// takes away what it made. On an engine that was there before it removes what
+// was claimed. It can be called more than once.
 func (l *Local) Close() error { return l.close() }
 
 func closeLocal(c claim, e *engine) error {
@@ -96,21 +103,7 @@ func removeNetworks(ctx context.Context, client Client) error {
 	if !answers(ctx, client.DockerSocket) {
 		return nil
 	}
-	for _, step := range [][]string{
-		{"container ls --all --quiet", "container rm --force"},
-		{"network ls --quiet --filter type=custom", "network rm"},
-	} {
-		out, err := client.Docker(ctx, strings.Fields(step[0])...).Output()
-		if err != nil {
-			return fmt.Errorf("list %s: %w", strings.Fields(step[0])[0], err)
-		}
-		ids := strings.Fields(string(out))
-		if len(ids) == 0 {
-			continue
-		}
-		if err := finish(client.Docker(ctx, append(strings.Fields(step[1]), ids...)...)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(
+		client.removeListed(ctx, "container ls --all --quiet", "container rm --force"),
+		client.removeListed(ctx, "network ls --quiet --filter type=custom", "network rm"))
 }

@@ -20,6 +20,9 @@ type Options struct {
 	// Dir is where the fleet puts its own directory with the engines' data;
 	// empty means /var/tmp. Close removes the fleet's directory, not Dir.
 	Dir string
+	// Engine is the socket where LocalEngine looks for an engine; empty means
+	// where the machine's own one listens.
+	Engine string
 	// Logger hears what the fleet does; nil means silence.
 	Logger *slog.Logger
 }

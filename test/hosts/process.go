@@ -15,23 +15,25 @@ import (
 )
 
 // processes says which processes belong to hosts: those in a host's network
-// namespace, those in its containers' cgroup, and its engine with its shims.
+// namespace, those in its containers' cgroup, and those that were started from
+// or with the files in a directory: engines with their shims, and the programs
+// of whoever made the hosts.
 type processes struct {
 	netns   []namespace
 	cgroups []string // "/mht-1-web1"
-	runDirs []string
+	dirs    []string // with a slash at the end
 }
 
 // namespace is the identity of a kernel namespace.
 type namespace struct{ dev, ino uint64 }
 
 func (c claim) processes() processes {
-	var all processes
+	all := processes{dirs: []string{c.files() + "/"}}
 	for _, host := range c.Hosts {
 		p := c.hostProcesses(host)
 		all.netns = append(all.netns, p.netns...)
 		all.cgroups = append(all.cgroups, p.cgroups...)
-		all.runDirs = append(all.runDirs, p.runDirs...)
+		all.dirs = append(all.dirs, p.dirs...)
 	}
 	return all
 }
@@ -39,7 +41,7 @@ func (c claim) processes() processes {
 func (c claim) hostProcesses(host string) processes {
 	p := processes{
 		cgroups: []string{"/" + c.netns(host)},
-		runDirs: []string{filepath.Join(c.runDir(), host) + "/"},
+		dirs:    []string{filepath.Join(c.runDir(), host) + "/"},
 	}
 	// The namespace of this very process is never a host's, whatever is
 	// found at that path: else everything on the machine would match.
@@ -63,7 +65,7 @@ func (p processes) match(pid int) bool {
 	if ns, ok := namespaceAt(dir + "/ns/net"); ok && slices.Contains(p.netns, ns) {
 		return true
 	}
-	return p.matchCgroup(dir) || p.matchEngine(dir)
+	return p.matchCgroup(dir) || p.matchProgram(dir)
 }
 
 func (p processes) matchCgroup(dir string) bool {
@@ -82,20 +84,21 @@ func (p processes) matchCgroup(dir string) bool {
 	return false
 }
 
-// matchEngine finds dockerd, containerd and the shims by the files that they
-// were started with.
-func (p processes) matchEngine(dir string) bool {
+// matchProgram finds programs by where they are, and dockerd, containerd, the
+// shims and HAProxy by the files that they were started with: whoever else reads
+// those is left alone.
+func (p processes) matchProgram(dir string) bool {
 	data, err := os.ReadFile(dir + "/cmdline")
 	if err != nil {
 		return false
 	}
 	argv := strings.Split(string(data), "\x00")
 	program := filepath.Base(argv[0])
-	if program != "dockerd" && !strings.HasPrefix(program, "containerd") {
-		return false
+	if program != "dockerd" && program != "haproxy" && !strings.HasPrefix(program, "containerd") {
+		argv = argv[:1]
 	}
-	return slices.ContainsFunc(argv[1:], func(arg string) bool {
-		return slices.ContainsFunc(p.runDirs, func(runDir string) bool { return strings.HasPrefix(arg, runDir) })
+	return slices.ContainsFunc(argv, func(arg string) bool {
+		return slices.ContainsFunc(p.dirs, func(dir string) bool { return strings.HasPrefix(arg, dir) })
 	})
 }
 

@@ -48,7 +48,7 @@ func sweep(ctx context.Context, logger *slog.Logger) error {
 // tearDown takes away all that follows from a claim, then the claim itself.
 // The claim stays when something failed, so that a later sweep tries again.
 func (c claim) tearDown(ctx context.Context) error {
-	errs := []error{killAll(ctx, c.processes())}
+	errs := []error{killAll(ctx, c.processes()), c.clearEngine(ctx)}
 	removeShimSockets(c.runDir())
 	errs = append(errs, unmountBelow(c.runDir()), unmountBelow(c.Dir), c.removeNetwork(ctx))
 	for _, host := range c.Hosts {

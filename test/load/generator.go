@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,8 @@ type Generator struct {
 	stopping chan struct{} // closed when no more requests should start
 	stopOnce sync.Once
 	ended    chan struct{} // closed when Run has returned
+
+	open atomic.Int64 // requests that have begun and not ended
 
 	mu       sync.Mutex // guards recorder and cut
 	recorder *recorder
@@ -86,6 +89,10 @@ func (g *Generator) Stop(ctx context.Context) error {
 	}
 }
 
+// InFlight is how many requests have begun and not ended; Snapshot counts the
+// others.
+func (g *Generator) InFlight() int { return int(g.open.Load()) }
+
 // Snapshot returns the counts so far.
 func (g *Generator) Snapshot() Result {
 	g.mu.Lock()
@@ -123,8 +130,9 @@ func (g *Generator) send(ctx context.Context, rec *recorder, requests *sync.Wait
 			rec.add(o)
 			continue
 		}
+		g.open.Add(1)
 		requests.Go(func() {
-			defer func() { <-slots }()
+			defer func() { g.open.Add(-1); <-slots }()
 			g.request(ctx, &o, slow, keep)
 			rec.add(o)
 		})

@@ -204,6 +204,9 @@ func TestInFlightIsBounded(t *testing.T) {
 	done := make(chan Result, 1)
 	go func() { res, _ := g.Run(t.Context()); done <- res }()
 	until(t, "15 are refused", func() bool { return g.Snapshot().Failed == 15 })
+	if open := g.InFlight(); open != 5 {
+		t.Errorf("%d are in flight, not 5", open)
+	}
 	close(release)
 	if res := <-done; res.OK != 5 || res.ByError["too many requests in flight"] != 15 {
 		t.Fatal(res)

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/musterhq/muster/test/hosts"
 )
@@ -26,7 +24,7 @@ func main() {
 }
 
 func run(args []string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := hosts.UntilEnded()
 	defer stop()
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if len(args) == 0 {
