@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
 func TestApplyScaleAndRemove(t *testing.T) {
@@ -43,9 +44,16 @@ func TestApplyScaleAndRemove(t *testing.T) {
 	if got := p.answers(9001, 20); len(got) != 2 {
 		t.Errorf("%d instances answered: %v", len(got), got)
 	}
+	status := []string{"-C", "1", "-W", "2", "-t", wire.ServiceStatus(p.key("web"))}
+	if out, err := p.read(status...); err != nil || !strings.Contains(out, `"state":"converged"`) || !strings.Contains(out, `"ready":2`) {
+		t.Errorf("a stock subscriber reads %q, %v", out, err)
+	}
 	p.mustMuster("rm", "basic/web", "--wait")
 	if n := len(p.containers()); n != 0 {
 		t.Errorf("%d containers are left", n)
+	}
+	if out, err := p.read(status...); err == nil {
+		t.Errorf("of a service that is gone a stock subscriber reads %q", out)
 	}
 }
 
