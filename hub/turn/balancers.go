@@ -97,6 +97,11 @@ func (t *tx) driven(key fleet.BalancerKey) bool {
 	return slices.ContainsFunc(l.Actual.Facts.Balancers, func(b fleet.BalancerFacts) bool { return b.Name == key.Name })
 }
 
+// balancerUp: its agent reports that it runs.
+func (t *tx) balancerUp(key fleet.BalancerKey) bool {
+	return slices.ContainsFunc(t.live.get(key.Host).Actual.Balancers, func(b fleet.BalancerActual) bool { return b.Name == key.Name && b.Up })
+}
+
 func (t *tx) balancerHosts() []string {
 	var out []string
 	for _, key := range t.balancers.keys(fleet.BalancerKey.Less) {

@@ -33,7 +33,13 @@ func TestBarrierWaitsForEveryBalancer(t *testing.T) {
 	if text := strings.Join(v.Reasons, "\n"); !strings.Contains(text, "web2/haproxy") {
 		t.Errorf("the reasons don't name the balancer: %s", text)
 	}
-	if reply := w.order(fleet.Command{Do: fleet.DoBalancerForget, Balancer: fleet.BalancerKey{Host: "web2", Name: "haproxy"}}); reply.Err != nil {
+	forget := fleet.Command{Do: fleet.DoBalancerForget, Balancer: fleet.BalancerKey{Host: "web2", Name: "haproxy"}}
+	if fleet.CodeOf(w.order(forget).Err) != fleet.CodeConflict {
+		t.Fatal("a balancer that works may be forgotten")
+	}
+	w.hosts["web2"].down = true
+	w.pass(2 * time.Second)
+	if reply := w.order(forget); reply.Err != nil {
 		t.Fatal(reply.Err)
 	}
 	w.pass(5 * time.Second)

@@ -213,7 +213,7 @@ func (t *tx) availability(c fleet.Command, availability string) (fleet.Result, e
 	if err != nil {
 		return fleet.Result{}, err
 	}
-	word, eventType := "drained: its instances move away", fleet.EventHostDrain
+	word, eventType := "being drained: its instances move away", fleet.EventHostDrain
 	if availability == fleet.AvailabilityActive {
 		word, eventType = "active: it takes instances", fleet.EventHostActivated
 	}
@@ -266,6 +266,10 @@ func (t *tx) forgetBalancer(c fleet.Command) (fleet.Result, error) {
 	b := t.balancers.get(c.Balancer)
 	if b == nil || b.Forgotten != "" {
 		return fleet.Result{}, fleet.NotFound("there is no balancer %s", c.Balancer).WithHint("muster lb lists them")
+	}
+	if t.driven(c.Balancer) && t.balancerUp(c.Balancer) {
+		return fleet.Result{}, fleet.Conflict("balancer", "%s works: its agent is heard and drives it", c.Balancer).
+			WithHint("to take it out of the fleet, stop its agent or start that without the balancer, and then forget it")
 	}
 	b = t.balancers.edit(c.Balancer)
 	b.Forgotten = "none"

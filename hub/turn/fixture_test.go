@@ -31,6 +31,7 @@ type fakeHost struct {
 	gen      uint64
 	pools    map[fleet.ServiceKey]fleet.Pool
 	balancer bool
+	down     bool                            // the balancer doesn't run
 	deaf     bool                            // the balancer acknowledges nothing
 	trouble  string                          // the balancer's problem
 	stuck    map[fleet.ServiceKey]fleet.Pool // pools that the balancer keeps
@@ -150,7 +151,7 @@ func (w *world) report(h *fakeHost) []Input {
 		}
 	}
 	if h.balancer {
-		b := fleet.BalancerActual{Name: "haproxy", Driver: "haproxy", Up: true, Problem: h.trouble}
+		b := fleet.BalancerActual{Name: "haproxy", Driver: "haproxy", Up: !h.down, Problem: h.trouble}
 		h.forgetPools()
 		for _, key := range sorted(h.pools, fleet.ServiceKey.Less) {
 			pool := h.pools[key]

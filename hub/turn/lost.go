@@ -106,7 +106,7 @@ func (t *tx) replaceLost(s *Service, in *Instance) {
 	} else if l := t.live.get(in.Host); l.Cause != "" {
 		cause = l.Cause
 	}
-	cause = t.event(fleet.EventInstanceDraining, subjectInstance(in.ID), cause, about(in, fmt.Sprintf("%s on %s is given up: its host is lost", in.Service, in.Host)))
+	cause = t.event(fleet.EventInstanceDraining, subjectInstance(in.ID), cause, about(in, fmt.Sprintf("%s is given up: its host is lost", in)))
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt, in.Cause, in.Lost, in.Ready = fleet.GoalDrain, t.now, cause, true, false
 	t.dirtyPool[in.Service] = true

@@ -80,6 +80,8 @@ func TestABalancerThatTakesNothingIsTold(t *testing.T) {
 	w.apply(webService(2, "web:1"))
 	w.pass(6 * time.Minute)
 	w.wantHeld("has no traffic from web2/haproxy after 5m0s; see muster lb show shop/web, and if a balancer is gone for good: muster lb forget web2/haproxy")
+	w.hosts["web2"].down = true
+	w.pass(2 * time.Second)
 	w.order(fleet.Command{Do: fleet.DoBalancerForget, Balancer: fleet.BalancerKey{Host: "web2", Name: "haproxy"}})
 	w.pass(5 * time.Second)
 	w.wantState(fleet.ServiceConverged)

@@ -39,7 +39,7 @@ func (t *tx) place(s *Service, slot int, host, cause string) {
 		Goal: fleet.GoalRun, Born: t.rev, BornAt: t.now, GoalAt: t.now, Cause: cause,
 	}
 	t.events[len(t.events)-1].Subject = subjectInstance(in.ID)
-	t.events[len(t.events)-1].Data = about(in, fmt.Sprintf("%s slot %d is placed on %s", key, slot, host))
+	t.events[len(t.events)-1].Data = about(in, fmt.Sprintf("%s is placed (slot %d)", in, slot))
 	t.instances.put(in.ID, in)
 	t.newborn[key] = append(t.newborn[key], in.ID)
 	t.dirtyHost[host] = true

@@ -107,7 +107,7 @@ func (t *tx) advance(s *Service, in *Instance) (why string) {
 	}
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt = fleet.GoalStop, t.now
-	t.event(fleet.EventInstanceStopping, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s on %s is asked to stop: no balancer sends to it", in.Service, in.Host)))
+	t.event(fleet.EventInstanceStopping, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s is asked to stop: no balancer sends to it", in)))
 	t.dirtyHost[in.Host] = true
 	t.dirtyPool[in.Service] = true
 	return ""
@@ -292,7 +292,7 @@ func (t *tx) leave(s *Service, in *Instance, why string) {
 	if why == "" {
 		why = t.leaveReason(s, in)
 	}
-	cause := t.event(fleet.EventInstanceDraining, subjectInstance(in.ID), t.causeOf(s, in), about(in, fmt.Sprintf("%s on %s leaves: %s", in.Service, in.Host, why)))
+	cause := t.event(fleet.EventInstanceDraining, subjectInstance(in.ID), t.causeOf(s, in), about(in, fmt.Sprintf("%s leaves: %s", in, why)))
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt, in.Cause = fleet.GoalDrain, t.now, cause
 	t.dirtyPool[in.Service] = true

@@ -30,7 +30,7 @@ func (t *tx) reported(host string, l *Live, a *fleet.InstanceActual) {
 		in.Ready, in.Dead, in.Address, in.Ports = true, false, a.Address, a.Ports
 		if first {
 			in.ReadyAt = t.now
-			t.event(fleet.EventInstanceReady, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s is ready on %s", in.Service, host)))
+			t.event(fleet.EventInstanceReady, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s is ready", in)))
 		}
 	case !ready && (in.Ready || in.Dead != dead):
 		was := in.Ready
@@ -40,7 +40,7 @@ func (t *tx) reported(host string, l *Live, a *fleet.InstanceActual) {
 			in.ReadyAt = t.now
 		}
 		if was && in.Goal == fleet.GoalRun {
-			t.event(fleet.EventInstanceUnready, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s on %s is not ready: %s", in.Service, host, a.Reason)))
+			t.event(fleet.EventInstanceUnready, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s is not ready: %s", in, a.Reason)))
 		}
 	default:
 		return
@@ -73,7 +73,7 @@ func (t *tx) missing(host string, l *Live) {
 
 // gone forgets an instance whose container is confirmed to be gone.
 func (t *tx) gone(in *Instance) {
-	t.event(fleet.EventInstanceGone, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s on %s is gone", in.Service, in.Host)))
+	t.event(fleet.EventInstanceGone, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s is gone", in)))
 	t.holdPorts(in)
 	t.instances.delete(in.ID)
 	t.touch(in.Service)
@@ -106,6 +106,6 @@ func (t *tx) pin(in *Instance, a *fleet.InstanceActual) {
 	if in.Differs != a.Image {
 		t.instances.edit(in.ID).Differs = a.Image
 		t.event(fleet.EventImageDiffers, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf(
-			"%s on %s runs another image under the name %s: %.19s, elsewhere it is %.19s", in.Service, in.Host, v.Spec.Image, a.Image, v.Pin)))
+			"%s runs another image under the name %s: %.19s, elsewhere it is %.19s", in, v.Spec.Image, a.Image, v.Pin)))
 	}
 }

@@ -5,6 +5,7 @@
 package turn
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -87,6 +88,9 @@ type Instance struct {
 	// Differs is the image that it runs, where that isn't its version's.
 	Differs string `json:"differs,omitempty"`
 }
+
+// String names the instance as events do: "shop/web 2-1 on web1".
+func (in *Instance) String() string { return fmt.Sprintf("%s %s on %s", in.Service, in.ID, in.Host) }
 
 // Host is a machine that runs an agent.
 type Host struct {
