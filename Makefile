@@ -34,7 +34,7 @@ help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: setup-demo modules ## the main job on one machine, until Ctrl-C (HOSTS=3; 1 uses the machine's own engine)
+demo: setup-demo modules ## the main job on one machine, until Ctrl-C (HOSTS=3; 1 uses the machine's own engine, if it runs)
 	@go build -o bin/demo ./test/demo
 	$(AS_ROOT) bin/demo -hosts $(HOSTS)
 

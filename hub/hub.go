@@ -64,7 +64,11 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error { return parts.api.Serve(ctx, web) })
 	group.Go(func() error { return notify(ctx, parts.ready) })
 	err = group.Wait()
-	o.Logger.Info("hub stopped", "error", err)
+	if err != nil {
+		o.Logger.Error("hub stopped", "error", err)
+	} else {
+		o.Logger.Info("hub stopped")
+	}
 	return err
 }
 

@@ -63,6 +63,14 @@ func (c *Cluster) startLocal(ctx context.Context) error {
 	return c.claimLineage(ctx, name)
 }
 
+// LocalSocket is the engine's of a fleet on this machine; empty: of no such fleet.
+func (c *Cluster) LocalSocket() string {
+	if c.local == nil {
+		return ""
+	}
+	return c.local.DockerSocket
+}
+
 // claimLineage claims what this fleet will put on the engine, before there is
 // any: the agent labels all of it with the lineage that it follows.
 func (c *Cluster) claimLineage(ctx context.Context, host string) error {

@@ -24,7 +24,7 @@ import (
 const composeFile = "examples/rank/compose.yaml"
 
 func main() {
-	n := flag.Int("hosts", 3, "`number` of test hosts; 1 uses the machine's own engine")
+	n := flag.Int("hosts", 3, "`number` of test hosts; 1 uses the machine's own engine, or one of its own where none runs")
 	once := flag.Bool("once", false, "stop after the first answers instead of waiting for Ctrl-C")
 	flag.Parse()
 	ctx, stop := hosts.UntilEnded()
@@ -46,7 +46,7 @@ func run(ctx context.Context, n int, once bool) (err error) {
 	o := cluster.Options{Hosts: hosts.Numbered("web", n), Balancers: []string{"web1"}, Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler)}
 	start := cluster.Start
 	if n == 1 {
-		say("Building Muster, and starting a hub and an agent on this machine's own engine …")
+		say("Building Muster, and starting a hub and an agent here, on the machine's own engine, or on one of their own where none runs …")
 		start = cluster.StartLocal
 	} else {
 		say("Building Muster, and starting a hub and %d hosts, each with an engine, an address and an agent of its own …", n)
@@ -57,7 +57,9 @@ func run(ctx context.Context, n int, once bool) (err error) {
 	}
 	defer func() {
 		say("\nTaking everything away again …")
-		err = errors.Join(err, c.Close())
+		if err = errors.Join(err, c.Close()); err == nil || errors.Is(err, context.Canceled) {
+			say("Nothing is left.")
+		}
 	}()
 	say("Making the leaderboard's two images, without a registry …")
 	if err := c.LoadExample(ctx); err != nil {
@@ -131,16 +133,19 @@ In another terminal, as root:
   muster services                          # desired beside actual
   muster scale leaderboard/rank=8 --wait   # three more
   muster events --follow                   # what happens, and why`, url, c.URL, c.URL, filepath.Dir(c.CLI))
+	name, socket := "this machine", c.LocalSocket()
 	if n > 1 {
-		name, err := movable(ctx, c)
-		if err != nil {
+		var err error
+		if name, err = movable(ctx, c); err != nil {
 			return err
 		}
-		socket := c.Fleet.Host(name).DockerSocket
-		say(`  docker -H unix://%s ps                   # %s's own engine
-  docker -H unix://%s kill $(docker -H unix://%s ps -q | head -1)   # and see it heal
-  muster host drain %s --wait            # empty a host, nothing is dropped
-  muster host activate %s`, socket, name, socket, socket, name, name)
+		socket = c.Fleet.Host(name).DockerSocket
+	}
+	say(`  docker -H unix://%s ps                   # the engine of %s
+  docker -H unix://%s kill $(docker -H unix://%s ps -q | head -1)   # and see it heal`, socket, name, socket, socket)
+	if n > 1 {
+		say(`  muster host drain %s --wait            # empty a host, nothing is dropped
+  muster host activate %s`, name, name)
 	}
 	say("\nCtrl-C takes everything away.")
 	return nil

@@ -21,9 +21,11 @@ func (p *program) eventsCommand() *cli.Command {
 		Description: `Examples:
    muster events -n 50
    muster events --follow --service rank
-   muster events --type muster.host.lost -o json`,
+   muster events --type host.lost -o json
+
+In brackets: the event's own id, and the id of the event or order behind it.`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on with what happens from now on"},
+			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "then go on with what happens from now on"},
 			&cli.IntFlag{Name: "number", Aliases: []string{"n"}, Value: 20, Usage: "the newest `N`"},
 			&cli.StringFlag{Name: "type", Usage: "only of `TYPE`, like instance.ready or host.*"},
 			&cli.StringFlag{Name: "service", Usage: "only of `SERVICE`"},
@@ -167,7 +169,7 @@ func (s *session) printEvents(events []fleet.Event) {
 		s.printf("none\n")
 	}
 	for _, e := range events {
-		s.printf("%s  %-19s %s%s\n", stamp(e.Time), strings.TrimPrefix(e.Type, typePrefix), told(e), cause(e))
+		s.printf("%s  %-19s %s  [%s%s]\n", stamp(e.Time), strings.TrimPrefix(e.Type, typePrefix), told(e), e.ID, cause(e))
 	}
 }
 
@@ -183,9 +185,9 @@ func told(e fleet.Event) string {
 func cause(e fleet.Event) string {
 	switch {
 	case e.Actor != "":
-		return "  [by " + e.Actor + "]"
+		return ", by " + e.Actor
 	case e.Cause != "":
-		return "  [cause " + e.Cause + "]"
+		return ", cause " + e.Cause
 	default:
 		return ""
 	}

@@ -34,12 +34,12 @@ func listHosts(ctx context.Context, s *session, _ []string) error {
 	for _, v := range list.Items {
 		rows = append(rows, []string{
 			v.ID, s.state(liveness(v)), s.state(v.Availability), ratio(v.Ready, v.Instances),
-			dash(v.Facts.Advertise), strconv.Itoa(v.Facts.CPUs), size64(v.Facts.Memory), engine(v),
+			dash(v.Facts.Advertise), strconv.Itoa(v.Facts.CPUs), size64(v.Facts.Memory), engineWord(v),
 		})
 	}
 	s.printTable([]column{
 		{title: "host", width: 24}, {title: "state"}, {title: "use"}, {title: "ready"}, {title: "address", width: 20},
-		{title: "cpus", right: true}, {title: "memory", right: true}, {title: "engine", width: 24, prose: true},
+		{title: "cpus", right: true}, {title: "memory", right: true}, {title: "engine", width: 24},
 	}, rows)
 	return nil
 }
@@ -57,10 +57,14 @@ func liveness(v fleet.HostView) string {
 }
 
 func engine(v fleet.HostView) string {
+	if !v.Engine.Up && v.Engine.Problem != "" {
+		return "down: " + v.Engine.Problem
+	}
+	return engineWord(v)
+}
+
+func engineWord(v fleet.HostView) string {
 	if !v.Engine.Up {
-		if v.Engine.Problem != "" {
-			return "down: " + v.Engine.Problem
-		}
 		return "down"
 	}
 	return dash(v.Facts.EngineVersion)

@@ -42,7 +42,7 @@ func listBalancers(ctx context.Context, s *session, _ []string) error {
 		return s.printJSON(list)
 	}
 	if len(list.Items) == 0 {
-		s.printf("no balancers yet: start muster-agent with --haproxy on a host\n")
+		s.printf("no balancers: start muster-agent with --haproxy on a host (one that was forgotten comes back when its agent is started again)\n")
 		return nil
 	}
 	var rows [][]string
@@ -59,7 +59,7 @@ func listBalancers(ctx context.Context, s *session, _ []string) error {
 		})
 	}
 	s.printTable([]column{
-		{title: "balancer", width: 30}, {title: "state"}, {title: "address", width: 22}, {title: "driver", width: 18},
+		{title: "balancer", width: 30}, {title: "state"}, {title: "address", width: 22}, {title: "driver", width: 30},
 		{title: "services", right: true}, {title: "problem", width: 36, prose: true},
 	}, rows)
 	return nil

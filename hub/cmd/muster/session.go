@@ -33,7 +33,7 @@ func (p *program) with(least, most int, do func(ctx context.Context, s *session,
 	return func(c *cli.Context) error {
 		args := c.Args().Slice()
 		if len(args) < least || most >= 0 && len(args) > most {
-			return usage("%s takes other arguments: %s", c.Command.HelpName, synopsis(c.Command)).hint("see " + c.Command.HelpName + " --help")
+			return usage("%s is called as: %s", c.Command.HelpName, synopsis(c.Command)).hint("see " + c.Command.HelpName + " --help")
 		}
 		s, err := p.session(c)
 		if err != nil {

@@ -22,8 +22,12 @@ const (
 // ends: what holds it goes away by itself sometimes, like a host's silence.
 const heldFor = 10 * time.Second
 
-// mostReasons is how many reasons a line of progress names.
-const mostReasons = 3
+// A line of progress names so many reasons. What moves is said no more often
+// than that; what has arrived, or can't move, at once.
+const (
+	mostReasons = 2
+	sayEvery    = time.Second
+)
 
 // progress is how far a goal is.
 type progress struct {
@@ -183,6 +187,7 @@ func someOf(reasons []string) string {
 // saying is what was last said of a goal.
 type saying struct {
 	line  string
+	at    time.Time // when it was said
 	whole string    // with every reason
 	since time.Time // when that was new
 }
@@ -206,9 +211,9 @@ func (s *session) look(ctx context.Context, goals []goal, said []saying) ([]open
 			line += ": " + someOf(p.why)
 		}
 		last := &said[i]
-		if line != last.line {
+		if line != last.line && (p.done || p.held || p.stuck || time.Since(last.at) >= sayEvery) {
 			s.note("%s", line)
-			last.line = line
+			last.line, last.at = line, time.Now()
 		}
 		if whole := p.text + strings.Join(p.why, "\n"); whole != last.whole || last.since.IsZero() {
 			last.whole, last.since = whole, time.Now()

@@ -57,7 +57,16 @@ func TestLookTellsStillFromMoving(t *testing.T) {
 	if o := look(); o.still >= heldFor {
 		t.Errorf("it changed, and is still for %s", o.still)
 	}
-	if output.String() != "shop/web  1/9 ready, held: a; b; c; and 1 more\n" {
+	now = progress{text: "2/9 ready", why: []string{"f"}}
+	look() // what moves is said now and then
+	said[0].at = said[0].at.Add(-sayEvery)
+	look()
+	now.text, now.why = "9/9 ready", nil
+	now.done = true
+	if _, err := s.look(t.Context(), goals, said); err != nil {
+		t.Fatal(err)
+	}
+	if want := "shop/web  1/9 ready, held: a; b; and 2 more\nshop/web  2/9 ready: f\nshop/web  9/9 ready\n"; output.String() != want {
 		t.Errorf("said %q", output.String())
 	}
 }
