@@ -86,14 +86,28 @@ func (c *Cluster) claimLineage(ctx context.Context, host string) error {
 	return c.local.Claim("muster.lineage=" + lineage)
 }
 
-// bridgeAddress is where containers of the engine reach this machine.
+// bridgeAddress is this machine's address on the engine's bridge, where
+// containers reach it. An engine that has just made its bridge names no gateway
+// yet, so the interface is asked.
 func (c *Cluster) bridgeAddress(ctx context.Context) (string, error) {
-	out, err := c.local.Docker(ctx, "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").Output()
-	address := strings.TrimSpace(string(out))
-	if err != nil || net.ParseIP(address) == nil {
-		return "", fmt.Errorf("find the address of the engine's bridge: %q, %w", address, err)
+	out, err := c.local.Docker(ctx, "network", "inspect", "bridge", "--format", `{{index .Options "com.docker.network.bridge.name"}}`).Output()
+	if err != nil {
+		return "", fmt.Errorf("find the engine's bridge: %w", err)
 	}
-	return address, nil
+	bridge, err := net.InterfaceByName(strings.TrimSpace(string(out)))
+	if err != nil {
+		return "", fmt.Errorf("find the engine's bridge: %w", err)
+	}
+	addresses, err := bridge.Addrs()
+	if err != nil {
+		return "", fmt.Errorf("find the address of %s: %w", bridge.Name, err)
+	}
+	for _, address := range addresses {
+		if network, ok := address.(*net.IPNet); ok && network.IP.To4() != nil {
+			return network.IP.String(), nil
+		}
+	}
+	return "", fmt.Errorf("%s has no IPv4 address", bridge.Name)
 }
 
 // freeAddress is a loopback address with a port that is free now.

@@ -84,7 +84,7 @@ func serviceGone(key fleet.ServiceKey) goal {
 			return progress{}, err
 		}
 		return progress{
-			text: fmt.Sprintf("%d still running, %s", view.Running, view.State),
+			text: fmt.Sprintf("%s left, %s", instances(len(view.Instances)), view.State),
 			why:  view.Reasons, hint: "see muster service " + key.String(),
 		}, nil
 	}}
