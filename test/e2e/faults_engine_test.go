@@ -32,7 +32,7 @@ func TestFaultEngine(t *testing.T) {
 			h := p.host("web2")
 			return !h.Engine.Up && h.Engine.Problem != "" && h.Status.State == fleet.HostUp, h.Engine.Problem
 		})
-		p.says(p.mustMuster("hosts"), "down: ")
+		p.says(p.mustMuster("host", "web2"), "down: ")
 
 		count += 2
 		p.mustMuster("scale", "engine/web="+strconv.Itoa(count))

@@ -41,7 +41,7 @@ func TestFaultLogsAndCauses(t *testing.T) {
 
 	p.mustMuster("scale", "logs/web=1", "--wait")
 	out = p.mustMuster("events", "--service", "logs/web", "-n", "100")
-	p.says(out, "service.applied", "[by ", "instance.placed", "[cause ", "instance.ready", "service.scaled", "instance.draining", "one fewer is wanted", "instance.gone", "service.converged")
+	p.says(out, "service.applied", ", by ", "instance.placed", ", cause ", "instance.ready", "service.scaled", "instance.draining", "one fewer is wanted", "instance.gone", "service.converged")
 	p.causes(fleet.EventInstanceGone, fleet.EventInstanceDraining, fleet.EventServiceScaled)
 	p.causes(fleet.EventInstancePlaced, fleet.EventServiceApplied)
 }
