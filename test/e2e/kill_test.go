@@ -38,11 +38,11 @@ func TestKilledInTheMiddleOfADrain(t *testing.T) {
 			p.soon(20*time.Second, fleet.EventInstanceDraining, "one fewer is wanted")
 			p.kill(name)
 			time.Sleep(2 * time.Second) // the fault lasts
-			p.start(name)
-			p.allUp()
 			if open := generator.InFlight(); open != requests {
 				t.Errorf("only %d requests were still under way: the test proves less than it says", open)
 			}
+			p.start(name)
+			p.allUp() // which may take longer than the requests
 			if result := <-end; result.Failed > 0 || result.OK != requests {
 				t.Errorf("%d of %d requests failed: %v", result.Failed, result.Sent, result.ByError)
 			}
