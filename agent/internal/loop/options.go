@@ -108,7 +108,7 @@ func DefaultTiming() Timing {
 		Coalesce: 5 * time.Millisecond,
 		Settle:   100 * time.Millisecond,
 		Facts:    time.Minute,
-		Foreign:  10 * time.Second,
+		Foreign:  20 * time.Second,
 		Ask:      30 * time.Second,
 		Alive:    5 * time.Second,
 	}
