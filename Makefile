@@ -89,7 +89,7 @@ soak: ## the long tests: many connections, takeovers and faults
 .PHONY: fuzz
 fuzz: ## every fuzz test for a while (FUZZTIME=10s each)
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' hub agent shared test examples bench | while IFS=: read -r file func; do
-		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"
+		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "./$$(dirname "$$file")"
 	done
 
 .PHONY: bench
