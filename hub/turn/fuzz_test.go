@@ -58,43 +58,13 @@ func rowsOf(f *testing.F) (rows []Row) {
 	db := fleet.Service{Key: fleet.ServiceKey{Project: "shop", Name: "db"}, Mode: fleet.ModeReplicated, Count: 1, CountStated: true,
 		Spec: fleet.Spec{Image: "db:1", Mounts: []fleet.Mount{{Type: fleet.MountVolume, Source: "data", Target: "/data"}}}}
 	document := fleet.Command{ID: "c", Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{db, webService(2, "web:1")}, Document: "name: shop"}
-	stored := map[string]Row{}
-	keep := func(inputs ...Input) {
-		delta, out := Step(w.s, inputs, w.now)
-		changed, err := delta.Rows()
-		if err != nil {
-			f.Fatal(err)
-		}
-		for _, row := range changed {
-			stored[row.Table+"\x00"+row.Key] = row
-		}
-		delta.Fold()
-		for _, p := range out.Publish {
-			w.deliver(p)
-		}
-	}
-	keep(CommandIn{document})
-	for range 5 {
-		w.now = w.now.Add(time.Second)
-		keep(append(append(w.report(w.hosts["web1"]), w.report(w.hosts["web2"])...), Tick{})...)
-	}
-	keep(CommandIn{fleet.Command{ID: "d", Do: fleet.DoHostDrain, Host: "web2"}})
-	all := begin(w.s, w.now)
-	touchEach(&all.hosts, w.s.Hosts)
-	touchEach(&all.balancers, w.s.Balancers)
-	joined, err := (&Delta{state: w.s, tables: all.tables}).Rows()
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, row := range joined {
-		stored[row.Table+"\x00"+row.Key] = row
-	}
+	w.step(CommandIn{document})
+	w.pass(5 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoHostDrain, Host: "web2"})
 	seen := map[string]bool{}
-	for _, name := range sorted(stored, byText) {
-		if row := stored[name]; row.Value != nil {
-			rows = append(rows, row)
-			seen[row.Table] = true
-		}
+	for _, name := range sorted(w.stored, byText) {
+		rows = append(rows, w.stored[name])
+		seen[w.stored[name].Table] = true
 	}
 	for _, table := range Tables {
 		if !seen[table] {
