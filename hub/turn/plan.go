@@ -295,6 +295,7 @@ func (t *tx) leave(s *Service, in *Instance, why string) {
 	cause := t.event(fleet.EventInstanceDraining, subjectInstance(in.ID), t.causeOf(s, in), about(in, fmt.Sprintf("%s leaves: %s", in, why)))
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt, in.Cause = fleet.GoalDrain, t.now, cause
+	t.dirtyHost[in.Host] = true // the cause is part of its desired state
 	t.dirtyPool[in.Service] = true
 	t.touch(in.Service)
 }
