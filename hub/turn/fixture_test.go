@@ -22,6 +22,7 @@ type world struct {
 	// statuses are those of web that were told, in order.
 	statuses [][]byte
 	stored   map[string]Row // by table and key
+	apart    bool           // each input is a turn of its own
 	// stepped, if set, sees each turn before it is folded in.
 	stepped func(inputs []Input, delta *Delta, out Outputs)
 }
@@ -86,7 +87,18 @@ func (w *world) withBalancer(id string) *world {
 	return w
 }
 
-func (w *world) step(inputs ...Input) Outputs {
+func (w *world) step(inputs ...Input) (out Outputs) {
+	w.t.Helper()
+	if !w.apart {
+		return w.turn(inputs)
+	}
+	for _, in := range inputs {
+		out = w.turn([]Input{in})
+	}
+	return out
+}
+
+func (w *world) turn(inputs []Input) Outputs {
 	w.t.Helper()
 	delta, out := Step(w.s, inputs, w.now)
 	rows, err := delta.Rows()

@@ -139,6 +139,7 @@ func (r *random) troubles() map[string]func(*rapid.T) {
 // calm ends all trouble and takes back what holds things up, then lets time
 // pass.
 func (r *random) calm() {
+	r.stepped = nil // all of it was looked at
 	for _, id := range sorted(r.hosts, byText) {
 		h := r.hosts[id]
 		h.cut, h.drained, h.deaf = false, true, false
@@ -152,5 +153,5 @@ func (r *random) calm() {
 	for _, key := range keys {
 		r.order(fleet.Command{Do: fleet.DoUnfreeze, Service: key})
 	}
-	r.pass(90 * time.Second)
+	r.pass(time.Minute)
 }
