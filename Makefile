@@ -28,6 +28,7 @@ HOSTS ?= 3
 N ?= $(if $(SEED),1,300)
 FUZZTIME ?= 10s
 BENCHTIME ?= 1s
+GENERATED := docs/openapi.json ':(glob)**/testdata/**'
 
 .PHONY: help
 help: ## list what there is to make
@@ -100,11 +101,13 @@ bench: setup-demo modules ## measure this machine: Go benchmarks, then a whole f
 
 .PHONY: generate
 generate: ## write golden files and docs/openapi.json anew
-	go test -count=1 ./shared/lbconf ./hub/compose ./hub/internal/api -update
+	go test -count=1 ./shared/wire ./shared/lbconf ./hub/compose ./hub/internal/api ./hub/cmd/muster -update
 
 .PHONY: generate-check
-generate-check: generate ## fail where generate changes a file
-	@git diff --exit-code --stat -- docs/openapi.json ':(glob)**/testdata/**'
+generate-check: generate ## fail where generate changes or adds a file
+	@git diff --exit-code --stat -- $(GENERATED)
+	added=$$(git ls-files --others --exclude-standard -- $(GENERATED))
+	if [ -n "$$added" ]; then printf 'not committed:\n%s\n' "$$added"; exit 1; fi
 
 .PHONY: setup
 setup: ## install what the tests need and is missing (Debian, Ubuntu)
