@@ -13,8 +13,8 @@ import (
 )
 
 // someDesired asks for up to six instances of two versions, some of which are
-// to stop.
-func someDesired(t *rapid.T) fleet.Desired {
+// to stop. Those that were to stop never run again.
+func someDesired(t *rapid.T, stopped map[int]bool) fleet.Desired {
 	d := fleet.Desired{Host: "h1", Versions: map[string]fleet.Spec{}}
 	for version := 1; version <= 2; version++ {
 		spec := webSpec()
@@ -28,12 +28,15 @@ func someDesired(t *rapid.T) fleet.Desired {
 		if goal == "" {
 			continue // left out
 		}
+		if stopped[i] = stopped[i] || goal == fleet.GoalStop; stopped[i] {
+			goal = fleet.GoalStop
+		}
 		a := assignment(i, goal)
 		a.Version = 1 + i%2 // an instance has one version for life
 		d.Instances = append(d.Instances, a)
 	}
-	for range rapid.IntRange(0, 3).Draw(t, "held") {
-		d.HeldPorts = append(d.HeldPorts, rapid.IntRange(20000, 20020).Draw(t, "port"))
+	for port := range rapid.SampledFrom([]int{0, 500, 950}).Draw(t, "held") { // of a thousand
+		d.HeldPorts = append(d.HeldPorts, 20000+port)
 	}
 	return d
 }
@@ -43,9 +46,9 @@ func someDesired(t *rapid.T) fleet.Desired {
 // started again, and not by a restart of the agent.
 func TestAtRestNothingIsPlanned(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t).connected()
+		w, stopped := newWorld(t).connected(), map[int]bool{}
 		for range rapid.IntRange(1, 3).Draw(t, "desired states") {
-			d := someDesired(t)
+			d := someDesired(t, stopped)
 			w.send(d)
 			w.settle()
 			w.pass(time.Second)
@@ -88,12 +91,12 @@ func (w *world) wantNothing(t *rapid.T, after string) {
 func TestAnInstanceKeepsItsPortsForLife(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t).connected()
-		had := map[string]map[int]int{}
+		had, stopped := map[string]map[int]int{}, map[int]bool{}
 		for range rapid.IntRange(1, 5).Draw(t, "steps") {
 			held := map[int]bool{}
-			switch rapid.SampledFrom([]string{"desired", "desired", "restart", "deaths"}).Draw(t, "step") {
+			switch rapid.SampledFrom([]string{"desired", "desired", "restart", "deaths", "removals"}).Draw(t, "step") {
 			case "desired":
-				d := someDesired(t)
+				d := someDesired(t, stopped)
 				for _, port := range d.HeldPorts {
 					held[port] = true
 				}
@@ -101,6 +104,8 @@ func TestAnInstanceKeepsItsPortsForLife(t *testing.T) {
 			case "restart":
 				w.boot(fmt.Sprint("start", w.turn))
 				w.connected()
+			case "removals":
+				clear(w.boxes)
 			case "deaths":
 				for id := range w.boxes {
 					w.boxes[id].State, w.boxes[id].ExitCode, w.boxes[id].FinishedAt = brain.ContainerExited, 1, w.now
@@ -123,15 +128,12 @@ func wantPorts(t *rapid.T, instances []fleet.InstanceActual, had map[string]map[
 		for target, port := range in.Ports {
 			before, known := had[in.ID][target]
 			if owner[port] != "" || port < 20000 || port > 20999 || known && before != port || !known && held[port] {
-				t.Fatalf("port %d of %s, before %v, is %q's; held are %v", port, in.ID, had[in.ID], owner[port], held)
+				t.Fatalf("port %d of %s, before %v, is %q's; held is %v", port, in.ID, had[in.ID], owner[port], held[port])
 			}
 			owner[port] = in.ID
 		}
 		if len(in.Ports) > 0 {
 			had[in.ID] = maps.Clone(in.Ports)
-		}
-		if in.Phase == fleet.PhaseStopped {
-			delete(had, in.ID) // its life is over
 		}
 	}
 }
