@@ -18,8 +18,14 @@ var tiers = []string{"", "web", "db"}
 func someHosts(t *rapid.T) []Host {
 	hosts := make([]Host, rapid.IntRange(0, 8).Draw(t, "hosts"))
 	for i := range hosts {
+		id := "web" + strconv.Itoa(i)
+		if i > 0 && rapid.Bool().Draw(t, "alike") {
+			hosts[i] = hosts[i-1]
+			hosts[i].ID = id
+			continue
+		}
 		h := Host{
-			ID: "web" + strconv.Itoa(i), CPUs: 4, Memory: rapid.SampledFrom([]int64{2, 8}).Draw(t, "memory") * mib,
+			ID: id, CPUs: 4, Memory: rapid.SampledFrom([]int64{2, 8}).Draw(t, "memory") * mib,
 			UsedCPUs: rapid.SampledFrom([]float64{0, 0.5, 3.9}).Draw(t, "used CPUs"), Taken: map[fleet.Port]string{},
 			Siblings: rapid.IntRange(0, 1).Draw(t, "siblings"), Labels: map[string]string{},
 		}
