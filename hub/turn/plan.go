@@ -140,6 +140,9 @@ func (t *tx) planRemoval(key fleet.ServiceKey) {
 	home.Version = s.Version
 	t.homes.put(key, &home)
 	t.services.delete(key)
+	for _, in := range members {
+		t.dirtyHost[in.Host] = true // only its stop is left there
+	}
 	t.forgetDocument(key.Project)
 	t.namesChanged(key.Project)
 }

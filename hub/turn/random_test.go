@@ -119,7 +119,16 @@ func (r *random) troubles() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"time":             func(t *rapid.T) { r.pass(time.Duration(rapid.IntRange(1, 8).Draw(t, "seconds")) * time.Second) },
 		"a host is silent": func(t *rapid.T) { r.someHost(t).cut = true },
-		"a host is back":   func(t *rapid.T) { r.someHost(t).cut = false },
+		"a host is back": func(t *rapid.T) {
+			h := r.someHost(t)
+			h.cut = false
+			for _, as := range h.desired.Instances {
+				for _, other := range r.hosts {
+					delete(other.checks, as.ID)
+				}
+			}
+		},
+		"a host dies": func(t *rapid.T) { r.die(r.someHost(t)) },
 		"a host joins": func(*rapid.T) {
 			if len(r.hosts) < 6 {
 				r.add(fmt.Sprintf("new%d", len(r.hosts)))
@@ -136,6 +145,18 @@ func (r *random) troubles() map[string]func(*rapid.T) {
 	}
 }
 
+// die takes a host away for so long that it is given up, unless too many are:
+// no balancer reaches what it ran.
+func (r *random) die(h *fakeHost) {
+	h.cut = true
+	for _, as := range h.desired.Instances {
+		for _, other := range r.hosts {
+			other.checks[as.ID] = fleet.CheckFailing
+		}
+	}
+	r.pass(20 * time.Second)
+}
+
 // calm ends all trouble and takes back what holds things up, then lets time
 // pass.
 func (r *random) calm() {
@@ -143,7 +164,7 @@ func (r *random) calm() {
 	for _, id := range sorted(r.hosts, byText) {
 		h := r.hosts[id]
 		h.cut, h.drained, h.deaf = false, true, false
-		h.dead, h.unready = map[string]bool{}, map[string]bool{}
+		h.dead, h.unready, h.checks = map[string]bool{}, map[string]bool{}, map[string]string{}
 	}
 	r.pass(3 * time.Second)
 	for _, id := range sorted(r.hosts, byText) {
