@@ -28,6 +28,7 @@ HOSTS ?= 3
 N ?= $(if $(SEED),1,300)
 FUZZTIME ?= 10s
 BENCHTIME ?= 1s
+GENERATED := docs/openapi.json ':(glob)**/testdata/**'
 
 .PHONY: help
 help: ## list what there is to make
@@ -89,7 +90,7 @@ soak: ## the long tests: many connections, takeovers and faults
 .PHONY: fuzz
 fuzz: ## every fuzz test for a while (FUZZTIME=10s each)
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' hub agent shared test examples bench | while IFS=: read -r file func; do
-		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"
+		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "./$$(dirname "$$file")"
 	done
 
 .PHONY: bench
@@ -100,11 +101,13 @@ bench: setup-demo modules ## measure this machine: Go benchmarks, then a whole f
 
 .PHONY: generate
 generate: ## write golden files, docs/openapi.json and the dependency picture anew
-	go test -count=1 ./shared/lbconf ./hub/compose ./hub/internal/api ./test/arch -update
+	go test -count=1 ./shared/wire ./shared/lbconf ./hub/compose ./hub/internal/api ./hub/cmd/muster ./test/arch -update
 
 .PHONY: generate-check
-generate-check: generate ## fail where generate changes a file
-	@git diff --exit-code --stat -- docs/openapi.json ':(glob)**/testdata/**'
+generate-check: generate ## fail where generate changes or adds a file
+	@git diff --exit-code --stat -- $(GENERATED)
+	added=$$(git ls-files --others --exclude-standard -- $(GENERATED))
+	if [ -n "$$added" ]; then printf 'not committed:\n%s\n' "$$added"; exit 1; fi
 
 .PHONY: setup
 setup: ## install what the tests need and is missing (Debian, Ubuntu)

@@ -88,7 +88,7 @@ func TestReportsAreCoalesced(t *testing.T) {
 		w.probe()
 		w.list()
 	}
-	w.ack(1<<40, 0)
+	w.ack(w.sequence, 0)
 	w.pass(20 * time.Second)
 	if w.actuals != before {
 		t.Errorf("%d reports of nothing new", w.actuals-before)
@@ -151,7 +151,7 @@ func TestUnacknowledgedReportIsRepeated(t *testing.T) {
 	if n := w.actuals - before; n < 2 {
 		t.Errorf("%d repetitions", n)
 	}
-	w.ack(1<<40, 0)
+	w.ack(w.sequence, 0)
 	before = w.actuals
 	w.pass(time.Minute)
 	if w.actuals != before {

@@ -118,8 +118,12 @@ func (s *State) index(in *Instance) {
 }
 
 func (s *State) unindex(in *Instance) {
-	delete(s.byService[in.Service], in.ID)
-	delete(s.byHost[in.Host], in.ID)
+	if delete(s.byService[in.Service], in.ID); len(s.byService[in.Service]) == 0 {
+		delete(s.byService, in.Service)
+	}
+	if delete(s.byHost[in.Host], in.ID); len(s.byHost[in.Host]) == 0 {
+		delete(s.byHost, in.Host)
+	}
 }
 
 // Load puts one stored record back into the state.

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/musterhq/muster/hub/client"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/test/cluster"
@@ -63,7 +65,7 @@ func run(m *testing.M) (int, error) {
 	if code != 0 {
 		shared.Logs(os.Stderr, 20_000)
 	}
-	return code, shared.Close()
+	return code, errors.Join(shared.Close(), goleak.Find())
 }
 
 // project is one test's project on the shared fleet.

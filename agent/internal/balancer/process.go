@@ -166,13 +166,22 @@ func started(pid int) (uint64, bool) {
 	if err != nil {
 		return 0, false
 	}
+	return beginning(data)
+}
+
+// beginning reads the kernel's line about a process, whose name may have
+// anything in it.
+func beginning(data []byte) (uint64, bool) {
 	_, rest, found := strings.Cut(string(data[bytes.LastIndexByte(data, ')')+1:]), " ")
 	fields := strings.Fields(rest)
 	if !found || len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
 		return 0, false
 	}
 	ticks, err := strconv.ParseUint(fields[19], 10, 64)
-	return ticks, err == nil
+	if err != nil {
+		return 0, false
+	}
+	return ticks, true
 }
 
 func workerOf(pid int) (sequence.Worker, bool) {

@@ -28,10 +28,9 @@ var askID = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 
 // ask begins to answer a question. It changes nothing on this host.
 func (s *shell) ask(payload []byte) {
-	var ask fleet.Ask
-	env, err := wire.Open(payload, &ask)
-	if err != nil || env.Lineage != s.state.Lineage() || !askID.MatchString(ask.ID) {
-		s.options.Logger.Warn("ask refused", "lineage", env.Lineage, "error", err)
+	ask, err := readAsk(s.state.Lineage(), payload)
+	if err != nil {
+		s.options.Logger.Warn("ask refused", "error", err)
 		return
 	}
 	under := s.streaming
@@ -72,6 +71,22 @@ func (s *shell) ask(payload []byte) {
 			}
 		})
 	})
+}
+
+// readAsk refuses a question of another hub's than the one that is followed,
+// and one whose id can't be part of the answer's topic.
+func readAsk(lineage string, payload []byte) (fleet.Ask, error) {
+	var ask fleet.Ask
+	env, err := wire.Open(payload, &ask)
+	switch {
+	case err != nil:
+		return fleet.Ask{}, err
+	case env.Lineage != lineage:
+		return fleet.Ask{}, fmt.Errorf("it is of the lineage %q, this agent follows %q", env.Lineage, lineage)
+	case !askID.MatchString(ask.ID):
+		return fleet.Ask{}, fmt.Errorf("%q is not a question's id", ask.ID)
+	}
+	return ask, nil
 }
 
 func (s *shell) answer(answer fleet.Answer) {

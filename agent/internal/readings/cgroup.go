@@ -2,6 +2,8 @@ package readings
 
 import (
 	"bufio"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -62,12 +64,16 @@ func readMemoryStat(path string) int64 {
 		return 0 // it ended meanwhile
 	}
 	defer func() { _ = file.Close() }() // only read
+	return parseMemoryStat(file)
+}
+
+func parseMemoryStat(table io.Reader) int64 {
 	var sum int64
-	lines := bufio.NewScanner(file)
+	lines := bufio.NewScanner(table)
 	for lines.Scan() {
 		name, value, _ := strings.Cut(lines.Text(), " ")
-		if n, err := strconv.ParseInt(value, 10, 64); err == nil && unreclaimable[name] {
-			sum += n
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n > 0 && unreclaimable[name] {
+			sum += min(n, math.MaxInt64-sum)
 		}
 	}
 	return sum
