@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,18 +34,25 @@ var direct = &http.Transport{
 	DialContext: new(net.Dialer).DialContext, DisableKeepAlives: true, MaxResponseHeaderBytes: maxProbeHeader,
 }
 
-// check probes a target once. It returns why that failed, or "".
-func check(ctx context.Context, target *brain.ProbeTarget) string {
-	var err error
+// unable are errors that tell of this machine, and nothing of a target.
+var unable = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL}
+
+// looked says whether a probe that ended so tells anything of its target: an
+// agent that has no file descriptor left must not take what serves for dead.
+func looked(err error) bool {
+	return !slices.ContainsFunc(unable, func(known error) bool { return errors.Is(err, known) })
+}
+
+// check probes a target once.
+func check(ctx context.Context, target *brain.ProbeTarget) error {
 	switch target.Type {
 	case fleet.ProbeHTTP:
-		err = checkHTTP(ctx, target)
+		return checkHTTP(ctx, target)
 	case fleet.ProbeTCP:
-		err = checkTCP(ctx, target.Address)
+		return checkTCP(ctx, target.Address)
 	default:
-		err = fmt.Errorf("unknown kind of probe %q", target.Type)
+		return fmt.Errorf("unknown kind of probe %q", target.Type)
 	}
-	return reasonOf(err, target.Timeout)
 }
 
 // checkHTTP wants a 2xx or 3xx. Each probe has a connection of its own, as a
