@@ -74,7 +74,13 @@ func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) e
 		return err
 	}
 	b.log.Info("balancer reloads", "reason", action.Reason)
-	if err := b.reload(ctx, b.structure(action.Pools)); err != nil {
+	structure := b.structure(action.Pools)
+	err := b.reload(ctx, structure)
+	if errors.Is(err, errEnded) && b.ended != structure {
+		b.ended = structure
+		return err // no pool is to blame for a kill; if the same ends it again, one may be
+	}
+	if err != nil {
 		b.memory.Stale = true // the next turn puts back what runs, without undoing a removal
 		blamed := false
 		for _, pool := range action.Pools {

@@ -75,6 +75,9 @@ func (b *Balancer) launch(ctx context.Context) error {
 	return nil
 }
 
+// errEnded says that somebody or something ended HAProxy while it reloaded.
+var errEnded = errors.New("haproxy ended while it reloaded")
+
 // reload makes the master start a new worker from the file and waits until
 // that worker has taken over.
 func (b *Balancer) reload(ctx context.Context, structure string) error {
@@ -96,6 +99,8 @@ func (b *Balancer) reload(ctx context.Context, structure string) error {
 			}
 		case err == nil && now.failed > 0 && now.current == before.current:
 			return errors.New("reload haproxy: the new worker did not start, the old one goes on")
+		case err != nil && b.gone(ctx):
+			return errEnded
 		}
 		if !pause(ctx, shortPause) {
 			return fmt.Errorf("reload haproxy: the new worker did not take over within %s", reloadTimeout)
