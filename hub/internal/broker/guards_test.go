@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,6 +51,45 @@ func TestStalledSubscriberHoldsUpNobody(t *testing.T) {
 	eventually(t, "the stalled reader is cut off and another one let in", func() bool {
 		return dial(t, h.addr).hello(reader("laptop")) == 0
 	})
+}
+
+// TestStalledSubscribersCostLittleMemory has many that read nothing. What waits
+// for them is counted, and there once for all of them.
+func TestStalledSubscribersCostLittleMemory(t *testing.T) {
+	const readers, messages, size = 20, 3_000, 64 << 10
+	const most = 1024 * size * 3 / 2 // what may wait for one, and half as much for the rest
+	h := open(t, func(o *broker.Options) { o.Readers = readers })
+	for i := range readers {
+		join(t, h.addr, reader(fmt.Sprint("stalled-", i))).subscribe("muster/v1/#")
+	}
+	before := heap()
+	for i := range messages {
+		if err := h.Publish(topicOf("web1", "ack"), []byte(strings.Repeat("x", size)), false); err != nil {
+			t.Fatal(err)
+		}
+		if i%(messages/4) == messages/4-1 {
+			if grown := heap() - before; grown > most {
+				t.Fatalf("after %d messages the heap has grown by %d MiB", i+1, grown>>20)
+			}
+		}
+	}
+	eventually(t, "all are cut off", func() bool {
+		for i := range readers {
+			if dial(t, h.addr).hello(reader(fmt.Sprint("laptop-", i))) != 0 {
+				return false
+			}
+		}
+		return true
+	})
+	eventually(t, "nothing of them is left", func() bool { return heap()-before < 16<<20 })
+}
+
+// heap is what is in use, in bytes.
+func heap() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
 
 func TestPeerThatSaysNothingIsDropped(t *testing.T) {
@@ -213,6 +253,9 @@ func TestFastClientIsSlowedDown(t *testing.T) {
 	eventually(t, "all messages arrive", func() bool { return h.hub.count(last) == 1 })
 	if took, least := time.Since(begin), more*time.Second/50; took < least {
 		t.Errorf("%d messages took %s, not %s", burst+more, took, least)
+	}
+	if told := h.hub.told(); len(told) != 1 || told[0] != "web1" {
+		t.Errorf("who floods is told as %q", told)
 	}
 }
 
