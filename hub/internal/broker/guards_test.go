@@ -53,15 +53,13 @@ func TestStalledSubscriberHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// TestStalledSubscribersCostLittleMemory has many that read nothing. What waits
-// for them is counted, and there once for all of them.
-func TestStalledSubscribersCostLittleMemory(t *testing.T) {
-	const readers, messages, size = 20, 3_000, 64 << 10
-	const most = 1024 * size * 3 / 2 // what may wait for one, and half as much for the rest
-	h := open(t, func(o *broker.Options) { o.Readers = readers })
-	for i := range readers {
-		join(t, h.addr, reader(fmt.Sprint("stalled-", i))).subscribe("muster/v1/#")
-	}
+// TestAStalledSubscriberCostsLittleMemory has one that reads nothing and isn't
+// cut off: what waits for it is counted.
+func TestAStalledSubscriberCostsLittleMemory(t *testing.T) {
+	const messages, size = 3_000, 64 << 10
+	const most = 1024 * size * 3 / 2 // what may wait for it, and half as much for the rest
+	h := open(t, func(o *broker.Options) { o.WriteTimeout = time.Hour })
+	join(t, h.addr, reader("stalled")).subscribe("muster/v1/#")
 	before := heap()
 	for i := range messages {
 		if err := h.Publish(topicOf("web1", "ack"), []byte(strings.Repeat("x", size)), false); err != nil {
@@ -73,15 +71,6 @@ func TestStalledSubscribersCostLittleMemory(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, "all are cut off", func() bool {
-		for i := range readers {
-			if dial(t, h.addr).hello(reader(fmt.Sprint("laptop-", i))) != 0 {
-				return false
-			}
-		}
-		return true
-	})
-	eventually(t, "nothing of them is left", func() bool { return heap()-before < 16<<20 })
 }
 
 // heap is what is in use, in bytes.
