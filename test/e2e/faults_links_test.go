@@ -10,6 +10,7 @@ import (
 
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/test/cluster"
+	"github.com/musterhq/muster/test/hosts"
 )
 
 // worker is a service without a balancer, for the same file as web.
@@ -138,4 +139,43 @@ func TestFaultHubCut(t *testing.T) {
 	p.soon(10*time.Second, fleet.EventFleetHeld, "muster host fail NAME")
 	p.soon(10*time.Second, fleet.EventFleetReleased, "")
 	p.never(fleet.EventInstancePlaced, fleet.EventInstanceDraining, fleet.EventInstanceStarted)
+}
+
+// TestFaultBadLine has a host on a line that loses a fifth of what it sends and
+// delays the rest: what is asked for gets there all the same.
+func TestFaultBadLine(t *testing.T) {
+	p := begin(t, "badline")
+	p.apply(web("app:1", 3, 9127) + worker)
+	p.converged("worker", time.Minute)
+	before := p.containers()
+	p.mark()
+	mend, err := p.c.Fleet.Host("web3").SpoilLink(p.ctx(), hosts.Line{Loss: 0.2, Delay: 300 * time.Millisecond})
+	p.must(err)
+	t.Cleanup(func() { // before anything else is mended
+		if err := mend(); err != nil {
+			t.Error(err)
+		}
+	})
+	began := time.Now()
+	p.mustMuster("scale", "badline/worker=6")
+	p.until(2*time.Minute, "the new instances run, there too", func() (bool, string) {
+		v := p.service("worker")
+		return v.Ready == 6, describe([]fleet.ServiceView{v})
+	})
+	t.Logf("three more workers ran after %s", time.Since(began).Round(time.Millisecond))
+	if lost := p.happened(fleet.EventHostLost); len(lost) > 0 {
+		// Bad luck: nothing came through for as long as the hub waits for a host.
+		t.Logf("%d times the line was taken for dead", len(lost))
+		for id, c := range before {
+			if c.Host == "web3" {
+				delete(before, id)
+			}
+		}
+	}
+	p.intact(before)
+	p.must(mend())
+	p.allUp()
+	p.converged("web", time.Minute)
+	p.converged("worker", time.Minute)
+	p.allAnswer(9127, 3)
 }

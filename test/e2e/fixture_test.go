@@ -168,11 +168,17 @@ func (p *project) mustMuster(args ...string) string {
 	return out
 }
 
-// file writes a Compose file.
+// file writes a Compose file of the project's.
 func (p *project) file(content string) string {
 	p.Helper()
+	return p.raw("name: " + p.name + "\n" + content)
+}
+
+// raw writes a Compose file.
+func (p *project) raw(content string) string {
+	p.Helper()
 	path := filepath.Join(p.TempDir(), "compose.yaml")
-	if err := os.WriteFile(path, []byte("name: "+p.name+"\n"+content), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		p.Fatal(err)
 	}
 	return path
