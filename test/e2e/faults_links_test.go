@@ -91,7 +91,6 @@ func TestFaultLinkCut(t *testing.T) {
 			t.Errorf("%s was touched while web3 was cut off: %+v, was %+v", was.Name, is, was)
 		}
 	}
-	time.Sleep(time.Until(cut.Add(30 * time.Second))) // the length of the cut
 	p.must(p.c.Fleet.Host("web3").LinkUp(p.ctx()))
 	p.soon(time.Minute, fleet.EventHostReturned, "web3 is back")
 	p.converged("web", time.Minute)
@@ -122,14 +121,14 @@ func TestFaultHubCut(t *testing.T) {
 	p.mark()
 	stop := p.traffic(9111)
 	p.must(p.c.Fleet.Host(cluster.HubHost).LinkDown(p.ctx()))
-	time.Sleep(60 * time.Second) // the length of the cut
+	time.Sleep(25 * time.Second) // until hosts are lost, their grace is over, and more
 	p.must(p.c.Fleet.Host(cluster.HubHost).LinkUp(p.ctx()))
 	p.allUp()
 	p.converged("web", time.Minute)
 	p.converged("worker", time.Minute)
 	sent, failed, last := stop()
 	t.Logf("%d requests were sent, %d failed (%v)", sent, failed, last)
-	if failed != 0 || sent < 500 {
+	if failed != 0 || sent < 300 {
 		t.Errorf("%d of %d requests failed: %v", failed, sent, last)
 	}
 	p.untouched(before)

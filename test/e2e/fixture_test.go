@@ -44,7 +44,7 @@ func run(m *testing.M) (int, error) {
 	shared, err = cluster.Start(ctx, cluster.Options{
 		Hosts: names, Balancers: []string{"web1"}, Dir: "/var/tmp",
 		Logger:    slog.New(slog.DiscardHandler),
-		AgentArgs: []string{"--haproxy-retries", "0"},
+		AgentArgs: []string{"--haproxy-retries", "0", "--reconnect-max", "4s"}, // nobody waits long for an agent
 		Labels:    map[string][]string{"web2": {"tier=back"}, "web3": {"tier=back"}},
 	})
 	if err != nil {
