@@ -72,6 +72,36 @@ func TestReloadedAndStoppedByHand(t *testing.T) {
 	r.answers(web, "a")
 }
 
+// TestAnotherOneStartedByHand starts HAProxy once more, from the same file: both
+// would listen on the same ports, and one would never learn anything new.
+func TestAnotherOneStartedByHand(t *testing.T) {
+	t.Parallel()
+	r, web := serving(t)
+	former := r.master()
+	if err := r.lb.launch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, "the former one is gone", func() bool {
+		_, alive := started(former)
+		return !alive
+	})
+	if now := r.master(); now == former {
+		t.Errorf("%d is the master still", now)
+	}
+	web.Endpoints = append(web.Endpoints, newProgram(t, "b").endpoint(fleet.EndpointReady))
+	r.apply(web)
+	r.ready(web, "b")
+	set(web, "a", fleet.EndpointDraining)
+	r.apply(web)
+	c := &client{address: address(web)}
+	defer c.close()
+	for range 10 {
+		if who, err := c.post("/"); err != nil || who != "b" {
+			t.Fatalf("answered by %q, %v; want b", who, err)
+		}
+	}
+}
+
 // TestASocketThatIsGone: nobody can make it again for a HAProxy that runs. That
 // one goes on as it is, and its agent says how to go on.
 func TestASocketThatIsGone(t *testing.T) {

@@ -126,14 +126,22 @@ func (b *Balancer) running() (int, bool) {
 	return b.named()
 }
 
-// known keeps which process the master is, while it answers.
-func (b *Balancer) known() {
-	if now, alive := workerOf(b.lead.PID); alive && now == b.lead {
+// known keeps which process the master is, while it answers. Where somebody
+// started another one beside it, from the same file, that has the sockets now:
+// the former would go on listening with what it had then, and nobody could tell
+// it better. It is asked to finish.
+func (b *Balancer) known(master int) {
+	now, alive := workerOf(master)
+	if !alive || now == b.lead {
 		return
 	}
-	if pid, alive := b.named(); alive {
-		b.lead, _ = workerOf(pid)
+	if former, alive := workerOf(b.lead.PID); alive && former == b.lead {
+		b.log.Warn("another haproxy was started beside this one, which is asked to finish", "pid", b.lead.PID, "other", master)
+		if err := syscall.Kill(b.lead.PID, syscall.SIGUSR1); err != nil {
+			b.log.Warn("haproxy not asked to finish", "pid", b.lead.PID, "err", err)
+		}
 	}
+	b.lead = now
 }
 
 // gone says that there is no master, also at a second look: one that was never
