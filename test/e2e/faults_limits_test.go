@@ -70,19 +70,20 @@ func TestFaultAgentOutOfFiles(t *testing.T) {
 	p.mark()
 	stop := p.traffic(9123)
 	restore := p.noMoreFiles(host)
-	p.soon(time.Minute, fleet.EventEngineDown, "too many open files")
-	p.says(p.mustMuster("host", host), "too many open files")
-	// Three probes' time, in which nothing may happen.
-	time.Sleep(3 * time.Second)
+	p.mustMuster("scale", "agentfiles/web=6")
+	p.until(time.Minute, "the service says what it waits for", func() (bool, string) {
+		out := p.mustMuster("service", "agentfiles/web")
+		flat := strings.Join(strings.Fields(out), " ")
+		return strings.Contains(flat, host+" hasn't taken its desired state yet") && strings.Contains(flat, "too many open files"), out
+	})
+	time.Sleep(3 * time.Second) // three probes' time, in which nothing may happen
 	restore()
-	p.soon(time.Minute, fleet.EventEngineUp, "")
 	p.converged("web", time.Minute)
 	if sent, failed, last := stop(); failed != 0 || sent == 0 {
 		t.Errorf("%d of %d requests failed: %v", failed, sent, last)
 	}
-	p.untouched(before)
-	p.never(fleet.EventHostLost, fleet.EventInstanceUnready, fleet.EventInstancePlaced, fleet.EventInstanceDraining, fleet.EventInstanceStarted)
-	p.mustMuster("scale", "agentfiles/web=5", "--wait")
+	p.intact(before)
+	p.never(fleet.EventHostLost, fleet.EventInstanceUnready, fleet.EventInstanceDraining)
 }
 
 // endless is a flood's content.

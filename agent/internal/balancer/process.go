@@ -79,14 +79,14 @@ func (b *Balancer) launch(ctx context.Context) error {
 var errEnded = errors.New("haproxy ended while it reloaded")
 
 // reload makes the master start a new worker from the file and waits until
-// that worker has taken over.
+// that worker has taken over. errBusy: it couldn't be asked.
 func (b *Balancer) reload(ctx context.Context, structure string) error {
 	before, err := b.processes(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errBusy, err)
 	}
 	if _, err := b.master.ask(ctx, "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
-		return fmt.Errorf("ask haproxy to reload: %w", err)
+		return fmt.Errorf("%w: ask it to reload: %w", errBusy, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
@@ -100,7 +100,7 @@ func (b *Balancer) reload(ctx context.Context, structure string) error {
 		case err == nil && now.failed > 0 && now.current == before.current:
 			return errors.New("reload haproxy: the new worker did not start, the old one goes on")
 		case err != nil && b.gone(ctx):
-			return errEnded
+			return err
 		}
 		if !pause(ctx, shortPause) {
 			return fmt.Errorf("reload haproxy: the new worker did not take over within %s", reloadTimeout)
