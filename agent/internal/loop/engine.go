@@ -61,7 +61,7 @@ func (s *shell) begin(op brain.Op) {
 		s.put(func(s *shell) {
 			s.options.Logger.Debug("operation ended", "kind", op.Kind, "instance", op.Instance, "took", time.Since(began), "problem", result.Problem)
 			s.step(brain.OpDone{Result: result})
-			if op.Kind != brain.OpPull {
+			if op.Kind != brain.OpPull && result.Container.ID == "" {
 				s.wantListing(0)
 			}
 		})
@@ -101,7 +101,8 @@ func (l *Loop) watchEngine(ctx context.Context) {
 func (l *Loop) notice(in brain.Noticed) {
 	if in.Container != "" {
 		select {
-		case l.queue <- func(s *shell) { s.step(in) }:
+		case l.queue <- func(s *shell) { s.noticed(in) }:
+			return
 		default:
 		}
 	}
@@ -109,4 +110,16 @@ func (l *Loop) notice(in brain.Noticed) {
 	case l.relist <- struct{}{}:
 	default:
 	}
+}
+
+// noticed hurries where somebody may wait for it. What is made and started is
+// mostly our own doing, and known.
+func (s *shell) noticed(in brain.Noticed) {
+	s.step(in)
+	wait := s.options.Timing.Settle
+	switch in.Action {
+	case "die", "destroy", "health_status":
+		wait = s.options.Timing.Coalesce
+	}
+	s.wantListing(wait)
 }
