@@ -22,6 +22,8 @@ E2E = $(call packages,^//go:build e2e)
 SOAK = $(call packages,^//go:build soak)
 BENCHMARKS = $(call packages,^func Benchmark)
 packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples bench | xargs dirname | sort -u | sed 's,^,./,')
+# The others of their tests have run before, with the race detector.
+E2E_TESTS = $(shell grep -rl --include='*_test.go' '^//go:build e2e' hub agent shared test examples bench | xargs grep -hoE '^func Test[A-Za-z0-9_]+' | sed 's/^func //; /^TestMain$$/d' | sort -u | paste -sd '|')
 
 START := $(shell date +%s)
 HOSTS ?= 3
@@ -77,7 +79,7 @@ race: ## fast tests with the race detector, shuffled
 
 .PHONY: e2e
 e2e: modules ## end-to-end tests on real engines, one package after the other
-	$(AS_ROOT) go test -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
+	$(AS_ROOT) go test -tags e2e -count=1 -p 1 -timeout 20m -run '^($(E2E_TESTS))$$' $(E2E)
 
 .PHONY: sim
 sim: ## break whole fleets at random, in virtual time (N=300 fleets, or SEED=7 to see one again)

@@ -62,7 +62,7 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error { return parts.loop.Run(ctx) })
 	group.Go(func() error { return parts.broker.Run(ctx) })
 	group.Go(func() error { return parts.api.Serve(ctx, web) })
-	group.Go(func() error { return notify(ctx, parts.ready) })
+	group.Go(func() error { return notify(ctx, parts.sound) })
 	err = group.Wait()
 	if err != nil {
 		o.Logger.Error("hub stopped", "error", err)
@@ -113,7 +113,14 @@ type parts struct {
 	stored *store.Store
 }
 
+// ready says why the hub doesn't do its work; nil: it does.
 func (p *parts) ready() error {
+	return errors.Join(p.stored.Ready(), p.loop.Ready())
+}
+
+// sound says what only a new start can mend; nil: nothing. A full disk isn't
+// among it.
+func (p *parts) sound() error {
 	return errors.Join(p.stored.Problem(), p.loop.Ready())
 }
 

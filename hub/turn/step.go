@@ -44,8 +44,8 @@ type ReachedIn struct {
 	OK       bool
 }
 
-// RefusedIn is something that wasn't let in: a damaged message, or an agent
-// that pretends to be another.
+// RefusedIn is something that wasn't let in, or not at once: a damaged message,
+// an agent that pretends to be another, one that sends too much.
 type RefusedIn struct {
 	Host   string
 	Type   string // an event's type

@@ -67,6 +67,7 @@ const (
 	EventHostUnfrozen  = "muster.host.unfrozen"
 	EventHostFailed    = "muster.host.failed" // a person declared it dead
 	EventHostRefused   = "muster.host.refused"
+	EventHostSlowed    = "muster.host.slowed" // its agent sends more than the hub takes from one
 
 	EventHostEventsDropped = "muster.host.events-dropped" // by an agent: no hub took them in time
 

@@ -39,7 +39,8 @@ type Balancer struct {
 	starts    int
 	started   time.Time
 	busyFrom  time.Time
-	rush      int // turns in a row without a pause
+	rush      int    // turns in a row without a pause
+	ended     string // the structure that HAProxy was loading when it ended last
 	// unfinished: the last turn acted, and the next one is to see what came of it.
 	unfinished bool
 	reported   *fleet.BalancerActual

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/musterhq/muster/agent/sequence"
@@ -118,9 +119,19 @@ func (b *Balancer) unreadable(ctx context.Context, err error) time.Duration {
 		b.busyFrom = time.Now()
 	}
 	if b.reported != nil && time.Since(b.busyFrom) > busyLimit {
-		b.publish(b.reported.Up, err.Error(), b.reported.Pools)
+		b.publish(b.reported.Up, err.Error()+b.wayOut(err), b.reported.Pools)
 	}
 	return sequence.MotionWake
+}
+
+// wayOut is a hint for whoever reads that HAProxy can't be read: a socket that
+// was removed can't be made again for a HAProxy that runs.
+func (b *Balancer) wayOut(err error) string {
+	master, alive := b.running()
+	if !alive || !errors.Is(err, syscall.ENOENT) {
+		return ""
+	}
+	return fmt.Sprintf(" (its socket was removed; it serves on as it is; kill %d ends it with its connections, and it is started anew)", master)
 }
 
 func text(err error) string {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,18 +28,25 @@ const (
 // dialer asks for no TCP keepalive: a probe is over before the first.
 var dialer = net.Dialer{KeepAlive: -1}
 
-// check probes a target once. It returns why that failed, or "".
-func check(ctx context.Context, target *brain.ProbeTarget) string {
-	var err error
+// unable are errors that tell of this machine, and nothing of a target.
+var unable = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL}
+
+// looked says whether a probe that ended so tells anything of its target: an
+// agent that has no file descriptor left must not take what serves for dead.
+func looked(err error) bool {
+	return !slices.ContainsFunc(unable, func(known error) bool { return errors.Is(err, known) })
+}
+
+// check probes a target once.
+func check(ctx context.Context, target *brain.ProbeTarget) error {
 	switch target.Type {
 	case fleet.ProbeHTTP:
-		err = checkHTTP(ctx, target)
+		return checkHTTP(ctx, target)
 	case fleet.ProbeTCP:
-		err = checkTCP(ctx, target.Address)
+		return checkTCP(ctx, target.Address)
 	default:
-		err = fmt.Errorf("unknown kind of probe %q", target.Type)
+		return fmt.Errorf("unknown kind of probe %q", target.Type)
 	}
-	return reasonOf(err, target.Timeout)
 }
 
 // checkHTTP wants a 2xx or 3xx, and follows no redirects. Each probe has a

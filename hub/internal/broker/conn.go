@@ -23,6 +23,7 @@ type conn struct {
 	writeTimeout time.Duration
 	first        firstPacket // used by the reading goroutine alone
 	bucket       bucket      // used by the reading goroutine alone
+	slowed       time.Time   // last told so; used by the reading goroutine alone
 
 	// who, client and server are set before the session begins, when only
 	// the connection's own goroutine knows it.

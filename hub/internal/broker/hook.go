@@ -75,7 +75,9 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	if !ok {
 		return pk, nil
 	}
-	if wait := c.bucket.take(time.Now(), pk.FixedHeader.Remaining); wait > 0 {
+	now := time.Now()
+	if wait := c.bucket.take(now, pk.FixedHeader.Remaining); wait > 0 {
+		h.slow(c, now)
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		select {
@@ -84,6 +86,20 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		}
 	}
 	return pk, nil
+}
+
+// slowedEvery is the pause between two words about a client that sends too much.
+const slowedEvery = time.Minute
+
+func (h *hook) slow(c *conn, now time.Time) {
+	if now.Sub(c.slowed) < slowedEvery {
+		return
+	}
+	c.slowed = now
+	h.options.Logger.Warn("client slowed down", "client", c.who.id, "role", c.who.role.String(), "remote", c.RemoteAddr().String(), "rate", h.options.Rate)
+	if c.who.role == roleAgent {
+		h.handler.Slowed(c.who.id, h.options.Rate)
+	}
 }
 
 // OnACLCheck runs at each subscription, each publication and each delivery.

@@ -27,6 +27,7 @@ type Store struct {
 
 	meta   atomic.Pointer[Meta]
 	failed atomic.Pointer[error] // a commit whose outcome on disk is unknown
+	undone atomic.Pointer[int]   // bytes of the last commit, if it did not happen
 
 	writing sync.Mutex // held by what writes; guards events
 	events  int        // number of events in the file

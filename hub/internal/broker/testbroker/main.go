@@ -96,3 +96,4 @@ func (p *printer) Message(host, leaf, rest string, payload []byte) {
 }
 
 func (p *printer) Refused(string, string) {}
+func (p *printer) Slowed(string, float64) {}
