@@ -20,6 +20,8 @@ type world struct {
 	// broken instances never get ready.
 	broken map[int]bool // by version
 	events []fleet.Event
+	// stages are those that instances went through, without events of their own.
+	stages []Stage
 	// statuses are those of web that were told, in order.
 	statuses [][]byte
 }
@@ -81,6 +83,7 @@ func (w *world) step(inputs ...Input) Outputs {
 	if delta.Stored() != (len(rows)+len(delta.Events()) > 0) {
 		w.t.Fatalf("stored is %v with %d rows and %d events", delta.Stored(), len(rows), len(delta.Events()))
 	}
+	w.stages = append(w.stages, delta.Stages()...)
 	delta.Fold()
 	w.events = append(w.events, out.Events...)
 	for _, p := range out.Publish {
@@ -224,6 +227,7 @@ func (w *world) pass(d time.Duration) {
 			}
 		}
 		w.step(append(inputs, Tick{})...)
+		w.tallied()
 	}
 }
 

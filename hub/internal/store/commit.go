@@ -42,14 +42,14 @@ func (s *Store) Commit(revision uint64, changes []Change, events []fleet.Event) 
 		if err := appendEvents(tx, revision, encoded); err != nil {
 			return err
 		}
-		excess := s.events + len(encoded) - s.options.Retention
+		excess := int(s.events.Load()) + len(encoded) - s.options.Retention
 		dropped, err = prune(tx, excess, 2*len(encoded)+100, revision)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	s.events += len(encoded) - dropped
+	s.events.Add(int64(len(encoded) - dropped))
 	return nil
 }
 
