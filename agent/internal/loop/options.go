@@ -73,6 +73,8 @@ type Options struct {
 	Logger  *slog.Logger
 
 	Timing Timing
+	// Observer measures the loop; nil: nobody does.
+	Observer Observer
 	// Alive is called now and then, at least every Timing.Alive, while the
 	// loop turns. Nil: nobody wants to know.
 	Alive func()
