@@ -22,7 +22,11 @@ import (
 	"github.com/musterhq/muster/agent/internal/readings"
 	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/recentlog"
 )
+
+// recentLog is how much of its log an agent keeps in memory, in bytes.
+const recentLog = 128 << 10
 
 // Run runs an agent until ctx is done. Then it says farewell to the hub and
 // returns; containers and balancers go on.
@@ -30,7 +34,8 @@ func Run(ctx context.Context, options Options) error {
 	if err := options.Validate(); err != nil {
 		return err
 	}
-	options.Logger = options.Logger.With("host", options.Host)
+	recent := recentlog.New(recentLog)
+	options.Logger = recent.Tee(options.Logger).With("host", options.Host)
 	store, err := cache.Open(options.StateDir)
 	if err != nil {
 		return err
@@ -44,7 +49,7 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	p, err := assemble(ctx, &options, store, kept)
+	p, err := assemble(ctx, &options, store, kept, recent)
 	if err != nil {
 		if inside != nil {
 			err = errors.Join(err, inside.Close())
@@ -84,7 +89,7 @@ type parts struct {
 }
 
 // assemble is the only place where the agent is wired together.
-func assemble(ctx context.Context, options *Options, store *cache.Cache, kept brain.Cache) (*parts, error) {
+func assemble(ctx context.Context, options *Options, store *cache.Cache, kept brain.Cache, recent *recentlog.Ring) (*parts, error) {
 	p := &parts{}
 	if options.Debug.Addr != "" {
 		p.meters = newMeters()
@@ -98,7 +103,7 @@ func assemble(ctx context.Context, options *Options, store *cache.Cache, kept br
 	if err != nil {
 		return nil, fmt.Errorf("read facts: %w", err)
 	}
-	if p.loop, err = loop.New(loopOptions(options, p, store, kept, facts)); err != nil {
+	if p.loop, err = loop.New(loopOptions(options, p, store, kept, recent, facts)); err != nil {
 		return nil, err
 	}
 	if p.meters != nil {
@@ -117,7 +122,7 @@ func assemble(ctx context.Context, options *Options, store *cache.Cache, kept br
 	return p, err
 }
 
-func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cache, facts fleet.HostFacts) loop.Options {
+func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cache, recent *recentlog.Ring, facts fleet.HostFacts) loop.Options {
 	timing := loop.DefaultTiming()
 	timing.Resync = options.Timing.Resync
 	alive, every := supervised(options.Logger)
@@ -136,7 +141,7 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 		},
 		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store,
 		Facts: p.machine.read, Foreign: p.machine.foreign,
-		HubHTTP: options.HubHTTP, Logger: options.Logger.With("room", "loop"),
+		HubHTTP: options.HubHTTP, Recent: recent, Logger: options.Logger.With("room", "loop"),
 		Timing: timing, Observer: observer, Alive: alive, Reached: failPoint.reached,
 	}
 }

@@ -74,7 +74,10 @@ func TestTheLogTellsTheStoryOfAnInstance(t *testing.T) {
 		r.loop.Balanced(actual)
 	}
 	r.send(fleet.GoalStop, "a-1")
-	r.until("it is gone", func() bool { a := r.actual(); return len(a.Instances) == 1 && a.Instances[0].Phase == fleet.PhaseStopped })
+	r.until("it is gone", func() bool {
+		a := r.actual()
+		return len(a.Instances) == 1 && a.Instances[0].Phase == fleet.PhaseStopped
+	})
 	r.send(fleet.GoalRun)
 	r.until("it is forgotten", func() bool { return slices.Contains(told(log.of("a-1")), "instance forgotten") })
 	want := []string{

@@ -71,6 +71,9 @@ type Options struct {
 	// HubHTTP is the hub's HTTP address, for streams: "http://127.0.0.1:8080".
 	HubHTTP string
 	Logger  *slog.Logger
+	// Recent is the end of the agent's own log, for whoever asks; nil: there
+	// is none.
+	Recent io.WriterTo
 
 	Timing Timing
 	// Observer measures the loop; nil: nobody does.
