@@ -31,11 +31,14 @@ func (d *Delta) count() {
 		s.tally.service(s.told[key], -1)
 		s.tally.service(after, 1)
 	}
-	for id := range d.live.changed {
+	for id := range d.hosts.changed {
 		d.countHost(id)
 	}
-	for id := range d.hosts.changed {
-		if _, both := d.live.changed[id]; !both {
+	for id, after := range d.live.changed {
+		if before := s.live[id]; before != nil && after != nil && before.State == after.State {
+			continue // a sign of life, as most are
+		}
+		if _, both := d.hosts.changed[id]; !both {
 			d.countHost(id)
 		}
 	}
