@@ -78,16 +78,7 @@ func (d *Delta) offers() []Stage {
 	type offer struct{ instance, state string }
 	count := map[offer]int{}
 	for key, after := range d.pools.changed {
-		was := endpointStates(d.state.Pools[key])
-		for id, state := range endpointStates(after) {
-			if was[id] != state {
-				count[offer{id, state}]++
-			}
-			delete(was, id)
-		}
-		for id := range was {
-			count[offer{id, ""}]++
-		}
+		eachMove(endpointsOf(d.state.Pools[key]), endpointsOf(after), func(id, state string) { count[offer{id, state}]++ })
 	}
 	out := make([]Stage, 0, len(count))
 	for o, pools := range count {
@@ -104,14 +95,31 @@ func (d *Delta) offers() []Stage {
 	return out
 }
 
-func endpointStates(p *Published) map[string]string {
-	out := map[string]string{}
-	if p != nil {
-		for _, e := range p.Pool.Endpoints {
-			out[e.Instance] = e.State
+func endpointsOf(p *Published) []fleet.Endpoint {
+	if p == nil {
+		return nil
+	}
+	return p.Pool.Endpoints
+}
+
+// eachMove names the endpoints whose state differs between two lists, both
+// sorted by instance; the state of one that is gone is empty.
+func eachMove(before, after []fleet.Endpoint, move func(id, state string)) {
+	for len(before)+len(after) > 0 {
+		switch {
+		case len(after) == 0 || len(before) > 0 && before[0].Instance < after[0].Instance:
+			move(before[0].Instance, "")
+			before = before[1:]
+		case len(before) == 0 || after[0].Instance < before[0].Instance:
+			move(after[0].Instance, after[0].State)
+			after = after[1:]
+		default:
+			if before[0].State != after[0].State {
+				move(after[0].Instance, after[0].State)
+			}
+			before, after = before[1:], after[1:]
 		}
 	}
-	return out
 }
 
 func orderOf(s Stage) int {

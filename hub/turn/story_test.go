@@ -60,3 +60,20 @@ func TestAHostThatWasAwayIsUpSinceItIsBack(t *testing.T) {
 		t.Error("a host that nobody knows is up")
 	}
 }
+
+func TestOnlyEndpointsThatMovedAreNamed(t *testing.T) {
+	list := func(pairs ...string) (out []fleet.Endpoint) {
+		for i := 0; i < len(pairs); i += 2 {
+			out = append(out, fleet.Endpoint{Instance: pairs[i], State: pairs[i+1]})
+		}
+		return out
+	}
+	var got []string
+	eachMove(
+		list("a", "ready", "b", "ready", "d", "draining", "f", "ready"),
+		list("a", "ready", "b", "draining", "c", "preparing", "f", "ready", "g", "ready"),
+		func(id, state string) { got = append(got, id+" "+state) })
+	if diff := cmp.Diff([]string{"b draining", "c preparing", "d ", "g ready"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
