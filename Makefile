@@ -99,8 +99,8 @@ bench: setup-demo modules ## measure this machine: Go benchmarks, then a whole f
 	$(AS_ROOT) bin/bench
 
 .PHONY: generate
-generate: ## write golden files and docs/openapi.json anew
-	go test -count=1 ./shared/lbconf ./hub/compose ./hub/internal/api -update
+generate: ## write golden files, docs/openapi.json and the dependency picture anew
+	go test -count=1 ./shared/lbconf ./hub/compose ./hub/internal/api ./test/arch -update
 
 .PHONY: generate-check
 generate-check: generate ## fail where generate changes a file

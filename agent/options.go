@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -97,7 +98,7 @@ func DefaultOptions() Options {
 		StateDir:  "/var/lib/muster-agent",
 		PortFirst: 20000,
 		PortLast:  29999,
-		Limits:    brain.DefaultLimits(),
+		Limits:    limits(runtime.NumCPU()),
 		Timing: Timing{
 			Brain:          brain.DefaultTiming(),
 			Resync:         10 * time.Second,
@@ -109,6 +110,15 @@ func DefaultOptions() Options {
 		},
 		Logger: slog.New(slog.DiscardHandler),
 	}
+}
+
+// limits are those of a machine with so many cores. To start a container keeps
+// an engine's processor busy: more than two a core at once take no less time,
+// and each waits longer.
+func limits(cores int) brain.Limits {
+	l := brain.DefaultLimits()
+	l.Others = min(max(2*cores, 2), 16)
+	return l
 }
 
 // DefaultHAProxy returns the options of a HAProxy in production.

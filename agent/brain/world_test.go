@@ -275,6 +275,7 @@ func (w *world) do(op brain.Op) brain.Result {
 		r.Container = *made
 	case brain.OpStart:
 		c.State, c.StartedAt, c.ExitCode, c.OOMKilled = brain.ContainerRunning, w.now, 0, false
+		r.Container = *c
 	case brain.OpStop:
 		c.State, c.FinishedAt = brain.ContainerExited, w.now
 	case brain.OpRemove:

@@ -68,7 +68,7 @@ func (s *shell) begin(op brain.Op) {
 			s.observer.Worked(op.Kind, took, result.Problem != "")
 			s.logOp(&op, &result, took)
 			s.step(brain.OpDone{Result: result})
-			if op.Kind != brain.OpPull {
+			if op.Kind != brain.OpPull && result.Container.ID == "" {
 				s.wantListing(0)
 			}
 		})
@@ -108,7 +108,8 @@ func (l *Loop) watchEngine(ctx context.Context) {
 func (l *Loop) notice(in brain.Noticed) {
 	if in.Container != "" {
 		select {
-		case l.queue <- func(s *shell) { s.step(in) }:
+		case l.queue <- func(s *shell) { s.noticed(in) }:
+			return
 		default:
 		}
 	}
@@ -116,4 +117,16 @@ func (l *Loop) notice(in brain.Noticed) {
 	case l.relist <- struct{}{}:
 	default:
 	}
+}
+
+// noticed hurries where somebody may wait for it. What is made and started is
+// mostly our own doing, and known.
+func (s *shell) noticed(in brain.Noticed) {
+	s.step(in)
+	wait := s.options.Timing.Settle
+	switch in.Action {
+	case "die", "destroy", "health_status":
+		wait = s.options.Timing.Coalesce
+	}
+	s.wantListing(wait)
 }

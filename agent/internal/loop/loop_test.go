@@ -101,7 +101,7 @@ func TestOperationsAreBounded(t *testing.T) {
 	}
 	r.send(fleet.GoalRun, ids...)
 	busy := func() int { r.engine.mu.Lock(); defer r.engine.mu.Unlock(); return r.engine.busy }
-	r.until("images are looked for", func() bool { return busy() == 8 })
+	r.until("containers are made", func() bool { return busy() == 8 })
 	r.loop.Connected("s1")
 	close(r.engine.block)
 	r.until("all are ready", func() bool { return r.ready() == 10 })
@@ -362,7 +362,7 @@ func TestEndWhileBusy(t *testing.T) {
 	r := run(t, nil)
 	r.engine.set(func() { r.engine.block = make(chan struct{}) })
 	r.send(fleet.GoalRun, "a-1", "b-1", "c-1")
-	r.until("images are looked for", func() bool { r.engine.mu.Lock(); defer r.engine.mu.Unlock(); return r.engine.busy == 3 })
+	r.until("containers are made", func() bool { r.engine.mu.Lock(); defer r.engine.mu.Unlock(); return r.engine.busy == 3 })
 	r.stop()
 	r.store.mu.Lock()
 	defer r.store.mu.Unlock()

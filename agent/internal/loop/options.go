@@ -97,7 +97,8 @@ const (
 type Timing struct {
 	Resync   time.Duration // between listings that nothing asked for
 	Relist   time.Duration // the same while the engine doesn't answer
-	Coalesce time.Duration // from an event of the engine's to the listing
+	Coalesce time.Duration // from a container's end to the listing
+	Settle   time.Duration // from any other event of the engine's to the listing
 	Facts    time.Duration // between readings of what the machine is
 	Foreign  time.Duration // between readings of what others use
 	Ask      time.Duration // longest time for an answer, if the ask names none
@@ -110,8 +111,9 @@ func DefaultTiming() Timing {
 		Resync:   10 * time.Second,
 		Relist:   time.Second,
 		Coalesce: 5 * time.Millisecond,
+		Settle:   100 * time.Millisecond,
 		Facts:    time.Minute,
-		Foreign:  10 * time.Second,
+		Foreign:  20 * time.Second,
 		Ask:      30 * time.Second,
 		Alive:    5 * time.Second,
 	}
