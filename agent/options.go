@@ -17,6 +17,7 @@ import (
 
 	"github.com/musterhq/muster/agent/brain"
 	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -49,6 +50,9 @@ type Options struct {
 	PortFirst, PortLast int
 	// HAProxy is a balancer on this host; nil: none.
 	HAProxy *HAProxyOptions
+
+	// Debug is where metrics and profiles are; nowhere unless asked for.
+	Debug debug.Options
 
 	Limits brain.Limits
 	Timing Timing
@@ -163,6 +167,9 @@ func (o *Options) Validate() error {
 				return fleet.Invalid("haproxy-bind", "%q is not an IP address", address)
 			}
 		}
+	}
+	if err := o.Debug.Validate(); err != nil {
+		return err
 	}
 	if _, err := parseFailPoint(o.FailPoint); err != nil {
 		return err

@@ -129,8 +129,12 @@ func (s *State) use(next *accepted) {
 		}
 		inst := s.instance(a.ID)
 		s.describe(inst, a)
-		if was := before[a.ID]; was != nil && was.Goal != a.Goal {
+		was := before[a.ID]
+		if was != nil && was.Goal != a.Goal {
 			inst.recover()
+		}
+		if was == nil || was.Goal != a.Goal {
+			s.stage(StageAccepted, inst)
 		}
 	}
 	s.unmatched = true

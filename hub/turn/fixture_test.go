@@ -19,6 +19,8 @@ type world struct {
 	// broken instances never get ready.
 	broken map[int]bool // by version
 	events []fleet.Event
+	// stages are those that instances went through, without events of their own.
+	stages []Stage
 	// statuses are those of web that were told, in order.
 	statuses [][]byte
 	stored   map[string]Row // by table and key
@@ -117,6 +119,7 @@ func (w *world) turn(inputs []Input) Outputs {
 			delete(w.stored, row.Table+" "+row.Key)
 		}
 	}
+	w.stages = append(w.stages, delta.Stages()...)
 	delta.Fold()
 	w.events = append(w.events, out.Events...)
 	for _, p := range out.Publish {
@@ -262,6 +265,7 @@ func (w *world) pass(d time.Duration) {
 			}
 		}
 		w.step(append(inputs, Tick{})...)
+		w.tallied()
 	}
 }
 

@@ -56,7 +56,7 @@ func New(options Options) (*Balancer, error) {
 	}
 	b := &Balancer{
 		options: options,
-		log:     options.Logger.With("balancer", options.Name),
+		log:     options.Logger,
 		runtime: socket(options.global().RuntimeSocket),
 		wake:    make(chan struct{}, 1),
 	}

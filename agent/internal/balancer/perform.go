@@ -60,7 +60,7 @@ func (b *Balancer) write(ctx context.Context, pools []fleet.Pool) error {
 		}
 		command := fmt.Sprintf("experimental-mode on;set var %s int(%d)", lbconf.GenerationVar(pool.Service), pool.Generation)
 		if err := b.runtime.order(ctx, command); err != nil {
-			b.log.Warn("generation not shown by the worker", "service", pool.Service, "err", err)
+			b.log.Warn("generation not shown by the worker", "service", pool.Service, "error", err)
 		}
 	}
 	return nil

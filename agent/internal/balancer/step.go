@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"syscall"
 	"time"
 
@@ -50,10 +51,10 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 		}
 		err := b.perform(ctx, action)
 		if err == nil {
-			b.log.Debug("balancer action", "action", action.String())
+			b.about(action).Debug("balancer action", "action", action.String())
 			continue
 		}
-		b.log.Warn("balancer action failed", "action", action.String(), "err", err)
+		b.about(action).Warn("balancer action failed", "action", action.String(), "error", err)
 		if errors.Is(err, errRejected) {
 			continue // the next turn does without
 		}
@@ -74,6 +75,14 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 		return retryPause
 	}
 	return b.paced(turn.Wake)
+}
+
+// about is a log whose lines name what an action is about.
+func (b *Balancer) about(action sequence.Action) *slog.Logger {
+	if action.Server.Instance == "" {
+		return b.log
+	}
+	return b.log.With("instance", action.Server.Instance, "service", action.Server.Service.String())
 }
 
 // paced lets turns follow each other at once, but not for ever: HAProxy may

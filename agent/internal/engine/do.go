@@ -26,9 +26,6 @@ func (e *Engine) Do(ctx context.Context, op brain.Op) brain.Result {
 		result = failed(&op, "carry out operation", fmt.Errorf("unknown kind %q", op.Kind))
 		result.Permanent = true
 	}
-	if result.Problem != "" {
-		e.logger.Warn("operation failed", "kind", op.Kind, "instance", op.Instance, "container", op.Container, "problem", result.Problem)
-	}
 	return result
 }
 

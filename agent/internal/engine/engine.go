@@ -155,7 +155,7 @@ func (e *Engine) connect(ctx context.Context) (*client.Client, error) {
 	e.mu.Lock()
 	e.client = c
 	e.mu.Unlock()
-	e.logger.Info("engine connected", "host", c.DaemonHost(), "api", c.ClientVersion())
+	e.logger.Info("engine connected", "engine", c.DaemonHost(), "api", c.ClientVersion())
 	return c, nil
 }
 

@@ -222,12 +222,17 @@ func TestAsks(t *testing.T) {
 	}
 	shut.Close()
 
-	r := run(t, func(o *loop.Options, _ *rig) { o.HubHTTP = hub.URL + "/" })
+	r := run(t, func(o *loop.Options, _ *rig) {
+		o.HubHTTP, o.Recent = hub.URL+"/", strings.NewReader("its own log")
+	})
 	r.loop.Connected("s1")
 	r.send(fleet.GoalRun, "a-1")
 	r.until("it is ready", func() bool { return r.ready() == 1 })
 	logs := func(id, instance string, tail int, stream string) fleet.Ask {
 		return fleet.Ask{ID: id, Do: fleet.AskLogs, Instance: instance, Tail: tail, Stream: stream}
+	}
+	if answer := r.answer(fleet.Ask{ID: "0", Do: fleet.AskAgentLog, Stream: "/v1/streams/x"}); !answer.OK || got.Load() != "POST its own log" {
+		t.Errorf("asked for the agent's log: %+v, the hub got %q", answer, got.Load())
 	}
 	for _, tt := range []struct {
 		ask     fleet.Ask

@@ -71,8 +71,13 @@ type Options struct {
 	// HubHTTP is the hub's HTTP address, for streams: "http://127.0.0.1:8080".
 	HubHTTP string
 	Logger  *slog.Logger
+	// Recent is the end of the agent's own log, for whoever asks; nil: there
+	// is none.
+	Recent io.WriterTo
 
 	Timing Timing
+	// Observer measures the loop; nil: nobody does.
+	Observer Observer
 	// Alive is called now and then, at least every Timing.Alive, while the
 	// loop turns. Nil: nobody wants to know.
 	Alive func()

@@ -47,8 +47,10 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits,
-			"await": await,
+			"exits":  exits,
+			"await":  await,
+			"mode":   mode,
+			"unpack": unpack,
 		},
 	})
 }

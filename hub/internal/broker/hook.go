@@ -22,6 +22,8 @@ type hook struct {
 	sessions *sessions
 	server   *mqtt.Server
 	draining atomic.Bool // the hub goes down: nobody is lost by that
+	// turnedAway counts clients that were refused or cut off.
+	turnedAway atomic.Uint64
 }
 
 func (h *hook) ID() string { return "muster" }
@@ -63,7 +65,8 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 }
 
 func (h *hook) refused(who identity, remote string, err error) {
-	h.options.Logger.Warn("client refused", "client", who.id, "role", who.role.String(), "remote", remote, "error", err)
+	h.turnedAway.Add(1)
+	h.options.Logger.Warn("client refused", who.logKey(), who.id, "role", who.role.String(), "remote", remote, "error", err)
 	if who.role == roleAgent {
 		h.handler.Refused(who.id, err.Error())
 	}

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 )
@@ -67,6 +68,13 @@ func (s *sessions) tryClaim(c *conn, who identity) (*conn, error) {
 	s.byID[who.id] = c
 	s.counts[who.role]++
 	return nil, nil
+}
+
+// connected counts the clients by role.
+func (s *sessions) connected() map[role]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.counts)
 }
 
 // release gives the id of an ended connection back.

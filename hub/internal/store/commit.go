@@ -42,7 +42,7 @@ func (s *Store) Commit(revision uint64, changes []Change, events []fleet.Event) 
 		if err := appendEvents(tx, revision, encoded); err != nil {
 			return err
 		}
-		excess := s.events + len(encoded) - s.options.Retention
+		excess := int(s.events.Load()) + len(encoded) - s.options.Retention
 		dropped, err = prune(tx, excess, 2*len(encoded)+100, revision)
 		return err
 	})
@@ -51,7 +51,7 @@ func (s *Store) Commit(revision uint64, changes []Change, events []fleet.Event) 
 		return err
 	}
 	s.undone.Store(nil)
-	s.events += len(encoded) - dropped
+	s.events.Add(int64(len(encoded) - dropped))
 	return nil
 }
 
