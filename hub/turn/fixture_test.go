@@ -20,6 +20,7 @@ type world struct {
 	// broken instances never get ready.
 	broken map[int]bool // by version
 	events []fleet.Event
+	stored map[string]Row // what the hub's store has, by table and key
 	// statuses are those of web that were told, in order.
 	statuses [][]byte
 }
@@ -29,6 +30,8 @@ type fakeHost struct {
 	cut      bool // messages get lost both ways
 	desired  fleet.Desired
 	gen      uint64
+	epoch    uint64
+	lineage  string // of the hub that it follows; empty: none yet
 	pools    map[fleet.ServiceKey]fleet.Pool
 	balancer bool
 	down     bool                            // the balancer doesn't run
@@ -45,12 +48,13 @@ type fakeHost struct {
 	fresh    map[string]bool                  // endpoints that no check of the balancer has passed
 	lingers  bool                             // what is to stop doesn't end
 	extra    map[string]*fleet.InstanceActual // containers that may be unclaimed
+	has      map[string]*fleet.InstanceActual // as last reported
 	foreign  []int                            // ports of other programs
 }
 
 func newWorld(t testing.TB, hosts ...string) *world {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	w := &world{t: t, now: start, hosts: map[string]*fakeHost{}, broken: map[int]bool{}, s: New("lineage", 1, 0, start, DefaultOptions())}
+	w := &world{t: t, now: start, hosts: map[string]*fakeHost{}, broken: map[int]bool{}, stored: map[string]Row{}, s: New("lineage", 1, 0, start, DefaultOptions())}
 	for i, id := range hosts {
 		w.hosts[id] = &fakeHost{
 			id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, fresh: map[string]bool{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
@@ -81,6 +85,9 @@ func (w *world) step(inputs ...Input) Outputs {
 	if delta.Stored() != (len(rows)+len(delta.Events()) > 0) {
 		w.t.Fatalf("stored is %v with %d rows and %d events", delta.Stored(), len(rows), len(delta.Events()))
 	}
+	for _, row := range rows {
+		w.stored[row.Table+" "+row.Key] = row
+	}
 	delta.Fold()
 	w.events = append(w.events, out.Events...)
 	for _, p := range out.Publish {
@@ -100,8 +107,10 @@ func (w *world) deliver(p Publish) {
 	}
 	switch leaf {
 	case wire.LeafDesired:
+		before := h.desired.Instances
 		env := w.open(p.Payload, &h.desired)
-		h.gen = env.Generation
+		h.lineage, h.epoch, h.gen = env.Lineage, env.Epoch, env.Generation
+		h.leftOut(before)
 	case wire.LeafPools:
 		var pool fleet.Pool
 		w.open(p.Payload, &pool)
@@ -124,11 +133,14 @@ func (w *world) open(payload []byte, body any) wire.Envelope {
 // report is what the host says now.
 func (w *world) report(h *fakeHost) []Input {
 	w.seq++
-	observed := fleet.Observed{Lineage: w.s.Lineage, Epoch: w.s.Epoch, Generation: h.gen}
+	observed := fleet.Observed{Lineage: h.lineage, Epoch: h.epoch, Generation: h.gen}
 	a := fleet.Actual{Host: h.id, Facts: h.facts, AgentStart: h.start, Session: "s" + h.start, Observed: observed, Engine: fleet.EngineStatus{Up: true}, Foreign: fleet.Foreign{Ports: h.foreign}}
 	known := map[string]bool{}
 	for _, as := range h.desired.Instances {
 		in := fleet.InstanceActual{ID: as.ID, Service: as.Service, Version: as.Version, Slot: as.Slot, Phase: fleet.PhaseRunning, Address: h.facts.Advertise, Ports: h.ports(as, 20000+10*len(a.Instances)), Image: "sha256:1"}
+		if spec, known := h.desired.Versions[fleet.VersionKey(as.Service, as.Version)]; known {
+			in.Spec = spec.Sum()
+		}
 		in.Ready = !w.broken[as.Version] && !h.unready[as.ID]
 		if h.dead[as.ID] {
 			in.Phase, in.Ready, in.Reason = fleet.PhaseBackoff, false, "exited with code 1"
@@ -141,6 +153,7 @@ func (w *world) report(h *fakeHost) []Input {
 			delete(h.extra, as.ID)
 		}
 		known[as.ID] = true
+		h.has = with(h.has, as.ID, &in)
 		a.Instances = append(a.Instances, in)
 	}
 	for _, id := range sorted(h.extra, byText) {
@@ -171,9 +184,25 @@ func (w *world) report(h *fakeHost) []Input {
 	return []Input{PresenceIn{Host: h.id, Presence: p}, ActualIn{Host: h.id, Sequence: w.seq, Actual: a}}
 }
 
+// leftOut keeps what a desired state doesn't name any more, as agents do.
+func (h *fakeHost) leftOut(before []fleet.Assignment) {
+	named := map[string]bool{}
+	for _, as := range h.desired.Instances {
+		named[as.ID] = true
+	}
+	for _, as := range before {
+		if !named[as.ID] && !h.stopped[as.ID] && h.has[as.ID] != nil {
+			h.extra = with(h.extra, as.ID, h.has[as.ID])
+		}
+	}
+}
+
 // ports gives what an assignment publishes ports from first on.
 func (h *fakeHost) ports(as fleet.Assignment, first int) map[int]int {
 	out := map[int]int{}
+	if had := h.has[as.ID]; had != nil && len(had.Ports) > 0 {
+		return had.Ports
+	}
 	for i, p := range h.desired.Versions[fleet.VersionKey(as.Service, as.Version)].Publish {
 		out[p.Target] = first + i
 	}

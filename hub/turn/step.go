@@ -121,6 +121,7 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 	if ticks { // last: who was heard in this turn isn't silent
 		t.tick()
 	}
+	t.settle()
 	t.plan()
 	return t.finish()
 }

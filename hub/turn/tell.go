@@ -35,7 +35,7 @@ func (t *tx) status(key fleet.ServiceKey) []byte {
 }
 
 func (t *tx) sendStatus(key fleet.ServiceKey, body []byte) {
-	if payload, err := wire.SealRaw(t.s.Lineage, t.s.Epoch, t.services.get(key).Generation, body); err == nil {
+	if payload, err := wire.SealRaw(t.s.Lineage, t.epoch, t.services.get(key).Generation, body); err == nil {
 		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.ServiceStatus(key), Payload: payload, Retain: true})
 	}
 }

@@ -67,6 +67,10 @@ const (
 	EventHostUnfrozen  = "muster.host.unfrozen"
 	EventHostFailed    = "muster.host.failed" // a person declared it dead
 	EventHostRefused   = "muster.host.refused"
+	EventHostForeign   = "muster.host.foreign" // its agent follows another hub
+
+	EventHubOutranked = "muster.hub.outranked" // an agent knew a later epoch: this hub's was raised
+	EventHubBehind    = "muster.hub.behind"    // an agent knows a later revision: the store is an older copy
 
 	EventHostEventsDropped = "muster.host.events-dropped" // by an agent: no hub took them in time
 
