@@ -18,8 +18,10 @@ type Options struct {
 	// InsecureListen allows addresses that aren't loopback, although nobody
 	// who connects has to prove who they are.
 	InsecureListen bool
-	EventsKept     int // events that the store keeps
-	Turn           turn.Options
+	// RequireStore refuses to start where there is no store yet.
+	RequireStore bool
+	EventsKept   int // events that the store keeps
+	Turn         turn.Options
 	// FailPoint is for tests: "after-commit:3" kills the process at the third
 	// time that it gets to that point.
 	FailPoint string
