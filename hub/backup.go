@@ -55,12 +55,12 @@ func (o Options) BackupTo(ctx context.Context, path string, force bool, progress
 	}
 	draft, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
 	if err != nil {
-		return manifest, fmt.Errorf("make the backup: %w", err)
+		return manifest, fmt.Errorf("make the backup: %w", store.Advise(path, err))
 	}
 	defer os.Remove(draft.Name())
 	err = o.Backup(ctx, draft, progress)
 	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return manifest, fmt.Errorf("make the backup: %w", err)
+		return manifest, fmt.Errorf("make the backup: %w", store.Advise(path, err))
 	}
 	if manifest, err = store.Verify(draft.Name(), o.storeOptions()); err != nil {
 		return manifest, fmt.Errorf("verify the backup: %w", err)
@@ -70,7 +70,7 @@ func (o Options) BackupTo(ctx context.Context, path string, force bool, progress
 		place = os.Rename
 	}
 	if err := place(draft.Name(), path); err != nil {
-		return manifest, fmt.Errorf("put the backup in place: %w", err)
+		return manifest, fmt.Errorf("put the backup in place: %w", store.Advise(path, err))
 	}
 	return manifest, store.SyncFolder(filepath.Dir(path))
 }

@@ -20,7 +20,7 @@ import (
 // backup: another goes on with the lineage and takes in what runs, under load.
 func TestFaultHubLostWithItsDisk(t *testing.T) {
 	p := begin(t, "lost")
-	file := web("app:1", 3, 9140) + worker
+	file := web("app:1", 3, 9140, "  worker: {image: app:1}")
 	p.apply(file)
 	p.mustMuster("scale", "lost/worker=2", "--wait") // which the file doesn't state
 	before, ids := p.containers(), p.instanceIDs()
@@ -115,11 +115,6 @@ func (p *project) lineage() string {
 	raw, err := os.ReadFile(filepath.Join(p.c.StateDir("web1"), "state.json"))
 	p.must(err)
 	var kept struct{ Cache struct{ Lineage string } }
-	var flat struct{ Lineage string }
 	p.must(json.Unmarshal(raw, &kept))
-	p.must(json.Unmarshal(raw, &flat))
-	if flat.Lineage != "" {
-		return flat.Lineage
-	}
 	return kept.Cache.Lineage
 }

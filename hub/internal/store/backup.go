@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 // A backup is the store's file as one transaction sees it, and a last line of
@@ -53,16 +55,26 @@ func (s *Store) Backup(w io.Writer, now time.Time, size func(int64)) (Manifest, 
 		return nil
 	})
 	if err != nil {
-		return manifest, fmt.Errorf("back up the store %s: %w", s.path, err)
+		return manifest, s.notBackedUp(err)
 	}
 	line, err := json.Marshal(manifest)
 	if err != nil {
 		return manifest, fmt.Errorf("encode the manifest: %w", err)
 	}
 	if _, err := fmt.Fprintf(w, "\n%s\n", line); err != nil {
-		return manifest, fmt.Errorf("back up the store %s: %w", s.path, err)
+		return manifest, s.notBackedUp(err)
 	}
 	return manifest, nil
+}
+
+// notBackedUp names the disk only when it is full: where the backup goes is the
+// caller's.
+func (s *Store) notBackedUp(err error) error {
+	if fullDisk(err) {
+		problem := &fleet.Error{Code: fleet.CodeUnavailable, Message: "the disk is full", Hint: "there is no backup; free space where it goes"}
+		err = &causedError{problem, err}
+	}
+	return fmt.Errorf("back up the store %s: %w", s.path, err)
 }
 
 func describe(meta Meta, now time.Time, size int64, sum hash.Hash) Manifest {

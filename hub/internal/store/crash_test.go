@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "committer":
 		commitForEver(os.Args[1])
+	case "restorer":
+		restoreForEver(os.Args[1])
+	case "restore-on-full-disk":
+		restoreOnFullDisk(os.Args[1])
 	case "full-disk":
 		fillTheDisk(os.Args[1])
 	default:

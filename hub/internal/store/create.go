@@ -21,14 +21,14 @@ func prepare(path string, options Options) error {
 		return create(path, options, newMeta())
 	}
 	if err != nil {
-		return fmt.Errorf("look for the store: %w", advise(path, err))
+		return fmt.Errorf("look for the store: %w", Advise(path, err))
 	}
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("open the store: %s is not a regular file", path)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		if err := os.Chmod(path, 0o600); err != nil {
-			return fmt.Errorf("close the store to others: %w", advise(path, err))
+			return fmt.Errorf("close the store to others: %w", Advise(path, err))
 		}
 	}
 	return nil
@@ -43,14 +43,14 @@ func create(path string, options Options, meta Meta) error {
 	}
 	draft, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
 	if err != nil {
-		return fmt.Errorf("make a store: %w", advise(path, err))
+		return fmt.Errorf("make a store: %w", Advise(path, err))
 	}
 	defer os.Remove(draft.Name())
 	if err := draft.Close(); err != nil {
 		return fmt.Errorf("make a store: %w", err)
 	}
 	if err := fill(draft.Name(), options, meta); err != nil {
-		return fmt.Errorf("make a store: %w", advise(path, err))
+		return fmt.Errorf("make a store: %w", Advise(path, err))
 	}
 	// A link, unlike a rename, never replaces what another hub put there.
 	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -61,7 +61,7 @@ func create(path string, options Options, meta Meta) error {
 
 func makeFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the store's folder: %w", advise(dir, err))
+		return fmt.Errorf("make the store's folder: %w", Advise(dir, err))
 	}
 	return nil
 }

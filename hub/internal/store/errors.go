@@ -30,8 +30,8 @@ func missingError(path string) error {
 		WithHint("look whether its disk is mounted; else muster-hub restore puts a backup there, and muster-hub recover begins anew for the same fleet")
 }
 
-// advise says what to do about a file or folder that can't be used.
-func advise(path string, cause error) error {
+// Advise says what to do about a file or folder that can't be used.
+func Advise(path string, cause error) error {
 	problem := &fleet.Error{Code: fleet.CodeUnavailable}
 	switch {
 	case fullDisk(cause):

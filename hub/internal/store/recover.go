@@ -22,7 +22,7 @@ func Recover(path, lineage string, options Options, now time.Time) (Meta, error)
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		if err != nil {
-			return meta, fmt.Errorf("look for a store: %w", advise(path, err))
+			return meta, fmt.Errorf("look for a store: %w", Advise(path, err))
 		}
 		return meta, fleet.Conflict("", "there is a store already: %s", path).WithHint("start the hub with it; if it is damaged and there is no backup, move it away first")
 	}

@@ -56,6 +56,9 @@ func Restore(backup io.Reader, path string, options Options, how Restoring) (Res
 	if former.file != nil && !how.Force {
 		return result, fleet.Conflict("", "there is a store already: %s", path).WithHint("--force restores all the same, and keeps that one aside")
 	}
+	if err := sweep(path); err != nil {
+		return result, err
+	}
 	draft, err := copyAside(backup, path, how.Progress)
 	if err != nil {
 		return result, err
@@ -68,17 +71,28 @@ func Restore(backup io.Reader, path string, options Options, how Restoring) (Res
 		return result, err
 	}
 	if result.Continues, err = goOn(draft, result.Manifest, options, how.Now); err != nil {
-		return result, fmt.Errorf("prepare the restored store: %w", advise(draft, err))
+		return result, fmt.Errorf("prepare the restored store: %w", Advise(draft, err))
 	}
 	result.Kept, err = exchange(draft, path, former, how.Now)
 	return result, err
 }
 
+// sweep takes away what restores left that were killed.
+func sweep(path string) error {
+	left, err := filepath.Glob(path + draftSuffix + "*")
+	for _, name := range left {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
+}
+
+const draftSuffix = ".restore-"
+
 // copyAside writes the backup to a file beside the store's place.
 func copyAside(backup io.Reader, path string, progress func(int64)) (name string, err error) {
-	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".restore-*")
+	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+draftSuffix+"*")
 	if err != nil {
-		return "", fmt.Errorf("restore: %w", advise(path, err))
+		return "", fmt.Errorf("restore: %w", Advise(path, err))
 	}
 	defer func() {
 		if err != nil {
@@ -87,7 +101,7 @@ func copyAside(backup io.Reader, path string, progress func(int64)) (name string
 	}()
 	_, err = io.Copy(draft, &counted{from: backup, tell: progress})
 	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return "", fmt.Errorf("copy the backup: %w", advise(path, err))
+		return "", fmt.Errorf("copy the backup: %w", Advise(path, err))
 	}
 	return draft.Name(), nil
 }
@@ -196,7 +210,7 @@ func occupy(path string) (*occupied, error) {
 		return &occupied{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look at the store that is there: %w", advise(path, err))
+		return nil, fmt.Errorf("look at the store that is there: %w", Advise(path, err))
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		file.Close()

@@ -85,7 +85,7 @@ func openFile(path string, timeout time.Duration, readOnly bool) (db *bbolt.DB, 
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return nil, damagedError(path, err)
 	case err != nil:
-		return nil, fmt.Errorf("open the store %s: %w", path, advise(path, err))
+		return nil, fmt.Errorf("open the store %s: %w", path, Advise(path, err))
 	}
 	if !stillAt(path, file) {
 		return nil, errors.Join(lockedError(path), db.Close())
