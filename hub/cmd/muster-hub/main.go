@@ -37,7 +37,7 @@ func app() *cli.App {
 		Version: buildinfo.String(),
 		Description: "Settings come from the configuration file, then the environment, then flags; the last one given wins.\n" +
 			"The file is YAML; its keys are the flags' names.\n\n" + exitCodesHelp,
-		Commands:             []*cli.Command{backupCommand(), restoreCommand(), recoverCommand()},
+		Commands:             []*cli.Command{backupCommand(), restoreCommand(), recoverCommand(), completionCommand()},
 		EnableBashCompletion: true,
 		Flags:                flags,
 		Before:               readConfig(flags),

@@ -42,15 +42,6 @@ func restore(t testing.TB, content []byte, path string, how Restoring) Restored 
 	return result
 }
 
-func file(t testing.TB, content []byte) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "backup.db")
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // A backup that is taken while others commit is one that they acknowledged,
 // whole: each revision's records are all there, or none.
 func TestABackupAmongCommitsIsConsistent(t *testing.T) {
@@ -186,6 +177,10 @@ func TestForceKeepsTheFormerStore(t *testing.T) {
 	if got := records(t, open(t, result.Kept, options())); got["hosts:web1"] != "new" {
 		t.Errorf("kept %v", got)
 	}
+	edit(t, path, func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(metaBucket)).Put(metaKey, []byte(`{"schema":2,"lineage":"X"}`))
+	})
+	restore(t, content, path, Restoring{Force: true, Now: noon.Add(time.Minute)}) // the upgrade went wrong
 	damage(t, path, []byte("rubbish"))
 	restore(t, content, path, Restoring{Force: true, Now: noon.Add(time.Hour)})
 	open(t, path, options())

@@ -44,12 +44,13 @@ func Restore(backup io.Reader, path string, options Options, how Restoring) (Res
 	if err := makeFolder(dir); err != nil {
 		return result, err
 	}
-	lineage, err := lineageOf(path, options)
+	former, err := occupy(path)
 	if err != nil {
 		return result, err
 	}
-	former, err := occupy(path)
-	if err != nil {
+	former.release() // to be read
+	lineage := lineageOf(path, options)
+	if former, err = occupy(path); err != nil {
 		return result, err
 	}
 	defer former.release()
@@ -122,21 +123,17 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lineageOf is that of the store that is there; empty: there is none, or it is
-// damaged, which is what backups are for.
-func lineageOf(path string, options Options) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() || checkLength(path) != nil {
-		return "", nil
+// lineageOf is that of the store that is there; empty: there is none, or it
+// can't be read, which is what backups are for.
+func lineageOf(path string, options Options) (lineage string) {
+	if checkLength(path) != nil {
+		return ""
 	}
-	s, err := Read(path, options)
-	if fleet.CodeOf(err) == fleet.CodeConflict {
-		return "", fmt.Errorf("restore: %w", err)
+	if s, err := Read(path, options); err == nil {
+		lineage = s.Meta().Lineage
+		s.db.Close()
 	}
-	if err != nil {
-		return "", nil
-	}
-	return s.Meta().Lineage, s.db.Close()
+	return lineage
 }
 
 // sameFleet refuses to put one fleet's backup in the place of another's store:
