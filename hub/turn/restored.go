@@ -90,10 +90,10 @@ func (t *tx) freezeChanged(key fleet.ServiceKey) {
 	}
 }
 
-// gather takes in what a host has that was heard for the first time since the
-// store was restored: instances of that time become known, those that are gone
-// are forgotten, and those that are being stopped stay so. An agent that has
-// accepted nothing can't name them: it is told at once.
+// gather compares the backup with a host that is heard for the first time since
+// the store was restored: instances that are gone are forgotten, and those that
+// are being stopped stay so. What the backup lacks is adopted as it is reported.
+// An agent that has accepted nothing can't name what it has: it is told at once.
 func (t *tx) gather(host string, l *Live) {
 	if !t.unsettled(host) || !l.told() {
 		return
@@ -116,9 +116,6 @@ func (t *tx) gather(host string, l *Live) {
 			in.Cause = t.event(fleet.EventInstanceStopping, subjectInstance(in.ID), causeRestore, about(in, fmt.Sprintf("%s is being stopped since before the store was restored", in)))
 			t.dirtyHost[host] = true
 		}
-	}
-	for i := range l.Actual.Instances {
-		t.takeIn(host, &l.Actual.Instances[i])
 	}
 }
 

@@ -125,17 +125,20 @@ func TestARestoredHubListensFirst(t *testing.T) {
 	w, backup := grown(t)
 	late := w.hosts["web3"]
 	late.cut = true
-	w.put(backup)
-	gens := map[string]uint64{}
+	gens, pool := map[string]uint64{}, w.hosts["web1"].pools[web].Generation
 	for id, h := range w.hosts {
 		gens[id] = h.gen
 	}
+	w.put(backup)
 	w.apply(webService(2, "web:9"))
 	w.pass(30 * time.Second)
 	for id, h := range w.hosts {
 		if h.gen != gens[id] {
 			t.Errorf("%s was told generation %d", id, h.gen)
 		}
+	}
+	if now := w.hosts["web1"].pools[web].Generation; now != pool {
+		t.Errorf("web1's balancer was told the pool %d", now)
 	}
 	if v := w.service(); !strings.Contains(strings.Join(v.Reasons, ";"), "web3 has until") {
 		t.Errorf("it doesn't say what it waits for: %v", v.Reasons)
@@ -183,8 +186,12 @@ func TestALostStoreIsRebuiltFromWhatRuns(t *testing.T) {
 	for _, stated := range []bool{true, false} {
 		w, _ := grown(t)
 		running, stops := w.running(), w.stops()
+		placed := w.count(fleet.EventInstancePlaced)
 		w.put(map[string]Row{})
 		w.pass(10 * time.Second)
+		if !stated {
+			w.pass(time.Minute) // whoever comes late finds a hub that acts at once
+		}
 		file := webService(3, "web:2")
 		if !stated {
 			file.Count, file.CountStated = 0, false
@@ -195,7 +202,7 @@ func TestALostStoreIsRebuiltFromWhatRuns(t *testing.T) {
 		}
 		w.pass(90 * time.Second)
 		w.wantState(fleet.ServiceConverged)
-		if w.running() != running || w.known() != running || w.stops() != stops {
+		if w.running() != running || w.known() != running || w.stops() != stops || w.count(fleet.EventInstancePlaced) != placed {
 			t.Errorf("known are %s, running %s, were %s", w.known(), w.running(), running)
 		}
 		if pool := w.hosts["web1"].pools[web]; len(pool.Endpoints) != 3 {
@@ -222,6 +229,35 @@ func TestARebuiltHubReplacesWhatDiffers(t *testing.T) {
 	w.pass(time.Minute)
 	if v := w.wantState(fleet.ServiceConverged); v.Ready != 2 {
 		t.Errorf("%d are ready", v.Ready)
+	}
+}
+
+// What is taken in and isn't wanted leaves through the balancers that have it,
+// in whatever way it was offered before.
+func TestWhatIsTakenInLeavesThroughTheBarrier(t *testing.T) {
+	offered := webService(1, "web:2")
+	hidden := webService(1, "web:2")
+	hidden.Balancing = nil
+	for name, file := range map[string]fleet.Service{"offered": offered, "not offered any more": hidden} {
+		w, _ := grown(t)
+		edge := w.hosts["web1"]
+		w.put(map[string]Row{})
+		w.pass(70 * time.Second)
+		edge.stuck = map[fleet.ServiceKey]fleet.Pool{web: edge.pools[web]}
+		w.apply(file)
+		stops := w.stops()
+		w.pass(25 * time.Second)
+		if pool := edge.pools[web]; name == "offered" && len(pool.Endpoints) != 3 {
+			t.Errorf("%s: those that leave aren't drained: %+v", name, pool.Endpoints)
+		}
+		if w.stops() != stops {
+			t.Errorf("%s: stopped while the balancer sends to it", name)
+		}
+		edge.stuck = nil
+		w.pass(time.Minute)
+		if v := w.wantState(fleet.ServiceConverged); len(v.Instances) != 1 {
+			t.Errorf("%s: %d instances", name, len(v.Instances))
+		}
 	}
 }
 

@@ -53,6 +53,8 @@ func TestKilledInARestore(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		stop, missing := make(chan struct{}), make(chan bool, 1)
+		go watch(path, stop, missing)
 		lines := bufio.NewScanner(out)
 		for range 1 + round {
 			if !lines.Scan() {
@@ -63,6 +65,10 @@ func TestKilledInARestore(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait()
+		close(stop)
+		if <-missing {
+			t.Errorf("round %d: for a moment there was no store", round)
+		}
 		if state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || state.Signal() != syscall.SIGKILL {
 			t.Fatalf("the restorer ended by itself: %v", cmd.ProcessState)
 		}
@@ -82,6 +88,21 @@ func TestKilledInARestore(t *testing.T) {
 	restore(t, content, path, Restoring{Force: true})
 	if left, _ := filepath.Glob(path + draftSuffix + "*"); len(left) > 0 {
 		t.Errorf("left are %v", left)
+	}
+}
+
+// watch says whether there was a moment without the store.
+func watch(path string, stop <-chan struct{}, missing chan<- bool) {
+	seen := false
+	for {
+		select {
+		case <-stop:
+			missing <- seen
+			return
+		default:
+			_, err := os.Stat(path)
+			seen = seen || err != nil
+		}
 	}
 }
 
