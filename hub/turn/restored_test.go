@@ -189,6 +189,9 @@ func TestALostStoreIsRebuiltFromWhatRuns(t *testing.T) {
 		placed := w.count(fleet.EventInstancePlaced)
 		w.put(map[string]Row{})
 		w.pass(10 * time.Second)
+		if h, _ := w.view().Host("web1"); len(h.Unclaimed) != 1 {
+			t.Errorf("web1 is shown with %d unclaimed instances", len(h.Unclaimed))
+		}
 		if !stated {
 			w.pass(time.Minute) // whoever comes late finds a hub that acts at once
 		}

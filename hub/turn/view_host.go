@@ -40,7 +40,7 @@ func (v View) host(id string) fleet.HostView {
 		if l.Actual != nil {
 			out.Engine, out.Foreign = l.Actual.Engine, l.Actual.Foreign
 			for _, a := range l.Actual.Instances {
-				if a.Unclaimed {
+				if a.Unclaimed || v.t.unsettled(id) && v.t.instances.get(a.ID) == nil {
 					out.Unclaimed = append(out.Unclaimed, a)
 				}
 			}
