@@ -10,12 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/musterhq/muster/hub"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestTheHubEndsWhole: when it is told to stop, Run ends without an error, takes
 // those that watch with it, lets go of the store, and leaves no goroutine.

@@ -24,8 +24,8 @@ func (t *tx) deriveDesired(host string) {
 }
 
 func (t *tx) sendDesired(h *Host, raw []byte) {
-	payload, err := wire.SealRaw(t.s.Lineage, t.s.Epoch, h.Desired, raw)
-	if err == nil {
+	payload, err := wire.SealRaw(t.s.Lineage, t.epoch, h.Desired, raw)
+	if err == nil && !t.unsettled(h.ID) {
 		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Host(h.ID, wire.LeafDesired), Payload: payload, Retain: true})
 	}
 }
@@ -138,15 +138,15 @@ func (t *tx) acknowledge(host string) {
 		ack.Events = h.Events
 		ack.Numbering = h.Numbering
 	}
-	if payload, err := wire.Seal(t.s.Lineage, t.s.Epoch, t.rev, ack); err == nil {
+	if payload, err := wire.Seal(t.s.Lineage, t.epoch, t.rev, ack); err == nil {
 		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Host(host, wire.LeafAck), Payload: payload})
 	}
 }
 
 // hubState says who the hub is.
 func (t *tx) hubState() Publish {
-	body := fleet.HubState{Lineage: t.s.Lineage, Epoch: t.s.Epoch, Revision: t.s.Revision, Started: t.s.Started.UTC().Format("2006-01-02T15:04:05Z")}
-	payload, err := wire.Seal(t.s.Lineage, t.s.Epoch, t.s.Revision, body)
+	body := fleet.HubState{Lineage: t.s.Lineage, Epoch: t.epoch, Revision: t.s.Revision, Started: t.s.Started.UTC().Format("2006-01-02T15:04:05Z")}
+	payload, err := wire.Seal(t.s.Lineage, t.epoch, t.s.Revision, body)
 	if err != nil {
 		panic("encode hub state: " + err.Error())
 	}

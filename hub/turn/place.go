@@ -44,12 +44,7 @@ func (t *tx) place(s *Service, slot int, host, cause string) {
 	t.newborn[key] = append(t.newborn[key], in.ID)
 	t.dirtyHost[host] = true
 	t.occupy(in)
-	if s.Asked.Spec.Pinned() && s.Asked.Mode != fleet.ModeGlobal {
-		home := t.home(key)
-		home.Hosts = with(home.Hosts, slot, host)
-		home.Data = union(home.Data, s.Asked.Spec.Data())
-		t.homes.put(key, &home)
-	}
+	t.keepHome(s, in)
 }
 
 // successor says why nobody could follow an instance that has to leave first;
