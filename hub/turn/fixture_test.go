@@ -27,6 +27,7 @@ type world struct {
 	apart    bool           // each input is a turn of its own
 	// stepped, if set, sees each turn before it is folded in.
 	stepped func(inputs []Input, delta *Delta, out Outputs)
+	folded  func() // if set, is called after each turn
 }
 
 // tester is what tests, benchmarks, fuzz tests and properties have in common.
@@ -124,6 +125,9 @@ func (w *world) turn(inputs []Input) Outputs {
 	}
 	w.stages = append(w.stages, delta.Stages()...)
 	delta.Fold()
+	if w.folded != nil {
+		w.folded()
+	}
 	w.events = append(w.events, out.Events...)
 	for _, p := range out.Publish {
 		w.deliver(p)
