@@ -170,7 +170,7 @@ func (b *bench) startAgents(ctx context.Context) error {
 			return err
 		}
 	}
-	err := b.until(ctx, "the agents are back", func(ctx context.Context) (bool, error) {
+	err := until(ctx, "the agents are back", func(ctx context.Context) (bool, error) {
 		list, err := b.c.Client.Hosts(ctx)
 		up := 0
 		for _, h := range list.Items {
@@ -190,7 +190,7 @@ func (b *bench) startAgents(ctx context.Context) error {
 // allAnswer asks through the balancer until n different instances answered.
 func (b *bench) allAnswer(ctx context.Context, n int) error {
 	seen := map[string]bool{}
-	return b.until(ctx, "all instances have answered", func(ctx context.Context) (bool, error) {
+	return until(ctx, "all instances have answered", func(ctx context.Context) (bool, error) {
 		instance, err := b.ask(ctx)
 		if err == nil {
 			seen[instance] = true

@@ -17,7 +17,7 @@ func (b *bench) firstAnswer(ctx context.Context) (result, error) {
 		if _, err := b.c.Client.Apply(ctx, project, client.Apply{Document: b.document("app:1", 1, "node.hostname==web1")}, client.Write{}); err != nil {
 			return result{}, err
 		}
-		err := b.until(ctx, "the balancer answers", func(ctx context.Context) (bool, error) {
+		err := until(ctx, "the balancer answers", func(ctx context.Context) (bool, error) {
 			_, err := b.ask(ctx)
 			return err == nil, err
 		})
@@ -56,11 +56,11 @@ func (b *bench) kill(ctx context.Context) (result, error) {
 		if err != nil {
 			return result{}, err
 		}
-		if err := b.until(ctx, "the endpoint is out", func(ctx context.Context) (bool, error) { return b.inForce(ctx, in.ID, false) }); err != nil {
+		if err := until(ctx, "the endpoint is out", func(ctx context.Context) (bool, error) { return b.inForce(ctx, in.ID, false) }); err != nil {
 			return result{}, err
 		}
 		out = append(out, time.Since(began))
-		if err := b.until(ctx, "the endpoint is back", func(ctx context.Context) (bool, error) { return b.inForce(ctx, in.ID, true) }); err != nil {
+		if err := until(ctx, "the endpoint is back", func(ctx context.Context) (bool, error) { return b.inForce(ctx, in.ID, true) }); err != nil {
 			return result{}, err
 		}
 		back = append(back, time.Since(began))

@@ -74,10 +74,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	say("%s", m)
-	b, err := begin(ctx, o)
-	if err != nil {
-		return err
-	}
+	b := &bench{options: o}
 	defer func() { err = errors.Join(err, b.end()) }()
 	var results []result
 	for _, one := range measurements {
@@ -85,6 +82,9 @@ func run(ctx context.Context, o options) (err error) {
 			continue
 		}
 		say("\n%s", one.title)
+		if err := b.prepare(ctx, one.alone); err != nil {
+			return err
+		}
 		r, err := one.measure(b, ctx)
 		if err != nil {
 			return fmt.Errorf("measure %s: %w", one.name, err)

@@ -13,16 +13,19 @@ type measurement struct {
 	name    string
 	title   string
 	measure func(*bench, context.Context) (result, error)
+	alone   bool // without the fleet of test hosts
 }
 
 // measurements in their order on the page.
 var measurements = []measurement{
-	{"apply5", "Apply to 5 ready and serving, on 3 hosts", (*bench).applyFive},
-	{"apply30", "Apply to 30 ready and serving, on 3 hosts", (*bench).applyThirty},
-	{"first", "Apply to the first answer through the balancer, on 1 host", (*bench).firstAnswer},
-	{"kill", "A container is killed", (*bench).kill},
-	{"replace", "5 instances are replaced, and 4 leave", (*bench).replace},
-	{"size", "Size at rest, with 30 instances", (*bench).size},
+	{"apply5", "Apply to 5 ready and serving, on 3 hosts", (*bench).applyFive, false},
+	{"apply30", "Apply to 30 ready and serving, on 3 hosts", (*bench).applyThirty, false},
+	{"first", "Apply to the first answer through the balancer, on 1 host", (*bench).firstAnswer, false},
+	{"kill", "A container is killed", (*bench).kill, false},
+	{"replace", "5 instances are replaced, and 4 leave", (*bench).replace, false},
+	{"size", "Size at rest, with 30 instances", (*bench).size, false},
+	{"scale1000", "A hub with 1,000 agents", (*bench).scaleThousand, true},
+	{"scale10000", "A hub with 10,000 agents", (*bench).scaleTenThousand, true},
 }
 
 func names() []string {
@@ -63,11 +66,19 @@ type result struct {
 
 // times adds a row for a duration.
 func (r *result) times(what string, s series) {
+	sorted := s.sorted()
+	r.row(what, show(s.median()), show(sorted[0]), show(sorted[len(sorted)-1]))
+}
+
+// row adds a row; what it lacks stays empty.
+func (r *result) row(cells ...string) {
 	if r.heading == nil {
 		r.heading = []string{"", "Median", "Least", "Most"}
 	}
-	sorted := s.sorted()
-	r.rows = append(r.rows, []string{what, show(s.median()), show(sorted[0]), show(sorted[len(sorted)-1])})
+	for len(cells) < len(r.heading) {
+		cells = append(cells, "")
+	}
+	r.rows = append(r.rows, cells)
 }
 
 // show writes a duration as people compare it.
