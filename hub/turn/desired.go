@@ -127,7 +127,9 @@ func (t *tx) addresses(s *Service, host string) []string {
 	return append(own, others...)
 }
 
-// acknowledge echoes what was taken in of an agent's messages.
+// acknowledge echoes what was taken in of an agent's messages. At rest that is
+// the same again and again, and isn't encoded anew; so its generation is that at
+// which it was first said.
 func (t *tx) acknowledge(host string) {
 	l := t.live.get(host)
 	if l == nil {
@@ -138,9 +140,15 @@ func (t *tx) acknowledge(host string) {
 		ack.Events = h.Events
 		ack.Numbering = h.Numbering
 	}
-	if payload, err := wire.Seal(t.s.Lineage, t.s.Epoch, t.rev, ack); err == nil {
-		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Host(host, wire.LeafAck), Payload: payload})
+	if l.echo.payload == nil || l.echo.ack != ack {
+		payload, err := wire.Seal(t.s.Lineage, t.s.Epoch, t.rev, ack)
+		if err != nil {
+			return
+		}
+		l = t.heard(host)
+		l.echo = echo{ack: ack, payload: payload}
 	}
+	t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Host(host, wire.LeafAck), Payload: l.echo.payload})
 }
 
 // hubState says who the hub is.

@@ -21,7 +21,7 @@ func (t *tx) plan() {
 		if len(keys) == 0 {
 			break
 		}
-		t.dirty = map[fleet.ServiceKey]bool{}
+		t.dirty, t.touchedAll = map[fleet.ServiceKey]bool{}, false
 		for _, key := range keys {
 			reasons, settles := t.planService(key)
 			t.derivePools(key)

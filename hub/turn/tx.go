@@ -15,15 +15,16 @@ type tx struct {
 	now time.Time
 	rev uint64 // the revision this turn makes, if it changes anything
 	*tables
-	out       Outputs
-	events    []fleet.Event
-	newborn   map[fleet.ServiceKey][]string // instances made in this turn
-	ids       int
-	dirty     map[fleet.ServiceKey]bool // services to plan
-	dirtyHost map[string]bool           // hosts whose desired state to derive
-	dirtyPool map[fleet.ServiceKey]bool // services whose pools to derive
-	acks      map[string]bool           // hosts to acknowledge
-	crowd     *crowd
+	out        Outputs
+	events     []fleet.Event
+	newborn    map[fleet.ServiceKey][]string // instances made in this turn
+	ids        int
+	dirty      map[fleet.ServiceKey]bool // services to plan
+	touchedAll bool                      // dirty has all services
+	dirtyHost  map[string]bool           // hosts whose desired state to derive
+	dirtyPool  map[fleet.ServiceKey]bool // services whose pools to derive
+	acks       map[string]bool           // hosts to acknowledge
+	crowd      *crowd
 }
 
 func begin(s *State, now time.Time) *tx {
@@ -178,11 +179,12 @@ func (t *tx) rows(ids []string) []*Instance {
 // touch has a service planned in this turn.
 func (t *tx) touch(key fleet.ServiceKey) { t.dirty[key] = true }
 
-// touchAll has every service planned that may want another instance, or that
-// has one on the host.
+// touchAll has every service planned: any may want another instance, or have
+// one where something has changed.
 func (t *tx) touchAll() {
-	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
-		t.touch(key)
+	if !t.touchedAll {
+		t.touchedAll = true
+		t.services.each(func(key fleet.ServiceKey, _ *Service) { t.touch(key) })
 	}
 }
 

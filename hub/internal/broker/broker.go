@@ -56,7 +56,6 @@ func New(options Options, handler Handler) (*Broker, error) {
 		Capabilities:             capabilities(&options),
 		ClientNetReadBufferSize:  1 << 10,
 		ClientNetWriteBufferSize: 1 << 10,
-		SysTopicResendInterval:   60,
 		Logger:                   slog.New(vendorLog{options.Logger.Handler()}),
 	})
 	b.hook = &hook{options: &b.options, handler: handler, sessions: newSessions(&options), server: b.server}
@@ -98,9 +97,10 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.server.AddListener(l); err != nil {
 		return errors.Join(fmt.Errorf("run broker: %w", err), inner.Close())
 	}
-	if err := b.server.Serve(); err != nil {
-		return errors.Join(fmt.Errorf("run broker: %w", err), inner.Close())
-	}
+	// The library's own Serve would begin its house-keeping, too: each second it
+	// copies all clients and all retained messages, to find what has expired.
+	// Here nothing expires, and nobody may read its statistics.
+	go l.Serve(b.server.EstablishConnection)
 	b.options.Logger.Info("broker started", "address", l.Address())
 	select {
 	case <-ctx.Done():

@@ -54,7 +54,9 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		cl.Properties.Props.SessionExpiryInterval = 0
 		cl.Properties.Props.TopicAliasMaximum = 0
 		c.client, c.server = cl, h.server
-		err = h.sessions.claim(c, who)
+		if err = h.sessions.claim(c, who); err == nil {
+			c.gate.enter(c) // not before: claim waits for others
+		}
 	}
 	if err != nil {
 		h.refused(who, cl.Net.Remote, err)
@@ -69,7 +71,8 @@ func (h *hook) refused(who identity, remote string, err error) {
 	}
 }
 
-// OnPacketRead slows a client down that sends too much.
+// OnPacketRead slows a client down that sends too much, and has it wait for its
+// turn.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c, ok := cl.Net.Conn.(*conn)
 	if !ok {
@@ -82,6 +85,9 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		case <-timer.C:
 		case <-c.closed:
 		}
+	}
+	if pk.FixedHeader.Type != packets.Connect {
+		c.gate.enter(c)
 	}
 	return pk, nil
 }

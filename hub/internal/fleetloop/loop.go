@@ -60,7 +60,7 @@ type Turn struct {
 // DefaultOptions lack only State, Store, Bus and Logger.
 func DefaultOptions() Options {
 	return Options{
-		Tick: 500 * time.Millisecond, Queue: 16384, Batch: 1024,
+		Tick: 500 * time.Millisecond, Queue: 65536, Batch: 4096,
 		Reach:    func(context.Context, string) (bool, error) { return false, fmt.Errorf("not tried") },
 		Answered: func(string, fleet.Answer) {},
 		Observe:  func(Turn) {},
@@ -82,6 +82,7 @@ type Loop struct {
 	queue    chan item
 	stopped  chan struct{}
 	machines machines
+	beats    beats
 	watchers watchers
 	lastTurn atomic.Int64 // nanoseconds since start of the last turn's end
 	start    time.Time    // receipt times are this plus monotonic elapsed time

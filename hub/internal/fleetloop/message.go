@@ -12,6 +12,12 @@ import (
 // Message takes what an agent published. It decodes on the caller's goroutine
 // and only enqueues.
 func (l *Loop) Message(host, leaf, _ string, payload []byte) {
+	if leaf == wire.LeafPresence {
+		if p, ok := l.beats.known(host, payload); ok {
+			l.Enqueue(turn.PresenceIn{Host: host, Presence: p})
+			return
+		}
+	}
 	in, err := decode(host, leaf, payload)
 	if report, ok := in.(turn.ActualIn); ok && err == nil {
 		err = l.machines.check(host, report.Actual.Facts.MachineID)
@@ -19,6 +25,9 @@ func (l *Loop) Message(host, leaf, _ string, payload []byte) {
 	if err != nil {
 		l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventMessageRefused, Reason: clip(fmt.Sprintf("a message on %s of %s was refused: %v", leaf, host, err))})
 		return
+	}
+	if beat, ok := in.(turn.PresenceIn); ok {
+		l.beats.remember(host, payload, beat.Presence)
 	}
 	if answer, ok := in.(turn.AnswerIn); ok {
 		l.opts.Answered(host, answer.Answer)
