@@ -27,7 +27,8 @@ type bench struct {
 	c       *cluster.Cluster
 	hosts   []string
 	engines map[string]*engine
-	port    int // that the balancer listened on last
+	port    int    // that the balancer listened on last
+	floor   *floor // nil: not found yet
 }
 
 // prepare starts the fleet of test hosts if the next measurement needs it and

@@ -31,7 +31,7 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 5, "`number` of times that each duration is measured")
 	only := flag.String("only", "", "measure these only, of "+strings.Join(names(), ","))
 	flag.DurationVar(&o.settle, "settle", time.Minute, "`time` of rest before the memory is read")
-	flag.DurationVar(&o.idle, "idle", 30*time.Second, "`time` over which idle CPU is counted")
+	flag.DurationVar(&o.idle, "idle", time.Minute, "`time` over which idle CPU is counted")
 	flag.StringVar(&o.page, "page", "docs/benchmarks.md", "`file` that is written when everything was measured; empty: none")
 	flag.StringVar(&o.logs, "logs", "", "`file` for the logs of hub and agents")
 	flag.Parse()
@@ -93,6 +93,7 @@ func run(ctx context.Context, o options) (err error) {
 		results = append(results, r)
 		say("%s", r)
 	}
+	say("\n%s", targets(results))
 	if o.page == "" || len(o.only) > 0 {
 		return nil
 	}

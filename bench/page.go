@@ -17,6 +17,8 @@ func page(m machine, o options, results []result) string {
 	} {
 		fmt.Fprintf(&out, "- %s: %s\n", row[0], row[1])
 	}
+	out.WriteString("\n")
+	out.WriteString(targets(results))
 	out.WriteString("\nIn short:\n\n")
 	for _, r := range results {
 		fmt.Fprintf(&out, "- %s\n", strings.ReplaceAll(r.headline, "**", ""))
@@ -27,4 +29,18 @@ func page(m machine, o options, results []result) string {
 		fmt.Fprintf(&out, "\n## %s\n\n%s\n\n%s\n%s\n", r.title, headline, r, r.notes)
 	}
 	return out.String()
+}
+
+// targets is the table of what was aimed at.
+func targets(results []result) string {
+	all := result{heading: []string{"Target", "Aim", "Measured", ""}}
+	for _, r := range results {
+		for _, t := range r.targets {
+			all.rows = append(all.rows, []string{t.what, t.aim, t.measured, t.verdict})
+		}
+	}
+	if len(all.rows) == 0 {
+		return ""
+	}
+	return all.String()
 }

@@ -18,12 +18,15 @@ type measurement struct {
 
 // measurements in their order on the page.
 var measurements = []measurement{
-	{"apply5", "Apply to 5 ready and serving, on 3 hosts", (*bench).applyFive, false},
-	{"apply30", "Apply to 30 ready and serving, on 3 hosts", (*bench).applyThirty, false},
+	{"apply1", "Apply to 1 running and ready, on 3 hosts", (*bench).applyOne, false},
+	{"apply10", "Apply to 10 running and ready, on 3 hosts", (*bench).applyTen, false},
+	{"apply30", "Apply to 30 running and ready, on 3 hosts", (*bench).applyThirty, false},
 	{"first", "Apply to the first answer through the balancer, on 1 host", (*bench).firstAnswer, false},
 	{"kill", "A container is killed", (*bench).kill, false},
-	{"replace", "5 instances are replaced, and 4 leave", (*bench).replace, false},
+	{"replace", "10 instances are replaced, start first", (*bench).replace, false},
+	{"death", "A host dies", (*bench).death, false},
 	{"size", "Size at rest, with 30 instances", (*bench).size, false},
+	{"plan", "One change in a fleet of 10,000 instances", (*bench).plan, true},
 	{"scale1000", "A hub with 1,000 agents", (*bench).scaleThousand, true},
 	{"scale10000", "A hub with 10,000 agents", (*bench).scaleTenThousand, true},
 }
@@ -62,6 +65,7 @@ type result struct {
 	heading  []string
 	rows     [][]string
 	notes    string // what exactly was measured
+	targets  []target
 }
 
 // times adds a row for a duration.

@@ -45,7 +45,7 @@ type agent struct {
 }
 
 func newAgent(o *Options, host string) *agent {
-	return &agent{options: o, host: host, facts: facts(host), start: random(), pools: map[fleet.ServiceKey]uint64{}, foreign: 1 << 30}
+	return &agent{options: o, host: host, facts: Facts(host), start: random(), pools: map[fleet.ServiceKey]uint64{}, foreign: 1 << 30}
 }
 
 func random() string {

@@ -128,8 +128,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// facts are as large as a real machine's.
-func facts(host string) fleet.HostFacts {
+// Facts are as large as a real machine's.
+func Facts(host string) fleet.HostFacts {
 	return fleet.HostFacts{
 		Hostname: host, OS: "linux", Distribution: "debian 12", Kernel: "6.1.0-18-amd64", Architecture: "amd64",
 		CPUs: 8, Memory: 32 << 30, EngineVersion: "27.5.1", Addresses: []string{"10.1.2.3", "172.17.0.1"}, Advertise: "10.1.2.3",

@@ -165,6 +165,9 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 		s = &Service{Versions: map[int]fleet.Version{}}
 		t.services.put(asked.Key, s)
 	}
+	if !sameNames(s.Asked.Balancing, asked.Balancing) {
+		t.namesChanged(asked.Key.Project)
+	}
 	s.Asked = asked
 	s.NamePorts = namePorts
 	version := s.Versions[change.Version]
@@ -178,7 +181,11 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 	message := fmt.Sprintf("%s applied: version %d, %s", asked.Key, s.Version, countText(&asked))
 	t.changed(s, fleet.EventServiceApplied, c, message)
 	t.dirtyPool[asked.Key] = true
-	t.namesChanged(asked.Key.Project)
+}
+
+// sameNames: a service is reached by its name at the same balancers.
+func sameNames(a, b *fleet.Balancing) bool {
+	return (a == nil) == (b == nil) && (a == nil || slices.Equal(a.Balancers, b.Balancers))
 }
 
 func countText(s *fleet.Service) string {

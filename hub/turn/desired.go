@@ -2,7 +2,6 @@ package turn
 
 import (
 	"encoding/json"
-	"sort"
 
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
@@ -87,44 +86,6 @@ func (t *tx) desired(h *Host) fleet.Desired {
 	d.FrozenServices = sorted(frozen, fleet.ServiceKey.Less)
 	d.Names = t.names(h.ID, projects)
 	return d
-}
-
-// names are the balanced services of the projects, with the addresses of the
-// balancers that stand for them: the host's own balancer first.
-func (t *tx) names(host string, projects map[string]bool) map[string]map[string][]string {
-	out := map[string]map[string][]string{}
-	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
-		s := t.services.get(key)
-		if !projects[key.Project] || s.Asked.Balancing == nil || s.Removing {
-			continue
-		}
-		addresses := t.addresses(s, host)
-		if len(addresses) == 0 {
-			continue
-		}
-		if out[key.Project] == nil {
-			out[key.Project] = map[string][]string{}
-		}
-		out[key.Project][key.Name] = addresses
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return out
-}
-
-func (t *tx) addresses(s *Service, host string) []string {
-	var own, others []string
-	for _, key := range t.balancersOf(s) {
-		address := t.balancers.get(key).Facts.Address
-		if key.Host == host {
-			own = append(own, address)
-		} else {
-			others = append(others, address)
-		}
-	}
-	sort.Strings(others)
-	return append(own, others...)
 }
 
 // acknowledge echoes what was taken in of an agent's messages. At rest that is

@@ -270,7 +270,7 @@ func (t *tx) carryOut(s *Service, next rollout.Next, only string) (reasons []str
 	for _, id := range next.Leave {
 		in := t.instances.get(id)
 		if next.First {
-			if why := t.successor(s, in, t.candidates(s, t.siblings(s), only)); why != "" {
+			if why := t.successor(s, in, t.candidates(s, t.siblings(s, t.around(s, only)), only)); why != "" {
 				return append(reasons, why)
 			}
 		}

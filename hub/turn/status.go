@@ -48,6 +48,10 @@ func (t *tx) note(key fleet.ServiceKey, reasons []string) {
 	}
 }
 
+// mostReasons of a kind are told one by one: thousands help nobody, and would
+// be told anew at each step.
+const mostReasons = 20
+
 // distance lists in words what is still missing between desired and actual;
 // empty: converged.
 func (t *tx) distance(s *Service) []string {
@@ -55,6 +59,14 @@ func (t *tx) distance(s *Service) []string {
 	var out []string
 	if s.Removing {
 		return []string{"is being removed"}
+	}
+	more := 0
+	say := func(text func() string) {
+		if len(out) < mostReasons {
+			out = append(out, text())
+		} else {
+			more++
+		}
 	}
 	running, waiting := 0, map[string]bool{}
 	for _, in := range t.members(key) {
@@ -67,16 +79,19 @@ func (t *tx) distance(s *Service) []string {
 		case in.Goal == fleet.GoalRun:
 			running++
 			if why := t.instanceDistance(s, in, l); why != "" {
-				out = append(out, fmt.Sprintf("instance %s on %s %s", in.ID, in.Host, why))
+				say(func() string { return fmt.Sprintf("instance %s on %s %s", in.ID, in.Host, why) })
 			}
 		case up && in.Goal == fleet.GoalDrain:
-			out = append(out, t.draining(in))
+			say(func() string { return t.draining(in) })
 		case up:
-			out = append(out, t.stopping(in, l))
+			say(func() string { return t.stopping(in, l) })
 		}
 	}
 	for _, host := range sorted(waiting, byText) {
-		out = append(out, host+" hasn't taken its desired state yet"+t.behindWhy(host))
+		say(func() string { return host + " hasn't taken its desired state yet" + t.behindWhy(host) })
+	}
+	if more > 0 {
+		out = append(out, fmt.Sprintf("%d more of these", more))
 	}
 	if want := t.wanted(s); running != want {
 		out = append(out, fmt.Sprintf("%d of %d instances are placed", running, want))

@@ -18,6 +18,7 @@ type tx struct {
 	out        Outputs
 	events     []fleet.Event
 	newborn    map[fleet.ServiceKey][]string // instances made in this turn
+	arrived    map[string][]string           // the same by host
 	ids        int
 	dirty      map[fleet.ServiceKey]bool // services to plan
 	touchedAll bool                      // dirty has all services
@@ -25,6 +26,7 @@ type tx struct {
 	dirtyPool  map[fleet.ServiceKey]bool // services whose pools to derive
 	acks       map[string]bool           // hosts to acknowledge
 	crowd      *crowd
+	namesOf    map[string][]named // by project; nil until the turn's end
 }
 
 func begin(s *State, now time.Time) *tx {
@@ -47,6 +49,7 @@ func begin(s *State, now time.Time) *tx {
 		},
 		out:       Outputs{Replies: map[int]Reply{}},
 		newborn:   map[fleet.ServiceKey][]string{},
+		arrived:   map[string][]string{},
 		dirty:     map[fleet.ServiceKey]bool{},
 		dirtyHost: map[string]bool{},
 		dirtyPool: map[fleet.ServiceKey]bool{},
@@ -56,6 +59,7 @@ func begin(s *State, now time.Time) *tx {
 
 // finish derives the messages and returns the delta.
 func (t *tx) finish() (*Delta, Outputs) {
+	t.namesOf = map[string][]named{}
 	for _, host := range sorted(t.dirtyHost, byText) {
 		t.deriveDesired(host)
 	}
@@ -155,14 +159,16 @@ func (t *tx) residents(host string) []*Instance {
 	for id := range t.s.byHost[host] {
 		ids = append(ids, id)
 	}
-	for _, newborn := range t.newborn {
-		for _, id := range newborn {
-			if in := t.instances.get(id); in != nil && in.Host == host {
-				ids = append(ids, id)
-			}
-		}
-	}
-	return t.rows(ids)
+	return t.rows(append(ids, t.arrived[host]...))
+}
+
+// bear adds an instance.
+func (t *tx) bear(in *Instance) {
+	t.instances.put(in.ID, in)
+	t.newborn[in.Service] = append(t.newborn[in.Service], in.ID)
+	t.arrived[in.Host] = append(t.arrived[in.Host], in.ID)
+	t.dirtyHost[in.Host] = true
+	t.occupy(in)
 }
 
 func (t *tx) rows(ids []string) []*Instance {

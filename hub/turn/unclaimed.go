@@ -23,9 +23,6 @@ func (t *tx) adopt(host string, l *Live, a *fleet.InstanceActual) {
 	}
 	in.Cause = t.event(fleet.EventInstanceAdopted, subjectInstance(in.ID), subjectHost(host), about(in, fmt.Sprintf(
 		"%s version %d runs on %s and wasn't known: taken in", in.Service, in.Version, host)))
-	t.instances.put(in.ID, in)
-	t.newborn[in.Service] = append(t.newborn[in.Service], in.ID)
-	t.dirtyHost[host] = true
-	t.occupy(in)
+	t.bear(in)
 	t.touch(in.Service)
 }
