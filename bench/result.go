@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // measurement is one thing that is measured.
@@ -103,7 +104,7 @@ func (r result) String() string {
 	all := append([][]string{r.heading}, r.rows...)
 	for _, row := range all {
 		for i, cell := range row {
-			width[i] = max(width[i], len(cell))
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
 		}
 	}
 	for n, row := range all {
