@@ -96,7 +96,7 @@ func (b *bench) measureRest(ctx context.Context, l *lone, r *scaled, empty int64
 
 // measureChanges measures changes that concern every host.
 func (b *bench) measureChanges(ctx context.Context, l *lone, r *scaled) error {
-	var placed, confirmed, converged, froze, frozen, gone series
+	var placed, confirmed, cpu, converged, froze, frozen, gone series
 	for range min(b.runs, scaleRuns) {
 		times, err := l.change(ctx, func(ctx context.Context) (fleet.Result, error) {
 			return l.client.Apply(ctx, project, client.Apply{Document: everywhere}, client.Write{})
@@ -104,7 +104,7 @@ func (b *bench) measureChanges(ctx context.Context, l *lone, r *scaled) error {
 		if err != nil {
 			return err
 		}
-		placed, confirmed = append(placed, times.reached), append(confirmed, times.confirmed)
+		placed, confirmed, cpu = append(placed, times.reached), append(confirmed, times.confirmed), append(cpu, times.cpu)
 		if err := until(ctx, "the service has converged", func(ctx context.Context) (bool, error) {
 			list, err := l.client.Services(ctx, project)
 			return len(list.Items) == 1 && list.Items[0].State == fleet.ServiceConverged, err
@@ -140,6 +140,7 @@ func (b *bench) measureChanges(ctx context.Context, l *lone, r *scaled) error {
 	r.reached = placed.median()
 	r.times("a service placed on all: at every agent", placed)
 	r.times("… and confirmed by all", confirmed)
+	r.times("… CPU time of the hub for that", cpu)
 	r.times("… and ready on all", converged)
 	r.times("a service frozen on all: at every agent", froze)
 	r.times("… and confirmed by all", frozen)
@@ -151,16 +152,17 @@ func (b *bench) measureChanges(ctx context.Context, l *lone, r *scaled) error {
 type changed struct {
 	began              time.Time
 	reached, confirmed time.Duration // since then
+	cpu                time.Duration // that the hub took for it
 }
 
 func (l *lone) change(ctx context.Context, order func(context.Context) (fleet.Result, error)) (changed, error) {
-	c := changed{began: time.Now()}
+	c, before := changed{began: time.Now()}, cpuTime(l.pid())
 	result, err := order(ctx)
 	if err != nil {
 		return c, err
 	}
 	s, err := l.wait(ctx, "all agents have the change", result.Revision, func(s crowd.State) bool { return s.Confirmed == s.Agents })
-	c.reached, c.confirmed = s.ReachedAt.Sub(c.began), s.ConfirmedAt.Sub(c.began)
+	c.reached, c.confirmed, c.cpu = s.ReachedAt.Sub(c.began), s.ConfirmedAt.Sub(c.began), cpuTime(l.pid())-before
 	return c, err
 }
 

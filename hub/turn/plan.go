@@ -58,7 +58,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 	}
 	reasons = append(reasons, t.frozenReasons(s)...)
 	if s.Removing {
-		t.report(key, reasons)
+		t.report(key, few(reasons))
 		if t.planRemoval(key); t.services.get(key) == nil {
 			t.note(key, nil)
 		}
@@ -75,7 +75,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 		}
 		reasons = append(reasons, t.carryOut(s, next, "")...)
 	}
-	return reasons, true
+	return few(reasons), true
 }
 
 // advance moves one instance along: given up, released by the balancers,

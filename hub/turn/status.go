@@ -48,9 +48,33 @@ func (t *tx) note(key fleet.ServiceKey, reasons []string) {
 	}
 }
 
-// mostReasons of a kind are told one by one: thousands help nobody, and would
-// be told anew at each step.
+// mostReasons are told one by one: thousands help nobody, and are told anew at
+// each step.
 const mostReasons = 20
+
+// few cuts a long list of reasons short, those first that won't go away by
+// themselves.
+func few(reasons []string) []string {
+	if len(reasons) <= mostReasons {
+		return reasons
+	}
+	held := func(why string) bool { return strings.HasPrefix(why, heldPrefix) }
+	var out, others []string
+	for _, why := range reasons {
+		if held(why) {
+			out = append(out, why)
+		} else {
+			others = append(others, why)
+		}
+	}
+	out = append(out, others...)
+	rest := out[mostReasons:]
+	more := fmt.Sprintf("and %d reasons more", len(rest))
+	if held(rest[0]) {
+		more = heldPrefix + more
+	}
+	return append(out[:mostReasons:mostReasons], more)
+}
 
 // distance lists in words what is still missing between desired and actual;
 // empty: converged.
@@ -59,14 +83,6 @@ func (t *tx) distance(s *Service) []string {
 	var out []string
 	if s.Removing {
 		return []string{"is being removed"}
-	}
-	more := 0
-	say := func(text func() string) {
-		if len(out) < mostReasons {
-			out = append(out, text())
-		} else {
-			more++
-		}
 	}
 	running, waiting := 0, map[string]bool{}
 	for _, in := range t.members(key) {
@@ -79,24 +95,21 @@ func (t *tx) distance(s *Service) []string {
 		case in.Goal == fleet.GoalRun:
 			running++
 			if why := t.instanceDistance(s, in, l); why != "" {
-				say(func() string { return fmt.Sprintf("instance %s on %s %s", in.ID, in.Host, why) })
+				out = append(out, fmt.Sprintf("instance %s on %s %s", in.ID, in.Host, why))
 			}
 		case up && in.Goal == fleet.GoalDrain:
-			say(func() string { return t.draining(in) })
+			out = append(out, t.draining(in))
 		case up:
-			say(func() string { return t.stopping(in, l) })
+			out = append(out, t.stopping(in, l))
 		}
 	}
 	for _, host := range sorted(waiting, byText) {
-		say(func() string { return host + " hasn't taken its desired state yet" + t.behindWhy(host) })
-	}
-	if more > 0 {
-		out = append(out, fmt.Sprintf("%d more of these", more))
+		out = append(out, host+" hasn't taken its desired state yet"+t.behindWhy(host))
 	}
 	if want := t.wanted(s); running != want {
 		out = append(out, fmt.Sprintf("%d of %d instances are placed", running, want))
 	}
-	return append(out, t.poolDistance(s)...)
+	return few(append(out, t.poolDistance(s)...))
 }
 
 // waits are the balancers that a leaving instance still waits for.
