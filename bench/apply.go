@@ -67,6 +67,8 @@ func (b *bench) applyMany(ctx context.Context, n int) (result, error) {
 	r.times("Muster: all started", started)
 	r.times("Muster: all ready", ready)
 	r.times("Muster: all serving", serving)
+	r.row("Muster ready : engines alone", ratio(ready, raw))
+	r.row("Muster ready : Swarm", ratio(ready, swarmed))
 	r.targetTime(fmt.Sprintf("%s within 1.1 times the engines alone and 100 ms", instances(n, "ready")), limit, ready.median())
 	r.targetTime(fmt.Sprintf("%s not later than with Swarm", instances(n, "ready")), swarmed.median(), ready.median())
 	return r, nil

@@ -123,8 +123,9 @@ func (l *lone) wait(ctx context.Context, what string, generation uint64, so func
 	return s, err
 }
 
-// metric is one of the hub's.
-func (l *lone) metric(ctx context.Context, name string) (float64, error) {
+// dropped are the messages that the hub has had no room for.
+func (l *lone) dropped(ctx context.Context) (float64, error) {
+	const name = "muster_queue_dropped_total"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url+"/metrics", http.NoBody)
 	if err != nil {
 		return 0, err

@@ -94,7 +94,7 @@ func show(d time.Duration) string {
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }
 
-// ratio of two medians.
+// ratio of two medians, in words.
 func ratio(a, b series) string { return fmt.Sprintf("%.2f", a.median().Seconds()/b.median().Seconds()) }
 
 // String is the result as a table in Markdown, which is readable as it is.

@@ -178,7 +178,7 @@ func (l *lone) settle(ctx context.Context) error {
 // measureBurst measures a report of every agent at the same time.
 func (b *bench) measureBurst(ctx context.Context, l *lone, r *scaled) error {
 	var took series
-	before, err := l.metric(ctx, "muster_queue_dropped_total")
+	before, err := l.dropped(ctx)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (b *bench) measureBurst(ctx context.Context, l *lone, r *scaled) error {
 		}
 		took = append(took, s.SettledAt.Sub(began))
 	}
-	after, err := l.metric(ctx, "muster_queue_dropped_total")
+	after, err := l.dropped(ctx)
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (b *bench) measureBurst(ctx context.Context, l *lone, r *scaled) error {
 // measureStorm breaks all connections at once.
 func (b *bench) measureStorm(ctx context.Context, l *lone, r *scaled) error {
 	var back, settled series
-	before, err := l.metric(ctx, "muster_queue_dropped_total")
+	before, err := l.dropped(ctx)
 	if err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func (b *bench) measureStorm(ctx context.Context, l *lone, r *scaled) error {
 		}
 		back, settled = append(back, s.HeardAt.Sub(began)), append(settled, s.SettledAt.Sub(began))
 	}
-	after, err := l.metric(ctx, "muster_queue_dropped_total")
+	after, err := l.dropped(ctx)
 	if err != nil {
 		return err
 	}

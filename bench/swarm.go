@@ -46,7 +46,8 @@ func (b *bench) formSwarm(ctx context.Context) (*swarm, error) {
 			return nil, err
 		}
 	}
-	return s, s.ready(ctx)
+	err := s.ready(ctx)
+	return s, err
 }
 
 // ready waits until every engine takes part.
@@ -124,7 +125,8 @@ func (t task) running() bool { return t.Status.State == "running" && t.DesiredSt
 
 func (s *swarm) tasks(ctx context.Context) (tasks []task, err error) {
 	filter := url.QueryEscape(`{"service":["` + swarmService + `"]}`)
-	return tasks, s.manager.call(ctx, http.MethodGet, "/tasks?filters="+filter, nil, &tasks)
+	err = s.manager.call(ctx, http.MethodGet, "/tasks?filters="+filter, nil, &tasks)
+	return tasks, err
 }
 
 // running waits until so many tasks run, and nothing else that counts does.

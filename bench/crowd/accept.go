@@ -87,13 +87,15 @@ func (a *agent) take(wanted []fleet.Assignment) (starting bool) {
 // ready has all containers run. It needs mu.
 func (a *agent) ready() {
 	for i := range a.instances {
-		if in := &a.instances[i]; in.Phase == fleet.PhaseStarting {
-			in.Phase, in.Ready, in.Incarnation, in.Address = fleet.PhaseRunning, true, 1, a.facts.Advertise
-			in.Container = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-			in.Image = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-			in.Ports = map[int]int{8080: a.facts.PortRangeFirst + i}
-			in.StartedAt = time.Now()
+		in := &a.instances[i]
+		if in.Phase != fleet.PhaseStarting {
+			continue
 		}
+		in.Phase, in.Ready, in.Incarnation, in.Address = fleet.PhaseRunning, true, 1, a.facts.Advertise
+		in.Container = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+		in.Image = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+		in.Ports = map[int]int{8080: a.facts.PortRangeFirst + i}
+		in.StartedAt = time.Now()
 	}
 }
 
