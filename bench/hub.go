@@ -123,9 +123,14 @@ func (l *lone) wait(ctx context.Context, what string, generation uint64, so func
 	return s, err
 }
 
-// dropped are the messages that the hub has had no room for.
-func (l *lone) dropped(ctx context.Context) (float64, error) {
-	const name = "muster_queue_dropped_total"
+// The hub's metrics that are looked at.
+const (
+	metricDropped = "muster_queue_dropped_total" // messages that it had no room for
+	metricHeap    = "go_memstats_heap_inuse_bytes"
+	metricStacks  = "go_memstats_stack_inuse_bytes"
+)
+
+func (l *lone) metric(ctx context.Context, name string) (float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url+"/metrics", http.NoBody)
 	if err != nil {
 		return 0, err

@@ -1,7 +1,9 @@
 // Command bench measures Muster on this machine: a hub and three hosts with
 // engines of their own, as real programs, and HAProxy on the first. Beside
-// what depends on the engine it measures the engine alone, in the same run.
-// It prints what it found and writes it to a page.
+// what depends on the engines it measures the engines alone and Docker Swarm on
+// them, in the same run. A hub by itself it measures with thousands of agents
+// that package crowd plays. It prints what it found, beside what was aimed at,
+// and writes it to a page.
 package main
 
 import (

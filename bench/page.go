@@ -10,7 +10,7 @@ func page(m machine, o options, results []result) string {
 	var out strings.Builder
 	out.WriteString("# Benchmarks\n\n")
 	out.WriteString("`make bench` wrote this page. It starts a real fleet on one machine (a hub, three hosts with an engine and an agent each, HAProxy on the first) ")
-	fmt.Fprintf(&out, "and measures every duration %d times. All of it, engines and measured containers included, shares the cores of that machine:\n\n", o.runs)
+	fmt.Fprintf(&out, "and measures every duration %d times. Beside Muster it measures the engines alone and Docker Swarm on the same engines, in turn; and for large fleets a hub with agents that are played to it. All of it, engines and measured containers included, shares the cores of that machine:\n\n", o.runs)
 	for _, row := range [][2]string{
 		{"CPU", m.cpu}, {"Memory", m.memory}, {"System", m.system + ", " + m.kernel}, {"Container engine", "Docker " + m.engine},
 		{"HAProxy", m.haproxy}, {"Go", m.golang}, {"Load average at the start", m.load},

@@ -82,8 +82,19 @@ func (b *bench) measureRest(ctx context.Context, l *lone, r *scaled, empty int64
 	if err != nil {
 		return err
 	}
+	heap, err := l.metric(ctx, metricHeap)
+	if err != nil {
+		return err
+	}
+	stacks, err := l.metric(ctx, metricStacks)
+	if err != nil {
+		return err
+	}
 	r.row("CPU at rest, of a core", fmt.Sprintf("%.1f %%", 100*share))
+	r.row("… for each sign of life", fmt.Sprintf("%d µs", beatCost(share, l.agents).Microseconds()))
 	r.row("memory (PSS)", mib(pss))
+	r.row("… of it in use on the heap", mib(int64(heap)))
+	r.row("… and on the stacks of its goroutines", mib(int64(stacks)))
 	r.row("memory of each agent", fmt.Sprintf("%.1f KiB", float64(pss-empty)/float64(l.agents)/1024))
 	r.headline = fmt.Sprintf("**With %d agents the hub takes %s and %.1f %% of a core at rest; a change is at all of them after %s.**", l.agents, mib(pss), 100*share, show(r.reached))
 	if l.agents == tenThousand {
@@ -92,6 +103,13 @@ func (b *bench) measureRest(ctx context.Context, l *lone, r *scaled, empty int64
 		r.targetTime("a change at all 10,000 agents", time.Second, r.reached)
 	}
 	return nil
+}
+
+// beatCost is the hub's CPU time for one agent's sign of life, if at rest it
+// does nothing else.
+func beatCost(share float64, agents int) time.Duration {
+	beat := crowd.DefaultOptions().Beat
+	return time.Duration(share * float64(beat) / float64(agents))
 }
 
 // measureChanges measures changes that concern every host.
@@ -178,7 +196,7 @@ func (l *lone) settle(ctx context.Context) error {
 // measureBurst measures a report of every agent at the same time.
 func (b *bench) measureBurst(ctx context.Context, l *lone, r *scaled) error {
 	var took series
-	before, err := l.dropped(ctx)
+	before, err := l.metric(ctx, metricDropped)
 	if err != nil {
 		return err
 	}
@@ -196,7 +214,7 @@ func (b *bench) measureBurst(ctx context.Context, l *lone, r *scaled) error {
 		}
 		took = append(took, s.SettledAt.Sub(began))
 	}
-	after, err := l.dropped(ctx)
+	after, err := l.metric(ctx, metricDropped)
 	if err != nil {
 		return err
 	}
@@ -208,7 +226,7 @@ func (b *bench) measureBurst(ctx context.Context, l *lone, r *scaled) error {
 // measureStorm breaks all connections at once.
 func (b *bench) measureStorm(ctx context.Context, l *lone, r *scaled) error {
 	var back, settled series
-	before, err := l.dropped(ctx)
+	before, err := l.metric(ctx, metricDropped)
 	if err != nil {
 		return err
 	}
@@ -229,7 +247,7 @@ func (b *bench) measureStorm(ctx context.Context, l *lone, r *scaled) error {
 		}
 		back, settled = append(back, s.HeardAt.Sub(began)), append(settled, s.SettledAt.Sub(began))
 	}
-	after, err := l.dropped(ctx)
+	after, err := l.metric(ctx, metricDropped)
 	if err != nil {
 		return err
 	}
