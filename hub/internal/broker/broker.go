@@ -22,8 +22,9 @@ type Handler interface {
 	Admit(host, machineID string) error
 	// Message is what an agent published, or its Will: leaf and rest are
 	// those of wire.HostTopic. The payload has at most wire.MaxMessage
-	// bytes, may be empty, and must not be changed.
-	Message(host, leaf, rest string, payload []byte)
+	// bytes, may be empty, and must not be changed. repeats: it says what the
+	// host's last one of that leaf said, and nobody but the hub misses it.
+	Message(host, leaf, rest string, payload []byte) (repeats bool)
 	// Refused is told of every agent that was refused or cut off for what it
 	// sent, Admit's refusals included.
 	Refused(host, reason string)
