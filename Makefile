@@ -22,12 +22,15 @@ E2E = $(call packages,^//go:build e2e)
 SOAK = $(call packages,^//go:build soak)
 BENCHMARKS = $(call packages,^func Benchmark)
 packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples bench | xargs dirname | sort -u | sed 's,^,./,')
+# The others of their tests have run before, with the race detector.
+E2E_TESTS = $(shell grep -rl --include='*_test.go' '^//go:build e2e' hub agent shared test examples bench | xargs grep -hoE '^func Test[A-Za-z0-9_]+' | sed 's/^func //; /^TestMain$$/d' | sort -u | paste -sd '|')
 
 START := $(shell date +%s)
 HOSTS ?= 3
 N ?= $(if $(SEED),1,300)
 FUZZTIME ?= 10s
 BENCHTIME ?= 1s
+GENERATED := docs/openapi.json docs/architecture.md ':(glob)**/testdata/**'
 
 .PHONY: help
 help: ## list what there is to make
@@ -76,7 +79,7 @@ race: ## fast tests with the race detector, shuffled
 
 .PHONY: e2e
 e2e: modules ## end-to-end tests on real engines, one package after the other
-	$(AS_ROOT) go test -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
+	$(AS_ROOT) go test -tags e2e -count=1 -p 1 -timeout 20m -run '^($(E2E_TESTS))$$' $(E2E)
 
 .PHONY: sim
 sim: ## break whole fleets at random, in virtual time (N=300 fleets, or SEED=7 to see one again)
@@ -89,7 +92,7 @@ soak: ## the long tests: many connections, takeovers and faults
 .PHONY: fuzz
 fuzz: ## every fuzz test for a while (FUZZTIME=10s each)
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' hub agent shared test examples bench | while IFS=: read -r file func; do
-		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"
+		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "./$$(dirname "$$file")"
 	done
 
 .PHONY: bench
@@ -99,12 +102,14 @@ bench: setup-demo modules ## measure this machine: Go benchmarks, then a whole f
 	$(AS_ROOT) bin/bench
 
 .PHONY: generate
-generate: ## write golden files and docs/openapi.json anew
-	go test -count=1 ./shared/lbconf ./hub/compose ./hub/internal/api -update
+generate: ## write golden files, docs/openapi.json and the dependency picture anew
+	go test -count=1 ./shared/wire ./shared/lbconf ./hub/compose ./hub/internal/api ./hub/cmd/muster ./test/arch -update
 
 .PHONY: generate-check
-generate-check: generate ## fail where generate changes a file
-	@git diff --exit-code --stat -- docs/openapi.json ':(glob)**/testdata/**'
+generate-check: generate ## fail where generate changes or adds a file
+	@git diff --exit-code --stat -- $(GENERATED)
+	added=$$(git ls-files --others --exclude-standard -- $(GENERATED))
+	if [ -n "$$added" ]; then printf 'not committed:\n%s\n' "$$added"; exit 1; fi
 
 .PHONY: setup
 setup: ## install what the tests need and is missing (Debian, Ubuntu)

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,8 +20,13 @@ import (
 	"github.com/musterhq/muster/agent/internal/link"
 	"github.com/musterhq/muster/agent/internal/loop"
 	"github.com/musterhq/muster/agent/internal/readings"
+	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/recentlog"
 )
+
+// recentLog is how much of its log an agent keeps in memory, in bytes.
+const recentLog = 128 << 10
 
 // Run runs an agent until ctx is done. Then it says farewell to the hub and
 // returns; containers and balancers go on.
@@ -28,6 +34,8 @@ func Run(ctx context.Context, options Options) error {
 	if err := options.Validate(); err != nil {
 		return err
 	}
+	recent := recentlog.New(recentLog)
+	options.Logger = recent.Tee(options.Logger).With("host", options.Host)
 	store, err := cache.Open(options.StateDir)
 	if err != nil {
 		return err
@@ -37,12 +45,20 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	p, err := assemble(ctx, &options, store, kept)
+	inside, err := options.Debug.Listen()
 	if err != nil {
 		return err
 	}
+	p, err := assemble(ctx, &options, store, kept, recent)
+	if err != nil {
+		if inside != nil {
+			err = errors.Join(err, inside.Close())
+		}
+		return err
+	}
+	p.inside = inside
 	defer p.engine.Close()
-	options.Logger.Info("agent starts", "host", options.Host, "hub", options.Hub, "advertise", p.machine.advertise,
+	options.Logger.Info("agent starts", "hub", options.Hub, "advertise", p.machine.advertise,
 		"lineage", kept.Lineage, "instances", len(kept.Instances))
 	return p.run(ctx, &options)
 }
@@ -68,11 +84,16 @@ type parts struct {
 	link      *link.Link
 	prober    *readings.Prober
 	balancers []*balancer.Balancer
+	meters    *meters      // nil: nobody measures
+	inside    net.Listener // of metrics and profiles; nil: none
 }
 
 // assemble is the only place where the agent is wired together.
-func assemble(ctx context.Context, options *Options, store *cache.Cache, kept brain.Cache) (*parts, error) {
+func assemble(ctx context.Context, options *Options, store *cache.Cache, kept brain.Cache, recent *recentlog.Ring) (*parts, error) {
 	p := &parts{}
+	if options.Debug.Addr != "" {
+		p.meters = newMeters()
+	}
 	var err error
 	if p.engine, err = engine.New(engine.Options{Host: options.Engine, Logger: options.Logger.With("room", "engine")}); err != nil {
 		return nil, err
@@ -82,8 +103,11 @@ func assemble(ctx context.Context, options *Options, store *cache.Cache, kept br
 	if err != nil {
 		return nil, fmt.Errorf("read facts: %w", err)
 	}
-	if p.loop, err = loop.New(loopOptions(options, p, store, kept, facts)); err != nil {
+	if p.loop, err = loop.New(loopOptions(options, p, store, kept, recent, facts)); err != nil {
 		return nil, err
+	}
+	if p.meters != nil {
+		p.meters.watch(p.loop)
 	}
 	p.prober = readings.NewProber(p.loop.Probed)
 	if options.HAProxy != nil {
@@ -94,11 +118,11 @@ func assemble(ctx context.Context, options *Options, store *cache.Cache, kept br
 		}
 		p.balancers = append(p.balancers, b)
 	}
-	p.link, err = link.New(linkOptions(options, p.loop, facts.MachineID))
+	p.link, err = link.New(linkOptions(options, p.loop, p.meters, facts.MachineID))
 	return p, err
 }
 
-func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cache, facts fleet.HostFacts) loop.Options {
+func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cache, recent *recentlog.Ring, facts fleet.HostFacts) loop.Options {
 	timing := loop.DefaultTiming()
 	timing.Resync = options.Timing.Resync
 	alive, every := supervised(options.Logger)
@@ -106,6 +130,10 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 		timing.Alive = every
 	}
 	failPoint, _ := parseFailPoint(options.FailPoint) // Validate parsed it
+	var observer loop.Observer
+	if p.meters != nil {
+		observer = p.meters
+	}
 	return loop.Options{
 		Brain: brain.Config{
 			Host: options.Host, AgentStart: rand.Text(), Facts: facts, Bind: bind(cmp.Or(facts.Advertise, kept.Advertise)),
@@ -113,18 +141,24 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 		},
 		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store,
 		Facts: p.machine.read, Foreign: p.machine.foreign,
-		HubHTTP: options.HubHTTP, Logger: options.Logger.With("room", "loop"),
-		Timing: timing, Alive: alive, Reached: failPoint.reached,
+		HubHTTP: options.HubHTTP, Recent: recent, Logger: options.Logger.With("room", "loop"),
+		Timing: timing, Observer: observer, Alive: alive, Reached: failPoint.reached,
 	}
 }
 
-func linkOptions(options *Options, l *loop.Loop, machineID string) link.Options {
+func linkOptions(options *Options, l *loop.Loop, m *meters, machineID string) link.Options {
 	o := link.DefaultOptions()
 	o.Server, o.Host, o.MachineID = options.Hub, options.Host, machineID
 	o.Logger = options.Logger.With("room", "link")
 	o.Will = l.Will
-	o.OnConnected = l.Connected
-	o.OnDisconnected = func(error) { l.Disconnected() }
+	o.OnConnected = func(session string) {
+		m.link(true)
+		l.Connected(session)
+	}
+	o.OnDisconnected = func(error) {
+		m.link(false)
+		l.Disconnected()
+	}
 	o.OnMessage = l.Message
 	o.KeepAlive, o.Watchdog = options.Timing.KeepAlive, options.Timing.Watchdog
 	o.ReconnectFirst, o.ReconnectMax = options.Timing.ReconnectFirst, options.Timing.ReconnectMax
@@ -146,6 +180,10 @@ func (p *parts) run(ctx context.Context, options *Options) error {
 	for _, b := range p.balancers {
 		around.Balancers = append(around.Balancers, b)
 		group.Go(func() error { return b.Run(rest) })
+	}
+	if p.inside != nil {
+		options.Logger.Info("metrics and profiles are served", "address", p.inside.Addr().String())
+		group.Go(func() error { return debug.Serve(rest, p.inside, p.meters.set, options.Debug.Insecure) })
 	}
 	group.Go(func() error { return p.prober.Run(rest) })
 	group.Go(func() error { return p.link.Run(rest) })

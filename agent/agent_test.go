@@ -165,6 +165,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		{"ports reversed", func(o *agent.Options) { o.PortLast = o.PortFirst - 1 }, "not a range"},
 		{"label", func(o *agent.Options) { o.Labels = map[string]string{"hostname": "x"} }, "name of a label"},
 		{"watchdog", func(o *agent.Options) { o.Timing.Watchdog = time.Second }, "too short"},
+		{"debug address", func(o *agent.Options) { o.Debug.Addr = "0.0.0.0:6060" }, "isn't loopback"},
 		{"failpoint", func(o *agent.Options) { o.FailPoint = "after-lunch:kill" }, "after-save:kill"},
 		{"advertised address", func(o *agent.Options) { o.Advertise = "web1.example.com" }, "not an IP address"},
 		{"balancer's own address", func(o *agent.Options) {

@@ -157,7 +157,7 @@ func balancerOptions(options *Options, report func(fleet.BalancerActual)) balanc
 		o.BindAddresses = append(o.BindAddresses, netip.MustParseAddr(address)) // Validate parsed it
 	}
 	o.MaxConn, o.Retries, o.HardStop = h.MaxConn, h.Retries, h.HardStop
-	o.Logger = options.Logger.With("room", "balancer")
+	o.Logger = options.Logger.With("room", "balancer", "balancer", fleet.BalancerKey{Host: options.Host, Name: h.Name}.String())
 	o.Report = report
 	return o
 }

@@ -10,12 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
 	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -48,6 +50,9 @@ type Options struct {
 	PortFirst, PortLast int
 	// HAProxy is a balancer on this host; nil: none.
 	HAProxy *HAProxyOptions
+
+	// Debug is where metrics and profiles are; nowhere unless asked for.
+	Debug debug.Options
 
 	Limits brain.Limits
 	Timing Timing
@@ -93,7 +98,7 @@ func DefaultOptions() Options {
 		StateDir:  "/var/lib/muster-agent",
 		PortFirst: 20000,
 		PortLast:  29999,
-		Limits:    brain.DefaultLimits(),
+		Limits:    limits(runtime.NumCPU()),
 		Timing: Timing{
 			Brain:          brain.DefaultTiming(),
 			Resync:         10 * time.Second,
@@ -105,6 +110,15 @@ func DefaultOptions() Options {
 		},
 		Logger: slog.New(slog.DiscardHandler),
 	}
+}
+
+// limits are those of a machine with so many cores. To start a container keeps
+// an engine's processor busy: more than two a core at once take no less time,
+// and each waits longer.
+func limits(cores int) brain.Limits {
+	l := brain.DefaultLimits()
+	l.Others = min(max(2*cores, 2), 16)
+	return l
 }
 
 // DefaultHAProxy returns the options of a HAProxy in production.
@@ -153,6 +167,9 @@ func (o *Options) Validate() error {
 				return fleet.Invalid("haproxy-bind", "%q is not an IP address", address)
 			}
 		}
+	}
+	if err := o.Debug.Validate(); err != nil {
+		return err
 	}
 	if _, err := parseFailPoint(o.FailPoint); err != nil {
 		return err

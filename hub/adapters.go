@@ -24,6 +24,8 @@ func (a agents) Message(host, leaf, rest string, payload []byte) (repeats bool) 
 
 func (a agents) Refused(host, reason string) { a.parts.loop.Refused(host, reason) }
 
+func (a agents) Slowed(host string, rate float64) { a.parts.loop.Slowed(host, rate) }
+
 // records is the store as the loop needs it.
 type records struct{ *store.Store }
 

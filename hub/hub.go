@@ -21,19 +21,26 @@ import (
 	"github.com/musterhq/muster/hub/internal/store"
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/buildinfo"
+	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/reach"
+	"github.com/musterhq/muster/shared/recentlog"
 )
 
 // fewFiles is the limit of open files below which a fleet of thousands can't
 // connect.
 const fewFiles = 16384
 
+// recentLog is how much of its log the hub keeps in memory, in bytes.
+const recentLog = 1 << 20
+
 // Run runs a hub until ctx is done. Its errors say what an operator can do.
 func Run(ctx context.Context, o Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
+	recent := recentlog.New(recentLog)
+	o.Logger = recent.Tee(o.Logger)
 	o.warnFewFiles()
 	stored, err := openStore(o)
 	if err != nil {
@@ -44,25 +51,25 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	mqtt, err := net.Listen("tcp", o.MQTT)
+	open, err := listen(&o)
 	if err != nil {
-		return fmt.Errorf("listen for agents: %w", err)
+		return err
 	}
-	web, err := net.Listen("tcp", o.HTTP)
+	parts, err := assemble(o, stored, state, start, open.mqtt, recent)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listen for people: %w", err), mqtt.Close())
+		return errors.Join(err, open.close())
 	}
-	parts, err := assemble(o, stored, state, start, mqtt)
-	if err != nil {
-		return errors.Join(err, mqtt.Close(), web.Close())
-	}
-	o.Logger.Info("hub started", "version", buildinfo.String(), "mqtt", mqtt.Addr().String(), "http", web.Addr().String(),
+	o.Logger.Info("hub started", "version", buildinfo.String(), "mqtt", open.mqtt.Addr().String(), "http", open.web.Addr().String(),
 		"lineage", state.Lineage, "epoch", state.Epoch, "revision", state.Revision)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return parts.loop.Run(ctx) })
 	group.Go(func() error { return parts.broker.Run(ctx) })
-	group.Go(func() error { return parts.api.Serve(ctx, web) })
-	group.Go(func() error { return notify(ctx, parts.ready) })
+	group.Go(func() error { return parts.api.Serve(ctx, open.web) })
+	group.Go(func() error { return notify(ctx, parts.sound) })
+	if open.debug != nil {
+		o.Logger.Info("metrics and profiles are served", "address", o.Debug.Addr)
+		group.Go(func() error { return debug.Serve(ctx, open.debug, parts.api.Metrics(), o.Debug.Insecure) })
+	}
 	err = group.Wait()
 	if err != nil {
 		o.Logger.Error("hub stopped", "error", err)
@@ -113,11 +120,18 @@ type parts struct {
 	stored *store.Store
 }
 
+// ready says why the hub doesn't do its work; nil: it does.
 func (p *parts) ready() error {
+	return errors.Join(p.stored.Ready(), p.loop.Ready())
+}
+
+// sound says what only a new start can mend; nil: nothing. A full disk isn't
+// among it.
+func (p *parts) sound() error {
 	return errors.Join(p.stored.Problem(), p.loop.Ready())
 }
 
-func assemble(o Options, stored *store.Store, state *turn.State, start time.Time, mqtt net.Listener) (*parts, error) {
+func assemble(o Options, stored *store.Store, state *turn.State, start time.Time, mqtt net.Listener, recent *recentlog.Ring) (*parts, error) {
 	p := &parts{stored: stored}
 	registry := prometheus.NewRegistry()
 	settings := broker.DefaultOptions()
@@ -133,10 +147,11 @@ func assemble(o Options, stored *store.Store, state *turn.State, start time.Time
 	loop := fleetloop.DefaultOptions()
 	loop.State, loop.Store, loop.Bus, loop.Logger = state, records{stored}, b, o.Logger
 	loop.Reach, loop.Reached = reach.Try, fail.reached
-	loop.Observe = newTurnMetrics(registry, func() float64 { return float64(p.loop.Waiting()) }, func() float64 { return float64(p.loop.Dropped()) }).observe
+	loop.Observe = newMetrics(registry).observe
 	loop.Answered = func(host string, answer fleet.Answer) { p.api.Answered(host, answer) }
 	p.broker = b
 	p.loop = fleetloop.New(loop, start)
+	p.watch(registry)
 	p.api = api.New(api.Options{
 		Fleet:    operators{loop: p.loop, stored: stored},
 		Asker:    asker{bus: b, lineage: state.Lineage, epoch: state.Epoch},
@@ -145,6 +160,8 @@ func assemble(o Options, stored *store.Store, state *turn.State, start time.Time
 		Registry: registry,
 		Logger:   o.Logger.With("part", "api"),
 		Version:  buildinfo.String(),
+		Settings: o.settings(),
+		Recent:   recent,
 	})
 	return p, nil
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// notify tells systemd, where there is one, that the hub is ready, and goes on
-// saying so as long as it is.
-func notify(ctx context.Context, ready func() error) error {
+// notify tells systemd, where there is one, that the hub is ready, and feeds
+// its watchdog as long as the hub is sound.
+func notify(ctx context.Context, sound func() error) error {
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		return nil // a service manager that can't be told isn't a fault of the hub's
 	}
@@ -26,7 +26,7 @@ func notify(ctx context.Context, ready func() error) error {
 			_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
 			return nil
 		case <-ticker.C:
-			if ready() == nil {
+			if sound() == nil {
 				_, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog)
 			}
 		}

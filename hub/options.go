@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/musterhq/muster/hub/turn"
+	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -20,6 +21,8 @@ type Options struct {
 	InsecureListen bool
 	EventsKept     int // events that the store keeps
 	Turn           turn.Options
+	// Debug is where metrics and profiles are; nowhere unless asked for.
+	Debug debug.Options
 	// FailPoint is for tests: "after-commit:3" kills the process at the third
 	// time that it gets to that point.
 	FailPoint string
@@ -47,7 +50,7 @@ func (o Options) Validate() error {
 	if o.EventsKept < 1000 {
 		errs = append(errs, fleet.Invalid("events-kept", "%d is less than 1000", o.EventsKept))
 	}
-	errs = append(errs, o.validateListen("mqtt", o.MQTT), o.validateListen("http", o.HTTP))
+	errs = append(errs, o.validateListen("mqtt", o.MQTT), o.validateListen("http", o.HTTP), o.Debug.Validate())
 	return errors.Join(errs...)
 }
 

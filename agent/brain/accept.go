@@ -101,6 +101,9 @@ func readDesired(host string, payload []byte) (*accepted, string) {
 		if !instanceID.MatchString(assignment.ID) {
 			return nil, fmt.Sprintf("%q is not an instance's id", assignment.ID)
 		}
+		if assignment.Service.IsZero() || assignment.Version < 0 || assignment.Slot < 0 {
+			return nil, fmt.Sprintf("it doesn't say what instance %s is of", assignment.ID)
+		}
 		if seen[assignment.ID] {
 			return nil, fmt.Sprintf("it names instance %s twice", assignment.ID)
 		}
@@ -116,18 +119,22 @@ func (s *State) use(next *accepted) {
 	s.accepted = next
 	s.assigned = map[string]*fleet.Assignment{}
 	s.refused = map[string]string{}
-	for key, spec := range next.desired.Versions {
-		if why := s.unable(&spec); why != "" {
-			s.refused[key] = why
-		}
-	}
 	for i := range next.desired.Instances {
 		a := &next.desired.Instances[i]
 		s.assigned[a.ID] = a
+		if spec := s.spec(a); spec != nil {
+			if why := s.unable(spec); why != "" {
+				s.refused[fleet.VersionKey(a.Service, a.Version)] = fleet.Clip(why, fleet.MaxReason)
+			}
+		}
 		inst := s.instance(a.ID)
 		s.describe(inst, a)
-		if was := before[a.ID]; was != nil && was.Goal != a.Goal {
+		was := before[a.ID]
+		if was != nil && was.Goal != a.Goal {
 			inst.recover()
+		}
+		if was == nil || was.Goal != a.Goal {
+			s.stage(StageAccepted, inst)
 		}
 	}
 	s.unmatched = true
@@ -143,8 +150,14 @@ func (s *State) describe(inst *instance, a *fleet.Assignment) {
 	}
 }
 
-// unable says which features a spec wants that this agent lacks.
+// unable says why this agent can't run a spec, if so: it wants features that
+// this agent lacks, or ports that are none.
 func (s *State) unable(spec *fleet.Spec) string {
+	for _, p := range spec.Publish {
+		if p.Target < 1 || p.Target > maxPort || p.HostPort < 0 || p.HostPort > maxPort {
+			return fmt.Sprintf("it publishes port %d as %d, and one of them is no port", p.Target, p.HostPort)
+		}
+	}
 	var missing []string
 	for _, feature := range spec.Requires {
 		if !slices.Contains(s.config.Facts.Features, feature) {

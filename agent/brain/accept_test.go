@@ -50,6 +50,11 @@ func TestMessagesThatChangeNothing(t *testing.T) {
 		}, "sum"},
 		{"body of another kind", func(w *world) []byte { return w.seal(3, 6, []string{"x"}) }, "payload.body"},
 		{"an instance twice", func(w *world) []byte { return w.seal(3, 6, desired(webSpec(), "a-1", "a-1")) }, "twice"},
+		{"an instance of nothing", func(w *world) []byte {
+			d := desired(webSpec(), "a-1")
+			d.Instances[0].Service = fleet.ServiceKey{}
+			return w.seal(3, 6, d)
+		}, "doesn't say what instance a-1 is of"},
 		{"a strange id", func(w *world) []byte { return w.seal(3, 6, desired(webSpec(), "../x")) }, "not an instance's id"},
 		{"too large", func(w *world) []byte {
 			d := stop("a-1")
@@ -157,16 +162,18 @@ func TestUnknownFeatureIsRefused(t *testing.T) {
 
 func TestOddAssignmentsDoNotStopOthers(t *testing.T) {
 	w := newWorld(t).connected()
-	d := desired(webSpec(), "a-1", "b-1", "c-1")
+	d := desired(webSpec(), "a-1", "b-1", "c-1", "d-1")
 	d.Instances[0].Version = 9
 	d.Instances[1].Goal = "dance"
+	d.Instances[3].Version = 2
+	d.Versions["shop/web@2"] = fleet.Spec{Image: "web:1", Publish: []fleet.Publish{{Target: 70_000}}}
 	w.send(d)
 	w.settle()
 	w.pass(time.Second)
 	if !w.instance("c-1").Ready || len(w.boxes) != 1 {
 		t.Errorf("reported %+v", w.actual.Instances)
 	}
-	for id, want := range map[string]string{"a-1": "lacks its version", "b-1": "goal dance"} {
+	for id, want := range map[string]string{"a-1": "lacks its version", "b-1": "goal dance", "d-1": "it publishes port 70000"} {
 		if got := w.instance(id); !strings.Contains(got.Reason, want) || got.Ready {
 			t.Errorf("reported %+v", got)
 		}

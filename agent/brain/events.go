@@ -91,7 +91,9 @@ func (s *State) takeAck(payload []byte, now time.Time) {
 	if ack.Session != s.session || s.session == "" {
 		return
 	}
-	s.report.acknowledged = max(s.report.acknowledged, ack.Actual)
+	if ack.Actual <= s.report.sequence { // else it is of nothing that was told
+		s.report.acknowledged = max(s.report.acknowledged, ack.Actual)
+	}
 	c := &s.cache
 	if ack.Numbering != "" && ack.Numbering != c.Numbering {
 		return

@@ -10,7 +10,7 @@ import (
 const (
 	OpPull    = "pull"    // Image, Local -> Result.Image or Missing; present already: no transfer
 	OpCreate  = "create"  // Create -> Result.Container
-	OpStart   = "start"   // Container
+	OpStart   = "start"   // Container -> Result.Container, if it could be told
 	OpStop    = "stop"    // Container, Signal, Grace
 	OpRemove  = "remove"  // Container (stopped) with its anonymous volumes, never named ones
 	OpUnpause = "unpause" // Container
@@ -42,7 +42,7 @@ type Result struct {
 	PortTaken bool   // a host port is used by somebody else
 	Missing   bool   // after a local pull: the image isn't there
 	Image     Image
-	Container Container // after create: as the engine has it, with its Snapshot
+	Container Container // after create and start: as the engine has it, with its Snapshot
 }
 
 // ProbeTarget is a probe that is to run now. The shell keeps running exactly

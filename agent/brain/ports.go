@@ -167,6 +167,7 @@ func (s *State) forget(now time.Time) {
 		for _, port := range inst.rec.Ports {
 			s.quarantine(port, now)
 		}
+		s.stage(StageForgotten, inst)
 		delete(s.instances, id)
 		delete(s.cache.Instances, id)
 		s.dirty(now)

@@ -109,7 +109,8 @@ func (s *State) isReady(inst *instance) bool {
 // latch keeps on disk which runs are ready, so that a restart of the agent
 // doesn't take them off the balancers.
 func (s *State) latch(now time.Time) {
-	for _, inst := range s.instances {
+	for _, id := range sortedKeys(s.instances) {
+		inst := s.instances[id]
 		rec, run := inst.rec, ""
 		if s.isReady(inst) {
 			run = inst.run
@@ -120,6 +121,10 @@ func (s *State) latch(now time.Time) {
 		if run != "" {
 			rec.EverReady, rec.Started = true, inst.container.StartedAt
 			inst.reason = ""
+			s.stage(StageReady, inst)
+		} else {
+			_, reason := s.phase(inst, now)
+			s.stage(StageUnready, inst).Reason = reason
 		}
 		rec.ReadyRun = run
 		s.report.urgent = true

@@ -160,10 +160,19 @@ func (s *State) reportActual(out *Outputs, now time.Time) {
 // this host's before.
 func (s *State) mayReport(now time.Time) bool {
 	if !s.report.open && s.located {
-		s.report.open = s.listed && !s.unmatched && s.probedOnce() && s.balancersKnown() ||
+		s.report.open = s.listed && !s.unmatched && s.knowsWhatRuns() && s.probedOnce() && s.balancersKnown() ||
 			!now.Before(s.born.Add(s.config.Timing.FirstReport))
 	}
 	return s.report.open
+}
+
+// knowsWhatRuns says whether a desired state tells what containers of this host's
+// are: an agent that lost its disk can't even say which hub's they are until that
+// has come.
+func (s *State) knowsWhatRuns() bool {
+	return s.accepted != nil || !slices.ContainsFunc(s.containers, func(c Container) bool {
+		return c.Labels[LabelHost] == s.config.Host && instanceID.MatchString(c.Labels[LabelInstance])
+	})
 }
 
 func (s *State) balancersKnown() bool {

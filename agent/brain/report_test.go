@@ -36,6 +36,21 @@ func TestFirstReportWaitsForProbes(t *testing.T) {
 	}
 }
 
+func TestFirstReportWaitsForWhatRuns(t *testing.T) {
+	w := settled(t)
+	w.disk = nil
+	w.boot("start2")
+	w.connected().list()
+	if w.actual != nil {
+		t.Fatalf("reported without knowing what runs: %+v", w.actual.Instances)
+	}
+	w.step(brain.DesiredReceived{Payload: w.seal(3, 5, desired(webSpec(), "a-1", "b-1"))})
+	w.settle()
+	if w.actual == nil || !w.instance("a-1").Ready || !w.instance("b-1").Ready {
+		t.Fatalf("reported %+v", w.actual)
+	}
+}
+
 func TestFirstReportWaitsForBalancers(t *testing.T) {
 	w := newWorld(t)
 	w.config.Facts.Balancers = []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy"}}
@@ -88,7 +103,7 @@ func TestReportsAreCoalesced(t *testing.T) {
 		w.probe()
 		w.list()
 	}
-	w.ack(1<<40, 0)
+	w.ack(w.sequence, 0)
 	w.pass(20 * time.Second)
 	if w.actuals != before {
 		t.Errorf("%d reports of nothing new", w.actuals-before)
@@ -151,7 +166,7 @@ func TestUnacknowledgedReportIsRepeated(t *testing.T) {
 	if n := w.actuals - before; n < 2 {
 		t.Errorf("%d repetitions", n)
 	}
-	w.ack(1<<40, 0)
+	w.ack(w.sequence, 0)
 	before = w.actuals
 	w.pass(time.Minute)
 	if w.actuals != before {

@@ -23,8 +23,9 @@ func (s *State) byFailures() []*fleet.Assignment {
 // room is what may still begin. Slow operations don't hold up the others, and
 // images on their way only those that need them.
 type room struct {
-	left     map[string]int // operations, by class
-	images   map[string]bool
+	left     map[string]int           // operations, by class
+	images   map[string]bool          // on their way
+	looks    map[string]bool          // images that are looked for
 	services map[fleet.ServiceKey]int // images on their way for each
 	share    int                      // most of them for one
 }
@@ -34,6 +35,7 @@ func (s *State) room() *room {
 	r := &room{
 		left:     map[string]int{OpPull: limits.Pulls, OpStop: limits.Stops, "": limits.Others},
 		images:   map[string]bool{},
+		looks:    map[string]bool{},
 		services: map[fleet.ServiceKey]int{},
 		share:    max(1, limits.Pulls-1),
 	}
@@ -54,13 +56,15 @@ func class(op *Op) string {
 }
 
 // has says whether an operation may begin, and if it is to wait, for what,
-// where that may take long. An image comes once, whoever needs it, and no
-// service has all the room for images.
+// where that may take long. An image is looked for once and comes once, whoever
+// needs it, and no service has all the room for images.
 func (r *room) has(op *Op, service fleet.ServiceKey) (waits string, fits bool) {
 	kind := class(op)
 	switch {
 	case kind == OpPull && r.images[op.Image]:
 		return "it waits for its image, which is being pulled for another instance", false
+	case op.Local && r.looks[op.Image]:
+		return "", false
 	case kind == OpPull && (r.left[kind] <= 0 || r.services[service] >= r.share):
 		return "it waits for other images to be pulled", false
 	}
@@ -69,6 +73,9 @@ func (r *room) has(op *Op, service fleet.ServiceKey) (waits string, fits bool) {
 
 func (r *room) take(op *Op, service fleet.ServiceKey) {
 	r.left[class(op)]--
+	if op.Local {
+		r.looks[op.Image] = true
+	}
 	if class(op) == OpPull {
 		r.images[op.Image] = true
 		r.services[service]++

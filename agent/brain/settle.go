@@ -33,11 +33,11 @@ func (s *State) settle(r Result, now time.Time) {
 func (s *State) succeeded(inst *instance, op *Op, r *Result, now time.Time) {
 	switch op.Kind {
 	case OpPull:
-		s.pulled(inst, op, r, now)
+		s.pulled(op, r, now)
 	case OpCreate:
 		s.created(inst, op, r, now)
 	case OpStart:
-		s.started(inst, op, now)
+		s.started(inst, op, r, now)
 	case OpRemove:
 		if !inst.recreate {
 			inst.recover()
@@ -58,24 +58,35 @@ func (s *State) succeeded(inst *instance, op *Op, r *Result, now time.Time) {
 	}
 }
 
-// pulled goes on once it is known whether the image is there. Earlier failures
-// are forgotten only once the instance starts.
-func (s *State) pulled(inst *instance, op *Op, r *Result, now time.Time) {
-	if r.Missing {
-		inst.lacks = op.Image
-		inst.pinFailed = inst.pinFailed || isImageID(op.Image) // by its name, at once
-		return
-	}
-	if inst.rec.Image != r.Image {
-		inst.rec.Image = r.Image
-		s.dirty(now)
-	}
-	inst.pulled = true
-	for _, other := range s.instances { // those who waited for it look again
-		if other.lacks == op.Image {
-			other.lacks = ""
+// pulled goes on once it is known whether the image is there, with all that
+// want it. Earlier failures are forgotten only once the instance starts.
+func (s *State) pulled(op *Op, r *Result, now time.Time) {
+	for _, inst := range s.wanting(op.Image) {
+		if r.Missing {
+			inst.lacks = op.Image
+			inst.pinFailed = inst.pinFailed || isImageID(op.Image) // by its name, at once
+			continue
+		}
+		inst.pulled, inst.lacks = true, ""
+		if inst.rec.Image != r.Image {
+			inst.rec.Image = r.Image
+			s.dirty(now)
 		}
 	}
+}
+
+// wanting are the instances whose next container is made from an image.
+func (s *State) wanting(image string) (found []*instance) {
+	for id, inst := range s.instances {
+		a := s.assigned[id]
+		if a == nil || inst.op != nil || inst.container != nil {
+			continue
+		}
+		if spec := s.runnable(a); spec != nil && imageFor(inst, a, spec) == image {
+			found = append(found, inst)
+		}
+	}
+	return found
 }
 
 func (s *State) created(inst *instance, op *Op, r *Result, now time.Time) {
@@ -94,7 +105,7 @@ func (s *State) created(inst *instance, op *Op, r *Result, now time.Time) {
 	}
 }
 
-func (s *State) started(inst *instance, op *Op, now time.Time) {
+func (s *State) started(inst *instance, op *Op, r *Result, now time.Time) {
 	again := inst.container != nil && inst.container.State == ContainerExited
 	if again {
 		inst.rec.Restarts++
@@ -108,6 +119,10 @@ func (s *State) started(inst *instance, op *Op, now time.Time) {
 		message = "started again"
 	}
 	s.instanceEvent(inst, fleet.EventInstanceStarted, message, op.Cause, now)
+	if r.Container.ID != "" {
+		inst.unsure = false // seen just now: nothing to wait for
+		s.see(inst, &r.Container, now)
+	}
 }
 
 func (s *State) restored(inst *instance, op *Op, message string, now time.Time) {

@@ -43,6 +43,7 @@ type State struct {
 	balancers map[string]fleet.BalancerActual
 
 	saving  saving
+	stages  []Stage // of this step
 	session string
 	report  reporting
 	outbox  outbox
@@ -119,6 +120,7 @@ func New(config Config, cache Cache, now time.Time) *State {
 	s.prepareCache()
 	s.locate(config.Facts.Advertise, config.Bind, now)
 	s.recall(now)
+	s.stages = nil // what was accepted before is nothing new
 	return s
 }
 

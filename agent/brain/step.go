@@ -17,6 +17,7 @@ func Step(s *State, input Input, now time.Time) Outputs {
 	out.Ops = s.plan(now)
 	s.reportAll(&out, now)
 	out.Save = s.beginSave(now)
+	out.Stages, s.stages = s.stages, nil
 	s.wakeAt = s.wake(now)
 	out.Wake = s.wakeAt
 	return out

@@ -128,8 +128,12 @@ func TestBounds(t *testing.T) {
 	d := desired(webSpec(), ids...)
 	w.send(d)
 	w.list()
+	if len(w.held) != 1 || !w.held[0].Local {
+		t.Fatalf("one image is looked for once: %+v", w.held)
+	}
+	w.finishOne()
 	if len(w.held) != 8 {
-		t.Fatalf("%d images are looked for at once", len(w.held))
+		t.Fatalf("%d containers are made at once", len(w.held))
 	}
 	w.hold = false
 	w.settle()
@@ -141,6 +145,20 @@ func TestBounds(t *testing.T) {
 	w.list()
 	if len(w.held) != 8 {
 		t.Fatalf("%d containers are stopped at once", len(w.held))
+	}
+}
+
+func TestAStartIsSeenWithoutAListing(t *testing.T) {
+	w := newWorld(t).connected()
+	w.send(desired(webSpec(), "a-1"))
+	w.list()
+	w.finish()
+	if len(w.probes) != 1 {
+		t.Fatalf("it runs, and isn't probed: %+v", w.probes)
+	}
+	w.probe()
+	if got := w.instance("a-1"); !got.Ready || w.box("a-1").State != brain.ContainerRunning {
+		t.Errorf("reported %+v", got)
 	}
 }
 

@@ -44,6 +44,7 @@ type world struct {
 	poolsSet bool
 	actual   *fleet.Actual
 	actuals  int
+	sequence uint64 // of actual
 	presence *fleet.Presence
 	beats    int
 	batch    *fleet.EventBatch
@@ -145,7 +146,7 @@ func (w *world) take(out brain.Outputs) {
 		w.pools, w.poolsSet = out.Pools, true
 	}
 	if out.Actual != nil {
-		w.actual, w.actuals = out.Actual, w.actuals+1
+		w.actual, w.actuals, w.sequence = out.Actual, w.actuals+1, out.Sequence
 	}
 	if out.Presence != nil {
 		w.presence, w.beats = out.Presence, w.beats+1
@@ -275,6 +276,7 @@ func (w *world) do(op brain.Op) brain.Result {
 		r.Container = *made
 	case brain.OpStart:
 		c.State, c.StartedAt, c.ExitCode, c.OOMKilled = brain.ContainerRunning, w.now, 0, false
+		r.Container = *c
 	case brain.OpStop:
 		c.State, c.FinishedAt = brain.ContainerExited, w.now
 	case brain.OpRemove:

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,14 +69,14 @@ func problem(resp *http.Response) error {
 	}
 	var errs []error
 	for _, item := range d.Errors {
+		if item.Detail == "" {
+			continue // it says nothing
+		}
 		errs = append(errs, &fleet.Error{Code: code, Path: strings.TrimPrefix(item.Path, "body."), Message: item.Detail, Hint: item.Hint})
 	}
 	switch len(errs) {
 	case 0:
-		message := d.Detail
-		if message == "" {
-			message = d.Title
-		}
+		message := cmp.Or(d.Detail, d.Title, "the answer was "+resp.Status)
 		return &fleet.Error{Code: code, Path: d.Path, Message: message, Hint: d.Hint}
 	case 1:
 		return errs[0]

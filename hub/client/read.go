@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -113,6 +114,23 @@ func (c *Client) stream(ctx context.Context, path string, tail int) (io.ReadClos
 
 func servicePath(key fleet.ServiceKey) string {
 	return "/v1/projects/" + step(key.Project) + "/services/" + step(key.Name)
+}
+
+// Raw reads what a path answers, as it is.
+func (c *Client) Raw(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	resp, err := c.send(ctx, http.MethodGet, path, query, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, c.unreachable(ctx, err)
+	case len(data) > maxAnswer:
+		return nil, fmt.Errorf("the hub's answer to GET %s has more than %d MiB", path, maxAnswer>>20)
+	}
+	return data, nil
 }
 
 // params makes a query of pairs, without those that are empty.

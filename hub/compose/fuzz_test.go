@@ -2,7 +2,9 @@ package compose_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"reflect"
 	"testing"
 
 	"github.com/musterhq/muster/hub/compose"
@@ -10,7 +12,7 @@ import (
 )
 
 // FuzzMap: whatever is sent, Map either explains itself or returns services
-// that hold together.
+// that hold together, and says the same each time.
 func FuzzMap(f *testing.F) {
 	for _, name := range []string{"testdata/ok/rank.yaml", "testdata/ok/everything.yaml", "testdata/wrong/everything.yaml"} {
 		data, err := os.ReadFile(name)
@@ -21,9 +23,13 @@ func FuzzMap(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		project, err := compose.Map(data)
+		again, errAgain := compose.Map(data)
+		if !reflect.DeepEqual(again, project) || fmt.Sprint(errAgain) != fmt.Sprint(err) {
+			t.Errorf("first %+v, %v; then %+v, %v", project, err, again, errAgain)
+		}
 		if err != nil {
 			for _, e := range compose.Errors(err) {
-				if e.Code != fleet.CodeInvalid && e.Code != fleet.CodeConflict {
+				if e.Code != fleet.CodeInvalid && e.Code != fleet.CodeConflict || e.Message == "" {
 					t.Errorf("error of code %q: %v", e.Code, e)
 				}
 			}
@@ -32,8 +38,11 @@ func FuzzMap(f *testing.F) {
 		if err := fleet.ValidateProject(project.Name); err != nil {
 			t.Error(err)
 		}
-		for _, s := range project.Services {
+		for i, s := range project.Services {
 			checkService(t, s)
+			if i > 0 && !project.Services[i-1].Key.Less(s.Key) {
+				t.Errorf("%s is there twice, or out of order", s.Key)
+			}
 		}
 		if _, err := json.Marshal(project.Services); err != nil {
 			t.Error(err)

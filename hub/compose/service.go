@@ -7,12 +7,15 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
+// NameHint says what a service may be called.
+const NameHint = "use 1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+
 // mapService maps one service. It returns the ports it claims on balancers.
 // When ok is false, the problems say why.
 func mapService(p *problems, doc *document, name string) (service fleet.Service, claims []claim, ok bool) {
 	path := join("services", name)
 	if err := fleet.ValidateServiceName(name); err != nil {
-		p.invalid(path, "%q is not a service name", name).WithHint("use 1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-', beginning with a letter or digit")
+		p.invalid(path, "%q is not a service name", name).WithHint(NameHint)
 		return service, nil, false
 	}
 	tree, isMap := doc.services[name].(map[string]any)

@@ -3,8 +3,6 @@ package placement
 import (
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -61,45 +59,4 @@ func TestChoose(t *testing.T) {
 			}
 		})
 	}
-}
-
-// The host that is chosen can take the instance, and the order in which hosts
-// are given doesn't matter.
-func TestChooseProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(0, 8).Draw(t, "hosts")
-		hosts := make([]Host, n)
-		for i := range hosts {
-			hosts[i] = Host{
-				ID:         string(rune('a' + i)),
-				Memory:     rapid.Int64Range(0, 10).Draw(t, "memory"),
-				UsedMemory: rapid.Int64Range(0, 10).Draw(t, "used"),
-				Siblings:   rapid.IntRange(0, 3).Draw(t, "siblings"),
-				Instances:  rapid.IntRange(0, 5).Draw(t, "instances"),
-			}
-			if rapid.Bool().Draw(t, "barred") {
-				hosts[i].Barred = "is lost"
-			}
-		}
-		need := Need{Memory: rapid.Int64Range(0, 5).Draw(t, "need")}
-		chosen, refusals := Choose(need, hosts)
-		reversed := make([]Host, n)
-		for i := range hosts {
-			reversed[n-1-i] = hosts[i]
-		}
-		if again, _ := Choose(need, reversed); again != chosen {
-			t.Fatalf("order matters: %q and %q", chosen, again)
-		}
-		if chosen == "" {
-			if len(refusals) != n {
-				t.Fatalf("%d hosts, %d refusals", n, len(refusals))
-			}
-			return
-		}
-		for i := range hosts {
-			if hosts[i].ID == chosen && Refuse(need, &hosts[i]) != "" {
-				t.Fatalf("chose %q which refuses: %s", chosen, Refuse(need, &hosts[i]))
-			}
-		}
-	})
 }

@@ -77,7 +77,7 @@ func Decide(in Input) Next {
 		}
 		return Next{Leave: []string{outdated[0].ID}, First: true}
 	default:
-		return Next{Add: []int{freeSlot(used)}}
+		return Next{Add: free(used, 1)}
 	}
 }
 
@@ -211,20 +211,14 @@ func slots(members []Member, stopFirst bool) map[int]bool {
 	return used
 }
 
+// free are the n lowest slots that aren't in use. It looks at each slot once:
+// thousands may be wanted that no host has room for, turn after turn.
 func free(used map[int]bool, n int) []int {
 	out := make([]int, 0, n)
-	for len(out) < n {
-		slot := freeSlot(used)
-		used[slot] = true
-		out = append(out, slot)
+	for slot := 1; len(out) < n; slot++ {
+		if !used[slot] {
+			out = append(out, slot)
+		}
 	}
 	return out
-}
-
-func freeSlot(used map[int]bool) int {
-	slot := 1
-	for used[slot] {
-		slot++
-	}
-	return slot
 }

@@ -87,6 +87,8 @@ func (s *script) fault() string {
 		s.sim.PowerOff(what)
 	case "slow-disk":
 		s.sim.hosts[what].slow = s.duration("by", 0)
+	case "clock":
+		s.sim.hosts[what].skew = s.duration("by", 0)
 	case "power-on":
 		s.sim.PowerOn(what)
 	case "kill":

@@ -178,34 +178,23 @@ func TestMostOfAPoolIsNotLostWithoutAnOrder(t *testing.T) {
 // restart has the hub start again with what it stored.
 func (w *world) restart() {
 	w.t.Helper()
-	all := begin(w.s, w.now)
-	touchEach(&all.services, w.s.Services)
-	touchEach(&all.instances, w.s.Instances)
-	touchEach(&all.hosts, w.s.Hosts)
-	touchEach(&all.balancers, w.s.Balancers)
-	touchEach(&all.pools, w.s.Pools)
-	touchEach(&all.homes, w.s.Homes)
-	touchEach(&all.results, w.s.Results)
-	rows, err := (&Delta{state: w.s, tables: all.tables}).Rows()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	again := New(w.s.Lineage, w.s.Epoch+1, w.s.Revision, w.now, w.s.opts)
-	for _, row := range rows {
-		if err := again.Load(row.Table, row.Key, row.Value); err != nil {
-			w.t.Fatal(err)
-		}
-	}
+	again := w.reloaded()
 	w.s = again
 	for _, p := range Boot(again) {
 		w.deliver(p)
 	}
 }
 
-func touchEach[K comparable, V any](l *layer[K, V], rows map[K]*V) {
-	for key, row := range rows {
-		l.put(key, row)
+// reloaded is the state as the store has it.
+func (w *world) reloaded() *State {
+	w.t.Helper()
+	s := New(w.s.Lineage, w.s.Epoch+1, w.s.Revision, w.now, w.s.opts)
+	for _, row := range w.stored {
+		if err := s.Load(row.Table, row.Key, row.Value); err != nil {
+			w.t.Fatal(err)
+		}
 	}
+	return s
 }
 
 func TestFixedPortIsFreeForItsOwnServiceAtOnce(t *testing.T) {

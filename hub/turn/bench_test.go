@@ -27,6 +27,18 @@ func BenchmarkPlaceMany(b *testing.B) {
 	}
 }
 
+// BenchmarkHeldMany takes a turn while 10,000 instances are wanted that no host
+// has room for.
+func BenchmarkHeldMany(b *testing.B) {
+	w := newWorld(b, manyHosts(3)...).join()
+	s := webService(10_000, "web:1")
+	s.Balancing, s.Spec.Resources.MemoryReservation = nil, 1<<40
+	w.step(CommandIn{fleet.Command{ID: "c", Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{s}}})
+	for b.Loop() {
+		w.step(CommandIn{fleet.Command{Do: fleet.DoRestart, Service: s.Key}})
+	}
+}
+
 func manyHosts(n int) (ids []string) {
 	for i := range n {
 		ids = append(ids, fmt.Sprintf("web%d", i))

@@ -78,6 +78,7 @@ func (d *Delta) Rows() ([]Row, error) {
 
 // Fold makes the delta part of the state. Call it after the commit.
 func (d *Delta) Fold() {
+	d.count()
 	d.reindex()
 	d.services.fold()
 	d.instances.fold()
@@ -118,8 +119,12 @@ func (s *State) index(in *Instance) {
 }
 
 func (s *State) unindex(in *Instance) {
-	delete(s.byService[in.Service], in.ID)
-	delete(s.byHost[in.Host], in.ID)
+	if delete(s.byService[in.Service], in.ID); len(s.byService[in.Service]) == 0 {
+		delete(s.byService, in.Service)
+	}
+	if delete(s.byHost[in.Host], in.ID); len(s.byHost[in.Host]) == 0 {
+		delete(s.byHost, in.Host)
+	}
 }
 
 // Load puts one stored record back into the state.
@@ -131,9 +136,12 @@ func (s *State) Load(table, key string, value []byte) error {
 	case "instances":
 		if err = decode(s.Instances, key, value, same); err == nil {
 			s.index(s.Instances[key])
+			s.tally.instance(s.Instances[key], 1)
 		}
 	case "hosts":
-		err = decode(s.Hosts, key, value, same)
+		if err = decode(s.Hosts, key, value, same); err == nil {
+			s.tally.host(s.Hosts[key], s.live[key], 1)
+		}
 	case "balancers":
 		err = decode(s.Balancers, key, value, balancerKey)
 	case "pools":
@@ -221,3 +229,9 @@ func firstError(errs ...error) error {
 
 // ChangedHosts are the host records that the delta writes; nil: deleted.
 func (d *Delta) ChangedHosts() map[string]*Host { return d.hosts.changed }
+
+// ChangedServices are the service records that the delta writes; nil: deleted.
+func (d *Delta) ChangedServices() map[fleet.ServiceKey]*Service { return d.services.changed }
+
+// ChangedPools are the pools that the delta writes; nil: deleted.
+func (d *Delta) ChangedPools() map[PoolKey]*Published { return d.pools.changed }

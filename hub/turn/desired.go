@@ -114,12 +114,7 @@ func (t *tx) acknowledge(host string) {
 
 // hubState says who the hub is.
 func (t *tx) hubState() Publish {
-	body := struct {
-		Lineage  string `json:"lineage"`
-		Epoch    uint64 `json:"epoch"`
-		Revision uint64 `json:"revision"`
-		Started  string `json:"started"`
-	}{t.s.Lineage, t.s.Epoch, t.s.Revision, t.s.Started.UTC().Format("2006-01-02T15:04:05Z")}
+	body := fleet.HubState{Lineage: t.s.Lineage, Epoch: t.s.Epoch, Revision: t.s.Revision, Started: t.s.Started.UTC().Format("2006-01-02T15:04:05Z")}
 	payload, err := wire.Seal(t.s.Lineage, t.s.Epoch, t.s.Revision, body)
 	if err != nil {
 		panic("encode hub state: " + err.Error())

@@ -2,7 +2,6 @@ package turn
 
 import (
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -12,7 +11,7 @@ import (
 // world is a hub's brain with hosts that do at once what they are asked to,
 // as far as the test lets them.
 type world struct {
-	t     testing.TB
+	t     tester
 	s     *State
 	now   time.Time
 	hosts map[string]*fakeHost
@@ -20,8 +19,22 @@ type world struct {
 	// broken instances never get ready.
 	broken map[int]bool // by version
 	events []fleet.Event
+	// stages are those that instances went through, without events of their own.
+	stages []Stage
 	// statuses are those of web that were told, in order.
 	statuses [][]byte
+	stored   map[string]Row // by table and key
+	apart    bool           // each input is a turn of its own
+	// stepped, if set, sees each turn before it is folded in.
+	stepped func(inputs []Input, delta *Delta, out Outputs)
+}
+
+// tester is what tests, benchmarks, fuzz tests and properties have in common.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Errorf(format string, args ...any)
 }
 
 type fakeHost struct {
@@ -48,19 +61,24 @@ type fakeHost struct {
 	foreign  []int                            // ports of other programs
 }
 
-func newWorld(t testing.TB, hosts ...string) *world {
+func newWorld(t tester, hosts ...string) *world {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	w := &world{t: t, now: start, hosts: map[string]*fakeHost{}, broken: map[int]bool{}, s: New("lineage", 1, 0, start, DefaultOptions())}
-	for i, id := range hosts {
-		w.hosts[id] = &fakeHost{
-			id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, fresh: map[string]bool{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
-			facts: fleet.HostFacts{
-				Hostname: id, CPUs: 2, Memory: 1 << 30, Advertise: fmt.Sprintf("10.0.0.%d", i+1), MachineID: "m-" + id, BootID: "boot",
-				Features: []string{fleet.FeatureHostPort, fleet.FeatureMountBind, fleet.FeatureMountVolume, fleet.FeatureProbeHTTP, fleet.FeatureResources},
-			},
-		}
+	w := &world{t: t, now: start, hosts: map[string]*fakeHost{}, broken: map[int]bool{}, stored: map[string]Row{}, s: New("lineage", 1, 0, start, DefaultOptions())}
+	for _, id := range hosts {
+		w.add(id)
 	}
 	return w
+}
+
+// add has one more host, which joins with its first report.
+func (w *world) add(id string) {
+	w.hosts[id] = &fakeHost{
+		id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, fresh: map[string]bool{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
+		facts: fleet.HostFacts{
+			Hostname: id, CPUs: 2, Memory: 1 << 30, Advertise: fmt.Sprintf("10.0.0.%d", len(w.hosts)+1), MachineID: "m-" + id, BootID: "boot",
+			Features: []string{fleet.FeatureHostPort, fleet.FeatureMountBind, fleet.FeatureMountVolume, fleet.FeatureProbeHTTP, fleet.FeatureResources},
+		},
+	}
 }
 
 // withBalancer gives the host a balancer.
@@ -71,7 +89,18 @@ func (w *world) withBalancer(id string) *world {
 	return w
 }
 
-func (w *world) step(inputs ...Input) Outputs {
+func (w *world) step(inputs ...Input) (out Outputs) {
+	w.t.Helper()
+	if !w.apart {
+		return w.turn(inputs)
+	}
+	for _, in := range inputs {
+		out = w.turn([]Input{in})
+	}
+	return out
+}
+
+func (w *world) turn(inputs []Input) Outputs {
 	w.t.Helper()
 	delta, out := Step(w.s, inputs, w.now)
 	rows, err := delta.Rows()
@@ -81,6 +110,16 @@ func (w *world) step(inputs ...Input) Outputs {
 	if delta.Stored() != (len(rows)+len(delta.Events()) > 0) {
 		w.t.Fatalf("stored is %v with %d rows and %d events", delta.Stored(), len(rows), len(delta.Events()))
 	}
+	if w.stepped != nil {
+		w.stepped(inputs, delta, out)
+	}
+	for _, row := range rows {
+		w.stored[row.Table+" "+row.Key] = row
+		if row.Value == nil {
+			delete(w.stored, row.Table+" "+row.Key)
+		}
+	}
+	w.stages = append(w.stages, delta.Stages()...)
 	delta.Fold()
 	w.events = append(w.events, out.Events...)
 	for _, p := range out.Publish {
@@ -175,7 +214,9 @@ func (w *world) report(h *fakeHost) []Input {
 func (h *fakeHost) ports(as fleet.Assignment, first int) map[int]int {
 	out := map[int]int{}
 	for i, p := range h.desired.Versions[fleet.VersionKey(as.Service, as.Version)].Publish {
-		out[p.Target] = first + i
+		if out[p.Target] = p.HostPort; p.HostPort == 0 {
+			out[p.Target] = first + i
+		}
 	}
 	return out
 }
@@ -224,6 +265,7 @@ func (w *world) pass(d time.Duration) {
 			}
 		}
 		w.step(append(inputs, Tick{})...)
+		w.tallied()
 	}
 }
 

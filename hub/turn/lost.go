@@ -109,6 +109,7 @@ func (t *tx) replaceLost(s *Service, in *Instance) {
 	cause = t.event(fleet.EventInstanceDraining, subjectInstance(in.ID), cause, about(in, fmt.Sprintf("%s is given up: its host is lost", in)))
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt, in.Cause, in.Lost, in.Ready = fleet.GoalDrain, t.now, cause, true, false
+	t.dirtyHost[in.Host] = true // the cause is part of its desired state
 	t.dirtyPool[in.Service] = true
 }
 

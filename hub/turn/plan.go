@@ -140,6 +140,9 @@ func (t *tx) planRemoval(key fleet.ServiceKey) {
 	home.Version = s.Version
 	t.homes.put(key, &home)
 	t.services.delete(key)
+	for _, in := range members {
+		t.dirtyHost[in.Host] = true // only its stop is left there
+	}
 	t.forgetDocument(key.Project)
 	t.namesChanged(key.Project)
 }
@@ -295,6 +298,7 @@ func (t *tx) leave(s *Service, in *Instance, why string) {
 	cause := t.event(fleet.EventInstanceDraining, subjectInstance(in.ID), t.causeOf(s, in), about(in, fmt.Sprintf("%s leaves: %s", in, why)))
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt, in.Cause = fleet.GoalDrain, t.now, cause
+	t.dirtyHost[in.Host] = true // the cause is part of its desired state
 	t.dirtyPool[in.Service] = true
 	t.touch(in.Service)
 }

@@ -34,6 +34,7 @@ type State struct {
 	notes map[fleet.ServiceKey]*notes // not stored
 	told  map[fleet.ServiceKey]*told
 
+	tally     Tally
 	byService map[fleet.ServiceKey]map[string]bool
 	byHost    map[string]map[string]bool
 
@@ -305,6 +306,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		notes:     map[fleet.ServiceKey]*notes{},
 		told:      map[fleet.ServiceKey]*told{},
 		fleet:     &Fleetwide{},
+		tally:     newTally(),
 		byService: map[fleet.ServiceKey]map[string]bool{},
 		byHost:    map[string]map[string]bool{},
 	}

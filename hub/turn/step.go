@@ -44,8 +44,8 @@ type ReachedIn struct {
 	OK       bool
 }
 
-// RefusedIn is something that wasn't let in: a damaged message, or an agent
-// that pretends to be another.
+// RefusedIn is something that wasn't let in, or not at once: a damaged message,
+// an agent that pretends to be another, one that sends too much.
 type RefusedIn struct {
 	Host   string
 	Type   string // an event's type
@@ -126,15 +126,18 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 }
 
 // Boot returns what a hub publishes when it has started: everything, as it
-// was last published.
+// was last published. The state remembers what services were told to be.
 func Boot(s *State) []Publish {
 	t := begin(s, s.Started)
 	for _, host := range t.hosts.keys(byText) {
 		t.sendAll(host)
 	}
 	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
-		t.sendStatus(key, t.status(key))
+		now := t.status(key)
+		t.told.put(key, now)
+		t.sendStatus(key, now)
 	}
+	(&Delta{state: s, tables: t.tables, Revision: s.Revision}).Fold()
 	t.out.Publish = append(t.out.Publish, t.hubState())
 	return t.out.Publish
 }

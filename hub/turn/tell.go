@@ -6,7 +6,11 @@ import (
 )
 
 // told is the status of a service as last published.
-type told struct{ body string }
+type told struct {
+	body           string
+	state          string
+	desired, ready int
+}
 
 // tell publishes how a service is, if that changed.
 func (t *tx) tell(key fleet.ServiceKey) {
@@ -18,24 +22,25 @@ func (t *tx) tell(key fleet.ServiceKey) {
 		}
 		return
 	}
-	body := t.status(key)
-	if before != nil && before.body == string(body) {
+	now := t.status(key)
+	if before != nil && before.body == now.body {
 		return
 	}
-	t.told.put(key, &told{body: string(body)})
-	t.sendStatus(key, body)
+	t.told.put(key, now)
+	t.sendStatus(key, now)
 }
 
-func (t *tx) status(key fleet.ServiceKey) []byte {
+func (t *tx) status(key fleet.ServiceKey) *told {
 	view := View{t}.service(key, false)
-	return mustJSON(fleet.ServiceStatus{
+	body := mustJSON(fleet.ServiceStatus{
 		State: view.State, Reasons: view.Reasons, Version: view.Version,
 		Desired: view.Desired, Ready: view.Ready, Addresses: view.Addresses,
 	})
+	return &told{body: string(body), state: view.State, desired: view.Desired, ready: view.Ready}
 }
 
-func (t *tx) sendStatus(key fleet.ServiceKey, body []byte) {
-	if payload, err := wire.SealRaw(t.s.Lineage, t.s.Epoch, t.services.get(key).Generation, body); err == nil {
+func (t *tx) sendStatus(key fleet.ServiceKey, now *told) {
+	if payload, err := wire.SealRaw(t.s.Lineage, t.s.Epoch, t.services.get(key).Generation, []byte(now.body)); err == nil {
 		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.ServiceStatus(key), Payload: payload, Retain: true})
 	}
 }

@@ -50,6 +50,7 @@ func TestUnclaimedThatIsWantedStays(t *testing.T) {
 		if in.Host == "web2" {
 			w.hosts["web2"].extra = map[string]*fleet.InstanceActual{in.ID: {ID: in.ID, Service: web, Version: 1, Slot: in.Slot, Phase: fleet.PhaseRunning}}
 			w.s.unindex(in)
+			w.s.tally.instance(in, -1)
 			delete(w.s.Instances, in.ID)
 		}
 	}

@@ -2,8 +2,9 @@ package fleet
 
 // What the hub can ask an agent.
 const (
-	AskLogs  = "logs"  // Instance, Tail: the agent sends the bytes to Stream
-	AskCheck = "check" // Address: can this host open a TCP connection to it?
+	AskLogs     = "logs"      // Instance, Tail: the agent sends the bytes to Stream
+	AskCheck    = "check"     // Address: can this host open a TCP connection to it?
+	AskAgentLog = "agent-log" // the agent sends the end of its own log to Stream
 )
 
 // Ask is a question of the hub's to an agent. It changes nothing.

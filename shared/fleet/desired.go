@@ -57,3 +57,11 @@ type EngineStatus struct {
 	Up      bool   `json:"up"`
 	Problem string `json:"problem,omitempty"`
 }
+
+// HubState is what the hub says of itself when it starts.
+type HubState struct {
+	Lineage  string `json:"lineage"`
+	Epoch    uint64 `json:"epoch"`
+	Revision uint64 `json:"revision"`
+	Started  string `json:"started"` // "2026-01-02T12:00:00Z"
+}

@@ -67,6 +67,7 @@ const (
 	EventHostUnfrozen  = "muster.host.unfrozen"
 	EventHostFailed    = "muster.host.failed" // a person declared it dead
 	EventHostRefused   = "muster.host.refused"
+	EventHostSlowed    = "muster.host.slowed" // its agent sends more than the hub takes from one
 
 	EventHostEventsDropped = "muster.host.events-dropped" // by an agent: no hub took them in time
 
@@ -83,3 +84,15 @@ const (
 
 	EventMessageRefused = "muster.message.refused" // malformed, oversized or contradictory
 )
+
+// EventTypes are all types of events.
+var EventTypes = []string{
+	EventServiceApplied, EventServiceScaled, EventServiceRestart, EventServiceRemoved, EventServiceConverged,
+	EventServiceHeld, EventServiceFrozen, EventServiceUnfrozen, EventInstancePlaced, EventInstanceAdopted,
+	EventInstanceReady, EventInstanceUnready, EventInstanceDraining, EventInstanceStopping, EventImageDiffers,
+	EventInstanceGone, EventInstanceExited, EventInstanceFailed, EventInstanceRestored, EventInstanceStarted,
+	EventHostJoined, EventHostLost, EventHostReturned, EventHostStopped, EventHostRebooted, EventHostDrain,
+	EventHostActivated, EventHostFrozen, EventHostUnfrozen, EventHostFailed, EventHostRefused,
+	EventHostEventsDropped, EventEngineDown, EventEngineUp, EventBalancerJoined, EventBalancerProblem,
+	EventBalancerRecovered, EventBalancerForgotten, EventFleetHeld, EventFleetReleased, EventMessageRefused,
+}

@@ -46,7 +46,8 @@ func web() fleet.Pool {
 	}
 }
 
-func TestHAProxyGolden(t *testing.T) {
+// goldens are the inputs of the files in testdata.
+func goldens() map[string]Input {
 	db := fleet.Pool{
 		Service:      key("shop/db.main"),
 		Generation:   9,
@@ -76,7 +77,7 @@ func TestHAProxyGolden(t *testing.T) {
 	tuned.Retries, tuned.MaxConn = 0, 500
 	tuned.Bind = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::1")}
 
-	cases := map[string]Input{
+	return map[string]Input{
 		"empty":            {Global: global()},
 		"http":             {Global: global(), Pools: []fleet.Pool{web()}},
 		"two-services":     {Global: global(), Pools: []fleet.Pool{db, web()}},
@@ -86,8 +87,12 @@ func TestHAProxyGolden(t *testing.T) {
 		"tcp-http-check":   {Global: global(), Pools: []fleet.Pool{tcpChecked}},
 		"removed":          {Global: global(), Pools: []fleet.Pool{gone}},
 		"no-retries-tuned": {Global: tuned, Pools: []fleet.Pool{web()}},
+		"everything":       {Global: everySetting(), Pools: []fleet.Pool{everyField()}},
 	}
-	for name, input := range cases {
+}
+
+func TestHAProxyGolden(t *testing.T) {
+	for name, input := range goldens() {
 		t.Run(name, func(t *testing.T) {
 			got, err := HAProxy(input)
 			if err != nil {

@@ -22,14 +22,15 @@ func FrontendName(key fleet.ServiceKey, listen int) string {
 	return fmt.Sprintf("f:%s:%s:%d", key.Project, key.Name, listen)
 }
 
-// ParseName reads a name made by BackendName ('b') or FrontendName ('f').
+// ParseName reads a name made by BackendName ('b') or FrontendName ('f'), and
+// nothing that only looks like one: two names are never the same section.
 func ParseName(name string) (kind byte, key fleet.ServiceKey, port int, ok bool) {
 	parts := strings.Split(name, ":")
 	if len(parts) != 4 || parts[0] != "b" && parts[0] != "f" {
 		return 0, fleet.ServiceKey{}, 0, false
 	}
 	port, err := strconv.Atoi(parts[3])
-	if err != nil {
+	if err != nil || strconv.Itoa(port) != parts[3] {
 		return 0, fleet.ServiceKey{}, 0, false
 	}
 	return parts[0][0], fleet.ServiceKey{Project: parts[1], Name: parts[2]}, port, true

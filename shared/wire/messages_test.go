@@ -44,13 +44,17 @@ var messages = map[string]any{
 		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1",
 	},
 	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host", Looked: true},
-	"events": &fleet.EventBatch{Numbering: "numbering", First: 9, Events: []fleet.Event{{
-		SpecVersion: "1.0", ID: "start-1", Source: "hosts/web1", Type: fleet.EventInstanceExited, Time: noon,
-		Subject: "instances/1c-1", Cause: "container 0a1b", Actor: "ann", Revision: 42,
-		Data: fleet.EventData{
-			Message: "exited with code 1 <&>", Service: &web, Instance: "1c-1", Host: "web1", Version: 3, Detail: json.RawMessage(`{"code":1}`),
-		},
-	}}},
+	"events": &fleet.EventBatch{Numbering: "numbering", First: 9, Events: []fleet.Event{event}},
+	"event":  &event,
+	"hub":    &fleet.HubState{Lineage: "lineage", Epoch: 1767355200, Revision: 42, Started: "2026-01-02T12:00:00Z"},
+}
+
+var event = fleet.Event{
+	SpecVersion: "1.0", ID: "start-1", Source: "hosts/web1", Type: fleet.EventInstanceExited, Time: noon,
+	Subject: "instances/1c-1", Cause: "container 0a1b", Actor: "ann", Revision: 42,
+	Data: fleet.EventData{
+		Message: "exited with code 1 <&>", Service: &web, Instance: "1c-1", Host: "web1", Version: 3, Detail: json.RawMessage(`{"code":1}`),
+	},
 }
 
 var observed = fleet.Observed{Lineage: "lineage", Epoch: 1767355200, Generation: 42, Sum: "0123456789abcdef"}

@@ -93,38 +93,3 @@ func seal(t *testing.T, body string) []byte {
 	}
 	return payload
 }
-
-// FuzzOpen checks that nothing panics, and that what is read can be written.
-func FuzzOpen(f *testing.F) {
-	for _, message := range messages {
-		payload, err := wire.Seal("lineage", 1, 2, message)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(payload)
-	}
-	f.Fuzz(func(t *testing.T, payload []byte) {
-		for _, body := range []any{&fleet.Presence{}, &fleet.Actual{}, &fleet.Desired{}, &fleet.Pool{}, &fleet.Ack{}, &fleet.Ask{}, &fleet.Answer{}, &fleet.EventBatch{}} {
-			env, err := wire.Open(payload, body)
-			if err != nil {
-				if fleet.CodeOf(err) != fleet.CodeInvalid {
-					t.Errorf("%v", err)
-				}
-				continue
-			}
-			if again, err := wire.SealRaw(env.Lineage, env.Epoch, env.Generation, env.Body); err == nil {
-				if _, err := wire.Open(again, nil); err != nil && len(again) <= wire.MaxMessage && bytes.Equal(compact(env.Body), env.Body) {
-					t.Errorf("sealed again: %v", err)
-				}
-			}
-		}
-	})
-}
-
-func compact(raw []byte) []byte {
-	var out bytes.Buffer
-	if err := json.Compact(&out, raw); err != nil {
-		return nil
-	}
-	return out.Bytes()
-}

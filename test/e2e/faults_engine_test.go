@@ -80,3 +80,39 @@ func (p *project) instancesOn(host string) (out []fleet.InstanceView) {
 	}
 	return out
 }
+
+// TestFaultEngineHangs has a host's engine stand still: it takes calls and
+// answers none. Its containers go on.
+func TestFaultEngineHangs(t *testing.T) {
+	p := begin(t, "hangs")
+	p.apply(web("app:1", 3, 9126))
+	p.stop("web2")
+	p.startOddly("web2", "--resync", "1s")
+	p.allUp()
+	before := p.containers()
+	ours := len(p.instancesOn("web2"))
+	p.mark()
+	stop := p.traffic(9126)
+	host := p.c.Fleet.Host("web2")
+	halted := time.Now()
+	p.must(host.HaltEngine(p.ctx()))
+	p.soon(time.Minute, fleet.EventEngineDown, "did not answer within")
+	t.Logf("its agent said so after %s", time.Since(halted).Round(time.Millisecond))
+	p.says(p.mustMuster("host", "web2"), "down: ", "did not answer within")
+	p.mustMuster("scale", "hangs/web=5")
+	p.until(time.Minute, "the others have the new instances", func() (bool, string) {
+		v := p.service("web")
+		return v.Ready == 5 && v.Desired == 5, describe([]fleet.ServiceView{v})
+	})
+	if n := len(p.instancesOn("web2")); n != ours {
+		t.Errorf("web2 has %d instances while its engine hangs, had %d", n, ours)
+	}
+	p.must(host.ResumeEngine())
+	p.soon(time.Minute, fleet.EventEngineUp, "")
+	p.converged("web", time.Minute)
+	if sent, failed, last := stop(); failed != 0 || sent == 0 {
+		t.Errorf("%d of %d requests failed: %v", failed, sent, last)
+	}
+	p.intact(before)
+	p.never(fleet.EventHostLost, fleet.EventInstanceUnready, fleet.EventInstanceDraining)
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/test/cluster"
+	"github.com/musterhq/muster/test/hosts"
 )
 
 // worker is a service without a balancer, for the same file as web.
@@ -90,7 +91,6 @@ func TestFaultLinkCut(t *testing.T) {
 			t.Errorf("%s was touched while web3 was cut off: %+v, was %+v", was.Name, is, was)
 		}
 	}
-	time.Sleep(time.Until(cut.Add(30 * time.Second))) // the length of the cut
 	p.must(p.c.Fleet.Host("web3").LinkUp(p.ctx()))
 	p.soon(time.Minute, fleet.EventHostReturned, "web3 is back")
 	p.converged("web", time.Minute)
@@ -121,14 +121,14 @@ func TestFaultHubCut(t *testing.T) {
 	p.mark()
 	stop := p.traffic(9111)
 	p.must(p.c.Fleet.Host(cluster.HubHost).LinkDown(p.ctx()))
-	time.Sleep(60 * time.Second) // the length of the cut
+	time.Sleep(25 * time.Second) // until hosts are lost, their grace is over, and more
 	p.must(p.c.Fleet.Host(cluster.HubHost).LinkUp(p.ctx()))
 	p.allUp()
 	p.converged("web", time.Minute)
 	p.converged("worker", time.Minute)
 	sent, failed, last := stop()
 	t.Logf("%d requests were sent, %d failed (%v)", sent, failed, last)
-	if failed != 0 || sent < 500 {
+	if failed != 0 || sent < 300 {
 		t.Errorf("%d of %d requests failed: %v", failed, sent, last)
 	}
 	p.untouched(before)
@@ -138,4 +138,43 @@ func TestFaultHubCut(t *testing.T) {
 	p.soon(10*time.Second, fleet.EventFleetHeld, "muster host fail NAME")
 	p.soon(10*time.Second, fleet.EventFleetReleased, "")
 	p.never(fleet.EventInstancePlaced, fleet.EventInstanceDraining, fleet.EventInstanceStarted)
+}
+
+// TestFaultBadLine has a host on a line that loses a fifth of what it sends and
+// delays the rest: what is asked for gets there all the same.
+func TestFaultBadLine(t *testing.T) {
+	p := begin(t, "badline")
+	p.apply(web("app:1", 3, 9127) + worker)
+	p.converged("worker", time.Minute)
+	before := p.containers()
+	p.mark()
+	mend, err := p.c.Fleet.Host("web3").SpoilLink(p.ctx(), hosts.Line{Loss: 0.2, Delay: 300 * time.Millisecond})
+	p.must(err)
+	t.Cleanup(func() { // before anything else is mended
+		if err := mend(); err != nil {
+			t.Error(err)
+		}
+	})
+	began := time.Now()
+	p.mustMuster("scale", "badline/worker=6")
+	p.until(2*time.Minute, "the new instances run, there too", func() (bool, string) {
+		v := p.service("worker")
+		return v.Ready == 6, describe([]fleet.ServiceView{v})
+	})
+	t.Logf("three more workers ran after %s", time.Since(began).Round(time.Millisecond))
+	if lost := p.happened(fleet.EventHostLost); len(lost) > 0 {
+		// Bad luck: nothing came through for as long as the hub waits for a host.
+		t.Logf("%d times the line was taken for dead", len(lost))
+		for id, c := range before {
+			if c.Host == "web3" {
+				delete(before, id)
+			}
+		}
+	}
+	p.intact(before)
+	p.must(mend())
+	p.allUp()
+	p.converged("web", time.Minute)
+	p.converged("worker", time.Minute)
+	p.allAnswer(9127, 3)
 }

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/musterhq/muster/hub/client"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/test/cluster"
@@ -44,7 +46,7 @@ func run(m *testing.M) (int, error) {
 	shared, err = cluster.Start(ctx, cluster.Options{
 		Hosts: names, Balancers: []string{"web1"}, Dir: "/var/tmp",
 		Logger:    slog.New(slog.DiscardHandler),
-		AgentArgs: []string{"--haproxy-retries", "0"},
+		AgentArgs: []string{"--haproxy-retries", "0", "--reconnect-max", "4s"}, // nobody waits long for an agent
 		Labels:    map[string][]string{"web2": {"tier=back"}, "web3": {"tier=back"}},
 	})
 	if err != nil {
@@ -63,7 +65,7 @@ func run(m *testing.M) (int, error) {
 	if code != 0 {
 		shared.Logs(os.Stderr, 20_000)
 	}
-	return code, shared.Close()
+	return code, errors.Join(shared.Close(), goleak.Find())
 }
 
 // project is one test's project on the shared fleet.
@@ -168,11 +170,17 @@ func (p *project) mustMuster(args ...string) string {
 	return out
 }
 
-// file writes a Compose file.
+// file writes a Compose file of the project's.
 func (p *project) file(content string) string {
 	p.Helper()
+	return p.raw("name: " + p.name + "\n" + content)
+}
+
+// raw writes a Compose file.
+func (p *project) raw(content string) string {
+	p.Helper()
 	path := filepath.Join(p.TempDir(), "compose.yaml")
-	if err := os.WriteFile(path, []byte("name: "+p.name+"\n"+content), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		p.Fatal(err)
 	}
 	return path

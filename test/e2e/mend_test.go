@@ -52,7 +52,7 @@ func (p *project) mendHost(ctx context.Context, name string) error {
 	case name == cluster.HubHost:
 		return host.LinkUp(ctx)
 	}
-	return errors.Join(host.LinkUp(ctx), host.StartEngine(ctx))
+	return errors.Join(host.LinkUp(ctx), host.ResumeEngine(), host.StartEngine(ctx))
 }
 
 // process is the hub, or a host's agent.

@@ -163,6 +163,29 @@ func (e *engine) kill(ctx context.Context) error {
 	return nil
 }
 
+// halt stops dockerd where it stands. That takes hold when every thread has
+// seen it.
+func (e *engine) halt(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.dockerd.running() {
+		return errors.New("halt dockerd: it doesn't run")
+	}
+	if err := e.dockerd.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("halt dockerd: %w", err)
+	}
+	return poll(ctx, 5*time.Millisecond, func() (bool, error) { return standsStill(e.dockerd.cmd.Process.Pid), nil })
+}
+
+func (e *engine) resume() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.dockerd.running() {
+		return nil
+	}
+	return e.dockerd.cmd.Process.Signal(syscall.SIGCONT)
+}
+
 // reap waits for processes that were killed already.
 func (e *engine) reap() {
 	e.mu.Lock()

@@ -88,6 +88,13 @@ func (h *Host) StopEngine(ctx context.Context) error { return h.engine.stop(ctx)
 // again, which stops them.
 func (h *Host) KillEngine(ctx context.Context) error { return h.engine.kill(ctx) }
 
+// HaltEngine has dockerd stand still: it neither answers nor ends, and its
+// containers go on.
+func (h *Host) HaltEngine(ctx context.Context) error { return h.engine.halt(ctx) }
+
+// ResumeEngine lets a halted dockerd go on.
+func (h *Host) ResumeEngine() error { return h.engine.resume() }
+
 // KillAll kills every process of the host: the engine, its containers and
 // whatever Command started. Their connections end as the kernel ends those of
 // any killed process; for a silent death use PowerCut.

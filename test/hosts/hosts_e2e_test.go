@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/musterhq/muster/test/hosts"
 )
@@ -64,6 +65,31 @@ func TestLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	answers(t, address, "here")
+
+	const delay = 150 * time.Millisecond
+	spoil(t, web1, hosts.Line{Delay: delay}, func() {
+		began := time.Now()
+		answers(t, address, "here")
+		if took := time.Since(began); took < 2*delay { // a connection, and an answer
+			t.Errorf("an answer took %s on a line that delays by %s", took, delay)
+		}
+	})
+	answers(t, address, "here")
+	spoil(t, web1, hosts.Line{Loss: 1}, func() { silent(t, address) })
+	answers(t, address, "here")
+}
+
+// spoil does something on a bad line.
+func spoil(t *testing.T, h *hosts.Host, line hosts.Line, do func()) {
+	t.Helper()
+	mend, err := h.SpoilLink(t.Context(), line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do()
+	if err := mend(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestMemoryLimit(t *testing.T) {

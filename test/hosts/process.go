@@ -121,6 +121,24 @@ func (p processes) living() ([]int, error) {
 	return pids, nil
 }
 
+// standsStill says whether all threads of a process are stopped.
+func standsStill(pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		return false
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended
+		}
+		if _, after, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(after, "T") {
+			return false
+		}
+	}
+	return true
+}
+
 // killAll kills until none is left: what forked meanwhile is found by the next
 // look.
 func killAll(ctx context.Context, p processes) error {

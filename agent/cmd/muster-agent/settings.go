@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/musterhq/muster/agent"
+	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -31,6 +32,7 @@ func options(c *cli.Context, stderr io.Writer) (agent.Options, error) {
 	o.AdoptLineage = c.String("adopt-lineage")
 	o.Advertise, o.Engine, o.StateDir = c.String("advertise"), c.String("engine"), c.String("state-dir")
 	o.FailPoint = c.String("failpoint")
+	o.Debug = debug.Options{Addr: c.String("debug-addr"), Insecure: c.Bool("insecure-debug-without-authentication")}
 	t := &o.Timing
 	t.Brain.Heartbeat, t.Brain.Quarantine = c.Duration("heartbeat"), c.Duration("port-quarantine")
 	t.Brain.BackoffMax = c.Duration("backoff-max")

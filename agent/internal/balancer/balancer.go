@@ -39,7 +39,8 @@ type Balancer struct {
 	starts    int
 	started   time.Time
 	busyFrom  time.Time
-	rush      int // turns in a row without a pause
+	rush      int    // turns in a row without a pause
+	ended     string // the structure that HAProxy was loading when it ended last
 	// unfinished: the last turn acted, and the next one is to see what came of it.
 	unfinished bool
 	reported   *fleet.BalancerActual
@@ -55,7 +56,7 @@ func New(options Options) (*Balancer, error) {
 	}
 	b := &Balancer{
 		options: options,
-		log:     options.Logger.With("balancer", options.Name),
+		log:     options.Logger,
 		runtime: socket(options.global().RuntimeSocket),
 		wake:    make(chan struct{}, 1),
 	}

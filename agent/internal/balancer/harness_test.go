@@ -35,6 +35,7 @@ type rig struct {
 	stop    context.CancelFunc
 	done    chan error
 	reloads atomic.Int64
+	blames  atomic.Int64 // pools that were rejected
 
 	mu     sync.Mutex // guards actual
 	actual fleet.BalancerActual
@@ -336,12 +337,15 @@ func remove(pool *fleet.Pool, instance string) {
 	pool.Endpoints = slices.DeleteFunc(slices.Clone(pool.Endpoints), func(e fleet.Endpoint) bool { return e.Instance == instance })
 }
 
-// testLog sends log lines to the test that is running, and counts reloads.
+// testLog sends log lines to the test that is running, and counts some.
 type testLog struct{ *rig }
 
 func (l testLog) Write(line []byte) (int, error) {
 	if strings.Contains(string(line), `msg="balancer reloads"`) {
 		l.reloads.Add(1)
+	}
+	if strings.Contains(string(line), `msg="pool rejected"`) {
+		l.blames.Add(1)
 	}
 	l.t.Log(strings.TrimSpace(string(line)))
 	return len(line), nil

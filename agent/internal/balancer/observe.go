@@ -47,7 +47,7 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 	if err != nil {
 		return sequence.Observed{}, err
 	}
-	b.known()
+	b.known(procs.master)
 	b.version = line(answer, "Version: ")
 	seen := sequence.Observed{Up: true, Current: current, Servers: servers}
 	_, value, _ := strings.Cut(line(answer, lbconf.StructureVar+": "), "value=<")

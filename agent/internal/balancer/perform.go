@@ -60,7 +60,7 @@ func (b *Balancer) write(ctx context.Context, pools []fleet.Pool) error {
 		}
 		command := fmt.Sprintf("experimental-mode on;set var %s int(%d)", lbconf.GenerationVar(pool.Service), pool.Generation)
 		if err := b.runtime.order(ctx, command); err != nil {
-			b.log.Warn("generation not shown by the worker", "service", pool.Service, "err", err)
+			b.log.Warn("generation not shown by the worker", "service", pool.Service, "error", err)
 		}
 	}
 	return nil
@@ -74,8 +74,17 @@ func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) e
 		return err
 	}
 	b.log.Info("balancer reloads", "reason", action.Reason)
-	if err := b.reload(ctx, b.structure(action.Pools)); err != nil {
+	structure := b.structure(action.Pools)
+	err := b.reload(ctx, structure)
+	if err != nil {
 		b.memory.Stale = true // the next turn puts back what runs, without undoing a removal
+		if errors.Is(err, errBusy) {
+			return err // it wasn't even asked
+		}
+		if b.ended != structure && b.gone(ctx) {
+			b.ended = structure
+			return fmt.Errorf("%w: %w", errEnded, err) // no pool is to blame for a kill; if the same ends it again, one may be
+		}
 		blamed := false
 		for _, pool := range action.Pools {
 			if i := indexOf(b.memory.Filed, pool.Service); i < 0 || !lbconf.SameSection(b.memory.Filed[i], pool) {

@@ -75,15 +75,18 @@ func (b *Balancer) launch(ctx context.Context) error {
 	return nil
 }
 
+// errEnded says that somebody or something ended HAProxy while it reloaded.
+var errEnded = errors.New("haproxy ended while it reloaded")
+
 // reload makes the master start a new worker from the file and waits until
-// that worker has taken over.
+// that worker has taken over. errBusy: it couldn't be asked.
 func (b *Balancer) reload(ctx context.Context, structure string) error {
 	before, err := b.processes(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errBusy, err)
 	}
 	if _, err := b.master.ask(ctx, "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
-		return fmt.Errorf("ask haproxy to reload: %w", err)
+		return fmt.Errorf("%w: ask it to reload: %w", errBusy, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
@@ -96,6 +99,8 @@ func (b *Balancer) reload(ctx context.Context, structure string) error {
 			}
 		case err == nil && now.failed > 0 && now.current == before.current:
 			return errors.New("reload haproxy: the new worker did not start, the old one goes on")
+		case err != nil && b.gone(ctx):
+			return err
 		}
 		if !pause(ctx, shortPause) {
 			return fmt.Errorf("reload haproxy: the new worker did not take over within %s", reloadTimeout)
@@ -121,14 +126,22 @@ func (b *Balancer) running() (int, bool) {
 	return b.named()
 }
 
-// known keeps which process the master is, while it answers.
-func (b *Balancer) known() {
-	if now, alive := workerOf(b.lead.PID); alive && now == b.lead {
+// known keeps which process the master is, while it answers. Where somebody
+// started another one beside it, from the same file, that has the sockets now:
+// the former would go on listening with what it had then, and nobody could tell
+// it better. It is asked to finish.
+func (b *Balancer) known(master int) {
+	now, alive := workerOf(master)
+	if !alive || now == b.lead {
 		return
 	}
-	if pid, alive := b.named(); alive {
-		b.lead, _ = workerOf(pid)
+	if former, alive := workerOf(b.lead.PID); alive && former == b.lead {
+		b.log.Warn("another haproxy was started beside this one, which is asked to finish", "pid", b.lead.PID, "other", master)
+		if err := syscall.Kill(b.lead.PID, syscall.SIGUSR1); err != nil {
+			b.log.Warn("haproxy not asked to finish", "pid", b.lead.PID, "err", err)
+		}
 	}
+	b.lead = now
 }
 
 // gone says that there is no master, also at a second look: one that was never
@@ -166,13 +179,22 @@ func started(pid int) (uint64, bool) {
 	if err != nil {
 		return 0, false
 	}
+	return beginning(data)
+}
+
+// beginning reads the kernel's line about a process, whose name may have
+// anything in it.
+func beginning(data []byte) (uint64, bool) {
 	_, rest, found := strings.Cut(string(data[bytes.LastIndexByte(data, ')')+1:]), " ")
 	fields := strings.Fields(rest)
 	if !found || len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
 		return 0, false
 	}
 	ticks, err := strconv.ParseUint(fields[19], 10, 64)
-	return ticks, err == nil
+	if err != nil {
+		return 0, false
+	}
+	return ticks, true
 }
 
 func workerOf(pid int) (sequence.Worker, bool) {

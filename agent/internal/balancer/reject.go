@@ -69,7 +69,7 @@ func (b *Balancer) isolate(ctx context.Context, pools []fleet.Pool) bool {
 }
 
 func (b *Balancer) reject(pool fleet.Pool, cause error) {
-	b.log.Warn("pool rejected", "service", pool.Service, "generation", pool.Generation, "err", cause)
+	b.log.Warn("pool rejected", "service", pool.Service, "generation", pool.Generation, "error", cause)
 	b.memory = b.memory.Reject(pool, cause.Error(), time.Now())
 }
 

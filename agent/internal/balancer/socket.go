@@ -72,6 +72,7 @@ func refusal(answer string) string {
 		return ""
 	}
 	level, message, found := strings.Cut(strings.TrimPrefix(text, "["), "]: ")
+	message = strings.TrimSpace(message)
 	severity, err := strconv.Atoi(level)
 	if !found || err != nil {
 		return text

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"syscall"
 	"time"
 
 	"github.com/musterhq/muster/agent/sequence"
@@ -49,10 +51,10 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 		}
 		err := b.perform(ctx, action)
 		if err == nil {
-			b.log.Debug("balancer action", "action", action.String())
+			b.about(action).Debug("balancer action", "action", action.String())
 			continue
 		}
-		b.log.Warn("balancer action failed", "action", action.String(), "err", err)
+		b.about(action).Warn("balancer action failed", "action", action.String(), "error", err)
 		if errors.Is(err, errRejected) {
 			continue // the next turn does without
 		}
@@ -73,6 +75,14 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 		return retryPause
 	}
 	return b.paced(turn.Wake)
+}
+
+// about is a log whose lines name what an action is about.
+func (b *Balancer) about(action sequence.Action) *slog.Logger {
+	if action.Server.Instance == "" {
+		return b.log
+	}
+	return b.log.With("instance", action.Server.Instance, "service", action.Server.Service.String())
 }
 
 // paced lets turns follow each other at once, but not for ever: HAProxy may
@@ -118,9 +128,19 @@ func (b *Balancer) unreadable(ctx context.Context, err error) time.Duration {
 		b.busyFrom = time.Now()
 	}
 	if b.reported != nil && time.Since(b.busyFrom) > busyLimit {
-		b.publish(b.reported.Up, err.Error(), b.reported.Pools)
+		b.publish(b.reported.Up, err.Error()+b.wayOut(err), b.reported.Pools)
 	}
 	return sequence.MotionWake
+}
+
+// wayOut is a hint for whoever reads that HAProxy can't be read: a socket that
+// was removed can't be made again for a HAProxy that runs.
+func (b *Balancer) wayOut(err error) string {
+	master, alive := b.running()
+	if !alive || !errors.Is(err, syscall.ENOENT) {
+		return ""
+	}
+	return fmt.Sprintf(" (its socket was removed; it serves on as it is; kill %d ends it with its connections, and it is started anew)", master)
 }
 
 func text(err error) string {

@@ -19,8 +19,15 @@ import (
 type cache struct {
 	mu       sync.Mutex // guards all below
 	entries  map[string]entry
-	streams  int    // event streams that are open
-	sequence uint64 // raised by each invalidation
+	made     map[string]string // containers made here -> the instances in their labels, which never change
+	streams  int               // event streams that are open
+	sequence uint64            // raised by each invalidation
+	all      uint64            // sequence of the last one of everything
+	one      map[string]uint64 // and of a single container
+}
+
+func newCache() cache {
+	return cache{entries: map[string]entry{}, made: map[string]string{}, one: map[string]uint64{}}
 }
 
 type entry struct {
@@ -47,16 +54,31 @@ func (c *cache) mark() uint64 {
 	return c.sequence
 }
 
-// put keeps the outcome of an inspection, unless something changed meanwhile.
+// put keeps the outcome of an inspection, unless the container changed meanwhile.
 func (c *cache) put(id string, mark uint64, e entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if mark == c.sequence {
+	if max(c.all, c.one[id]) <= mark {
 		c.entries[id] = e
 	}
 }
 
-// retain forgets all containers but those listed.
+// make notes for which instance a container was made.
+func (c *cache) make(id, instance string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.made[id] = instance
+}
+
+// madeFor is the instance that a container was made for; empty: it isn't known.
+func (c *cache) madeFor(id string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.made[id]
+}
+
+// retain forgets all containers but those listed. One that was made meanwhile
+// is asked for once more.
 func (c *cache) retain(listed []container.Summary) {
 	ids := make(map[string]bool, len(listed))
 	for i := range listed {
@@ -65,6 +87,8 @@ func (c *cache) retain(listed []container.Summary) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	maps.DeleteFunc(c.entries, func(id string, _ entry) bool { return !ids[id] })
+	maps.DeleteFunc(c.made, func(id, _ string) bool { return !ids[id] })
+	maps.DeleteFunc(c.one, func(id string, _ uint64) bool { return !ids[id] })
 }
 
 // invalidate forgets one container.
@@ -73,6 +97,7 @@ func (c *cache) invalidate(id string) {
 	defer c.mu.Unlock()
 	delete(c.entries, id)
 	c.sequence++
+	c.one[id] = c.sequence
 }
 
 // follow notes that an event stream opened (1) or ended (-1). What was known
@@ -82,6 +107,7 @@ func (c *cache) follow(change int) {
 	defer c.mu.Unlock()
 	c.streams += change
 	c.sequence++
+	c.all = c.sequence
 	clear(c.entries)
 }
 

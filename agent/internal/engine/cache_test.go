@@ -13,7 +13,8 @@ import (
 func TestCache(t *testing.T) {
 	start := time.Now()
 	fresh := func() *cache {
-		c := &cache{entries: map[string]entry{}}
+		known := newCache()
+		c := &known
 		c.follow(1)
 		c.put("a", c.mark(), entry{key: "k", until: start.Add(1), container: brain.Container{ID: "a"}})
 		return c
@@ -43,6 +44,12 @@ func TestCache(t *testing.T) {
 			c.invalidate("a")
 			c.put("a", mark, entry{key: "k", until: start.Add(1)})
 		}, "k", start, false},
+		"event on another during an inspection": {func(c *cache) {
+			c.invalidate("a")
+			mark := c.mark()
+			c.invalidate("b")
+			c.put("a", mark, entry{key: "k", until: start.Add(1)})
+		}, "k", start, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			known := fresh()

@@ -33,6 +33,7 @@ func (e *Engine) create(ctx context.Context, op *brain.Op) brain.Result {
 	if err != nil {
 		return failed(op, doing, err)
 	}
+	e.known.make(id, op.Create.Labels[brain.LabelInstance])
 	c, err := e.inspect(ctx, id)
 	if err != nil {
 		return failed(op, "inspect new container", err)

@@ -26,14 +26,14 @@ func (e *Engine) Do(ctx context.Context, op brain.Op) brain.Result {
 		result = failed(&op, "carry out operation", fmt.Errorf("unknown kind %q", op.Kind))
 		result.Permanent = true
 	}
-	if result.Problem != "" {
-		e.logger.Warn("operation failed", "kind", op.Kind, "instance", op.Instance, "container", op.Container, "problem", result.Problem)
-	}
 	return result
 }
 
 // change carries out the operations on a container that exists.
 func (e *Engine) change(ctx context.Context, op *brain.Op) brain.Result {
+	if op.Kind == brain.OpStart && op.Instance != "" && e.known.madeFor(op.Container) == op.Instance {
+		return e.start(ctx, op, op.Container)
+	}
 	c, err := e.inspect(ctx, op.Container)
 	if err == nil && (op.Instance == "" || c.Labels[brain.LabelInstance] != op.Instance) {
 		err = errNotOurs
@@ -47,7 +47,7 @@ func (e *Engine) change(ctx context.Context, op *brain.Op) brain.Result {
 	defer e.known.invalidate(c.ID)
 	switch op.Kind {
 	case brain.OpStart:
-		return e.start(ctx, op, &c)
+		return e.start(ctx, op, c.ID)
 	case brain.OpStop:
 		return e.stop(ctx, op, &c)
 	case brain.OpRemove:
@@ -59,20 +59,23 @@ func (e *Engine) change(ctx context.Context, op *brain.Op) brain.Result {
 	}
 }
 
-func (e *Engine) start(ctx context.Context, op *brain.Op, c *brain.Container) brain.Result {
-	if c.State == brain.ContainerRunning {
-		return done(op)
-	}
+// start succeeds for a container that runs, too.
+func (e *Engine) start(ctx context.Context, op *brain.Op, id string) brain.Result {
 	err := e.callWithin(ctx, e.options.WorkTimeout, func(ctx context.Context, cli *client.Client) error {
 		if err := staying(ctx, cli); err != nil {
 			return err
 		}
-		return cli.ContainerStart(ctx, c.ID, container.StartOptions{})
+		return cli.ContainerStart(ctx, id, container.StartOptions{})
 	})
+	e.known.invalidate(id)
 	if err != nil {
 		return failed(op, "start container", err)
 	}
-	return done(op)
+	r := done(op)
+	if c, err := e.inspect(ctx, id); err == nil { // else the next listing tells
+		r.Container = c
+	}
+	return r
 }
 
 // staying returns nil when the engine takes new connections. One that shuts

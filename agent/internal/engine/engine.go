@@ -68,8 +68,7 @@ func New(options Options) (*Engine, error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{options: options, logger: options.Logger, settling: make(chan struct{}, 1)}
-	e.known.entries = map[string]entry{}
+	e := &Engine{options: options, logger: options.Logger, known: newCache(), settling: make(chan struct{}, 1)}
 	probe, err := e.newClient()
 	if err != nil {
 		return nil, fmt.Errorf("prepare engine client: %w", err)
@@ -156,7 +155,7 @@ func (e *Engine) connect(ctx context.Context) (*client.Client, error) {
 	e.mu.Lock()
 	e.client = c
 	e.mu.Unlock()
-	e.logger.Info("engine connected", "host", c.DaemonHost(), "api", c.ClientVersion())
+	e.logger.Info("engine connected", "engine", c.DaemonHost(), "api", c.ClientVersion())
 	return c, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -122,9 +121,15 @@ func TestHangingEngine(t *testing.T) {
 	options := engine.Options{Timeout: limit, WorkTimeout: limit, PullTimeout: limit}
 	connected, fresh := newEngine(t, options), newEngine(t, options)
 	eventually(t, "the engine to answer", func() bool { return connected.Ping(t.Context()) == nil })
-	thaw := sync.OnceFunc(func() { signalEngine(t, syscall.SIGCONT) })
+	thaw := sync.OnceFunc(func() {
+		if err := host.ResumeEngine(); err != nil {
+			t.Error(err)
+		}
+	})
 	defer thaw()
-	signalEngine(t, syscall.SIGSTOP)
+	if err := host.HaltEngine(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for name, e := range map[string]*engine.Engine{"connected": connected, "fresh": fresh} {

@@ -13,9 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -227,43 +225,6 @@ func write(t *testing.T, port, file, text string) int {
 	t.Helper()
 	status, _ := ask(t, http.MethodPost, port, "/file", url.Values{"path": {file}, "text": {text}})
 	return status
-}
-
-// signalEngine sends a signal to dockerd.
-func signalEngine(t *testing.T, signal syscall.Signal) {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(filepath.Dir(host.DockerSocket), "dockerd.pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, signal); err != nil {
-		t.Fatal(err)
-	}
-	if signal == syscall.SIGSTOP { // it takes hold when every thread has seen it
-		eventually(t, "every thread of the engine to stand still", func() bool { return standsStill(pid) })
-	}
-}
-
-// standsStill says whether all threads of a process are stopped.
-func standsStill(pid int) bool {
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	if err != nil || len(threads) == 0 {
-		return false
-	}
-	for _, thread := range threads {
-		stat, err := os.ReadFile(thread)
-		if err != nil {
-			continue // it has ended
-		}
-		if _, after, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(after, "T") {
-			return false
-		}
-	}
-	return true
 }
 
 // occupyPort has a process on the host listen on port 8080 until the test ends.

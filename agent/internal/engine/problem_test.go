@@ -140,13 +140,3 @@ func TestDemultiplexer(t *testing.T) {
 		}
 	}
 }
-
-func FuzzDemultiplexer(f *testing.F) {
-	f.Add(piece(1, "out"))
-	f.Fuzz(func(t *testing.T, stream []byte) {
-		got, _ := io.ReadAll(&demultiplexer{stream: io.NopCloser(bytes.NewReader(stream))})
-		if len(got) > len(stream) {
-			t.Errorf("%d bytes out of %d", len(got), len(stream))
-		}
-	})
-}

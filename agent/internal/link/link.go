@@ -79,7 +79,7 @@ func (l *Link) Run(ctx context.Context) error {
 			failures = 1
 		}
 		pause := l.options.pause(failures)
-		l.options.Logger.Warn("hub not connected", "server", l.options.Server, "host", l.options.Host,
+		l.options.Logger.Warn("hub not connected", "server", l.options.Server,
 			"session", session, "error", err, "retry_in", pause)
 		select {
 		case <-time.After(pause):

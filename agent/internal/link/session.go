@@ -49,7 +49,7 @@ func (l *Link) session(ctx context.Context, id string) error {
 		return err
 	}
 	s.since = time.Now()
-	l.options.Logger.Info("hub connected", "server", l.options.Server, "host", l.options.Host, "session", id)
+	l.options.Logger.Info("hub connected", "server", l.options.Server, "session", id)
 	l.outbox.forget(will) // what waits there names a session that is over
 	l.options.OnConnected(id)
 

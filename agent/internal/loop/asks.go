@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,10 +29,9 @@ var askID = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 
 // ask begins to answer a question. It changes nothing on this host.
 func (s *shell) ask(payload []byte) {
-	var ask fleet.Ask
-	env, err := wire.Open(payload, &ask)
-	if err != nil || env.Lineage != s.state.Lineage() || !askID.MatchString(ask.ID) {
-		s.options.Logger.Warn("ask refused", "lineage", env.Lineage, "error", err)
+	ask, err := readAsk(s.state.Lineage(), payload)
+	if err != nil {
+		s.options.Logger.Warn("ask refused", "error", err)
 		return
 	}
 	under := s.streaming
@@ -53,6 +53,8 @@ func (s *shell) ask(payload []byte) {
 		switch {
 		case ask.Do == fleet.AskCheck:
 			looked, err = check(ctx, ask.Address)
+		case ask.Do == fleet.AskAgentLog && s.options.Recent != nil:
+			err = s.sendOwnLog(ctx, ask.Stream)
 		case ask.Do == fleet.AskLogs && known:
 			err = s.sendLogs(ctx, container, ask.Tail, ask.Stream)
 		case ask.Do == fleet.AskLogs:
@@ -74,6 +76,22 @@ func (s *shell) ask(payload []byte) {
 	})
 }
 
+// readAsk refuses a question of another hub's than the one that is followed,
+// and one whose id can't be part of the answer's topic.
+func readAsk(lineage string, payload []byte) (fleet.Ask, error) {
+	var ask fleet.Ask
+	env, err := wire.Open(payload, &ask)
+	switch {
+	case err != nil:
+		return fleet.Ask{}, err
+	case env.Lineage != lineage:
+		return fleet.Ask{}, fmt.Errorf("it is of the lineage %q, this agent follows %q", env.Lineage, lineage)
+	case !askID.MatchString(ask.ID):
+		return fleet.Ask{}, fmt.Errorf("%q is not a question's id", ask.ID)
+	}
+	return ask, nil
+}
+
 func (s *shell) answer(answer fleet.Answer) {
 	s.send(wire.LeafResult+"/"+answer.ID, 0, answer, false)
 }
@@ -86,15 +104,28 @@ func check(ctx context.Context, address string) (looked bool, err error) {
 
 // sendLogs posts a container's output to the path that the hub waits at.
 func (s *shell) sendLogs(ctx context.Context, container string, tail int, path string) error {
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
-		return errors.New("the stream's path is not one")
-	}
 	logs, err := s.options.Logs.Logs(ctx, container, tail)
 	if err != nil {
 		return err
 	}
 	defer logs.Close()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.options.HubHTTP, "/")+path, io.NopCloser(logs))
+	return s.stream(ctx, logs, path)
+}
+
+// sendOwnLog posts the end of this agent's log.
+func (s *shell) sendOwnLog(ctx context.Context, path string) error {
+	var log bytes.Buffer
+	if _, err := s.options.Recent.WriteTo(&log); err != nil {
+		return fmt.Errorf("read the agent's log: %w", err)
+	}
+	return s.stream(ctx, &log, path)
+}
+
+func (s *shell) stream(ctx context.Context, content io.Reader, path string) error {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
+		return errors.New("the stream's path is not one")
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.options.HubHTTP, "/")+path, io.NopCloser(content))
 	if err != nil {
 		return fmt.Errorf("prepare stream to the hub: %w", err)
 	}

@@ -32,8 +32,13 @@ func (s *shell) list(now time.Time) {
 	s.resyncAt = now.Add(pause)
 	after, lineage := s.state.Turn(), s.state.Lineage()
 	s.workers.Go(func() {
+		began := time.Now()
 		containers, err := s.options.Engine.Containers(s.ctx, lineage, s.options.Brain.Host)
-		s.put(func(s *shell) { s.listed(after, containers, err) })
+		took := time.Since(began)
+		s.put(func(s *shell) {
+			s.observer.Worked(WorkList, took, err != nil)
+			s.listed(after, containers, err)
+		})
 	})
 }
 
@@ -56,12 +61,14 @@ func (s *shell) begin(op brain.Op) {
 	s.workers.Go(func() {
 		began := time.Now()
 		result := s.options.Engine.Do(s.ctx, op)
+		took := time.Since(began)
 		result.Instance, result.Kind = op.Instance, op.Kind
 		s.reached(PointAfterOp)
 		s.put(func(s *shell) {
-			s.options.Logger.Debug("operation ended", "kind", op.Kind, "instance", op.Instance, "took", time.Since(began), "problem", result.Problem)
+			s.observer.Worked(op.Kind, took, result.Problem != "")
+			s.logOp(&op, &result, took)
 			s.step(brain.OpDone{Result: result})
-			if op.Kind != brain.OpPull {
+			if op.Kind != brain.OpPull && result.Container.ID == "" {
 				s.wantListing(0)
 			}
 		})
@@ -101,7 +108,8 @@ func (l *Loop) watchEngine(ctx context.Context) {
 func (l *Loop) notice(in brain.Noticed) {
 	if in.Container != "" {
 		select {
-		case l.queue <- func(s *shell) { s.step(in) }:
+		case l.queue <- func(s *shell) { s.noticed(in) }:
+			return
 		default:
 		}
 	}
@@ -109,4 +117,16 @@ func (l *Loop) notice(in brain.Noticed) {
 	case l.relist <- struct{}{}:
 	default:
 	}
+}
+
+// noticed hurries where somebody may wait for it. What is made and started is
+// mostly our own doing, and known.
+func (s *shell) noticed(in brain.Noticed) {
+	s.step(in)
+	wait := s.options.Timing.Settle
+	switch in.Action {
+	case "die", "destroy", "health_status":
+		wait = s.options.Timing.Coalesce
+	}
+	s.wantListing(wait)
 }

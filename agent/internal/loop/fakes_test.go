@@ -29,7 +29,7 @@ type engine struct {
 	down   bool
 	wake   func(brain.Noticed)
 	broken chan struct{} // closed to break the stream of events
-	block  chan struct{} // not nil: operations wait for it
+	block  chan struct{} // not nil: operations wait for it, but for looks for images
 }
 
 func newEngine() *engine {
@@ -68,7 +68,7 @@ func (e *engine) Do(ctx context.Context, op brain.Op) brain.Result {
 	e.most = max(e.most, e.busy)
 	block := e.block
 	e.mu.Unlock()
-	if block != nil {
+	if block != nil && !op.Local {
 		select {
 		case <-block:
 		case <-ctx.Done():

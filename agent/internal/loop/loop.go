@@ -21,6 +21,7 @@ const queueSize = 1024 // inputs that wait
 // Loop owns one brain. Its methods may be called by any goroutine.
 type Loop struct {
 	options   Options
+	observer  Observer
 	state     *brain.State // owned by Run's goroutine; see Farewell
 	queue     chan func(*shell)
 	relist    chan struct{} // holds a token when something happened to a container
@@ -38,12 +39,16 @@ func New(options Options) (*Loop, error) {
 	}
 	l := &Loop{
 		options:   options,
+		observer:  options.Observer,
 		state:     brain.New(options.Brain, options.Kept, time.Now()),
 		queue:     make(chan func(*shell), queueSize),
 		relist:    make(chan struct{}, 1),
 		connected: make(chan struct{}, 1),
 		over:      make(chan struct{}),
 		ended:     make(chan struct{}),
+	}
+	if l.observer == nil {
+		l.observer = unobserved{}
 	}
 	l.nameLineage()
 	return l, nil
@@ -65,7 +70,10 @@ func (l *Loop) Run(ctx context.Context, around Surroundings) error {
 	}
 	defer close(l.ended)
 	ctx, cancel := context.WithCancel(ctx)
-	s := &shell{Loop: l, around: around, ctx: ctx, streaming: make(chan struct{}, streamsAtOnce), checking: make(chan struct{}, checksAtOnce)}
+	s := &shell{
+		Loop: l, around: around, ctx: ctx, streaming: make(chan struct{}, streamsAtOnce), checking: make(chan struct{}, checksAtOnce),
+		endpoints: map[string]map[endpoint]string{},
+	}
 	var watchers sync.WaitGroup
 	defer watchers.Wait()
 	defer s.workers.Wait()
@@ -87,6 +95,9 @@ func (l *Loop) put(job func(*shell)) {
 	}
 }
 
+// Waiting is the number of inputs in the queue.
+func (l *Loop) Waiting() int { return len(l.queue) }
+
 // input hands an input to the brain.
 func (l *Loop) input(in brain.Input) { l.put(func(s *shell) { s.step(in) }) }
 
@@ -107,7 +118,10 @@ func (l *Loop) Probed(result brain.ProbeResult) { l.input(brain.Probed{Result: r
 
 // Balanced takes what a balancer is now.
 func (l *Loop) Balanced(actual fleet.BalancerActual) {
-	l.input(brain.BalancerReported{Actual: actual})
+	l.put(func(s *shell) {
+		s.logBalancer(&actual)
+		s.step(brain.BalancerReported{Actual: actual})
+	})
 }
 
 // Will returns what the hub's broker is to publish when the session breaks.

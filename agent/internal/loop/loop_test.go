@@ -101,7 +101,7 @@ func TestOperationsAreBounded(t *testing.T) {
 	}
 	r.send(fleet.GoalRun, ids...)
 	busy := func() int { r.engine.mu.Lock(); defer r.engine.mu.Unlock(); return r.engine.busy }
-	r.until("images are looked for", func() bool { return busy() == 8 })
+	r.until("containers are made", func() bool { return busy() == 8 })
 	r.loop.Connected("s1")
 	close(r.engine.block)
 	r.until("all are ready", func() bool { return r.ready() == 10 })
@@ -222,12 +222,17 @@ func TestAsks(t *testing.T) {
 	}
 	shut.Close()
 
-	r := run(t, func(o *loop.Options, _ *rig) { o.HubHTTP = hub.URL + "/" })
+	r := run(t, func(o *loop.Options, _ *rig) {
+		o.HubHTTP, o.Recent = hub.URL+"/", strings.NewReader("its own log")
+	})
 	r.loop.Connected("s1")
 	r.send(fleet.GoalRun, "a-1")
 	r.until("it is ready", func() bool { return r.ready() == 1 })
 	logs := func(id, instance string, tail int, stream string) fleet.Ask {
 		return fleet.Ask{ID: id, Do: fleet.AskLogs, Instance: instance, Tail: tail, Stream: stream}
+	}
+	if answer := r.answer(fleet.Ask{ID: "0", Do: fleet.AskAgentLog, Stream: "/v1/streams/x"}); !answer.OK || got.Load() != "POST its own log" {
+		t.Errorf("asked for the agent's log: %+v, the hub got %q", answer, got.Load())
 	}
 	for _, tt := range []struct {
 		ask     fleet.Ask
@@ -357,7 +362,7 @@ func TestEndWhileBusy(t *testing.T) {
 	r := run(t, nil)
 	r.engine.set(func() { r.engine.block = make(chan struct{}) })
 	r.send(fleet.GoalRun, "a-1", "b-1", "c-1")
-	r.until("images are looked for", func() bool { r.engine.mu.Lock(); defer r.engine.mu.Unlock(); return r.engine.busy == 3 })
+	r.until("containers are made", func() bool { r.engine.mu.Lock(); defer r.engine.mu.Unlock(); return r.engine.busy == 3 })
 	r.stop()
 	r.store.mu.Lock()
 	defer r.store.mu.Unlock()

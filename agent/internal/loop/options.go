@@ -71,8 +71,13 @@ type Options struct {
 	// HubHTTP is the hub's HTTP address, for streams: "http://127.0.0.1:8080".
 	HubHTTP string
 	Logger  *slog.Logger
+	// Recent is the end of the agent's own log, for whoever asks; nil: there
+	// is none.
+	Recent io.WriterTo
 
 	Timing Timing
+	// Observer measures the loop; nil: nobody does.
+	Observer Observer
 	// Alive is called now and then, at least every Timing.Alive, while the
 	// loop turns. Nil: nobody wants to know.
 	Alive func()
@@ -92,7 +97,8 @@ const (
 type Timing struct {
 	Resync   time.Duration // between listings that nothing asked for
 	Relist   time.Duration // the same while the engine doesn't answer
-	Coalesce time.Duration // from an event of the engine's to the listing
+	Coalesce time.Duration // from a container's end to the listing
+	Settle   time.Duration // from any other event of the engine's to the listing
 	Facts    time.Duration // between readings of what the machine is
 	Foreign  time.Duration // between readings of what others use
 	Ask      time.Duration // longest time for an answer, if the ask names none
@@ -105,8 +111,9 @@ func DefaultTiming() Timing {
 		Resync:   10 * time.Second,
 		Relist:   time.Second,
 		Coalesce: 5 * time.Millisecond,
+		Settle:   100 * time.Millisecond,
 		Facts:    time.Minute,
-		Foreign:  10 * time.Second,
+		Foreign:  20 * time.Second,
 		Ask:      30 * time.Second,
 		Alive:    5 * time.Second,
 	}

@@ -2,7 +2,6 @@ package loop
 
 import (
 	"github.com/musterhq/muster/agent/brain"
-	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
 )
 
@@ -27,18 +26,4 @@ func (s *shell) send(leaf string, generation uint64, body any, retain bool) {
 	if err != nil {
 		s.options.Logger.Error("message not sent", "leaf", leaf, "error", err)
 	}
-}
-
-// logEvents writes what happened to the log, too: it is there without a hub.
-func (s *shell) logEvents() {
-	cache := s.state.Cache()
-	fresh := cache.LastEvent - s.logged
-	s.logged = cache.LastEvent
-	for _, e := range cache.Events[len(cache.Events)-int(min(fresh, uint64(len(cache.Events)))):] {
-		s.logEvent(&e)
-	}
-}
-
-func (s *shell) logEvent(e *fleet.Event) {
-	s.options.Logger.Info("event", "id", e.ID, "type", e.Type, "subject", e.Subject, "message", e.Data.Message, "cause", e.Cause)
 }

@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"time"
+
 	"github.com/musterhq/muster/agent/brain"
 )
 
@@ -11,13 +13,18 @@ func (s *shell) save() {
 	written := make(chan struct{})
 	s.written = written
 	s.workers.Go(func() {
+		began := time.Now()
 		s.reached(PointBeforeSave)
 		if err == nil {
 			err = s.options.Store.Write(data)
 		}
 		s.reached(PointAfterSave)
 		close(written)
-		s.put(func(s *shell) { s.saved(err) })
+		took := time.Since(began)
+		s.put(func(s *shell) {
+			s.observer.Worked(WorkSave, took, err != nil)
+			s.saved(err)
+		})
 	})
 }
 

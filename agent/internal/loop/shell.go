@@ -22,6 +22,8 @@ type shell struct {
 	written chan struct{} // closed when the last write has ended; nil: there was none
 	problem string        // of the last write
 	logged  uint64        // number of the last event that was logged
+	// endpoints are those that balancers said to have, and how, by balancer.
+	endpoints map[string]map[endpoint]string
 
 	listing  bool // one is under way
 	failing  bool // the last one failed
@@ -83,11 +85,13 @@ func (s *shell) next() time.Time {
 
 // step gives the brain an input and does what follows from it.
 func (s *shell) step(in brain.Input) {
-	out := brain.Step(s.state, in, time.Now())
+	began := time.Now()
+	out := brain.Step(s.state, in, began)
 	if out.Save {
 		s.save()
 	}
 	s.perform(&out)
+	s.observer.Turned(time.Since(began), len(s.state.Cache().Events))
 }
 
 func (s *shell) perform(out *brain.Outputs) {
@@ -103,6 +107,10 @@ func (s *shell) perform(out *brain.Outputs) {
 		}
 	}
 	s.publish(out)
+	if out.Actual != nil {
+		s.observer.Reported(out.Actual)
+	}
+	s.logStages(out.Stages)
 	s.logEvents()
 	s.wake = out.Wake
 }

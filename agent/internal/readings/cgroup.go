@@ -2,6 +2,8 @@ package readings
 
 import (
 	"bufio"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -31,16 +33,29 @@ var unreclaimable = map[string]bool{
 // and the kernel can't take back, in bytes. One that doesn't run counts 0.
 func ContainerMemory(ids []string) int64 {
 	var sum int64
+	found, of := "", "" // an engine keeps all of them in one place
 	for _, id := range ids {
-		for _, pattern := range cgroupPatterns {
-			paths, err := filepath.Glob(strings.ReplaceAll(pattern, "%", id) + "/memory.stat")
-			if err == nil && len(paths) > 0 {
-				sum += readMemoryStat(paths[0])
-				break
-			}
+		path := strings.Replace(found, of, id, 1)
+		if _, err := os.Stat(path); found == "" || err != nil {
+			path = findMemoryStat(id)
+		}
+		if path != "" {
+			sum += readMemoryStat(path)
+			found, of = path, id
 		}
 	}
 	return sum
+}
+
+// findMemoryStat looks in all places; empty: there is none.
+func findMemoryStat(id string) string {
+	for _, pattern := range cgroupPatterns {
+		paths, err := filepath.Glob(strings.ReplaceAll(pattern, "%", id) + "/memory.stat")
+		if err == nil && len(paths) > 0 {
+			return paths[0]
+		}
+	}
+	return ""
 }
 
 func readMemoryStat(path string) int64 {
@@ -49,12 +64,16 @@ func readMemoryStat(path string) int64 {
 		return 0 // it ended meanwhile
 	}
 	defer func() { _ = file.Close() }() // only read
+	return parseMemoryStat(file)
+}
+
+func parseMemoryStat(table io.Reader) int64 {
 	var sum int64
-	lines := bufio.NewScanner(file)
+	lines := bufio.NewScanner(table)
 	for lines.Scan() {
 		name, value, _ := strings.Cut(lines.Text(), " ")
-		if n, err := strconv.ParseInt(value, 10, 64); err == nil && unreclaimable[name] {
-			sum += n
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n > 0 && unreclaimable[name] {
+			sum += min(n, math.MaxInt64-sum)
 		}
 	}
 	return sum

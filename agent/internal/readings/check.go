@@ -1,6 +1,7 @@
 package readings
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,38 +19,40 @@ import (
 )
 
 const (
-	maxProbeBody   = 4 << 10
-	maxProbeHeader = 64 << 10
+	maxProbeAnswer = 64 << 10
 	maxReason      = 200
 	// refusal is how long a connection is watched for being closed at once.
 	refusal = 20 * time.Millisecond
 )
 
-// closedEarly is what net/http says when the server hangs up before it was
-// asked; it exports no error for that.
-const closedEarly = "server closed idle connection"
+// dialer asks for no TCP keepalive: a probe is over before the first.
+var dialer = net.Dialer{KeepAlive: -1}
 
-// direct makes a connection for each request, past any proxy.
-var direct = &http.Transport{
-	DialContext: new(net.Dialer).DialContext, DisableKeepAlives: true, MaxResponseHeaderBytes: maxProbeHeader,
+// unable are errors that tell of this machine, and nothing of a target.
+var unable = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL}
+
+// looked says whether a probe that ended so tells anything of its target: an
+// agent that has no file descriptor left must not take what serves for dead.
+func looked(err error) bool {
+	return !slices.ContainsFunc(unable, func(known error) bool { return errors.Is(err, known) })
 }
 
-// check probes a target once. It returns why that failed, or "".
-func check(ctx context.Context, target *brain.ProbeTarget) string {
-	var err error
+// check probes a target once.
+func check(ctx context.Context, target *brain.ProbeTarget) error {
 	switch target.Type {
 	case fleet.ProbeHTTP:
-		err = checkHTTP(ctx, target)
+		return checkHTTP(ctx, target)
 	case fleet.ProbeTCP:
-		err = checkTCP(ctx, target.Address)
+		return checkTCP(ctx, target.Address)
 	default:
-		err = fmt.Errorf("unknown kind of probe %q", target.Type)
+		return fmt.Errorf("unknown kind of probe %q", target.Type)
 	}
-	return reasonOf(err, target.Timeout)
 }
 
-// checkHTTP wants a 2xx or 3xx. Each probe has a connection of its own, as a
-// new client would.
+// checkHTTP wants a 2xx or 3xx, and follows no redirects. Each probe has a
+// connection of its own, as a new client would. It is written and read by the
+// one goroutine: net/http's transport would take two more, and most of an idle
+// agent's time.
 func checkHTTP(ctx context.Context, target *brain.ProbeTarget) error {
 	path := target.Path
 	if !strings.HasPrefix(path, "/") {
@@ -59,22 +63,41 @@ func checkHTTP(ctx context.Context, target *brain.ProbeTarget) error {
 		return err
 	}
 	request.Header.Set("User-Agent", "muster-probe")
-	response, err := direct.RoundTrip(request) // follows no redirects
+	request.Close = true
+	conn, err := dialer.DialContext(ctx, "tcp", target.Address)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = response.Body.Close() }() // the status has been read
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxProbeBody))
+	defer func() { _ = conn.Close() }() // the status has been read
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
+	if err := request.Write(conn); err != nil {
+		return err
+	}
+	response, err := readResponse(io.LimitReader(conn, maxProbeAnswer), request) //nolint:bodyclose // it would be read to its end; the connection is closed
+	if err != nil {
+		return err
+	}
 	if response.StatusCode < 200 || response.StatusCode > 399 {
 		return fmt.Errorf("HTTP %d", response.StatusCode)
 	}
 	return nil
 }
 
+// readResponse reads up to the body, past what only announces a response.
+func readResponse(from io.Reader, request *http.Request) (*http.Response, error) {
+	buffered := bufio.NewReader(from)
+	for {
+		response, err := http.ReadResponse(buffered, request)
+		if err != nil || response.StatusCode >= 200 || response.StatusCode == http.StatusSwitchingProtocols {
+			return response, err
+		}
+	}
+}
+
 // checkTCP wants a connection that isn't closed at once: an engine's own proxy
 // accepts for a service that doesn't listen yet, and then hangs up.
 func checkTCP(ctx context.Context, address string) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
@@ -107,7 +130,7 @@ func reasonOf(err error, timeout time.Duration) string {
 		return "no route to the address"
 	case errors.As(err, &dns):
 		return "address not found"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), closedEarly):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed without an answer"
 	}
 	return fleet.Clip(err.Error(), maxReason)

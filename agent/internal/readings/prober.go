@@ -119,15 +119,18 @@ func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget, slots chan
 		case <-ctx.Done():
 			return
 		}
-		reason, ran := attempt(ctx, &target, slots)
-		if !ran {
+		err := attempt(ctx, &target, slots)
+		if ctx.Err() != nil {
 			return
 		}
-		p.report(brain.ProbeResult{Instance: target.Instance, Container: target.Container, OK: reason == "", Reason: reason})
+		if looked(err) {
+			reason := reasonOf(err, target.Timeout)
+			p.report(brain.ProbeResult{Instance: target.Instance, Container: target.Container, OK: err == nil, Reason: reason})
+		}
 		switch {
 		case succeeded:
 			timer.Reset(target.Interval)
-		case reason == "":
+		case err == nil:
 			succeeded = true
 			timer.Reset(phase(target.Instance, target.Interval))
 		default:
@@ -137,19 +140,17 @@ func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget, slots chan
 	}
 }
 
-// attempt waits for its turn and probes once. It says nothing when the target
-// was taken away meanwhile.
-func attempt(ctx context.Context, target *brain.ProbeTarget, slots chan struct{}) (reason string, ran bool) {
+// attempt waits for its turn and probes once.
+func attempt(ctx context.Context, target *brain.ProbeTarget, slots chan struct{}) error {
 	select {
 	case slots <- struct{}{}:
 		defer func() { <-slots }()
 	case <-ctx.Done():
-		return "", false
+		return ctx.Err()
 	}
 	bounded, cancel := context.WithTimeout(ctx, target.Timeout)
 	defer cancel()
-	reason = check(bounded, target)
-	return reason, ctx.Err() == nil
+	return check(bounded, target)
 }
 
 // phase spreads the probes of instances that started together: it is between

@@ -15,6 +15,7 @@ import (
 
 	"github.com/musterhq/muster/hub"
 	"github.com/musterhq/muster/shared/buildinfo"
+	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -60,6 +61,8 @@ func flags() []cli.Flag {
 		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "unknown-for", Usage: "time that hosts have to be heard after the hub's start", Value: d.Turn.UnknownFor, EnvVars: []string{"MUSTER_HUB_UNKNOWN_FOR"}}),
 		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "grace", Usage: "time from host lost to placed anew", Value: d.Turn.Grace, EnvVars: []string{"MUSTER_HUB_GRACE"}}),
 		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "unreachable-after", Usage: "time until a silent, unreachable balancer isn't waited for", Value: d.Turn.UnreachableAfter, EnvVars: []string{"MUSTER_HUB_UNREACHABLE_AFTER"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "debug-addr", Usage: "`ADDRESS` of metrics and profiles, like 127.0.0.1:6060 (default: none)", EnvVars: []string{"MUSTER_HUB_DEBUG_ADDR"}}),
+		altsrc.NewBoolFlag(&cli.BoolFlag{Name: "insecure-debug-without-authentication", Usage: "serve profiles elsewhere than on loopback, to anyone who can connect", EnvVars: []string{"MUSTER_HUB_INSECURE_DEBUG_WITHOUT_AUTHENTICATION"}}),
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info", EnvVars: []string{"MUSTER_HUB_LOG_LEVEL"}}),
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "log-format", Usage: "text or json", Value: "text", EnvVars: []string{"MUSTER_HUB_LOG_FORMAT"}}),
 		&cli.BoolFlag{Name: "without-barrier", Usage: "for tests: stop instances without waiting for balancers", Hidden: true},
@@ -92,6 +95,7 @@ func run(c *cli.Context) error {
 	o.StateDir, o.MQTT, o.HTTP = c.String("state-dir"), c.String("mqtt"), c.String("http")
 	o.InsecureListen = c.Bool("insecure-listen-without-authentication")
 	o.EventsKept, o.FailPoint, o.Logger = c.Int("events-kept"), c.String("failpoint"), logger
+	o.Debug = debug.Options{Addr: c.String("debug-addr"), Insecure: c.Bool("insecure-debug-without-authentication")}
 	o.Turn.LostAfter, o.Turn.UnknownFor = c.Duration("lost-after"), c.Duration("unknown-for")
 	o.Turn.Grace, o.Turn.UnreachableAfter = c.Duration("grace"), c.Duration("unreachable-after")
 	o.Turn.WithoutBarrier = c.Bool("without-barrier")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,10 +10,25 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 )
 
+var update = flag.Bool("update", false, "write what the scripts compare with anew")
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"muster": func() { os.Exit(muster()) }})
+	testscript.Main(watched{m}, map[string]func(){"muster": func() { os.Exit(muster()) }})
+}
+
+// watched tests leave no goroutine behind.
+type watched struct{ *testing.M }
+
+func (w watched) Run() int {
+	code := w.M.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	return code
 }
 
 // TestScripts runs the command line against a hub that answers from the
@@ -20,7 +36,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
-		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			hub := startFakeHub(env.WorkDir)
@@ -31,8 +47,10 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits,
-			"await": await,
+			"exits":  exits,
+			"await":  await,
+			"mode":   mode,
+			"unpack": unpack,
 		},
 	})
 }

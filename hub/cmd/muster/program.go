@@ -55,7 +55,7 @@ func (p *program) app() *cli.App {
 		p.applyCommand(), p.servicesCommand(), p.serviceCommand(), p.instancesCommand(),
 		p.scaleCommand(), p.restartCommand(), p.removeCommand(), p.logsCommand(),
 		p.hostsCommand(), p.hostCommand(), p.balancerCommand(), p.eventsCommand(),
-		p.freezeCommand(), p.unfreezeCommand(), p.completionCommand(), p.versionCommand(),
+		p.freezeCommand(), p.unfreezeCommand(), p.supportCommand(), p.completionCommand(), p.versionCommand(),
 	}
 	prepare(app.Commands)
 	return app

@@ -13,7 +13,7 @@ import (
 // wrong there.
 var (
 	outOfShape = regexp.MustCompile(`(?s)^validating (.*?): (\S*) (.*)$`)
-	unknownKey = regexp.MustCompile(`^additional properties '([^']+)'(?:, '[^']+')* not allowed$`)
+	unknownKey = regexp.MustCompile(`^additional properties '([^']*)'(?:, '[^']*')* not allowed$`)
 )
 
 // invalid makes an operator's error of such a sentence; nil: it is none.
@@ -24,6 +24,9 @@ func invalid(text string) *fleet.Error {
 	}
 	file, path, wrong := parts[1], parts[2], parts[3]
 	if key := unknownKey.FindStringSubmatch(wrong); key != nil {
+		if key[1] == "" {
+			return fleet.Invalid(path, "one of its keys is empty").WithHint("give it a name, or take it out; see %s", file)
+		}
 		path = strings.TrimPrefix(path+"."+key[1], ".")
 		return unknown(file, path)
 	}
@@ -39,8 +42,11 @@ func unknown(file, path string) *fleet.Error {
 	if meant := compose.Meant(path); meant != "" {
 		return e.WithHint("did you mean %s? see %s", meant, file)
 	}
-	if strings.Count(path, ".") == 1 {
+	if kind, name, _ := strings.Cut(path, "."); name != "" && !strings.Contains(name, ".") {
 		e = fleet.Invalid(path, "not a name that Compose allows")
+		if kind == "services" {
+			return fleet.Invalid(path, "%q is not a service name", name).WithHint("%s; see %s", compose.NameHint, file)
+		}
 	}
 	return e.WithHint("see %s", file)
 }

@@ -54,6 +54,7 @@ func New(options Options) *API {
 
 func (a *API) route() {
 	a.routeVersion()
+	a.routeInside()
 	a.routeApply()
 	a.routeServices()
 	a.routeInstances()

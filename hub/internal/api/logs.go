@@ -25,19 +25,20 @@ type serviceLogsInput struct {
 }
 
 func (a *API) routeLogs() {
-	text := func() map[string]*huma.Response {
-		return map[string]*huma.Response{"200": {
-			Description: "Lines of text",
-			Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
-		}}
-	}
 	instance := operation(http.MethodGet, "/v1/instances/{instance}/logs", "instance-logs", "instances", "Read an instance's last lines of output")
-	instance.Responses = text()
+	instance.Responses = textLines()
 	register(a, instance, a.instanceLogs)
 	service := operation(http.MethodGet, servicePath+"/logs", "service-logs", "services", "Read the last lines of output of a service's instances")
 	service.Description = "The instances come one after another. With several, each line begins with its instance's id."
-	service.Responses = text()
+	service.Responses = textLines()
 	register(a, service, a.serviceLogs)
+}
+
+func textLines() map[string]*huma.Response {
+	return map[string]*huma.Response{"200": {
+		Description: "Lines of text",
+		Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}}
 }
 
 func (a *API) instanceLogs(ctx context.Context, in *instanceLogsInput) (*huma.StreamResponse, error) {
@@ -86,7 +87,7 @@ func (a *API) logs(ctx context.Context, instances []fleet.InstanceView, tail int
 	var body io.Reader
 	if len(instances) == 1 {
 		var err error
-		if single, body, err = a.fetch(ctx, instances[0], tail); err != nil {
+		if single, body, err = a.fetch(ctx, instances[0].Host, lastLines(instances[0], tail)); err != nil {
 			cancel()
 			return nil, err
 		}
@@ -112,7 +113,7 @@ func (a *API) logs(ctx context.Context, instances []fleet.InstanceView, tail int
 // appendLogs writes one of several instances' logs.
 func (a *API) appendLogs(ctx context.Context, out *logWriter, instance fleet.InstanceView, tail int) {
 	prefix := instance.ID + " | "
-	st, body, err := a.fetch(ctx, instance, tail)
+	st, body, err := a.fetch(ctx, instance.Host, lastLines(instance, tail))
 	if err != nil {
 		out.line(prefix + "(" + a.problem(err).Detail + ")")
 		return
@@ -121,24 +122,22 @@ func (a *API) appendLogs(ctx context.Context, out *logWriter, instance fleet.Ins
 	out.copy(ctx, st, body, prefix)
 }
 
-// fetch asks an instance's host for its logs and waits until they begin. The
-// caller has to finish the stream.
-func (a *API) fetch(ctx context.Context, instance fleet.InstanceView, tail int) (*stream, io.Reader, error) {
+func lastLines(instance fleet.InstanceView, tail int) fleet.Ask {
+	return fleet.Ask{Do: fleet.AskLogs, Instance: instance.ID, Tail: tail}
+}
+
+// fetch asks a host for a stream and waits until it begins. The caller has to
+// finish the stream.
+func (a *API) fetch(ctx context.Context, host string, ask fleet.Ask) (*stream, io.Reader, error) {
 	if ctx.Err() != nil {
-		return nil, nil, unavailable("there was no time left to ask host %s", instance.Host)
+		return nil, nil, unavailable("there was no time left to ask host %s", host)
 	}
-	st, err := a.streams.expect(instance.Host)
+	st, err := a.streams.expect(host)
 	if err != nil {
 		return nil, nil, err
 	}
-	body, err := a.await(ctx, st, fleet.Ask{
-		ID:       st.ask,
-		Do:       fleet.AskLogs,
-		TTL:      fleet.Duration(a.limits.StreamBegin),
-		Instance: instance.ID,
-		Tail:     tail,
-		Stream:   streamPath + st.token,
-	})
+	ask.ID, ask.Stream, ask.TTL = st.ask, streamPath+st.token, fleet.Duration(a.limits.StreamBegin)
+	body, err := a.await(ctx, st, ask)
 	if err != nil {
 		a.streams.finish(st)
 		return nil, nil, err

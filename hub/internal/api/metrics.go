@@ -44,6 +44,9 @@ func newMetrics(registry *prometheus.Registry, version string) *metrics {
 	return m
 }
 
+// Metrics answers what /metrics does, for a server of its own.
+func (a *API) Metrics() http.Handler { return a.metrics.handler() }
+
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }

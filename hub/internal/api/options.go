@@ -1,6 +1,7 @@
 package api
 
 import (
+	"io"
 	"log/slog"
 	"time"
 
@@ -19,7 +20,11 @@ type Options struct {
 	Registry *prometheus.Registry
 	Logger   *slog.Logger
 	Version  string // of the program
-	Limits   Limits // zero: DefaultLimits
+	// Settings are what the hub was started with, without secrets.
+	Settings []Setting
+	// Recent is the end of the hub's log; nil: there is none.
+	Recent io.WriterTo
+	Limits Limits // zero: DefaultLimits
 }
 
 // Limits bound what callers can take of the hub.

@@ -186,8 +186,8 @@ func TestDescriptionNamesEverything(t *testing.T) {
 	want := []string{
 		"DELETE /v1/balancers/{host}/{name}",
 		"DELETE /v1/projects/{project}/services/{service}",
-		"GET /v1/balancers", "GET /v1/events", "GET /v1/hosts", "GET /v1/hosts/{host}",
-		"GET /v1/instances", "GET /v1/instances/{instance}/logs",
+		"GET /v1/balancers", "GET /v1/events", "GET /v1/hosts", "GET /v1/hosts/{host}", "GET /v1/hosts/{host}/log",
+		"GET /v1/hub/log", "GET /v1/hub/settings", "GET /v1/instances", "GET /v1/instances/{instance}/logs",
 		"GET /v1/projects/{project}/services/{service}",
 		"GET /v1/projects/{project}/services/{service}/logs",
 		"GET /v1/projects/{project}/services/{service}/pools",

@@ -116,3 +116,11 @@ func publishable(topic string) bool {
 // isCommand says whether topic carries commands, which are never retained: a
 // retained one would be carried out again at every start of the hub.
 func isCommand(topic string) bool { return strings.HasSuffix(topic, "/command") }
+
+// logKey is the key of the id in the log: an agent's is its host's.
+func (i *identity) logKey() string {
+	if i.role == roleAgent {
+		return "host"
+	}
+	return "client"
+}

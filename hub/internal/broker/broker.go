@@ -28,6 +28,9 @@ type Handler interface {
 	// Refused is told of every agent that was refused or cut off for what it
 	// sent, Admit's refusals included.
 	Refused(host, reason string)
+	// Slowed is told, once a minute at most for a connection, of an agent that
+	// sends more than Options.Rate and so waits.
+	Slowed(host string, rate float64)
 }
 
 // qos of what the hub publishes. Subscribers are granted 0.

@@ -25,7 +25,8 @@ type conn struct {
 	// Used by the reading goroutine alone.
 	first   firstPacket
 	bucket  bucket
-	entered bool // the gate
+	slowed  time.Time // last told so
+	entered bool      // the gate
 
 	// who, client and server are set before the session begins, when only
 	// the connection's own goroutine knows it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ type hub struct {
 	machines map[string]string
 	messages []said
 	refusals []string
+	slowed   []string
 }
 
 func (h *hub) Admit(host, machine string) error {
@@ -54,6 +56,18 @@ func (h *hub) Refused(host, reason string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.refusals = append(h.refusals, host+": "+reason)
+}
+
+func (h *hub) Slowed(host string, _ float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.slowed = append(h.slowed, host)
+}
+
+func (h *hub) told() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.slowed)
 }
 
 func (h *hub) count(m said) (n int) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,6 +51,34 @@ func TestStalledSubscriberHoldsUpNobody(t *testing.T) {
 	eventually(t, "the stalled reader is cut off and another one let in", func() bool {
 		return dial(t, h.addr).hello(reader("laptop")) == 0
 	})
+}
+
+// TestAStalledSubscriberCostsLittleMemory has one that reads nothing and isn't
+// cut off: what waits for it is counted.
+func TestAStalledSubscriberCostsLittleMemory(t *testing.T) {
+	const messages, size = 3_000, 64 << 10
+	const most = 1024 * size * 3 / 2 // what may wait for it, and half as much for the rest
+	h := open(t, func(o *broker.Options) { o.WriteTimeout = time.Hour })
+	join(t, h.addr, reader("stalled")).subscribe("muster/v1/#")
+	before := heap()
+	for i := range messages {
+		if err := h.Publish(topicOf("web1", "ack"), []byte(strings.Repeat("x", size)), false); err != nil {
+			t.Fatal(err)
+		}
+		if i%(messages/4) == messages/4-1 {
+			if grown := heap() - before; grown > most {
+				t.Fatalf("after %d messages the heap has grown by %d MiB", i+1, grown>>20)
+			}
+		}
+	}
+}
+
+// heap is what is in use, in bytes.
+func heap() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
 
 func TestPeerThatSaysNothingIsDropped(t *testing.T) {
@@ -213,6 +242,9 @@ func TestFastClientIsSlowedDown(t *testing.T) {
 	eventually(t, "all messages arrive", func() bool { return h.hub.count(last) == 1 })
 	if took, least := time.Since(begin), more*time.Second/50; took < least {
 		t.Errorf("%d messages took %s, not %s", burst+more, took, least)
+	}
+	if told := h.hub.told(); len(told) != 1 || told[0] != "web1" {
+		t.Errorf("who floods is told as %q", told)
 	}
 }
 

@@ -22,6 +22,8 @@ type hook struct {
 	sessions *sessions
 	server   *mqtt.Server
 	draining atomic.Bool // the hub goes down: nobody is lost by that
+	// turnedAway counts clients that were refused or cut off.
+	turnedAway atomic.Uint64
 }
 
 func (h *hook) ID() string { return "muster" }
@@ -65,7 +67,8 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 }
 
 func (h *hook) refused(who identity, remote string, err error) {
-	h.options.Logger.Warn("client refused", "client", who.id, "role", who.role.String(), "remote", remote, "error", err)
+	h.turnedAway.Add(1)
+	h.options.Logger.Warn("client refused", who.logKey(), who.id, "role", who.role.String(), "remote", remote, "error", err)
 	if who.role == roleAgent {
 		h.handler.Refused(who.id, err.Error())
 	}
@@ -78,7 +81,9 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	if !ok {
 		return pk, nil
 	}
-	if wait := c.bucket.take(time.Now(), pk.FixedHeader.Remaining); wait > 0 {
+	now := time.Now()
+	if wait := c.bucket.take(now, pk.FixedHeader.Remaining); wait > 0 {
+		h.slow(c, now)
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		select {
@@ -90,6 +95,20 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		c.gate.enter(c)
 	}
 	return pk, nil
+}
+
+// slowedEvery is the pause between two words about a client that sends too much.
+const slowedEvery = time.Minute
+
+func (h *hook) slow(c *conn, now time.Time) {
+	if now.Sub(c.slowed) < slowedEvery {
+		return
+	}
+	c.slowed = now
+	h.options.Logger.Warn("client slowed down", "client", c.who.id, "role", c.who.role.String(), "remote", c.RemoteAddr().String(), "rate", h.options.Rate)
+	if c.who.role == roleAgent {
+		h.handler.Slowed(c.who.id, h.options.Rate)
+	}
 }
 
 // OnACLCheck runs at each subscription, each publication and each delivery.

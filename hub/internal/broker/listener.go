@@ -104,7 +104,7 @@ func (l *listener) start(inner net.Conn, establish listeners.EstablishFn) {
 	go func() {
 		defer l.finish(c)
 		if err := l.run(c, establish); err != nil {
-			l.log.Debug("client disconnected", "client", c.who.id, "role", c.who.role.String(), "remote", inner.RemoteAddr().String(), "error", err)
+			l.log.Debug("client disconnected", c.who.logKey(), c.who.id, "role", c.who.role.String(), "remote", inner.RemoteAddr().String(), "error", err)
 		}
 	}()
 }
@@ -114,7 +114,7 @@ func (l *listener) start(inner net.Conn, establish listeners.EstablishFn) {
 func (l *listener) run(c *conn, establish listeners.EstablishFn) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			l.log.Error("mqtt packet not handled", "client", c.who.id, "remote", c.RemoteAddr().String(),
+			l.log.Error("mqtt packet not handled", c.who.logKey(), c.who.id, "remote", c.RemoteAddr().String(),
 				"panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
 			c.forget()
 			err = errors.New("packet not handled")

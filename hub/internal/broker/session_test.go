@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/musterhq/muster/hub/internal/broker"
 )
 
 func lost(host string) said { return said{host, "presence", "", "lost"} }
@@ -84,10 +86,10 @@ func TestAnotherMachineLeavesTheSessionAlone(t *testing.T) {
 
 func TestTakeovers(t *testing.T) { takeOver(t, 300) }
 
-// takeOver has a host's sessions replace one another. None may go deaf, and
-// no Will of a former one may follow.
+// takeOver has a host's sessions replace one another. None may go deaf, no
+// Will of a former one may follow, and none may be left: there is room for one.
 func takeOver(t *testing.T, times int) {
-	h := open(t)
+	h := open(t, func(o *broker.Options) { o.Agents = 1 })
 	var former *peer
 	for i := range times {
 		p := join(t, h.addr, agent("web1"))

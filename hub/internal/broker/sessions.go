@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,13 @@ func (s *sessions) tryClaim(c *conn, who identity) (*conn, error) {
 	s.byID[who.id] = c
 	s.count(who.role, 1)
 	return nil, nil
+}
+
+// connected counts the clients by role.
+func (s *sessions) connected() map[role]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.counts)
 }
 
 // release gives the id of an ended connection back.

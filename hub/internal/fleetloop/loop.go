@@ -14,6 +14,7 @@ import (
 
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
 // Store keeps what a turn decides.
@@ -40,21 +41,11 @@ type Options struct {
 	Reach func(ctx context.Context, address string) (looked bool, err error)
 	// Answered is told of every answer of an agent's, besides the brain.
 	Answered func(host string, answer fleet.Answer)
-	// Observe is told of every turn.
+	// Observe is told of every turn, by the loop's goroutine.
 	Observe func(Turn)
 	// Reached is called at "before-commit", "after-commit", "after-publish"
 	// and "after-reply" of turns that store something: tests crash the hub there.
 	Reached func(point string)
-}
-
-// Turn is what a turn cost.
-type Turn struct {
-	Inputs   int
-	Waiting  int // inputs still in the queue
-	Stored   bool
-	Failed   bool // the commit failed
-	Duration time.Duration
-	Commit   time.Duration
 }
 
 // DefaultOptions lack only State, Store, Bus and Logger.
@@ -84,6 +75,7 @@ type Loop struct {
 	machines machines
 	beats    beats
 	watchers watchers
+	waits    *waits       // owned by the loop's goroutine
 	lastTurn atomic.Int64 // nanoseconds since start of the last turn's end
 	start    time.Time    // receipt times are this plus monotonic elapsed time
 	began    time.Time
@@ -93,6 +85,7 @@ type Loop struct {
 // New prepares a loop; it starts nothing. start is the hub's time at start.
 func New(opts Options, start time.Time) *Loop {
 	l := &Loop{opts: opts, queue: make(chan item, opts.Queue), stopped: make(chan struct{}), start: start, began: time.Now()}
+	l.waits = newWaits(opts.State.Lineage)
 	l.machines.load(opts.State.Hosts)
 	l.watchers.recent.since = opts.State.Revision
 	return l
@@ -151,22 +144,26 @@ func (l *Loop) turn(ctx context.Context, batch []item) {
 		}
 		inputs = append(inputs, it.in)
 	}
-	report := Turn{Inputs: len(inputs), Waiting: len(l.queue)}
+	report := Turn{Inputs: kinds(inputs), Reads: len(reads), Waiting: len(l.queue), Tally: l.opts.State.Tally()}
 	if len(inputs) > 0 {
 		l.step(ctx, inputs, waiting, &report)
 	}
+	reading := time.Now()
 	for _, it := range reads {
 		it.read(l.opts.State, l.now())
 		close(it.done)
 	}
-	report.Duration = time.Since(began)
+	report.Read, report.Duration = time.Since(reading), time.Since(began)
+	report.Behind = map[string]int{WaitDesired: len(l.waits.desired), WaitPool: len(l.waits.pools), WaitBalancer: len(l.waits.forced)}
 	l.lastTurn.Store(int64(time.Since(l.began)))
 	l.opts.Observe(report)
 }
 
 func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]chan turn.Reply, report *Turn) {
-	delta, out := turn.Step(l.opts.State, inputs, l.now())
+	now, began := l.now(), time.Now()
+	delta, out := turn.Step(l.opts.State, inputs, now)
 	stored := delta.Stored()
+	report.Plan = time.Since(began)
 	if stored {
 		began := time.Now()
 		err := l.commit(delta)
@@ -177,9 +174,12 @@ func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]ch
 			return
 		}
 	}
+	stages := delta.Stages()
 	delta.Fold()
 	l.machines.load(delta.ChangedHosts())
+	publishing := time.Now()
 	l.publish(out.Publish)
+	report.Publish, report.Published, report.Events = time.Since(publishing), len(out.Publish), out.Events
 	if stored {
 		l.opts.Reached("after-publish")
 	}
@@ -189,8 +189,13 @@ func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]ch
 	if stored {
 		l.opts.Reached("after-reply")
 		l.watchers.send(out.Change)
-		l.log(out.Events)
+		l.logEvents(out.Events)
+		l.logStages(stages, delta.Revision)
 	}
+	for _, in := range inputs {
+		report.Ended = append(report.Ended, l.waits.heard(l.opts.State, in, now)...)
+	}
+	report.Ended = append(report.Ended, l.waits.begun(l.opts.State, delta, now)...)
 	for _, r := range out.Reach {
 		go l.reach(ctx, r)
 	}
@@ -219,14 +224,9 @@ func refuse(waiting map[int]chan turn.Reply, err error) {
 func (l *Loop) publish(messages []turn.Publish) {
 	for _, m := range messages {
 		if err := l.opts.Bus.Publish(m.Topic, m.Payload, m.Retain); err != nil {
-			l.opts.Logger.Warn("message not published; heartbeats will show who lacks it", "topic", m.Topic, "error", err)
+			host, _, _, _ := wire.HostTopic(m.Topic)
+			l.opts.Logger.Warn("message not published; heartbeats will show who lacks it", "topic", m.Topic, "host", host, "error", err)
 		}
-	}
-}
-
-func (l *Loop) log(events []fleet.Event) {
-	for _, e := range events {
-		l.opts.Logger.Info("event", "type", e.Type, "subject", e.Subject, "message", e.Data.Message, "id", e.ID, "cause", e.Cause, "revision", e.Revision)
 	}
 }
 

@@ -44,6 +44,12 @@ func (l *Loop) Refused(host, reason string) {
 	l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventHostRefused, Reason: clip(fmt.Sprintf("an agent that says it is %s was refused: %s", host, reason))})
 }
 
+// Slowed takes note of an agent that sends too much.
+func (l *Loop) Slowed(host string, rate float64) {
+	l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventHostSlowed,
+		Reason: fmt.Sprintf("the agent on %s sends more than %g messages a second, and is slowed down to that: nobody else waits for it (its log says what it does; restart it)", host, rate)})
+}
+
 // maxReason bounds what is told of what wasn't let in, in bytes: errors quote
 // what they are about.
 const maxReason = 1 << 10

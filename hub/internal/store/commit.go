@@ -23,7 +23,7 @@ type Change struct {
 // all of it, synced to disk, or nothing and an error with the code
 // "unavailable". Events get the revision as theirs.
 func (s *Store) Commit(revision uint64, changes []Change, events []fleet.Event) error {
-	encoded, err := s.check(changes, events, revision)
+	encoded, size, err := s.check(changes, events, revision)
 	if err != nil {
 		return fmt.Errorf("commit revision %d: %w", revision, err)
 	}
@@ -42,47 +42,48 @@ func (s *Store) Commit(revision uint64, changes []Change, events []fleet.Event) 
 		if err := appendEvents(tx, revision, encoded); err != nil {
 			return err
 		}
-		excess := s.events + len(encoded) - s.options.Retention
+		excess := int(s.events.Load()) + len(encoded) - s.options.Retention
 		dropped, err = prune(tx, excess, 2*len(encoded)+100, revision)
 		return err
 	})
 	if err != nil {
+		s.undone.Store(&size)
 		return err
 	}
-	s.events += len(encoded) - dropped
+	s.undone.Store(nil)
+	s.events.Add(int64(len(encoded) - dropped))
 	return nil
 }
 
 // check refuses a commit that could not be carried out, before anything is
-// written, and encodes its events.
-func (s *Store) check(changes []Change, events []fleet.Event, revision uint64) ([][]byte, error) {
+// written, encodes its events, and says how many bytes it has.
+func (s *Store) check(changes []Change, events []fleet.Event, revision uint64) (encoded [][]byte, size int, err error) {
 	if records := len(changes) + len(events); records > s.options.MaxRecords {
-		return nil, fmt.Errorf("%d records are more than the %d that one commit may have", records, s.options.MaxRecords)
+		return nil, 0, fmt.Errorf("%d records are more than the %d that one commit may have", records, s.options.MaxRecords)
 	}
-	size := 0
 	for _, change := range changes {
 		if !slices.Contains(s.options.Tables, change.Table) {
-			return nil, fmt.Errorf("there is no table %q", change.Table)
+			return nil, 0, fmt.Errorf("there is no table %q", change.Table)
 		}
 		if change.Key == "" || len(change.Key) > bbolt.MaxKeySize {
-			return nil, fmt.Errorf("table %q: a key has %d bytes; 1 to %d are possible", change.Table, len(change.Key), bbolt.MaxKeySize)
+			return nil, 0, fmt.Errorf("table %q: a key has %d bytes; 1 to %d are possible", change.Table, len(change.Key), bbolt.MaxKeySize)
 		}
 		size += len(change.Key) + len(change.Value)
 	}
-	encoded := make([][]byte, len(events))
+	encoded = make([][]byte, len(events))
 	for i, event := range events {
 		event.Revision = revision
 		value, err := json.Marshal(event)
 		if err != nil {
-			return nil, fmt.Errorf("encode event %s: %w", event.ID, err)
+			return nil, 0, fmt.Errorf("encode event %s: %w", event.ID, err)
 		}
 		encoded[i] = value
 		size += len(value) + eventKeySize
 	}
 	if size > s.options.MaxBytes {
-		return nil, fmt.Errorf("%d bytes are more than the %d that one commit may have", size, s.options.MaxBytes)
+		return nil, 0, fmt.Errorf("%d bytes are more than the %d that one commit may have", size, s.options.MaxBytes)
 	}
-	return encoded, nil
+	return encoded, size, nil
 }
 
 func put(tx *bbolt.Tx, changes []Change) error {

@@ -152,10 +152,12 @@ func fillTheDisk(path string) {
 			}
 			failures++
 			full := strings.Contains(err.Error(), "disk is full")
-			fmt.Println(fleet.CodeOf(err), full, s.Meta().Revision == revision, s.Problem() == nil)
+			told := s.Ready() != nil && strings.Contains(s.Ready().Error(), "disk is full")
+			fmt.Println(fleet.CodeOf(err), full, told, s.Meta().Revision == revision, s.Problem() == nil)
 		}
 	}
 	soft(limit.Max)
+	must(s.Ready()) // without a commit
 	must(grow())
 	must(s.Close())
 	fmt.Println(revision + 1)
@@ -174,7 +176,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	for _, line := range lines[:len(lines)-1] {
-		if line != "unavailable true true true" {
+		if line != "unavailable true true true true" {
 			t.Errorf("with a full disk: %s", line)
 		}
 	}

@@ -27,9 +27,10 @@ type Store struct {
 
 	meta   atomic.Pointer[Meta]
 	failed atomic.Pointer[error] // a commit whose outcome on disk is unknown
+	undone atomic.Pointer[int]   // bytes of the last commit, if it did not happen
 
-	writing sync.Mutex // held by what writes; guards events
-	events  int        // number of events in the file
+	writing sync.Mutex   // held by what writes; guards events
+	events  atomic.Int64 // number of events in the file; written under writing
 }
 
 // Open opens the store at path, or makes a new one if there is no file. Its
@@ -99,7 +100,7 @@ func (s *Store) begin() error {
 			if missing, err = s.inspect(tx); err != nil {
 				return err
 			}
-			s.events = count(tx.Bucket([]byte(eventsBucket)))
+			s.events.Store(int64(count(tx.Bucket([]byte(eventsBucket)))))
 			return nil
 		})
 	})
@@ -167,6 +168,15 @@ func (s *Store) Problem() error {
 		return *failed
 	}
 	return nil
+}
+
+// Size returns how many events the store has and how long its file is, in
+// bytes. It waits for no commit.
+func (s *Store) Size() (events, bytes int64) {
+	if info, err := os.Stat(s.path); err == nil {
+		bytes = info.Size()
+	}
+	return s.events.Load(), bytes
 }
 
 // Begin notes a start of the hub and returns the epoch that it has: one that

@@ -97,3 +97,4 @@ func (p *printer) Message(host, leaf, rest string, payload []byte) bool {
 }
 
 func (p *printer) Refused(string, string) {}
+func (p *printer) Slowed(string, float64) {}

@@ -1,0 +1,25 @@
+package hub
+
+import (
+	"fmt"
+
+	"github.com/musterhq/muster/hub/internal/api"
+)
+
+// settings are what the hub runs with, for people who look for what is wrong.
+// Each is named here: one that is secret never gets there by itself.
+func (o Options) settings() []api.Setting {
+	return []api.Setting{
+		{Name: "state-dir", Value: o.StateDir},
+		{Name: "mqtt", Value: o.MQTT},
+		{Name: "http", Value: o.HTTP},
+		{Name: "insecure-listen-without-authentication", Value: fmt.Sprint(o.InsecureListen)},
+		{Name: "debug-addr", Value: o.Debug.Addr},
+		{Name: "insecure-debug-without-authentication", Value: fmt.Sprint(o.Debug.Insecure)},
+		{Name: "events-kept", Value: fmt.Sprint(o.EventsKept)},
+		{Name: "lost-after", Value: o.Turn.LostAfter.String()},
+		{Name: "unknown-for", Value: o.Turn.UnknownFor.String()},
+		{Name: "grace", Value: o.Turn.Grace.String()},
+		{Name: "unreachable-after", Value: o.Turn.UnreachableAfter.String()},
+	}
+}

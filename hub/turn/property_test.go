@@ -1,0 +1,210 @@
+package turn
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/musterhq/muster/hub/placement"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// TestWhateverHappensToTheFleet: what must hold does at every step, and once
+// all is calm the fleet comes to rest at what was asked for.
+func TestWhateverHappensToTheFleet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := newRandom(t)
+		homes := map[int]string{}
+		r.stepped = r.wantTheSameAgain
+		actions := r.orders()
+		maps.Copy(actions, r.troubles())
+		actions[""] = func(*rapid.T) {
+			r.wantRoom()
+			r.wantBarrier()
+			r.wantHome(homes)
+			r.wantStored()
+			r.wantNothingMore(Tick{})
+		}
+		t.Repeat(actions)
+		r.calm()
+		r.wantRest()
+	})
+}
+
+// wantTheSameAgain works the turn out anew: the same input gives the same
+// bytes, and the first time left no trace.
+func (r *random) wantTheSameAgain(inputs []Input, delta *Delta, out Outputs) {
+	r.t.Helper()
+	again, outAgain := Step(r.s, inputs, r.now)
+	if a, b := said(r.t, delta, out), said(r.t, again, outAgain); a != b {
+		r.t.Fatalf("the same turn again says\n%s\nand said\n%s", b, a)
+	}
+}
+
+// said is all that comes of a turn.
+func said(t tester, delta *Delta, out Outputs) string {
+	rows, err := delta.Rows()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, row := range rows {
+		text.WriteString(row.Table + " " + row.Key + " " + string(row.Value) + "\n")
+	}
+	for _, p := range out.Publish {
+		text.WriteString(p.Topic + " " + string(p.Payload) + "\n")
+	}
+	rest, err := json.Marshal([]any{out.Events, out.Reach, out.Change, delta.Revision})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text.String() + string(rest)
+}
+
+// wantRoom: no host has given away more than it has, a fixed port twice, or a
+// place that a constraint forbids.
+func (r *random) wantRoom() {
+	r.t.Helper()
+	memory, fixed, global := map[string]int64{}, map[string]string{}, map[string]string{}
+	for _, id := range sorted(r.s.Instances, byText) {
+		in := r.s.Instances[id]
+		s := r.s.Services[in.Service]
+		if s == nil || in.Lost {
+			continue
+		}
+		spec := s.Versions[in.Version].Spec
+		if memory[in.Host] += placement.Reserved(spec.Resources); memory[in.Host] > r.s.Hosts[in.Host].Facts.Memory {
+			r.t.Fatalf("%s is overcommitted: %d MiB", in.Host, memory[in.Host]>>20)
+		}
+		if len(spec.FixedPorts()) > 0 {
+			if other := fixed[in.Host]; other != "" {
+				r.t.Fatalf("%s and %s have the same port of %s", other, id, in.Host)
+			}
+			fixed[in.Host] = id
+		}
+		if s.Asked.Mode == fleet.ModeGlobal && in.Goal == fleet.GoalRun && in.Version == s.Version && in.Born >= s.Restarted {
+			if other := global[in.Host]; other != "" {
+				r.t.Fatalf("%s has %s and %s of one global service", in.Host, other, id)
+			}
+			global[in.Host] = id
+		}
+		if in.Born == r.s.Revision && placement.Unsuited(s.Asked.Constraints, in.Host, r.s.Hosts[in.Host].Facts.Labels) != "" {
+			r.t.Fatalf("%s is placed against %v", in, s.Asked.Constraints)
+		}
+	}
+}
+
+// wantBarrier: what is asked to stop was let go of by every balancer that was
+// ever sent it.
+func (r *random) wantBarrier() {
+	r.t.Helper()
+	for _, in := range r.s.Instances {
+		for key := range in.Sent {
+			if in.Goal == fleet.GoalStop && in.Released[key] == "" {
+				r.t.Fatalf("%s is to stop, and %s hasn't let go of it", in, key)
+			}
+		}
+	}
+}
+
+// wantHome: a slot that has data stays where the data is until somebody gives
+// that up.
+func (r *random) wantHome(homes map[int]string) {
+	r.t.Helper()
+	if r.lostData {
+		clear(homes)
+		r.lostData = false
+	}
+	for _, in := range r.s.Instances {
+		if in.Service != db || in.Goal != fleet.GoalRun {
+			continue
+		}
+		if home := homes[in.Slot]; home != "" && home != in.Host {
+			r.t.Fatalf("slot %d moved from %s to %s", in.Slot, home, in.Host)
+		}
+		homes[in.Slot] = in.Host
+	}
+}
+
+// wantStored: the state made anew from what was committed is the one in
+// memory, and a hub that starts with it publishes what was published.
+func (r *random) wantStored() {
+	r.t.Helper()
+	again := r.reloaded()
+	for _, tables := range [][2]any{
+		{r.s.Services, again.Services}, {r.s.Instances, again.Instances}, {r.s.Hosts, again.Hosts}, {balancersByText(r.s), balancersByText(again)},
+		{poolsByText(r.s), poolsByText(again)}, {r.s.Homes, again.Homes}, {r.s.Results, again.Results}, {r.s.Documents, again.Documents},
+	} {
+		if a, b := string(mustJSON(tables[0])), string(mustJSON(tables[1])); a != b {
+			r.t.Fatalf("in memory %s\nin the store %s", a, b)
+		}
+	}
+	if !maps.EqualFunc(r.s.byHost, again.byHost, maps.Equal) || !maps.EqualFunc(r.s.byService, again.byService, maps.Equal) {
+		r.t.Fatalf("in memory %v %v\nin the store %v %v", r.s.byHost, r.s.byService, again.byHost, again.byService)
+	}
+	for _, p := range Boot(again) {
+		host, leaf, _, ok := wire.HostTopic(p.Topic)
+		if !ok || leaf != wire.LeafDesired {
+			continue
+		}
+		env, err := wire.Open(p.Payload, nil)
+		if err != nil || env.Generation != r.s.Hosts[host].Desired || env.Sum != r.s.Hosts[host].Sum {
+			r.t.Fatalf("after a restart %s is published at generation %d, with another content:\n%s\nand before\n%s\n%v", p.Topic, env.Generation, env.Body, mustJSON(r.hosts[host].desired), err)
+		}
+	}
+}
+
+func balancersByText(s *State) map[string]*Balancer {
+	out := map[string]*Balancer{}
+	for key, b := range s.Balancers {
+		out[key.String()] = b
+	}
+	return out
+}
+
+func poolsByText(s *State) map[string]*Published {
+	out := map[string]*Published{}
+	for key, p := range s.Pools {
+		out[key.String()] = p
+	}
+	return out
+}
+
+// wantNothingMore: after a turn there is nothing left to do for another one at
+// the same moment that hears nothing new.
+func (r *random) wantNothingMore(inputs ...Input) {
+	r.t.Helper()
+	r.step(inputs...)
+	delta, out := Step(r.s, inputs, r.now)
+	if delta.Stored() || len(out.Publish) > 0 {
+		r.t.Fatalf("and once more: %s", said(r.t, delta, out))
+	}
+}
+
+// wantRest: every service is as it was asked for, or says why it can't be; and
+// then nothing changes any more, whatever time passes.
+func (r *random) wantRest() {
+	r.t.Helper()
+	for _, s := range r.view().Services("") {
+		if s.State != fleet.ServiceConverged && s.State != fleet.ServiceHeld {
+			r.t.Fatalf("%s is %s: %v", s.Key, s.State, s.Reasons)
+		}
+	}
+	revision := r.s.Revision
+	r.stepped = func(_ []Input, delta *Delta, out Outputs) {
+		for _, p := range out.Publish {
+			if !strings.HasSuffix(p.Topic, "/"+wire.LeafAck) {
+				r.t.Fatalf("at rest, and yet %s is published: %s", p.Topic, p.Payload)
+			}
+		}
+	}
+	r.pass(10 * time.Second)
+	if r.s.Revision != revision {
+		r.t.Fatalf("at rest, and yet revision %d became %d: %+v", revision, r.s.Revision, r.events[len(r.events)-1])
+	}
+}
