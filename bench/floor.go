@@ -14,7 +14,7 @@ const firstRawPort = 31000
 
 // sideBySide are the numbers of containers started at once, in all, of which
 // the engines' best is found.
-var sideBySide = []int{2, 3, 4, 6, 9, 15, 24}
+var sideBySide = []int{2, 3, 4, 6, 9, 24}
 
 // floorRuns is how often each is tried.
 const floorRuns = 2

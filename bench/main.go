@@ -32,7 +32,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.runs, "runs", 5, "`number` of times that each duration is measured")
 	only := flag.String("only", "", "measure these only, of "+strings.Join(names(), ","))
-	flag.DurationVar(&o.settle, "settle", time.Minute, "`time` of rest before the memory is read")
+	flag.DurationVar(&o.settle, "settle", 30*time.Second, "`time` of rest before the memory is read")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "`time` over which idle CPU is counted")
 	flag.StringVar(&o.page, "page", "docs/benchmarks.md", "`file` that is written when everything was measured; empty: none")
 	flag.StringVar(&o.logs, "logs", "", "`file` for the logs of hub and agents")
