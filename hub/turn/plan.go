@@ -64,7 +64,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 	}
 	reasons = append(reasons, t.frozenReasons(s)...)
 	if s.Removing {
-		t.report(key, few(reasons))
+		t.report(key, few(append(reasons, t.dropping(key)...)))
 		if t.planRemoval(key); t.services.get(key) == nil {
 			t.note(key, nil)
 		}
