@@ -16,6 +16,7 @@ type accepted struct {
 	raw      []byte // as it came
 	envelope wire.Envelope
 	desired  fleet.Desired
+	specs    map[string]*fleet.Spec // by instance
 }
 
 func (a *accepted) observed() fleet.Observed {
@@ -109,7 +110,21 @@ func readDesired(host string, payload []byte) (*accepted, string) {
 		}
 		seen[assignment.ID] = true
 	}
+	a.index()
 	return a, ""
+}
+
+// index finds each instance's spec.
+func (a *accepted) index() {
+	versions := map[string]*fleet.Spec{}
+	for key, spec := range a.desired.Versions {
+		versions[key] = &spec
+	}
+	a.specs = map[string]*fleet.Spec{}
+	for i := range a.desired.Instances {
+		assignment := &a.desired.Instances[i]
+		a.specs[assignment.ID] = versions[fleet.VersionKey(assignment.Service, assignment.Version)]
+	}
 }
 
 // use makes next the desired state that counts. An instance with another goal
@@ -170,13 +185,9 @@ func (s *State) unable(spec *fleet.Spec) string {
 	return "this agent doesn't know " + strings.Join(missing, ", ") + ": upgrade it"
 }
 
-func (s *State) spec(a *fleet.Assignment) *fleet.Spec {
-	spec, ok := s.accepted.desired.Versions[fleet.VersionKey(a.Service, a.Version)]
-	if !ok {
-		return nil
-	}
-	return &spec
-}
+// spec is what an assignment's version is, not to be changed; nil: the desired
+// state lacks it.
+func (s *State) spec(a *fleet.Assignment) *fleet.Spec { return s.accepted.specs[a.ID] }
 
 func (s *State) frozen(service fleet.ServiceKey) bool {
 	d := &s.accepted.desired

@@ -93,6 +93,27 @@ func TestLostDisk(t *testing.T) {
 	}
 }
 
+// What ran before the agent lost its memory is called ready or not once its
+// probe said so, or after the time that an agent's first report waits, also when
+// the hub comes later.
+func TestALostDiskCallsNothingUnreadyBeforeItsProbe(t *testing.T) {
+	w := settled(t)
+	w.disk = nil
+	w.boot("start2")
+	w.connected().settle()
+	w.pass(time.Minute) // the hub was away, and the first report has been made
+	w.step(brain.DesiredReceived{Payload: w.seal(3, 5, desired(webSpec(), "a-1", "b-1"))})
+	w.probes = nil // they hang
+	w.pass(time.Second)
+	if len(w.actual.Instances) > 0 {
+		t.Fatalf("reported before any probe: %+v", w.actual.Instances)
+	}
+	w.pass(w.config.Timing.FirstReport + time.Second)
+	if got := w.instance("a-1"); got.Ready || got.Phase != fleet.PhaseRunning {
+		t.Fatalf("reported %+v though no probe ever ended", got)
+	}
+}
+
 func TestRebootWithoutAHub(t *testing.T) {
 	for _, policy := range []string{"", fleet.RestartOnFailure, fleet.RestartUnlessStopped} {
 		t.Run(policy, func(t *testing.T) {

@@ -200,6 +200,7 @@ func (s *State) beginRun(inst *instance, run string, now time.Time) {
 	if inst.run != "" && !inst.startedNow {
 		s.instanceEvent(inst, fleet.EventInstanceExited, "ended and was started again by somebody else", "", now)
 	}
+	inst.found = inst.run == "" && inst.rec.Boot == "" && !inst.startedNow
 	inst.run, inst.runSince = run, now
 	delete(s.signalled, inst.container.ID)
 	inst.oursRun, inst.startedNow = inst.startedNow, false

@@ -3,6 +3,7 @@ package brain
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ type reporting struct {
 
 	beat      uint64
 	beatAt    time.Time
-	beaten    []byte // what the last sign of life said
+	beaten    fleet.Presence // the last sign of life
 	probes    []ProbeTarget
 	pools     []fleet.Observed
 	poolsTold bool
@@ -31,7 +32,7 @@ type reporting struct {
 func (s *State) connect(session string) {
 	s.session = session
 	s.report.at, s.report.beatAt = time.Time{}, time.Time{}
-	s.report.calm, s.report.counts, s.report.beaten = nil, nil, nil
+	s.report.calm, s.report.counts = nil, nil
 	s.report.acknowledged = 0
 	s.outbox.sent, s.outbox.sentAt = 0, time.Time{}
 }
@@ -104,16 +105,13 @@ func (s *State) Presence(state string) fleet.Presence {
 // beat makes a sign of life when one is due or what it says of acceptance
 // changed.
 func (s *State) beat(out *Outputs, now time.Time) {
-	presence := s.Presence(fleet.PresenceOnline)
-	said := mustEncode(struct {
-		O fleet.Observed
-		P map[fleet.ServiceKey]uint64
-	}{presence.Observed, presence.Pools})
-	if !s.report.beatAt.IsZero() && now.Before(s.report.beatAt.Add(s.config.Timing.Heartbeat)) && bytes.Equal(said, s.report.beaten) {
+	presence, before := s.Presence(fleet.PresenceOnline), &s.report.beaten
+	same := presence.Observed == before.Observed && maps.Equal(presence.Pools, before.Pools)
+	if !s.report.beatAt.IsZero() && now.Before(s.report.beatAt.Add(s.config.Timing.Heartbeat)) && same {
 		return
 	}
 	s.report.beat++
-	s.report.beatAt, s.report.beaten = now, said
+	s.report.beatAt, s.report.beaten = now, presence
 	out.Presence, out.Beat = &presence, s.report.beat
 }
 
@@ -128,7 +126,10 @@ func (s *State) reportActual(out *Outputs, now time.Time) {
 	actual := s.actual(now)
 	counts := mustEncode(actual)
 	calm := counts
-	if len(actual.Balancers) > 0 {
+	switch {
+	case bytes.Equal(counts, r.counts):
+		calm = r.calm
+	case len(actual.Balancers) > 0:
 		quiet := actual
 		quiet.Balancers = withoutCounts(actual.Balancers)
 		calm = mustEncode(quiet)
@@ -163,7 +164,19 @@ func (s *State) mayReport(now time.Time) bool {
 		s.report.open = s.listed && !s.unmatched && s.knowsWhatRuns() && s.probedOnce() && s.balancersKnown() ||
 			!now.Before(s.born.Add(s.config.Timing.FirstReport))
 	}
-	return s.report.open
+	return s.report.open && s.foundUntil(now).IsZero()
+}
+
+// foundUntil is how long a report waits for the first probes of what ran
+// before this agent knew of it: until then nobody can say whether it's ready.
+func (s *State) foundUntil(now time.Time) (latest time.Time) {
+	for _, inst := range s.instances {
+		until := inst.runSince.Add(s.config.Timing.FirstReport)
+		if _, wanted := s.target(inst); wanted && inst.found && !inst.probed && !inst.ready && now.Before(until) && until.After(latest) {
+			latest = until
+		}
+	}
+	return latest
 }
 
 // knowsWhatRuns says whether a desired state tells what containers of this host's
@@ -219,6 +232,7 @@ func (r *reporting) due(s *State, now time.Time) time.Time {
 	if !r.open {
 		due(s.born.Add(timing.FirstReport))
 	}
+	due(s.foundUntil(now))
 	due(r.waits)
 	if r.acknowledged < r.sequence && !r.at.IsZero() {
 		due(r.at.Add(timing.Resend))

@@ -70,6 +70,7 @@ type instance struct {
 	run         string // container and start, while it runs
 	runSince    time.Time
 	oursRun     bool // this agent started it
+	found       bool // it ran when the agent that lost its memory first saw it
 	ready       bool
 	passes      int
 	falls       int

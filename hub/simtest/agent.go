@@ -25,6 +25,8 @@ type agent struct {
 	sim    *Sim
 	host   *host
 	dead   bool
+	since  time.Time     // when it started
+	skew   time.Duration // of the host's clock at its start: from there on it counts evenly
 	brain  *brain.State
 	link   *link
 	prober *prober
@@ -37,7 +39,7 @@ type agent struct {
 }
 
 func newAgent(h *host) *agent {
-	a := &agent{sim: h.sim, host: h}
+	a := &agent{sim: h.sim, host: h, since: h.sim.now, skew: h.skew}
 	var cache brain.Cache
 	if len(h.disk) > 0 {
 		if err := json.Unmarshal(h.disk, &cache); err != nil {
@@ -51,7 +53,7 @@ func newAgent(h *host) *agent {
 	a.brain = brain.New(brain.Config{
 		Host: h.id, AgentStart: fmt.Sprintf("%s-%d", h.id, h.starts), Facts: facts, Bind: h.address,
 		Limits: brain.DefaultLimits(), Timing: h.sim.options.Timing,
-	}, cache, h.now())
+	}, cache, a.now())
 	a.link = newLink(a)
 	a.prober = &prober{agent: a, running: map[string]*probe{}}
 	if h.haproxy != nil {
@@ -59,6 +61,9 @@ func newAgent(h *host) *agent {
 	}
 	return a
 }
+
+// now is the time as the agent has it: it doesn't jump with the host's clock.
+func (a *agent) now() time.Time { return a.sim.now.Add(a.skew) }
 
 func (a *agent) begin() {
 	if a.sim.options.Sabotage.RestartAtBoot {
@@ -85,7 +90,7 @@ func (a *agent) step(in brain.Input) {
 	if a.dead {
 		return
 	}
-	out := brain.Step(a.brain, in, a.host.now())
+	out := brain.Step(a.brain, in, a.now())
 	if out.Save {
 		a.save()
 	}
@@ -129,7 +134,7 @@ func (a *agent) wakeAt(when time.Time) {
 	if when.IsZero() {
 		return
 	}
-	when = when.Add(-a.host.skew)
+	when = when.Add(-a.skew)
 	if !when.After(a.sim.now) {
 		when = a.sim.now.Add(time.Millisecond)
 	}
@@ -239,8 +244,11 @@ func (a *agent) list() {
 	a.listing, a.wanted = true, false
 	after := a.brain.Turn()
 	a.sim.after(a.sim.chance("lists").between(5*time.Millisecond, 15*time.Millisecond), func() {
-		containers, up := a.host.engine.list()
-		a.sim.after(a.sim.chance("lists").between(5*time.Millisecond, 15*time.Millisecond), func() { a.listed(after, containers, up) })
+		takes := a.sim.chance("lists").between(5*time.Millisecond, 15*time.Millisecond)
+		a.host.engine.call(listWithin, func() bool { return !a.dead }, func() func() {
+			containers, up := a.host.engine.list()
+			return func() { a.sim.after(takes, func() { a.listed(after, containers, up) }) }
+		}, func() { a.listed(after, nil, false) })
 	})
 }
 
@@ -255,7 +263,7 @@ func (a *agent) listed(after uint64, containers []brain.Container, up bool) {
 		a.sabotage(containers)
 	} else {
 		pause = relistEvery
-		a.step(brain.EngineFailed{Problem: "the engine is down"})
+		a.step(brain.EngineFailed{Problem: "the engine does not answer"})
 	}
 	if a.wanted {
 		a.list()

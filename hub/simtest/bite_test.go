@@ -53,7 +53,7 @@ func busyDay(o Options) error {
 	s := New(o)
 	web := fleet.ServiceKey{Project: project, Name: "web"}
 	for _, id := range []string{"a", "b", "c", "d"} {
-		s.AddHost(id, id == "a" || id == "d", nil)
+		s.AddHost(id, id == "a" || id == "d")
 	}
 	s.Open()
 	d := &day{sim: s}
@@ -108,7 +108,7 @@ func (d *day) order(c fleet.Command) {
 
 // connectAll opens a long connection to every instance.
 func (d *day) connectAll(service fleet.ServiceKey, lasts time.Duration) {
-	for _, in := range d.sim.hub.state.View(d.sim.now).Instances(service, "") {
+	for _, in := range d.sim.hub.state.View(d.sim.hub.now()).Instances(service, "") {
 		d.sim.Connect(service, in.ID, lasts)
 	}
 }

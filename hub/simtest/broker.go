@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -29,10 +30,12 @@ func newBroker(s *Sim) *broker {
 // session is one connection, seen from both ends.
 type session struct {
 	id       string
+	over     time.Time // when another took its place; zero: none has
 	host     *host
 	broker   *broker
 	link     *link
 	will     []byte
+	joined   time.Time
 	heard    time.Time // by the broker
 	served   bool      // the broker's end is open
 	open     bool      // the agent's end is
@@ -49,11 +52,11 @@ type lane struct {
 // join takes an agent's connection, in place of its former one.
 func (b *broker) join(x *session) {
 	if former := b.sessions[x.host.id]; former != nil {
-		former.served = false
+		former.served, former.over = false, b.sim.now
 		former.sendDown(former.link.lostBy(former, "another session took its place"))
 	}
 	b.sessions[x.host.id] = x
-	x.served, x.heard = true, b.sim.now
+	x.served, x.joined, x.heard = true, b.sim.now, b.sim.now
 	b.watch(x)
 	for _, topic := range slices.Sorted(maps.Keys(b.retained)) {
 		if reads(x.host.id, topic) {
@@ -93,19 +96,33 @@ func (b *broker) end(x *session) {
 	if b.sessions[x.host.id] == x {
 		delete(b.sessions, x.host.id)
 	}
-	b.sim.say("broker", "the session of %s ended", x.host.id)
+	b.sim.detail("broker", "the session of %s ended", x.host.id)
 	b.sim.hub.message(x.host.id, wire.LeafPresence, x.will)
 }
 
-// take has a message of an agent's.
+// belated is how long what a session had sent before another took its place may
+// still be taken in: the broker reads both at once.
+const belated = 20 * time.Millisecond
+
+// take has a message of an agent's, once or twice.
 func (b *broker) take(x *session, topic string, payload []byte) {
-	if b.dead || !x.served {
+	late := !x.over.IsZero() && b.sim.now.Sub(x.over) <= belated
+	if b.dead || !x.served && !late {
 		return
 	}
 	x.heard = b.sim.now
-	if host, leaf, _, ok := wire.HostTopic(topic); ok && host == x.host.id {
+	host, leaf, _, ok := wire.HostTopic(topic)
+	if !ok || host != x.host.id {
+		return
+	}
+	b.sim.hub.message(host, leaf, payload)
+	if b.happens(b.sim.options.Network.Repeat) {
 		b.sim.hub.message(host, leaf, payload)
 	}
+}
+
+func (b *broker) happens(share float64) bool {
+	return share > 0 && b.sim.chance("loss").Float64() < share
 }
 
 func (b *broker) publish(m turn.Publish) {
@@ -121,17 +138,29 @@ func (b *broker) publish(m turn.Publish) {
 	if !ok || x == nil || !reads(id, m.Topic) {
 		return
 	}
-	if loss := b.sim.options.Network.Loss; loss > 0 && b.sim.chance("loss").Float64() < loss {
-		b.sim.say("broker", "drops a message on %s", strings.TrimPrefix(m.Topic, wire.Root+"/"))
+	if b.happens(b.sim.options.Network.Loss) {
+		b.sim.detail("broker", "drops a message on %s", strings.TrimPrefix(m.Topic, wire.Root+"/"))
 		return
 	}
 	b.deliver(x, m.Topic, m.Payload)
+	if b.happens(b.sim.options.Network.Repeat) {
+		b.deliver(x, m.Topic, m.Payload)
+	}
 }
 
 func (b *broker) deliver(x *session, topic string, payload []byte) {
+	if x.host.damage && topic == wire.Host(x.host.id, wire.LeafDesired) {
+		x.host.damage = false
+		payload = damaged(payload)
+	}
 	if !b.dead && x.served {
 		x.sendDown(func() { x.link.received(x, topic, payload) })
 	}
+}
+
+// damaged turns every goal of a desired state into the other one.
+func damaged(payload []byte) []byte {
+	return bytes.ReplaceAll(payload, []byte(`"goal":"run"`), []byte(`"goal":"stop"`))
 }
 
 // die ends all sessions at once, and sends no Wills.

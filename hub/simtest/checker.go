@@ -3,7 +3,6 @@ package simtest
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
@@ -19,98 +18,113 @@ type checker struct {
 	stops     map[string]bool                   // instances that the hub committed to stop
 	instances map[string]turn.Instance          // as last committed
 	services  map[fleet.ServiceKey]turn.Service // as last committed
+	hosts     map[string]turn.Host              // as last committed
+	pools     map[string]fleet.Pool             // as last committed, by "host/project/service"
+	removals  map[string]bool                   // pools whose removal was ever committed
+	events    map[string]bool                   // ids of those committed
+	answers   map[string]fleet.Result           // to orders, by their ids
 	excused   map[string]map[string]bool        // instance -> balancers that left its barrier without draining
 	ready     map[string]int                    // instances that an agent reported ready, with their version
+	told      map[string]map[int]int            // their ports, as told to the hub
 	accepted  map[string]fleet.Observed         // by host
 	released  map[string]time.Time              // host ports, when their container was removed
 	homes     map[string]string                 // slots with data -> their host
 	givenUp   map[string]bool                   // instances whose data a person gave up
+	forgotten map[string]bool                   // hosts whose balancer a person gave up for good
+	heard     map[string]time.Time              // hosts, by the hub that runs now
+	stopped   map[string]bool                   // hosts whose agent said that it stops
+	wordless  map[fleet.ServiceKey]time.Time    // since when a service lacks a reason
+	hubStart  time.Time
+	since     time.Time // from when on silence counts
 	revision  uint64
 }
 
 func newChecker(s *Sim) *checker {
 	return &checker{
-		sim: s, names: map[string]string{}, stops: map[string]bool{}, instances: map[string]turn.Instance{}, services: map[fleet.ServiceKey]turn.Service{},
-		excused: map[string]map[string]bool{}, ready: map[string]int{}, accepted: map[string]fleet.Observed{},
+		sim: s, names: map[string]string{}, stops: map[string]bool{},
+		instances: map[string]turn.Instance{}, services: map[fleet.ServiceKey]turn.Service{}, hosts: map[string]turn.Host{},
+		pools: map[string]fleet.Pool{}, removals: map[string]bool{}, events: map[string]bool{}, answers: map[string]fleet.Result{},
+		excused: map[string]map[string]bool{}, ready: map[string]int{}, told: map[string]map[int]int{}, accepted: map[string]fleet.Observed{},
 		released: map[string]time.Time{}, homes: map[string]string{}, givenUp: map[string]bool{},
+		forgotten: map[string]bool{}, heard: map[string]time.Time{}, stopped: map[string]bool{}, wordless: map[fleet.ServiceKey]time.Time{},
 	}
 }
 
 // committed looks at what the hub decided.
-func (k *checker) committed(revision uint64, rows []turn.Row) {
+func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Event) {
 	if revision <= k.revision {
 		k.sim.violate("revision %d was committed after %d", revision, k.revision)
 	}
 	k.revision = revision
+	for i := range events {
+		k.caused(&events[i])
+	}
+	for _, row := range rows { // what instances are held against
+		switch row.Table {
+		case "services":
+			if s := read[turn.Service](k, row); s != nil {
+				k.services[s.Asked.Key] = *s
+			}
+		case "hosts":
+			if h := read[turn.Host](k, row); h != nil {
+				k.hosts[h.ID] = *h
+			}
+		case "balancers":
+			if b := read[turn.Balancer](k, row); b != nil && b.Forgotten != "" {
+				k.gaveUpBalancer(b.Key.Host)
+			}
+		}
+	}
 	for _, row := range rows {
 		switch row.Table {
 		case "instances":
 			k.instance(row)
-		case "services":
-			var r struct{ Record turn.Service }
-			if row.Value != nil && json.Unmarshal(row.Value, &r) == nil {
-				k.services[r.Record.Asked.Key] = r.Record
-			}
+		case "pools":
+			k.pool(row)
 		}
 	}
 }
 
-func (k *checker) instance(row turn.Row) {
+// read returns what a row has; nil: it is deleted.
+func read[V any](k *checker, row turn.Row) *V {
 	if row.Value == nil {
+		return nil
+	}
+	var r struct{ Record *V }
+	if err := json.Unmarshal(row.Value, &r); err != nil {
+		k.sim.violate("%s %s can't be read back: %v", row.Table, row.Key, err)
+		return nil
+	}
+	return r.Record
+}
+
+func (k *checker) instance(row turn.Row) {
+	read := read[turn.Instance](k, row)
+	if read == nil {
 		delete(k.instances, row.Key)
 		return
 	}
-	var r struct{ Record turn.Instance }
-	if err := json.Unmarshal(row.Value, &r); err != nil {
-		k.sim.violate("instance %s can't be read back: %v", row.Key, err)
-		return
-	}
-	in := r.Record
-	before := k.instances[in.ID]
+	in := *read
+	before, known := k.instances[in.ID]
 	k.instances[in.ID] = in
 	k.names[in.ID] = fmt.Sprintf("%s/%d", in.Service.Name, in.Slot)
+	if in.Cause == "" {
+		k.sim.violate("%s has no cause", &in)
+	}
 	if in.Goal == fleet.GoalStop {
 		k.stops[in.ID] = true
-		if in.Cause == "" {
-			k.sim.violate("the stop of %s has no cause", in.ID)
-		}
 	}
 	if before.Goal == fleet.GoalStop && in.Goal != fleet.GoalStop {
 		k.sim.violate("%s was to stop and is to %s again", in.ID, in.Goal)
+	}
+	if known {
+		k.givesUp(&before, &in)
+		k.unready(&before, &in)
 	}
 	for balancer, how := range in.Released {
 		if before.Released[balancer] == "" {
 			k.letGo(in.ID, balancer, how)
 		}
-	}
-}
-
-// letGo looks at a balancer that leaves a barrier.
-func (k *checker) letGo(instance string, balancer fleet.BalancerKey, how string) {
-	if how == "drained" {
-		return // checked when the container is stopped
-	}
-	k.excuse(instance, balancer.Host)
-	if how != "unreachable" {
-		return
-	}
-	if alone := k.sim.hosts[balancer.Host].unreachable(); alone < aloneFor {
-		k.sim.violate("%s was let go by %s as unreachable, which it has been for %s only", instance, balancer, alone)
-	}
-}
-
-func (k *checker) excuse(instance, host string) {
-	if k.excused[instance] == nil {
-		k.excused[instance] = map[string]bool{}
-	}
-	k.excused[instance][host] = true
-}
-
-// gaveUpBalancer: a person said that a host's balancer is gone for good, so
-// nothing that it had waits for it.
-func (k *checker) gaveUpBalancer(host string) {
-	for instance := range k.instances {
-		k.excuse(instance, host)
 	}
 }
 
@@ -121,11 +135,21 @@ func (k *checker) answered(r turn.Reply) {
 	}
 }
 
+// repeated looks at the answer to an order: the same as before, where the same
+// order was answered before.
+func (k *checker) repeated(id string, now fleet.Result) {
+	before, again := k.answers[id]
+	if again && (before.Revision != now.Revision || before.Changed != now.Changed || before.Message != now.Message) {
+		k.sim.violate("%s was answered by %q at revision %d, and again by %q at %d", id, before.Message, before.Revision, now.Message, now.Revision)
+	}
+	k.answers[id] = now
+}
+
 // reported remembers who was said to be ready.
 func (k *checker) reported(a *fleet.Actual) {
 	for _, in := range a.Instances {
 		if in.Ready {
-			k.ready[in.ID] = in.Version
+			k.ready[in.ID], k.told[in.ID] = in.Version, in.Ports
 		}
 	}
 }
@@ -141,12 +165,21 @@ func (k *checker) observed(h *host, o fleet.Observed) {
 
 // touches looks at an operation before the engine begins it.
 func (k *checker) touches(h *host, op *brain.Op, c *container) {
+	if op.Cause == "" {
+		k.sim.violate("%s of %s on %s has no cause", op.Kind, op.Instance, h.id)
+	}
+	if op.Kind == brain.OpCreate {
+		k.portsAreSaved(h, op)
+	}
 	if c == nil {
 		return
 	}
 	if c.Labels[brain.LabelLineage] != lineage || c.Labels[brain.LabelHost] != h.id || c.Labels[brain.LabelInstance] != op.Instance {
 		k.sim.violate("%s of %s on %s touches a container that isn't its own (%v)", op.Kind, c.ID, h.id, c.Labels)
 		return
+	}
+	if k.stops[op.Instance] && (op.Kind == brain.OpStop || op.Kind == brain.OpRemove) {
+		k.stopIsSaved(h, op)
 	}
 	switch {
 	case op.Kind == brain.OpStart && c.State == brain.ContainerRunning:
@@ -160,120 +193,6 @@ func (k *checker) touches(h *host, op *brain.Op, c *container) {
 	case op.Kind == brain.OpRemove:
 		for _, port := range c.ports {
 			k.released[fmt.Sprintf("%s:%d", h.address, port)] = k.sim.now
-		}
-	}
-}
-
-// stopping looks whether any balancer would still send to the instance, or
-// has something open with it that it didn't wait for.
-func (k *checker) stopping(instance string) {
-	for _, s := range k.servers() {
-		if s.Instance != instance || k.excused[instance][s.worker.haproxy.host.id] {
-			continue
-		}
-		where := s.worker.haproxy.host.id
-		if s.takes() {
-			k.sim.violate("%s is stopped while the balancer on %s sends to it", instance, where)
-		}
-		if waited := k.sim.now.Sub(s.leftAt); s.open > 0 && waited < k.drainTimeout(s.Service) {
-			k.sim.violate("%s is stopped while the balancer on %s has %d exchanges with it, after %s only", instance, where, s.open, waited)
-		}
-	}
-}
-
-func (k *checker) drainTimeout(service fleet.ServiceKey) time.Duration {
-	if b := k.services[service].Asked.Balancing; b != nil {
-		return b.DrainTimeout.Or(fleet.DefaultDrainTimeout)
-	}
-	return fleet.DefaultDrainTimeout
-}
-
-// servers are those of every worker anywhere.
-func (k *checker) servers() (all []*server) {
-	for _, id := range k.sim.names {
-		h := k.sim.hosts[id].haproxy
-		if h == nil || h.current == nil {
-			continue
-		}
-		for _, w := range append(h.old[:len(h.old):len(h.old)], h.current) {
-			all = append(all, w.servers...)
-		}
-	}
-	return all
-}
-
-// created looks at the ports of a new container.
-func (k *checker) created(h *host, c *container) {
-	for _, port := range c.ports {
-		if isFixed(c, port) {
-			continue
-		}
-		address := fmt.Sprintf("%s:%d", h.address, port)
-		if at, known := k.released[address]; known && k.sim.now.Sub(at) < portRest && !k.had(c.instance, address) {
-			k.sim.violate("%s gets port %s, which was released %s ago", c.instance, address, k.sim.now.Sub(at))
-		}
-		for _, s := range k.servers() {
-			if strings.HasSuffix(s.address, "@"+address) && s.Instance != c.instance && !k.excused[s.Instance][s.worker.haproxy.host.id] {
-				k.sim.violate("%s gets port %s while the balancer on %s has it for %s", c.instance, address, s.worker.haproxy.host.id, s.Instance)
-			}
-		}
-	}
-}
-
-// The times that were promised, whatever the brains are told.
-const (
-	aloneFor = 30 * time.Second // a balancer is out of everybody's reach before it counts as dead
-	portRest = 10 * time.Minute // a released port is given to nobody
-)
-
-func isFixed(c *container, port int) bool {
-	for _, p := range c.spec.Publish {
-		if p.HostPort == port {
-			return true
-		}
-	}
-	return false
-}
-
-// had says whether the instance itself released the port: it may have it back.
-func (k *checker) had(instance, address string) bool {
-	in := k.instances[instance]
-	for _, port := range in.Ports {
-		if fmt.Sprintf("%s:%d", in.Address, port) == address {
-			return true
-		}
-	}
-	return false
-}
-
-// started looks for doubles, and for data that moved.
-func (k *checker) started(h *host, c *container) {
-	for _, other := range h.engine.sorted() {
-		if other != c && other.instance == c.instance && other.State == brain.ContainerRunning {
-			k.sim.violate("%s runs twice on %s", c.instance, h.id)
-		}
-	}
-	if !c.spec.Pinned() || k.givenUp[c.instance] {
-		return
-	}
-	slot := c.Labels[brain.LabelProject] + "/" + c.Labels[brain.LabelService] + "/" + c.Labels[brain.LabelSlot]
-	if home := k.homes[slot]; home != "" && home != h.id {
-		k.sim.violate("%s has its data on %s and was placed on %s", slot, home, h.id)
-	}
-	k.homes[slot] = h.id
-}
-
-// dataLost: a person gave up what a host has. While it is cut off it may go on
-// with it.
-func (k *checker) dataLost(host string) {
-	for id, in := range k.instances {
-		if in.Host == host {
-			k.givenUp[id] = true
-		}
-	}
-	for slot, home := range k.homes {
-		if home == host {
-			delete(k.homes, slot)
 		}
 	}
 }

@@ -1,9 +1,6 @@
 package simtest
 
-import (
-	"container/heap"
-	"time"
-)
+import "time"
 
 // clock is virtual time: what is due, in order. Two things that are due at
 // the same time happen in the order in which they were asked for.
@@ -26,7 +23,7 @@ func (c *clock) at(when time.Time, do func()) {
 		when = c.now
 	}
 	c.serial++
-	heap.Push(&c.due, appointment{at: when, serial: c.serial, do: do})
+	c.due.push(appointment{at: when, serial: c.serial, do: do})
 }
 
 // next does what is due first, unless that is after end.
@@ -35,29 +32,47 @@ func (c *clock) next(end time.Time) bool {
 		c.now = end
 		return false
 	}
-	first := heap.Pop(&c.due).(appointment)
+	first := c.due.pop()
 	c.now = first.at
 	first.do()
 	return true
 }
 
+// appointments are a heap: the first is due first.
 type appointments []appointment
 
-func (a appointments) Len() int { return len(a) }
-
-func (a appointments) Less(i, j int) bool {
+func (a appointments) before(i, j int) bool {
 	if !a[i].at.Equal(a[j].at) {
 		return a[i].at.Before(a[j].at)
 	}
 	return a[i].serial < a[j].serial
 }
 
-func (a appointments) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *appointments) push(x appointment) {
+	*a = append(*a, x)
+	all := *a
+	for i := len(all) - 1; i > 0 && all.before(i, (i-1)/2); i = (i - 1) / 2 {
+		all[i], all[(i-1)/2] = all[(i-1)/2], all[i]
+	}
+}
 
-func (a *appointments) Push(x any) { *a = append(*a, x.(appointment)) }
-
-func (a *appointments) Pop() any {
-	last := (*a)[len(*a)-1]
-	*a = (*a)[:len(*a)-1]
-	return last
+func (a *appointments) pop() appointment {
+	all := *a
+	first, last := all[0], len(all)-1
+	all[0], all[last] = all[last], appointment{}
+	all = all[:last]
+	*a = all
+	for i := 0; ; {
+		least := i
+		for _, child := range []int{2*i + 1, 2*i + 2} {
+			if child < last && all.before(child, least) {
+				least = child
+			}
+		}
+		if least == i {
+			return first
+		}
+		all[i], all[least] = all[least], all[i]
+		i = least
+	}
 }

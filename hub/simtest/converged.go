@@ -15,14 +15,17 @@ import (
 const lookEvery = 500 * time.Millisecond
 
 // Await runs until the fleet has converged, or says what is missing.
-func (s *Sim) Await(within time.Duration) error {
+func (s *Sim) Await(within time.Duration) error { return s.await(within, s.Distance) }
+
+// await runs until nothing is missing any more.
+func (s *Sim) await(within time.Duration, missing func() string) error {
 	for end := s.now.Add(within); ; {
-		why := s.Distance()
+		why := missing()
 		if why == "" {
 			return nil
 		}
 		if !s.now.Before(end) {
-			return fmt.Errorf("%w: seed %d: not converged within %s: %s\n%s", ErrNotConverged, s.options.Seed, within, why, s.text())
+			return s.fail(fmt.Errorf("%w: not converged within %s: %s", ErrNotConverged, within, why))
 		}
 		if err := s.Run(lookEvery); err != nil {
 			return err
@@ -39,15 +42,17 @@ func (s *Sim) Distance() string {
 	if !s.hub.up {
 		return "the hub is down"
 	}
-	view := s.hub.state.View(s.now)
+	view := s.hub.state.View(s.hub.now())
 	for _, service := range view.Services("") {
-		if service.State != fleet.ServiceConverged {
+		if service.State != fleet.ServiceConverged && !s.bad[service.Key] {
 			return fmt.Sprintf("%s is %s: %v", service.Key, service.State, service.Reasons)
 		}
 	}
 	running := map[string]bool{}
 	for _, in := range view.Instances(fleet.ServiceKey{}, "") {
 		switch {
+		case s.bad[in.Service]:
+			continue // what becomes of it is nobody's business
 		case in.Goal != fleet.GoalRun && !s.hosts[in.Host].hearsHub():
 			continue // its stop waits for the host's return
 		case in.Goal != fleet.GoalRun:
@@ -66,7 +71,8 @@ func (s *Sim) containersDiffer(wanted map[string]bool) string {
 		}
 		for _, c := range s.hosts[id].engine.sorted() {
 			switch {
-			case c.instance == "":
+			case c.instance == "" || s.bad[s.checker.instances[c.instance].Service]:
+				continue
 			case !wanted[c.instance]:
 				return fmt.Sprintf("%s has %s of %s, which nobody wants", id, c.ID, c.instance)
 			case c.State != brain.ContainerRunning:
@@ -74,9 +80,7 @@ func (s *Sim) containersDiffer(wanted map[string]bool) string {
 			case found[c.instance]:
 				return c.instance + " has two containers"
 			}
-			if c.instance != "" {
-				found[c.instance] = true
-			}
+			found[c.instance] = true
 		}
 	}
 	for _, instance := range slices.Sorted(maps.Keys(wanted)) {
@@ -102,12 +106,12 @@ func (s *Sim) balancersDiffer(wanted map[string]bool) string {
 			if server.takes() {
 				sends[server.Instance] = true
 			}
-			if _, known := s.checker.instances[server.Instance]; !wanted[server.Instance] && (!known || server.takes()) {
+			if _, known := s.checker.instances[server.Instance]; !s.bad[server.Service] && !wanted[server.Instance] && (!known || server.takes()) {
 				return fmt.Sprintf("the balancer on %s still has %s", id, server.Instance)
 			}
 		}
 		for instance := range wanted {
-			if in := s.checker.instances[instance]; s.checker.services[in.Service].Asked.Balancing != nil && !sends[instance] {
+			if in := s.checker.instances[instance]; s.checker.offered(in.Service, id) && !sends[instance] {
 				return fmt.Sprintf("the balancer on %s doesn't send to an instance of %s", id, in.Service)
 			}
 		}

@@ -1,7 +1,6 @@
 package simtest
 
 import (
-	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -24,8 +23,8 @@ type driver struct {
 	agent    *agent
 	haproxy  *haproxy
 	memory   sequence.Memory
-	pools    []fleet.Pool // nil: unknown
-	reported string
+	pools    []fleet.Pool          // nil: unknown
+	reported *fleet.BalancerActual // nil: nothing yet
 	waking   int
 }
 
@@ -65,12 +64,12 @@ func (d *driver) step() time.Duration {
 			continue
 		}
 		if err := d.haproxy.perform(action); err != nil {
-			d.agent.sim.say(d.agent.host.id, "balancer: %s: %v", action, err)
+			d.agent.sim.detail(d.agent.host.id, "balancer: %s: %v", action, err)
 			failed = true
 			d.reject(err)
 			continue
 		}
-		d.agent.sim.say(d.agent.host.id, "balancer: %s", action)
+		d.agent.sim.detail(d.agent.host.id, "balancer: %s", action)
 		switch action.Kind {
 		case sequence.Write, sequence.Reload, sequence.Start:
 			d.memory.Filed, d.memory.Structure, d.memory.Stale = action.Pools, d.haproxy.structureOf(action.Pools), false
@@ -96,16 +95,15 @@ func (d *driver) report(up bool, pools []fleet.PoolActual) {
 		pools = d.lie(pools)
 	}
 	actual := fleet.BalancerActual{Name: balancerName, Driver: balancerName, Version: "2.6", Up: up, Pools: pools}
-	raw, err := json.Marshal(actual)
-	if err != nil {
-		d.agent.sim.violate("%s can't encode its balancer's report: %v", d.agent.host.id, err)
+	if d.reported != nil && d.reported.Up == up && slices.EqualFunc(d.reported.Pools, pools, samePool) {
 		return
 	}
-	if string(raw) == d.reported {
-		return
-	}
-	d.reported = string(raw)
+	d.reported = &actual
 	d.agent.step(brain.BalancerReported{Actual: actual})
+}
+
+func samePool(a, b fleet.PoolActual) bool {
+	return a.Service == b.Service && a.Generation == b.Generation && a.Problem == b.Problem && slices.Equal(a.Endpoints, b.Endpoints)
 }
 
 // observe reads everything that the sequence looks at.

@@ -20,6 +20,8 @@ type engine struct {
 	host       *host
 	life       int // grows when the power goes: what was under way is lost
 	down       bool
+	hangs      bool     // it takes calls and answers none
+	stuck      []func() // what it does once it no longer hangs
 	made       int
 	containers map[string]*container
 	images     map[string]bool
@@ -34,6 +36,7 @@ type container struct {
 	ports    map[int]int
 	run      int       // grows with each start
 	serves   time.Time // when the program listens
+	steady   time.Time // when somebody last laid hands on it
 	sick     bool      // it doesn't answer
 }
 
@@ -51,6 +54,16 @@ func newEngine(h *host) *engine {
 		Labels: map[string]string{brain.LabelLineage: "another", brain.LabelHost: h.id, brain.LabelInstance: "1-1"},
 	}}
 	return e
+}
+
+// imitate has another fleet's container come that carries the labels of ours.
+func (e *engine) imitate(c *container) {
+	e.made++
+	labels := maps.Clone(c.Labels)
+	labels[brain.LabelLineage], labels[brain.LabelIncarnation] = "another", "99"
+	id := fmt.Sprintf("%s-imitation%d", e.host.id, e.made)
+	e.containers[id] = &container{Container: brain.Container{ID: id, State: brain.ContainerRunning, Labels: labels}}
+	e.notify(brain.Noticed{Container: id, Action: "start"})
 }
 
 func (e *engine) sorted() []*container {
@@ -84,16 +97,17 @@ func (e *engine) do(op brain.Op, done func(brain.Result)) {
 	life := e.life
 	finish := func(wait time.Duration, end func() brain.Result) {
 		e.sim.after(wait, func() {
-			if e.life == life {
-				done(end())
-			}
+			e.call(limitOf(op), func() bool { return e.life == life }, func() func() {
+				r := end()
+				return func() { done(r) }
+			}, func() { done(brain.Result{Problem: "the engine did not answer"}) })
 		})
 	}
 	problem := func(text string) func() brain.Result {
 		return func() brain.Result { return brain.Result{Problem: text} }
 	}
 	c := e.containers[op.Container]
-	e.sim.say(e.host.id, "%s %s %s%s", op.Kind, op.Instance, op.Container, op.Image)
+	e.sim.detail(e.host.id, "%s %s %s%s", op.Kind, op.Instance, op.Container, op.Image)
 	e.sim.checker.touches(e.host, &op, c)
 	switch {
 	case e.down:
@@ -114,7 +128,7 @@ func (e *engine) do(op brain.Op, done func(brain.Result)) {
 		finish(e.sim.chance("engine "+e.host.id).between(10*time.Millisecond, 40*time.Millisecond), func() brain.Result { return e.remove(c) })
 	case op.Kind == brain.OpUnpause:
 		finish(10*time.Millisecond, func() brain.Result {
-			c.State = brain.ContainerRunning
+			c.State, c.steady = brain.ContainerRunning, e.sim.now
 			return brain.Result{}
 		})
 	case op.Kind == brain.OpRestore:
@@ -205,6 +219,11 @@ func (e *engine) start(c *container) brain.Result {
 	return brain.Result{}
 }
 
+// answers says whether the program has answered since then, and does.
+func (c *container) answers(since time.Time) bool {
+	return c.State == brain.ContainerRunning && !c.sick && c.Problem == "" && c.serves.Before(since) && c.steady.Before(since)
+}
+
 func shares(a, b []int) bool {
 	return slices.ContainsFunc(a, func(port int) bool { return slices.Contains(b, port) })
 }
@@ -235,13 +254,14 @@ func (e *engine) exit(c *container, code int) {
 	if c.State != brain.ContainerRunning {
 		return
 	}
-	e.sim.say(e.host.id, "container %s of %s ends with %d", c.ID, c.instance, code)
+	e.sim.detail(e.host.id, "container %s of %s ends with %d", c.ID, c.instance, code)
 	c.State, c.ExitCode, c.FinishedAt = brain.ContainerExited, code, e.host.now()
 	e.notify(brain.Noticed{Container: c.ID, Action: "die"})
 }
 
 func (e *engine) powerOff() {
 	e.life++
+	e.hangs, e.stuck = false, nil
 	for _, c := range e.sorted() {
 		if c.State == brain.ContainerRunning && c.instance != "" {
 			c.State, c.ExitCode, c.FinishedAt = brain.ContainerExited, 137, e.host.now()
@@ -250,7 +270,12 @@ func (e *engine) powerOff() {
 }
 
 func (e *engine) notify(in brain.Noticed) {
-	if a := e.host.agent; a != nil && !e.down {
+	a := e.host.agent
+	switch {
+	case a == nil || e.down:
+	case e.hangs:
+		e.stuck = append(e.stuck, func() { a.noticed(in) })
+	default:
 		e.sim.after(2*time.Millisecond, func() { a.noticed(in) })
 	}
 }

@@ -53,10 +53,12 @@ type server struct {
 	check   fleet.Check
 	health  string // outcome of the check; "": none in this state yet
 	falls   int
-	checked bool // checks are on
-	gone    bool
-	open    int       // exchanges
-	leftAt  time.Time // when it ceased to take traffic
+	// healthSince is when health last changed.
+	healthSince time.Time
+	checked     bool // checks are on
+	gone        bool
+	open        int       // exchanges
+	leftAt      time.Time // when it ceased to take traffic
 }
 
 func (h *haproxy) structureOf(pools []fleet.Pool) string {
@@ -194,13 +196,14 @@ func (s *server) watch() {
 }
 
 func (s *server) probe() {
+	health := s.health
 	if ok, _ := s.dial(); ok {
-		s.falls, s.health = 0, fleet.CheckPassing
-		return
+		s.falls, health = 0, fleet.CheckPassing
+	} else if s.falls++; health == "" || s.falls >= max(s.check.Fall, lbconf.DefaultCheckFall) {
+		health = fleet.CheckFailing
 	}
-	s.falls++
-	if s.health == "" || s.falls >= max(s.check.Fall, lbconf.DefaultCheckFall) {
-		s.health = fleet.CheckFailing
+	if health != s.health {
+		s.health, s.healthSince = health, s.worker.haproxy.sim.now
 	}
 }
 
@@ -208,7 +211,7 @@ func (s *server) probe() {
 func (s *server) dial() (ok bool, c *container) {
 	address, port := split(s.address)
 	from, to := s.worker.haproxy.host, s.worker.haproxy.sim.by(address)
-	if to == nil || to.off || from != to && (from.isolated || to.isolated) {
+	if to == nil || to.off || !from.reaches(to) {
 		return false, nil
 	}
 	ok, _ = to.engine.answers(address + ":" + strconv.Itoa(port))
@@ -243,6 +246,7 @@ func (h *haproxy) perform(a sequence.Action) error {
 				return refused{pool, err}
 			}
 		}
+		h.sim.checker.configured(h, a)
 		h.file = a.Pools
 		if a.Kind != sequence.Write {
 			h.launch()

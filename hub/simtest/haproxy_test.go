@@ -12,7 +12,8 @@ func TestABalancerRefusesWhatCanNotBeRendered(t *testing.T) {
 	good := fleet.Pool{Service: fleet.ServiceKey{Project: "shop", Name: "web"}, Generation: 1}
 	bad := good
 	bad.Service.Name, bad.Check = "zoo", fleet.Check{Type: fleet.ProbeHTTP, Path: "no path"}
-	h := &haproxy{}
+	s := New(DefaultOptions())
+	h := &haproxy{sim: s, host: &host{id: "web1"}}
 	if err := h.perform(sequence.Action{Kind: sequence.Write, Pools: []fleet.Pool{good}}); err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +22,7 @@ func TestABalancerRefusesWhatCanNotBeRendered(t *testing.T) {
 	if !errors.As(err, &r) || r.pool.Service != bad.Service || len(h.file) != 1 {
 		t.Fatalf("got %v, and the file has %v", err, h.file)
 	}
-	a := &agent{sim: &Sim{}}
+	a := &agent{sim: s}
 	d := &driver{agent: a, haproxy: h}
 	d.reject(err)
 	if kept := d.memory.Rejected[bad.Service]; kept.Generation != bad.Generation || kept.Problem == "" {

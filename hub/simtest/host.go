@@ -3,6 +3,7 @@ package simtest
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,6 +20,7 @@ type host struct {
 	id       string
 	address  string
 	labels   map[string]string
+	old      bool          // its agent lacks what newer ones know
 	skew     time.Duration // of its clock
 	boot     int
 	starts   int // of its agent
@@ -27,6 +29,7 @@ type host struct {
 	isolated bool // from everybody
 	outage   outage
 	disk     []byte        // the agent's cache
+	damage   bool          // the next desired state comes damaged
 	full     bool          // the disk refuses
 	slow     time.Duration // how much longer the disk takes
 	engine   *engine
@@ -35,11 +38,12 @@ type host struct {
 }
 
 // AddHost adds a machine and starts its agent.
-func (s *Sim) AddHost(id string, balancer bool, labels map[string]string) {
-	h := &host{
-		sim: s, id: id, labels: labels, boot: 1,
-		address: fmt.Sprintf("10.0.%d.%d", len(s.names)/250, len(s.names)%250+1),
-	}
+func (s *Sim) AddHost(id string, balancer bool) { s.addHost(&host{id: id}, balancer) }
+
+func (s *Sim) addHost(h *host, balancer bool) {
+	id := h.id
+	h.sim, h.boot = s, 1
+	h.address = fmt.Sprintf("10.0.%d.%d", len(s.names)/250, len(s.names)%250+1)
 	h.engine = newEngine(h)
 	if balancer {
 		h.haproxy = &haproxy{sim: s, host: h}
@@ -60,8 +64,11 @@ func (h *host) facts() fleet.HostFacts {
 		Hostname: h.id, OS: "linux", Distribution: "debian 12", Architecture: "amd64", CPUs: 4, Memory: 8 << 30,
 		Addresses: []string{h.address}, Advertise: h.address, MachineID: "machine-" + h.id,
 		BootID: fmt.Sprintf("boot-%s-%d", h.id, h.boot), Labels: h.labels, AgentVersion: "sim",
-		Features:       []string{fleet.FeatureHostPort, fleet.FeatureMountVolume, fleet.FeatureProbeHTTP},
+		Features:       []string{fleet.FeatureHostPort, fleet.FeatureProbeHTTP},
 		PortRangeFirst: firstPort, PortRangeLast: firstPort + h.sim.options.Ports - 1,
+	}
+	if !h.old {
+		f.Features = append(f.Features, fleet.FeatureMountVolume, fleet.FeatureResources, fleet.FeatureRestart)
 	}
 	if h.haproxy != nil {
 		f.Balancers = []fleet.BalancerFacts{{Name: balancerName, Driver: balancerName, Version: "2.6", Address: h.address}}
@@ -128,6 +135,7 @@ func (s *Sim) PowerOn(id string) {
 func (s *Sim) Cut(id string) {
 	s.say(id, "is cut off from the hub")
 	s.hosts[id].cut = true
+	s.hosts[id].note()
 }
 
 // Isolate parts a host from everybody.
@@ -135,6 +143,27 @@ func (s *Sim) Isolate(id string) {
 	s.say(id, "is cut off from everybody")
 	s.hosts[id].isolated = true
 	s.hosts[id].note()
+}
+
+// Wall parts two hosts from each other; the hub reaches both.
+func (s *Sim) Wall(a, b string) { s.wall(a, b, true) }
+
+// Unwall lets them reach each other again.
+func (s *Sim) Unwall(a, b string) { s.wall(a, b, false) }
+
+func (s *Sim) wall(a, b string, stands bool) {
+	if a == b || s.walls[[2]string{a, b}] == stands {
+		return
+	}
+	s.walls[[2]string{a, b}], s.walls[[2]string{b, a}] = stands, stands
+	s.say(a, "reaches %s: %t", b, !stands)
+	s.hosts[a].note()
+	s.hosts[b].note()
+}
+
+// reaches says whether packets get from one host to another.
+func (h *host) reaches(to *host) bool {
+	return h == to || !h.off && !to.off && !h.isolated && !to.isolated && !h.sim.walls[[2]string{h.id, to.id}]
 }
 
 // Heal joins a host to the network again.
@@ -187,27 +216,35 @@ func (s *Sim) listens(from, address string) bool {
 	case from == "":
 		return to.hearsHub()
 	}
-	return from == to.id || !to.isolated && !s.hosts[from].isolated && !s.hosts[from].off
+	return s.hosts[from].reaches(to)
 }
 
-// outage is the last time in which nobody could reach a host's balancer. It
-// goes on while until is zero.
+// outage is the last time in which neither the hub nor every other host could
+// reach a host's balancer. It goes on while until is zero, and through ends
+// that nobody may have looked at.
 type outage struct{ since, until time.Time }
 
 // note keeps the outage current. It is called after whatever begins or ends one.
 func (h *host) note() {
-	reachable := !h.off && !h.isolated && h.haproxy != nil && h.haproxy.current != nil
+	reachable := !h.off && !h.isolated && h.haproxy != nil && h.haproxy.current != nil && !(h.cut && h.walledOff())
 	during := !h.outage.since.IsZero() && h.outage.until.IsZero()
 	switch {
 	case reachable && during:
 		h.outage.until = h.sim.now
+	case !reachable && !during && !h.outage.since.IsZero() && h.sim.now.Sub(h.outage.until) <= hindsight:
+		h.outage.until = time.Time{}
 	case !reachable && !during:
 		h.outage = outage{since: h.sim.now}
 	}
 }
 
+// walledOff: some other host can't reach this one.
+func (h *host) walledOff() bool {
+	return slices.ContainsFunc(h.sim.names, func(other string) bool { return h.sim.walls[[2]string{h.id, other}] })
+}
+
 // hindsight is how old the last look at a balancer may be.
-const hindsight = 10 * time.Second
+const hindsight = 15 * time.Second
 
 // unreachable says for how long nobody could reach a host's balancer, until
 // now or until just before.

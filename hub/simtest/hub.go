@@ -3,6 +3,7 @@ package simtest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/hub/turn"
@@ -31,15 +32,22 @@ type hub struct {
 	store   *store
 	life    int // numbers the starts; what an earlier life began is dropped
 	up      bool
+	skew    time.Duration // of its machine's clock, from the next start on
+	base    time.Duration // what its time is ahead of the simulation's
 	state   *turn.State
 	broker  *broker
 	inputs  []turn.Input
 	replies []func(turn.Reply) // by the index of the input; nil: nobody waits
 	turning bool
-	crashAt string // the point at which the next turn that stores something dies
+	waiting []func(turn.Reply) // for the commit under way
+	crashAt string             // the point at which the next turn that stores something dies
 }
 
 func newHub(s *Sim) *hub { return &hub{sim: s, store: newStore()} }
+
+// now is receipt time: it goes on evenly from the hub's start, which is no
+// earlier than its epoch.
+func (h *hub) now() time.Time { return h.sim.now.Add(h.base) }
 
 func (h *hub) start() {
 	if h.up {
@@ -47,14 +55,16 @@ func (h *hub) start() {
 	}
 	h.life++
 	h.up = true
-	h.inputs, h.replies, h.turning, h.crashAt = nil, nil, false, ""
-	h.store.begin(h.sim.now)
-	state, err := h.store.load(h.sim.now, h.sim.options.Turn)
+	h.inputs, h.replies, h.waiting, h.turning, h.crashAt = nil, nil, nil, false, ""
+	h.store.begin(h.sim.now.Add(h.skew))
+	h.base = max(h.skew, time.Unix(int64(h.store.epoch), 0).Sub(h.sim.now))
+	state, err := h.store.load(h.now(), h.sim.options.Turn)
 	if err != nil {
 		h.sim.violate("the hub can't read its own store: %v", err)
 		return
 	}
 	h.state = state
+	h.sim.checker.hubStarted()
 	h.broker = newBroker(h.sim)
 	h.sim.say("hub", "starts at epoch %d, revision %d", state.Epoch, state.Revision)
 	h.publish(turn.Boot(state))
@@ -67,14 +77,18 @@ func (h *hub) crash() {
 	}
 	h.up = false
 	h.sim.say("hub", "crashes")
-	waiting := h.replies
-	h.inputs, h.replies = nil, nil
+	waiting := slices.Concat(h.waiting, h.replies)
+	h.inputs, h.replies, h.waiting = nil, nil, nil
+	refuse(waiting, errHubDown)
+	h.broker.die()
+}
+
+func refuse(waiting []func(turn.Reply), err error) {
 	for _, reply := range waiting {
 		if reply != nil {
-			reply(turn.Reply{Err: errHubDown})
+			reply(turn.Reply{Err: err})
 		}
 	}
-	h.broker.die()
 }
 
 func (h *hub) tick(life int) {
@@ -93,6 +107,11 @@ func (h *hub) put(in turn.Input, reply func(turn.Reply)) {
 	}
 	h.inputs = append(h.inputs, in)
 	h.replies = append(h.replies, reply)
+	h.begin()
+}
+
+// begin has the next turn taken, one at a time.
+func (h *hub) begin() {
 	if h.turning {
 		return
 	}
@@ -105,17 +124,65 @@ func (h *hub) put(in turn.Input, reply func(turn.Reply)) {
 	})
 }
 
-// turn takes in what waits, commits, and lets the outputs go.
+// turn takes in what waits, commits, and lets the outputs go. What comes in
+// while the disk takes its time waits for the next turn.
 func (h *hub) turn() {
 	inputs, replies := h.inputs, h.replies
-	h.inputs, h.replies, h.turning = nil, nil, false
-	delta, out := turn.Step(h.state, inputs, h.sim.now)
-	if delta.Stored() && !h.commit(delta, replies) {
+	h.inputs, h.replies = nil, nil
+	delta, out := turn.Step(h.state, inputs, h.now())
+	if !delta.Stored() {
+		h.finish(delta, &out, replies)
 		return
 	}
+	if h.store.slow == 0 {
+		h.commit(delta, &out, replies)
+		return
+	}
+	h.waiting = replies
+	life := h.life
+	h.sim.after(h.store.slow, func() {
+		if h.up && h.life == life {
+			h.waiting = nil
+			h.commit(delta, &out, replies)
+		}
+	})
+}
+
+// commit stores a turn. One that can't be stored is undone.
+func (h *hub) commit(delta *turn.Delta, out *turn.Outputs, replies []func(turn.Reply)) {
+	rows, err := delta.Rows()
+	if err != nil {
+		h.sim.violate("a turn can't be stored: %v", err)
+		return
+	}
+	if h.crashAt == BeforeCommit {
+		h.replies = append(replies, h.replies...)
+		h.crash()
+		return
+	}
+	if h.store.full {
+		h.sim.checker.resumed()
+		refuse(replies, errors.New("the hub could not store the change"))
+		h.next()
+		return
+	}
+	if !h.sim.options.Sabotage.ForgetCommits {
+		h.store.commit(delta.Revision, rows, delta.Events())
+	}
+	h.sim.checker.committed(delta.Revision, rows, delta.Events())
+	if h.crashAt == AfterCommit {
+		h.replies = append(replies, h.replies...)
+		h.crash()
+		return
+	}
+	h.finish(delta, out, replies)
+}
+
+// finish folds a turn in and lets its outputs go.
+func (h *hub) finish(delta *turn.Delta, out *turn.Outputs, replies []func(turn.Reply)) {
 	delta.Fold()
 	for _, e := range out.Events {
-		h.sim.say("hub", "%s: %s", e.Type, e.Data.Message)
+		h.sim.detail("hub", "%s: %s", e.Type, e.Data.Message)
 	}
 	h.publish(out.Publish)
 	for i, reply := range replies {
@@ -128,38 +195,14 @@ func (h *hub) turn() {
 	for _, r := range out.Reach {
 		h.reach(r)
 	}
+	h.next()
 }
 
-// commit returns false when the turn is undone, or nobody is left to go on.
-func (h *hub) commit(delta *turn.Delta, replies []func(turn.Reply)) bool {
-	rows, err := delta.Rows()
-	if err != nil {
-		h.sim.violate("a turn can't be stored: %v", err)
-		return false
+func (h *hub) next() {
+	h.turning = false
+	if len(h.inputs) > 0 {
+		h.begin()
 	}
-	if h.crashAt == BeforeCommit {
-		h.replies = replies
-		h.crash()
-		return false
-	}
-	if h.store.full {
-		for _, reply := range replies {
-			if reply != nil {
-				reply(turn.Reply{Err: errors.New("the hub could not store the change")})
-			}
-		}
-		return false
-	}
-	if !h.sim.options.Sabotage.ForgetCommits {
-		h.store.commit(delta.Revision, rows, delta.Events())
-	}
-	h.sim.checker.committed(delta.Revision, rows)
-	if h.crashAt == AfterCommit {
-		h.replies = replies
-		h.crash()
-		return false
-	}
-	return true
 }
 
 func (h *hub) publish(messages []turn.Publish) {
@@ -194,6 +237,11 @@ func (h *hub) message(host, leaf string, payload []byte) {
 			a.Actual.Instances[i].Ready = len(a.Actual.Instances[i].Ports) > 0
 		}
 	}
+	state := ""
+	if p, ok := in.(turn.PresenceIn); ok {
+		state = p.Presence.State
+	}
+	h.sim.checker.hears(host, state)
 	if in != nil {
 		h.put(in, nil)
 	}
@@ -224,16 +272,39 @@ func decode(host, leaf string, payload []byte) (turn.Input, error) {
 
 // order carries a command out and lets time pass until there is an answer.
 func (h *hub) order(c fleet.Command) (fleet.Result, error) {
-	if !h.up {
-		return fleet.Result{}, errHubDown
-	}
-	h.sim.say("operator", "%s %s%s", c.Do, c.Host, c.Service)
 	var answer *turn.Reply
-	h.put(turn.CommandIn{Command: c}, func(r turn.Reply) { answer = &r })
+	h.take(c, func(r turn.Reply) { answer = &r })
 	for answer == nil {
 		if err := h.sim.Run(turnTakes); err != nil {
 			return fleet.Result{}, err
 		}
 	}
 	return answer.Result, answer.Err
+}
+
+// take has a command from a person.
+func (h *hub) take(c fleet.Command, reply func(turn.Reply)) {
+	if !h.up {
+		reply(turn.Reply{Err: errHubDown})
+		return
+	}
+	c.Actor = "operator"
+	h.sim.say("operator", "%s %s%s", c.Do, c.Host, named(c))
+	h.put(turn.CommandIn{Command: c}, func(r turn.Reply) {
+		if r.Err == nil && !c.DryRun {
+			h.sim.checker.repeated(c.ID, r.Result)
+		}
+		reply(r)
+	})
+}
+
+// named is what an order is about, beside a host.
+func named(c fleet.Command) string {
+	switch {
+	case !c.Service.IsZero():
+		return c.Service.String()
+	case c.Balancer.Host != "":
+		return c.Balancer.String()
+	}
+	return ""
 }

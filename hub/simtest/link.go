@@ -85,7 +85,7 @@ func (l *link) connected(b *broker) {
 	l.session, l.echoed, l.echoAt = x, false, l.sim.now
 	l.forget(topic) // what waits there names a session that is over
 	b.join(x)
-	l.sim.say(x.host.id, "is connected")
+	l.sim.detail(x.host.id, "is connected")
 	l.agent.connected(x.id)
 	l.ping(x)
 	l.watch(x)
@@ -120,7 +120,7 @@ func (l *link) lostBy(x *session, why string) func() {
 			return
 		}
 		l.close(x)
-		l.sim.say(x.host.id, "is disconnected: %s", why)
+		l.sim.detail(x.host.id, "is disconnected: %s", why)
 		l.agent.disconnected()
 		if l.echoed {
 			l.failures = 0
@@ -166,10 +166,10 @@ func (l *link) send() {
 		m := l.slots[topic]
 		l.inFlight[topic] = m.serial
 		x.sendUp(func() {
+			x.broker.take(x, topic, m.payload)
 			if x.broker.dead || !x.served {
 				return
 			}
-			x.broker.take(x, topic, m.payload)
 			x.sendDown(func() { l.confirmed(x, topic, m.serial) })
 		})
 	}

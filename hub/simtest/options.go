@@ -22,6 +22,7 @@ type Network struct {
 	Delay  time.Duration // at least
 	Jitter time.Duration // and at most so much more
 	Loss   float64       // of the hub's messages that its broker drops, as it may
+	Repeat float64       // of all messages that come twice, as they may at QoS 1
 }
 
 // Sabotage switches guards off, so that a test can prove that the checks bite.

@@ -1,37 +1,82 @@
 package simtest
 
 import (
+	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strconv"
+	"sync"
 	"testing"
-	"time"
 )
 
-// torment is how long a random fleet is broken.
-const torment = 90 * time.Second
+// enough failures are told: more of them seldom tell more.
+const enough = 3
 
 // TestRandomFleets breaks fleets at random, one for each seed. SIM_N says how
-// many, SIM_SEED tells the same story again.
+// many and SIM_SEED the first; with SIM_STORY all that happened is told.
 func TestRandomFleets(t *testing.T) {
-	first, n := number(t, "SIM_SEED", 0), number(t, "SIM_N", 24)
-	if first != 0 && os.Getenv("SIM_N") == "" {
-		n = 1
-	}
-	for seed := max(first, 1); seed < max(first, 1)+n; seed++ {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			t.Parallel()
-			if _, err := Torment(RandomOptions(seed), torment); err != nil {
-				t.Error(err)
+	run := fleets{first: number(t, "SIM_SEED", 1), n: number(t, "SIM_N", 24), story: os.Getenv("SIM_STORY") != ""}
+	run.all(t)
+}
+
+// fleets are random fleets, as many at once as there are processors.
+type fleets struct {
+	first, n uint64
+	story    bool
+
+	mu     sync.Mutex // guards what follows
+	begun  uint64
+	ended  uint64
+	failed int
+}
+
+func (f *fleets) all(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // much is made and dropped
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for seed, more := f.next(); more; seed, more = f.next() {
+				s, err := Torment(RandomOptions(seed))
+				if f.story {
+					t.Logf("seed %d:\n%s", seed, s.Story())
+				}
+				f.done(t, seed, err)
 			}
 		})
+	}
+	workers.Wait()
+}
+
+func (f *fleets) next() (seed uint64, more bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.begun == f.n || f.failed >= enough {
+		return 0, false
+	}
+	f.begun++
+	return f.first + f.begun - 1, true
+}
+
+// done tells how far the run is, where it is a long one.
+func (f *fleets) done(t *testing.T, seed uint64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended++
+	if err != nil {
+		f.failed++
+		t.Errorf("seed %d: %v", seed, err)
+	}
+	if f.ended%1000 == 0 {
+		fmt.Fprintf(os.Stderr, "%d of %d fleets, %d failed\n", f.ended, f.n, f.failed)
 	}
 }
 
 // TestSameSeedSameStory proves that nothing in a run depends on anything but
 // its seed: neither on the order of a map nor on the machine's clock.
 func TestSameSeedSameStory(t *testing.T) {
-	a, errA := Torment(RandomOptions(7), torment)
-	b, errB := Torment(RandomOptions(7), torment)
+	a, errA := Torment(RandomOptions(7))
+	b, errB := Torment(RandomOptions(7))
 	if errA != nil || errB != nil {
 		t.Fatal(errA, errB)
 	}

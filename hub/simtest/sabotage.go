@@ -14,9 +14,9 @@ func (a *agent) sabotage(containers []brain.Container) {
 		instance := c.Labels[brain.LabelInstance]
 		switch {
 		case a.sim.options.Sabotage.TouchForeign && c.Labels[brain.LabelLineage] != lineage:
-			a.host.engine.do(brain.Op{Kind: brain.OpStop, Instance: instance, Container: c.ID}, func(brain.Result) {})
+			a.host.engine.do(brain.Op{Kind: brain.OpStop, Instance: instance, Container: c.ID, Cause: "sabotage"}, func(brain.Result) {})
 		case a.sim.options.Sabotage.StopUnasked && c.State == brain.ContainerRunning && c.Labels[brain.LabelLineage] == lineage:
-			a.host.engine.do(brain.Op{Kind: brain.OpStop, Instance: instance, Container: c.ID}, func(brain.Result) {})
+			a.host.engine.do(brain.Op{Kind: brain.OpStop, Instance: instance, Container: c.ID, Cause: "sabotage"}, func(brain.Result) {})
 		}
 	}
 }
@@ -26,7 +26,7 @@ func (a *agent) sabotage(containers []brain.Container) {
 func (e *engine) sabotageRestart() {
 	for _, c := range e.sorted() {
 		if c.instance != "" && c.State == brain.ContainerRunning {
-			e.do(brain.Op{Kind: brain.OpStop, Instance: c.instance, Container: c.ID, Grace: time.Second}, func(brain.Result) {})
+			e.do(brain.Op{Kind: brain.OpStop, Instance: c.instance, Container: c.ID, Grace: time.Second, Cause: "sabotage"}, func(brain.Result) {})
 		}
 	}
 }

@@ -138,11 +138,11 @@ func (s *script) addHosts() string {
 	balancers := strings.Split(s.value("balancer", ""), "|")
 	for _, arg := range s.data.CmdArgs {
 		if len(arg.Vals) == 0 {
-			s.sim.AddHost(arg.Key, slices.Contains(balancers, arg.Key), nil)
+			s.sim.AddHost(arg.Key, slices.Contains(balancers, arg.Key))
 		}
 	}
 	s.sim.Open()
-	return s.time(2 * time.Second)
+	return s.time(4 * time.Second) // what another hub left there is waited for
 }
 
 func (s *script) apply() string {
@@ -261,7 +261,8 @@ func (s *script) sendDesired(host, which string) {
 	payload := map[string][]byte{
 		"old":     s.old[host],
 		"empty":   {},
-		"damaged": []byte(strings.Replace(string(s.old[host]), `"goal":"run"`, `"goal":"stop"`, 1)),
+		"damaged": damaged(s.old[host]),
+		"bare":    s.bare(host),
 	}[which]
 	if payload == nil {
 		s.t.Fatalf("%s: there is no %q desired state of %s", s.data.Pos, which, host)
@@ -269,11 +270,26 @@ func (s *script) sendDesired(host, which string) {
 	s.sim.hosts[host].agent.message(wire.Host(host, wire.LeafDesired), payload)
 }
 
+// bare is a newer desired state that asks for nothing.
+func (s *script) bare(host string) []byte {
+	var desired fleet.Desired
+	env, err := wire.Open(s.sim.hub.broker.retained[wire.Host(host, wire.LeafDesired)], &desired)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	desired.Instances, desired.Versions, desired.Pools = nil, nil, nil
+	payload, err := wire.Seal(env.Lineage, env.Epoch, env.Generation+1000, desired)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return payload
+}
+
 // instance finds "web/2": the instance of the service in that slot.
 func (s *script) instance(what string) (fleet.ServiceKey, string) {
 	name, slot, _ := strings.Cut(what, "/")
 	key := fleet.ServiceKey{Project: project, Name: name}
-	for _, in := range s.sim.hub.state.View(s.sim.now).Instances(key, "") { // a dead hub's memory will do
+	for _, in := range s.sim.hub.state.View(s.sim.hub.now()).Instances(key, "") { // a dead hub's memory will do
 		if strconv.Itoa(in.Slot) == slot {
 			return key, in.ID
 		}

@@ -42,7 +42,7 @@ func (s *Sim) Show(what string) string {
 }
 
 func (s *Sim) showServices(w *tabwriter.Writer) {
-	for _, v := range s.hub.state.View(s.now).Services("") {
+	for _, v := range s.hub.state.View(s.hub.now()).Services("") {
 		fmt.Fprintf(w, "%s\tv%d\t%d/%d ready\t%s\n", v.Key, v.Version, v.Ready, v.Desired, v.State)
 		for _, why := range v.Reasons {
 			fmt.Fprintf(w, "  %s\n", s.named(why))
@@ -62,13 +62,13 @@ func (s *Sim) named(text string) string {
 }
 
 func (s *Sim) showInstances(w *tabwriter.Writer) {
-	for _, v := range s.hub.state.View(s.now).Instances(fleet.ServiceKey{}, "") {
+	for _, v := range s.hub.state.View(s.hub.now()).Instances(fleet.ServiceKey{}, "") {
 		fmt.Fprintf(w, "%s/%d\tv%d\t%s\t%s\t%s\n", v.Service, v.Slot, v.Version, v.Host, v.Goal, v.State)
 	}
 }
 
 func (s *Sim) showHosts(w *tabwriter.Writer) {
-	for _, v := range s.hub.state.View(s.now).Hosts() {
+	for _, v := range s.hub.state.View(s.hub.now()).Hosts() {
 		fmt.Fprintf(w, "%s\t%s\t%d instances, %d ready\n", v.ID, v.Status.State, v.Instances, v.Ready)
 	}
 }
@@ -112,7 +112,7 @@ func (s *Sim) Pool(service fleet.ServiceKey) string {
 	if !s.hub.up {
 		return "the hub is down\n"
 	}
-	for _, p := range s.hub.state.View(s.now).Pools(service) {
+	for _, p := range s.hub.state.View(s.hub.now()).Pools(service) {
 		for _, e := range p.Endpoints {
 			does := "absent"
 			if h := s.hosts[p.Balancer.Host].haproxy; h.current != nil {

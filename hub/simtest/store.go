@@ -15,7 +15,8 @@ type store struct {
 	revision uint64
 	rows     map[string]map[string][]byte
 	events   []fleet.Event
-	full     bool // every commit fails
+	full     bool          // every commit fails
+	slow     time.Duration // how long a commit takes
 }
 
 func newStore() *store {

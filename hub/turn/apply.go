@@ -179,6 +179,9 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 		s = &Service{Versions: map[int]fleet.Version{}}
 		t.services.put(asked.Key, s)
 	}
+	if !sameNames(s.Asked.Balancing, asked.Balancing) {
+		t.namesChanged(asked.Key.Project)
+	}
 	s.Asked = asked
 	s.NamePorts = namePorts
 	version := s.Versions[change.Version]
@@ -196,7 +199,11 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 		t.takeInFound(asked.Key)
 	}
 	t.dirtyPool[asked.Key] = true
-	t.namesChanged(asked.Key.Project)
+}
+
+// sameNames: a service is reached by its name at the same balancers.
+func sameNames(a, b *fleet.Balancing) bool {
+	return (a == nil) == (b == nil) && (a == nil || slices.Equal(a.Balancers, b.Balancers))
 }
 
 func countText(s *fleet.Service) string {

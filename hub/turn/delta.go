@@ -201,7 +201,12 @@ func decode[K comparable, V any](into map[K]*V, text string, value []byte, parse
 // String is "host/project/service".
 func (k PoolKey) String() string { return k.Host + "/" + k.Service.String() }
 
-func (k PoolKey) less(other PoolKey) bool { return k.String() < other.String() }
+func (k PoolKey) less(other PoolKey) bool {
+	if k.Host != other.Host {
+		return k.Host < other.Host
+	}
+	return k.Service.Less(other.Service)
+}
 
 func poolKey(text string) (PoolKey, error) {
 	host, rest, _ := strings.Cut(text, "/")

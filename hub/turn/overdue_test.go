@@ -86,3 +86,23 @@ func TestABalancerThatTakesNothingIsTold(t *testing.T) {
 	w.pass(5 * time.Second)
 	w.wantState(fleet.ServiceConverged)
 }
+
+// Nothing of a removed service is left but its place in a balancer that
+// nobody drives.
+func TestARemovalThatABalancerHoldsUpIsTold(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").withBalancer("web2").join()
+	w.apply(webService(0, "web:1"))
+	w.pass(5 * time.Second)
+	w.hosts["web2"].cut = true
+	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+	w.pass(5 * time.Second)
+	w.wantState(fleet.ServiceRemoving)
+	w.wantReason("web2/haproxy still has to drop it")
+	w.pass(10 * time.Second)
+	w.wantReason("(if it is gone for good: muster lb forget web2/haproxy)")
+	w.order(fleet.Command{Do: fleet.DoBalancerForget, Balancer: fleet.BalancerKey{Host: "web2", Name: "haproxy"}})
+	w.pass(5 * time.Second)
+	if w.s.Services[web] != nil {
+		t.Error("the removed service is still there")
+	}
+}

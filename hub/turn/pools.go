@@ -1,7 +1,6 @@
 package turn
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"sort"
@@ -122,7 +121,7 @@ func (t *tx) balanceMembers(service fleet.ServiceKey, s *Service) []balance.Memb
 func (t *tx) publishPool(key PoolKey, before *Published, pool fleet.Pool, held []string) {
 	if before != nil {
 		pool.Generation = before.Pool.Generation
-		if bytes.Equal(mustJSON(pool), mustJSON(before.Pool)) {
+		if wire.Sum(mustJSON(pool)) == before.Sum {
 			t.noteHeld(key, before, held)
 			return
 		}
@@ -218,9 +217,11 @@ func (t *tx) sendPool(key PoolKey, p *Published) {
 // removalAcknowledged: every balancer of the host has applied the removal and
 // has no connection left, or won't any more.
 func (t *tx) removalAcknowledged(key PoolKey, before *Published) bool {
-	if !before.Pool.Removed {
-		return false
-	}
+	return before.Pool.Removed && len(t.removalWaits(key, before)) == 0
+}
+
+// removalWaits are the host's balancers that still have to drop a removed pool.
+func (t *tx) removalWaits(key PoolKey, before *Published) (waits []fleet.BalancerKey) {
 	for _, name := range before.Pool.Balancers {
 		balancer := fleet.BalancerKey{Host: key.Host, Name: name}
 		b := t.balancers.get(balancer)
@@ -235,10 +236,30 @@ func (t *tx) removalAcknowledged(key PoolKey, before *Published) bool {
 			}
 		}
 		if !t.unreachable(balancer) {
-			return false
+			waits = append(waits, balancer)
 		}
 	}
-	return true
+	return waits
+}
+
+// dropping names the balancers that still have to drop a service, and the way
+// out where nobody will.
+func (t *tx) dropping(service fleet.ServiceKey) (reasons []string) {
+	for _, host := range t.balancerHosts() {
+		key := PoolKey{Host: host, Service: service}
+		p := t.pools.get(key)
+		if p == nil || !p.Pool.Removed {
+			continue
+		}
+		for _, balancer := range t.removalWaits(key, p) {
+			why := fmt.Sprintf("%s still has to drop it", balancer)
+			if !t.driven(balancer) {
+				why += fmt.Sprintf(", and its agent is silent or no longer drives it (if it is gone for good: muster lb forget %s)", balancer)
+			}
+			reasons = append(reasons, why)
+		}
+	}
+	return reasons
 }
 
 func allDrained(report *fleet.PoolActual) bool {

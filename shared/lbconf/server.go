@@ -3,6 +3,7 @@ package lbconf
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -45,10 +46,11 @@ func serverKeywords(check fleet.Check, weight int) string {
 
 func haproxyAddress(address netip.Addr, port int) string {
 	address = address.Unmap()
+	family := "ipv6@"
 	if address.Is4() {
-		return fmt.Sprintf("ipv4@%s:%d", address, port)
+		family = "ipv4@"
 	}
-	return fmt.Sprintf("ipv6@%s:%d", address, port)
+	return family + address.String() + ":" + strconv.Itoa(port)
 }
 
 // millis writes a time as HAProxy reads it; anything above zero is at least

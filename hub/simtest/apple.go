@@ -1,0 +1,86 @@
+package simtest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// appleWithin is how long services may take to change beside a bad one.
+const appleWithin = 4 * time.Minute
+
+// apple adds one bad service to the fleet, breaks one host for good, and wants
+// every other service to become what people then ask for.
+func (c *chaos) apple() error {
+	d := c.chance("apple")
+	c.wishes = append(c.wishes, c.hopeless(len(c.wishes)))
+	c.apply(fleet.Command{})
+	var broken *host
+	mend := func() {}
+	if last := c.hosts[c.names[len(c.names)-1]]; last.haproxy == nil && len(c.names) > 1 {
+		broken, mend = last, c.rot(last)
+	}
+	for range 3 {
+		w := c.wishes[d.IntN(len(c.wishes)-1)]
+		switch d.IntN(3) {
+		case 0:
+			c.order(fleet.Command{Do: fleet.DoScale, Service: w.Key, Count: c.countFor(w)})
+		case 1:
+			c.order(fleet.Command{Do: fleet.DoRestart, Service: w.Key})
+		case 2:
+			c.versions++
+			if !w.hopeless {
+				w.Spec.Image = fmt.Sprintf("%s:good%d", w.Key.Name, c.versions)
+			}
+			c.apply(fleet.Command{})
+		}
+		if err := c.Run(d.between(time.Second, 5*time.Second)); err != nil {
+			return err
+		}
+	}
+	err := c.await(appleWithin, func() string { return c.others(broken) })
+	mend()
+	return err
+}
+
+// rot breaks a host for good, and returns what mends it.
+func (c *chaos) rot(h *host) func() {
+	switch c.chance("apple").IntN(4) {
+	case 0:
+		c.say(h.id, "its engine hangs")
+		h.engine.hang()
+		return h.engine.goOn
+	case 1:
+		c.say(h.id, "its disk is full")
+		h.full = true
+		return func() { h.full = false }
+	case 2:
+		c.Isolate(h.id)
+		return func() { c.Heal(h.id) }
+	}
+	c.CrashAgent(h.id)
+	return func() { c.StartAgent(h.id) }
+}
+
+// others says which service isn't as it was asked for, though it is neither
+// bad nor has anything on the broken host.
+func (c *chaos) others(broken *host) string {
+	view := c.hub.state.View(c.hub.now())
+	touched := map[fleet.ServiceKey]bool{}
+	if broken != nil {
+		for _, in := range view.Instances(fleet.ServiceKey{}, broken.id) {
+			touched[in.Service] = true
+		}
+	}
+	for _, v := range view.Services("") {
+		w := c.wished(v.Key)
+		if w == nil || w.hopeless || touched[v.Key] || broken != nil && w.Mode == fleet.ModeGlobal {
+			continue
+		}
+		if v.State != fleet.ServiceConverged {
+			return fmt.Sprintf("beside a bad service or host %s is %s: %v", v.Key, v.State, v.Reasons)
+		}
+	}
+	return ""
+}

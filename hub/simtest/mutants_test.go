@@ -1,0 +1,140 @@
+package simtest
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// root is the module's folder, seen from here.
+const root = "../.."
+
+// Bounds of the search for what a mutant breaks.
+const (
+	seedsEach = 8  // fleets in one run
+	seedsMost = 48 // and in all
+)
+
+// edit is a small change of a file of the brains: there is exactly one place
+// for it.
+type edit struct{ file, from, to string }
+
+// mutant is a deliberate bug. Want is what the checker has to say of it, and
+// seed where it is looked for first: one of the first fleets from there on is
+// known to show it. Seed 0: a script does.
+type mutant struct {
+	name  string
+	want  string
+	seed  uint64
+	edits []edit
+}
+
+// TestMutants builds the brains with one deliberate bug at a time, and wants
+// the scripts or the random fleets to notice each. SIM_MUTANTS says how many
+// of them are built; all are looked up in the files.
+func TestMutants(t *testing.T) {
+	n := number(t, "SIM_MUTANTS", 2)
+	for i, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			overlay := m.overlay(t)
+			if uint64(i) < n {
+				m.caught(t, m.build(t, overlay))
+			}
+		})
+	}
+}
+
+// overlay writes the changed files, and has the compiler read them in the place
+// of the real ones.
+func (m *mutant) overlay(t *testing.T) string {
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for _, e := range m.edits {
+		file, err := filepath.Abs(filepath.Join(root, e.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := file
+		if changed := replace[file]; changed != "" {
+			from = changed
+		}
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(text), e.from); n != 1 {
+			t.Fatalf("%s has %d places with %q, want one", e.file, n, e.from)
+		}
+		to := filepath.Join(dir, strconv.Itoa(len(replace))+"-"+filepath.Base(file))
+		if err := os.WriteFile(to, []byte(strings.Replace(string(text), e.from, e.to, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		replace[file] = to
+	}
+	raw, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// build compiles this package's tests with the mutant.
+func (m *mutant) build(t *testing.T, overlay string) string {
+	binary := filepath.Join(filepath.Dir(overlay), "mutant.test")
+	out, err := exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("the mutant doesn't compile: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// caught wants a script or a random fleet to fail as it has to.
+func (m *mutant) caught(t *testing.T, binary string) {
+	if m.seed == 0 {
+		m.judge(t, m.run(t, binary, "TestScripts", 0))
+		return
+	}
+	for seed := m.seed; seed < m.seed+seedsMost; seed += seedsEach {
+		if out := m.run(t, binary, "TestRandomFleets", seed); out != "" {
+			m.judge(t, out)
+			return
+		}
+	}
+	m.judge(t, "")
+}
+
+// judge takes what a run had to say.
+func (m *mutant) judge(t *testing.T, out string) {
+	switch {
+	case out == "":
+		t.Error("it survives")
+	case !strings.Contains(out, m.want):
+		t.Errorf("want %q, got %.1000s", m.want, out)
+	default:
+		t.Logf("%.200s", out)
+	}
+}
+
+// run returns what a test had to say that failed.
+func (m *mutant) run(t *testing.T, binary, test string, seed uint64) string {
+	cmd := exec.Command(binary, "-test.run", "^"+test+"$", "-test.timeout", "10m")
+	cmd.Env = append(os.Environ(), "SIM_SEED="+strconv.FormatUint(seed, 10), "SIM_N="+strconv.Itoa(seedsEach))
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return ""
+	}
+	text := string(out)
+	if strings.Contains(text, "panic: ") || !strings.Contains(text, "--- FAIL: "+test) {
+		t.Fatalf("the mutant fails in another way: %v\n%.2000s", err, text)
+	}
+	return text
+}

@@ -1,0 +1,45 @@
+package simtest
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// onDisk is what a host's agent would know if it started now.
+func (k *checker) onDisk(h *host) (cache brain.Cache, desired fleet.Desired) {
+	if len(h.disk) > 0 && json.Unmarshal(h.disk, &cache) == nil && len(cache.Desired) > 0 {
+		_, _ = wire.Open(cache.Desired, &desired) // the agent wrote what it accepted
+	}
+	return cache, desired
+}
+
+// stopIsSaved: an agent stops what it would still stop after a restart.
+func (k *checker) stopIsSaved(h *host, op *brain.Op) {
+	_, desired := k.onDisk(h)
+	if !slices.ContainsFunc(desired.Instances, func(a fleet.Assignment) bool { return a.ID == op.Instance && a.Goal == fleet.GoalStop }) {
+		k.sim.violate("%s of %s on %s follows from an order that isn't on its disk", op.Kind, op.Instance, h.id)
+	}
+}
+
+// portsAreSaved: an agent uses the ports that it would still know after one.
+func (k *checker) portsAreSaved(h *host, op *brain.Op) {
+	cache, _ := k.onDisk(h)
+	if rec := cache.Instances[op.Instance]; len(op.Create.Ports) > 0 && (rec == nil || !maps.Equal(rec.Ports, op.Create.Ports)) {
+		k.sim.violate("%s on %s uses the ports %v, which aren't on its disk", op.Instance, h.id, op.Create.Ports)
+	}
+}
+
+// diskLost: a host's agent has forgotten everything.
+func (k *checker) diskLost(host string) {
+	delete(k.accepted, host)
+	for id, in := range k.instances {
+		if in.Host == host {
+			delete(k.told, id)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package simtest
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+const (
+	wordsEvery  = 5 * time.Second
+	wordsWithin = 10 * time.Second
+)
+
+// words looks now and then whether people are told what every service waits
+// for that isn't as it was asked for.
+func (k *checker) words() {
+	k.sim.after(wordsEvery, k.words)
+	if !k.sim.hub.up {
+		return
+	}
+	seen := map[fleet.ServiceKey]time.Time{}
+	for _, v := range k.sim.hub.state.View(k.sim.hub.now()).Services("") {
+		told := len(v.Reasons) > 0
+		if v.State == fleet.ServiceHeld {
+			told = slices.ContainsFunc(v.Reasons, func(why string) bool { return strings.HasPrefix(why, "held: ") })
+		}
+		if told || v.State == fleet.ServiceConverged || v.State == fleet.ServiceFrozen {
+			continue
+		}
+		since, known := k.wordless[v.Key]
+		if !known {
+			since = k.sim.now
+		}
+		seen[v.Key] = since
+		if k.sim.now.Sub(since) > wordsWithin {
+			k.sim.violate("%s is %s, and nobody says why", v.Key, v.State)
+		}
+	}
+	k.wordless = seen
+}
