@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -17,6 +17,7 @@ import (
 	"github.com/musterhq/muster/hub/compose"
 	"github.com/musterhq/muster/hub/internal/api"
 	"github.com/musterhq/muster/hub/internal/broker"
+	"github.com/musterhq/muster/hub/internal/control"
 	"github.com/musterhq/muster/hub/internal/fleetloop"
 	"github.com/musterhq/muster/hub/internal/store"
 	"github.com/musterhq/muster/hub/turn"
@@ -70,6 +71,9 @@ func Run(ctx context.Context, o Options) error {
 		o.Logger.Info("metrics and profiles are served", "address", o.Debug.Addr)
 		group.Go(func() error { return debug.Serve(ctx, open.debug, parts.api.Metrics(), o.Debug.Insecure) })
 	}
+	if local := o.control(); local != nil {
+		group.Go(func() error { return control.Serve(ctx, local, parts.backup, o.Logger.With("part", "control")) })
+	}
 	err = group.Wait()
 	if err != nil {
 		o.Logger.Error("hub stopped", "error", err)
@@ -86,10 +90,32 @@ func (o Options) warnFewFiles() {
 	}
 }
 
-func openStore(o Options) (*store.Store, error) {
+func (o Options) storeOptions() store.Options {
 	options := store.DefaultOptions(turn.Tables...)
-	options.Retention = o.EventsKept
-	return store.Open(filepath.Join(o.StateDir, "hub.db"), options)
+	options.Retention, options.MustExist = o.EventsKept, o.RequireStore
+	return options
+}
+
+// openStore opens the store. A new one is told: where there should have been
+// one, its disk isn't there.
+func openStore(o Options) (*store.Store, error) {
+	stored, err := store.Open(o.storePath(), o.storeOptions())
+	if err == nil && stored.Meta().Epoch == 0 && stored.Meta().Restored == 0 {
+		o.Logger.Warn("the store is new: agents of a hub that was here before won't follow this one",
+			"store", o.storePath(), "lineage", stored.Meta().Lineage)
+	}
+	return stored, err
+}
+
+// control makes the socket that backups are asked for at. Without it the hub
+// does everything else.
+func (o Options) control() net.Listener {
+	listener, err := control.Listen(o.controlPath())
+	if err != nil {
+		o.Logger.Warn("no backup can be made while this hub runs", "error", err)
+		return nil
+	}
+	return listener
 }
 
 // load reads the state. Start is the hub's time: no earlier than its epoch,
@@ -106,6 +132,7 @@ func load(stored *store.Store, o Options) (*turn.State, time.Time, error) {
 	}
 	meta := stored.Meta()
 	state := turn.New(meta.Lineage, epoch, meta.Revision, start.UTC(), o.Turn)
+	state.Restored = meta.Restored
 	if err := stored.Load(state.Load); err != nil {
 		return nil, now, fmt.Errorf("read the store: %w", err)
 	}
@@ -118,6 +145,11 @@ type parts struct {
 	broker *broker.Broker
 	api    *api.API
 	stored *store.Store
+}
+
+func (p *parts) backup(w io.Writer, size func(int64)) error {
+	_, err := p.stored.Backup(w, time.Now(), size)
+	return err
 }
 
 // ready says why the hub doesn't do its work; nil: it does.

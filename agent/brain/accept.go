@@ -146,7 +146,7 @@ func (s *State) describe(inst *instance, a *fleet.Assignment) {
 	rec.Described = true
 	rec.Service, rec.Version, rec.Slot = a.Service, a.Version, a.Slot
 	if spec := s.spec(a); spec != nil {
-		rec.Probe = spec.Probe
+		rec.Probe, rec.Spec = spec.Probe, spec.Sum()
 	}
 }
 

@@ -60,6 +60,7 @@ func (s *State) instanceActual(inst *instance, now time.Time) fleet.InstanceActu
 		Address:     s.advertise,
 		Ports:       s.reached(inst),
 		Restarts:    rec.Restarts,
+		Spec:        rec.Spec,
 		Unclaimed:   s.assigned[inst.id] == nil,
 	}
 	if c != nil {

@@ -41,6 +41,8 @@ type Record struct {
 	Version     int              `json:"version,omitempty"`
 	Slot        int              `json:"slot,omitempty"`
 	Incarnation int              `json:"incarnation,omitempty"`
+	// Spec is the sum of what its containers are made from; see fleet.Spec.Sum.
+	Spec string `json:"spec,omitempty"`
 	// Ports maps the container's ports to the host's, for the instance's life.
 	Ports map[int]int  `json:"ports,omitempty"`
 	Probe *fleet.Probe `json:"probe,omitempty"`

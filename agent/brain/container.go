@@ -17,6 +17,7 @@ const (
 	LabelVersion     = "muster.version"
 	LabelSlot        = "muster.slot"
 	LabelIncarnation = "muster.incarnation"
+	LabelSpec        = "muster.spec"  // the sum of what it was made from
 	LabelPorts       = "muster.ports" // "8080:20001,9090:20002": container to host port
 )
 

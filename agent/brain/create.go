@@ -37,6 +37,7 @@ func (s *State) create(inst *instance, a *fleet.Assignment, spec *fleet.Spec) *C
 		LabelVersion:     strconv.Itoa(a.Version),
 		LabelSlot:        strconv.Itoa(a.Slot),
 		LabelIncarnation: strconv.Itoa(inst.rec.Incarnation + 1),
+		LabelSpec:        spec.Sum(),
 		LabelPorts:       portsLabel(inst.rec.Ports),
 	})
 	environment := maps.Clone(spec.Environment)

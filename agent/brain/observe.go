@@ -184,6 +184,7 @@ func (s *State) know(inst *instance, c *Container, now time.Time) {
 		if !rec.Described {
 			rec.Service, _ = fleet.ParseServiceKey(c.Labels[LabelProject] + "/" + c.Labels[LabelService])
 			rec.Version, rec.Slot = countOf(c, LabelVersion), countOf(c, LabelSlot)
+			rec.Spec = c.Labels[LabelSpec]
 		}
 		inst.missing = false
 		s.dirty(now)

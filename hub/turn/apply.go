@@ -122,8 +122,9 @@ func (t *tx) compare(asked *fleet.Service, namePorts []int) fleet.ServiceChange 
 	change := fleet.ServiceChange{Service: asked.Key}
 	stands := t.services.get(asked.Key)
 	if stands == nil {
-		asked.Count = countOf(asked, nil)
-		change.Action, change.Version = fleet.ActionAdd, t.home(asked.Key).Version+1
+		found := t.found(asked.Key)
+		asked.Count = max(countOf(asked, nil), countFound(asked, found))
+		change.Action, change.Version = fleet.ActionAdd, t.foundVersion(asked, found)
 		return change
 	}
 	asked.Count = countOf(asked, &stands.Asked)
@@ -135,14 +136,27 @@ func (t *tx) compare(asked *fleet.Service, namePorts []int) fleet.ServiceChange 
 	}
 	change.Action = fleet.ActionChange
 	if !bytes.Equal(specText(&stands.Asked.Spec), specText(&asked.Spec)) {
-		change.Version = nextVersion(stands.Versions)
+		change.Version = t.versionFor(stands, asked)
 		for _, in := range t.members(asked.Key) {
-			if in.Goal == fleet.GoalRun {
+			if in.Goal == fleet.GoalRun && in.Version != change.Version {
 				change.Replaces++
 			}
 		}
 	}
 	return change
+}
+
+// countFound keeps as many instances as are found running, where the document
+// doesn't state how many there are to be.
+func countFound(asked *fleet.Service, found map[string][]*fleet.InstanceActual) int {
+	if asked.CountStated || asked.Mode == fleet.ModeGlobal {
+		return 0
+	}
+	n := 0
+	for _, list := range found {
+		n += len(list)
+	}
+	return n
 }
 
 // countOf is the count that the document states, else the one that stands.
@@ -161,11 +175,13 @@ func countOf(asked, stands *fleet.Service) int {
 // take makes what was asked for the desired state.
 func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChange, c fleet.Command) {
 	s := t.services.edit(asked.Key)
-	if s == nil {
+	isNew := s == nil
+	if isNew {
 		s = &Service{Versions: map[int]fleet.Version{}}
 		t.services.put(asked.Key, s)
 	}
-	if !sameNames(s.Asked.Balancing, asked.Balancing) {
+	// What is left of a service that had the name before belongs to this one.
+	if isNew || !sameNames(s.Asked.Balancing, asked.Balancing) {
 		t.namesChanged(asked.Key.Project)
 	}
 	s.Asked = asked
@@ -180,6 +196,10 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 	s.Versions = with(s.Versions, s.Version, version)
 	message := fmt.Sprintf("%s applied: version %d, %s", asked.Key, s.Version, countText(&asked))
 	t.changed(s, fleet.EventServiceApplied, c, message)
+	if change.Action == fleet.ActionAdd {
+		s.Settled = t.s.Restored
+		t.takeInFound(asked.Key)
+	}
 	t.dirtyPool[asked.Key] = true
 }
 
@@ -210,10 +230,36 @@ func (t *tx) namesChanged(project string) {
 	}
 }
 
-func nextVersion(versions map[int]fleet.Version) int {
-	highest := 0
-	for number := range versions {
+// takeInFound makes known what hosts have of a service that is new to the hub.
+func (t *tx) takeInFound(key fleet.ServiceKey) {
+	found := t.found(key)
+	for _, host := range sorted(found, byText) {
+		for _, a := range found[host] {
+			t.takeIn(host, a)
+		}
+	}
+}
+
+// versionFor is the number of what is asked for: that of instances which were
+// taken in and have this very content, else the next.
+func (t *tx) versionFor(s *Service, asked *fleet.Service) int {
+	sum := asked.Spec.Sum()
+	for _, in := range t.members(s.Asked.Key) {
+		if in.Spec == sum {
+			return in.Version
+		}
+	}
+	return t.nextVersion(s)
+}
+
+// nextVersion is a number that nothing of the service has had.
+func (t *tx) nextVersion(s *Service) int {
+	highest := t.home(s.Asked.Key).Version
+	for number := range s.Versions {
 		highest = max(highest, number)
+	}
+	for _, in := range t.members(s.Asked.Key) {
+		highest = max(highest, in.Version)
 	}
 	return highest + 1
 }

@@ -11,7 +11,7 @@ import (
 
 // rootEvents are facts about the world: nothing of ours is behind them.
 var rootEvents = []string{
-	fleet.EventHostJoined, fleet.EventHostLost, fleet.EventHostReturned, fleet.EventHostStopped, fleet.EventHostRebooted, fleet.EventHostRefused,
+	fleet.EventHostJoined, fleet.EventHostLost, fleet.EventHostReturned, fleet.EventHostStopped, fleet.EventHostRebooted, fleet.EventHostRefused, fleet.EventHostForeign,
 	fleet.EventBalancerJoined, fleet.EventBalancerProblem, fleet.EventBalancerRecovered, fleet.EventFleetHeld, fleet.EventFleetReleased, fleet.EventMessageRefused,
 }
 

@@ -13,6 +13,7 @@ type Delta struct {
 	state *State
 	*tables
 	events []fleet.Event
+	epoch  uint64
 	// Revision that the delta makes; equal to the state's when nothing that
 	// is stored changes.
 	Revision uint64
@@ -93,7 +94,7 @@ func (d *Delta) Fold() {
 	d.live.fold()
 	d.silences.fold()
 	*d.state.fleet = d.fleet
-	d.state.Revision = d.Revision
+	d.state.Revision, d.state.Epoch = d.Revision, d.epoch
 }
 
 func (d *Delta) reindex() {
@@ -132,6 +133,7 @@ func (s *State) Load(table, key string, value []byte) error {
 	var err error
 	switch table {
 	case "services":
+		s.blank = false
 		err = decode(s.Services, key, value, serviceKey)
 	case "instances":
 		if err = decode(s.Instances, key, value, same); err == nil {

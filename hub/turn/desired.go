@@ -23,8 +23,8 @@ func (t *tx) deriveDesired(host string) {
 }
 
 func (t *tx) sendDesired(h *Host, raw []byte) {
-	payload, err := wire.SealRaw(t.s.Lineage, t.s.Epoch, h.Desired, raw)
-	if err == nil {
+	payload, err := wire.SealRaw(t.s.Lineage, t.epoch, h.Desired, raw)
+	if err == nil && !t.unsettled(h.ID) {
 		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Host(h.ID, wire.LeafDesired), Payload: payload, Retain: true})
 	}
 }
@@ -101,21 +101,21 @@ func (t *tx) acknowledge(host string) {
 		ack.Events = h.Events
 		ack.Numbering = h.Numbering
 	}
-	if l.echo.payload == nil || l.echo.ack != ack {
-		payload, err := wire.Seal(t.s.Lineage, t.s.Epoch, t.rev, ack)
+	if l.echo.payload == nil || l.echo.ack != ack || l.echo.epoch != t.epoch {
+		payload, err := wire.Seal(t.s.Lineage, t.epoch, t.rev, ack)
 		if err != nil {
 			return
 		}
 		l = t.heard(host)
-		l.echo = echo{ack: ack, payload: payload}
+		l.echo = echo{ack: ack, epoch: t.epoch, payload: payload}
 	}
 	t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Host(host, wire.LeafAck), Payload: l.echo.payload})
 }
 
 // hubState says who the hub is.
 func (t *tx) hubState() Publish {
-	body := fleet.HubState{Lineage: t.s.Lineage, Epoch: t.s.Epoch, Revision: t.s.Revision, Started: t.s.Started.UTC().Format("2006-01-02T15:04:05Z")}
-	payload, err := wire.Seal(t.s.Lineage, t.s.Epoch, t.s.Revision, body)
+	body := fleet.HubState{Lineage: t.s.Lineage, Epoch: t.epoch, Revision: t.s.Revision, Started: t.s.Started.UTC().Format("2006-01-02T15:04:05Z")}
+	payload, err := wire.Seal(t.s.Lineage, t.epoch, t.s.Revision, body)
 	if err != nil {
 		panic("encode hub state: " + err.Error())
 	}

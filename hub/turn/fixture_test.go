@@ -27,6 +27,7 @@ type world struct {
 	apart    bool           // each input is a turn of its own
 	// stepped, if set, sees each turn before it is folded in.
 	stepped func(inputs []Input, delta *Delta, out Outputs)
+	folded  func() // if set, is called after each turn
 }
 
 // tester is what tests, benchmarks, fuzz tests and properties have in common.
@@ -42,6 +43,8 @@ type fakeHost struct {
 	cut      bool // messages get lost both ways
 	desired  fleet.Desired
 	gen      uint64
+	epoch    uint64
+	lineage  string // of the hub that it follows; empty: none yet
 	pools    map[fleet.ServiceKey]fleet.Pool
 	balancer bool
 	down     bool                            // the balancer doesn't run
@@ -58,6 +61,7 @@ type fakeHost struct {
 	fresh    map[string]bool                  // endpoints that no check of the balancer has passed
 	lingers  bool                             // what is to stop doesn't end
 	extra    map[string]*fleet.InstanceActual // containers that may be unclaimed
+	has      map[string]*fleet.InstanceActual // as last reported
 	foreign  []int                            // ports of other programs
 }
 
@@ -121,6 +125,9 @@ func (w *world) turn(inputs []Input) Outputs {
 	}
 	w.stages = append(w.stages, delta.Stages()...)
 	delta.Fold()
+	if w.folded != nil {
+		w.folded()
+	}
 	w.events = append(w.events, out.Events...)
 	for _, p := range out.Publish {
 		w.deliver(p)
@@ -139,8 +146,10 @@ func (w *world) deliver(p Publish) {
 	}
 	switch leaf {
 	case wire.LeafDesired:
+		before := h.desired.Instances
 		env := w.open(p.Payload, &h.desired)
-		h.gen = env.Generation
+		h.lineage, h.epoch, h.gen = env.Lineage, env.Epoch, env.Generation
+		h.leftOut(before)
 	case wire.LeafPools:
 		var pool fleet.Pool
 		w.open(p.Payload, &pool)
@@ -163,11 +172,14 @@ func (w *world) open(payload []byte, body any) wire.Envelope {
 // report is what the host says now.
 func (w *world) report(h *fakeHost) []Input {
 	w.seq++
-	observed := fleet.Observed{Lineage: w.s.Lineage, Epoch: w.s.Epoch, Generation: h.gen}
+	observed := fleet.Observed{Lineage: h.lineage, Epoch: h.epoch, Generation: h.gen}
 	a := fleet.Actual{Host: h.id, Facts: h.facts, AgentStart: h.start, Session: "s" + h.start, Observed: observed, Engine: fleet.EngineStatus{Up: true}, Foreign: fleet.Foreign{Ports: h.foreign}}
 	known := map[string]bool{}
 	for _, as := range h.desired.Instances {
 		in := fleet.InstanceActual{ID: as.ID, Service: as.Service, Version: as.Version, Slot: as.Slot, Phase: fleet.PhaseRunning, Address: h.facts.Advertise, Ports: h.ports(as, 20000+10*len(a.Instances)), Image: "sha256:1"}
+		if spec, known := h.desired.Versions[fleet.VersionKey(as.Service, as.Version)]; known {
+			in.Spec = spec.Sum()
+		}
 		in.Ready = !w.broken[as.Version] && !h.unready[as.ID]
 		if h.dead[as.ID] {
 			in.Phase, in.Ready, in.Reason = fleet.PhaseBackoff, false, "exited with code 1"
@@ -180,6 +192,7 @@ func (w *world) report(h *fakeHost) []Input {
 			delete(h.extra, as.ID)
 		}
 		known[as.ID] = true
+		h.has = with(h.has, as.ID, &in)
 		a.Instances = append(a.Instances, in)
 	}
 	for _, id := range sorted(h.extra, byText) {
@@ -210,9 +223,25 @@ func (w *world) report(h *fakeHost) []Input {
 	return []Input{PresenceIn{Host: h.id, Presence: p}, ActualIn{Host: h.id, Sequence: w.seq, Actual: a}}
 }
 
+// leftOut keeps what a desired state doesn't name any more, as agents do.
+func (h *fakeHost) leftOut(before []fleet.Assignment) {
+	named := map[string]bool{}
+	for _, as := range h.desired.Instances {
+		named[as.ID] = true
+	}
+	for _, as := range before {
+		if !named[as.ID] && !h.stopped[as.ID] && h.has[as.ID] != nil {
+			h.extra = with(h.extra, as.ID, h.has[as.ID])
+		}
+	}
+}
+
 // ports gives what an assignment publishes ports from first on.
 func (h *fakeHost) ports(as fleet.Assignment, first int) map[int]int {
 	out := map[int]int{}
+	if had := h.has[as.ID]; had != nil && len(had.Ports) > 0 {
+		return had.Ports
+	}
 	for i, p := range h.desired.Versions[fleet.VersionKey(as.Service, as.Version)].Publish {
 		if out[p.Target] = p.HostPort; p.HostPort == 0 {
 			out[p.Target] = first + i

@@ -15,6 +15,17 @@ func (t *tx) home(key fleet.ServiceKey) Home {
 	return Home{}
 }
 
+// keepHome remembers which host has the data of an instance's slot.
+func (t *tx) keepHome(s *Service, in *Instance) {
+	if !s.Asked.Spec.Pinned() || s.Asked.Mode == fleet.ModeGlobal {
+		return
+	}
+	home := t.home(in.Service)
+	home.Hosts = with(home.Hosts, in.Slot, in.Host)
+	home.Data = union(home.Data, s.Asked.Spec.Data())
+	t.homes.put(in.Service, &home)
+}
+
 // homeOf is the host that has the data of a service's slot; empty: none has.
 func (t *tx) homeOf(s *Service, slot int) string {
 	home := t.home(s.Asked.Key)

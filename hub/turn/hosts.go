@@ -35,7 +35,7 @@ func (t *tx) presence(host string, p fleet.Presence) {
 		t.stopped(host, l, p.State)
 		return
 	}
-	t.alien(l, p.Observed)
+	t.follows(host, l, p.Observed)
 	rebooted := before.BootID != "" && before.BootID != p.BootID
 	if rebooted && t.hosts.get(host) != nil {
 		t.event(fleet.EventHostRebooted, subjectHost(host), "", fleet.EventData{Message: host + " has rebooted", Host: host})
@@ -47,14 +47,6 @@ func (t *tx) presence(host string, p fleet.Presence) {
 	t.catchUp(host, l)
 }
 
-// alien marks an agent whose accepted state belongs to another hub.
-func (t *tx) alien(l *Live, o fleet.Observed) {
-	l.Alien = ""
-	if o.Lineage != "" && o.Lineage != t.s.Lineage {
-		l.Alien = o.Lineage
-	}
-}
-
 // catchUp sends a host its desired state again when it has lacked it for a
 // while: an acknowledgement on the wire proves nothing.
 func (t *tx) catchUp(host string, l *Live) {
@@ -62,7 +54,7 @@ func (t *tx) catchUp(host string, l *Live) {
 	if h == nil || l.Alien != "" {
 		return
 	}
-	behind := l.Presence.Observed.Generation != h.Desired || l.Presence.Observed.Epoch != t.s.Epoch || t.lacksPools(host, l)
+	behind := l.Presence.Observed.Generation != h.Desired || l.Presence.Observed.Epoch != t.epoch || t.lacksPools(host, l)
 	switch {
 	case !behind:
 		l.BehindSince = time.Time{}
@@ -142,12 +134,13 @@ func (t *tx) actual(host string, sequence uint64, a fleet.Actual) {
 	before := l.Actual
 	l.Actual, l.ActualSeq = &a, sequence
 	l.index()
-	t.alien(l, a.Observed)
+	t.follows(host, l, a.Observed)
 	if l.State != fleet.HostUp && firstOfSession && l.Presence.Session == a.Session {
 		t.returned(host, l)
 	}
 	t.revive(host, l)
 	t.join(host, l, a.Facts)
+	t.gather(host, l)
 	t.balancersReported(host, l, a)
 	t.balancersInTrouble(host, before == nil, &a)
 	for i := range a.Instances {
@@ -199,7 +192,11 @@ func (t *tx) desiredGeneration(host string) uint64 {
 func (t *tx) join(host string, l *Live, facts fleet.HostFacts) {
 	h := t.hosts.get(host)
 	if h == nil {
-		t.hosts.put(host, &Host{ID: host, Generation: t.rev, Facts: facts, Availability: fleet.AvailabilityActive})
+		h = &Host{ID: host, Generation: t.rev, Facts: facts, Availability: fleet.AvailabilityActive}
+		if l.Actual.Observed.Lineage != t.s.Lineage {
+			h.Settled = t.s.Restored // it has never been told anything by a hub of this lineage
+		}
+		t.hosts.put(host, h)
 		t.event(fleet.EventHostJoined, subjectHost(host), "", fleet.EventData{
 			Message: fmt.Sprintf("%s joined: %s, %d CPUs, %d MiB", host, facts.Distribution, facts.CPUs, facts.Memory>>20), Host: host,
 		})

@@ -43,12 +43,7 @@ func (t *tx) place(s *Service, slot int, host, cause string) {
 	t.events[len(t.events)-1].Subject = subjectInstance(in.ID)
 	t.events[len(t.events)-1].Data = about(in, fmt.Sprintf("%s is placed (slot %d)", in, slot))
 	t.bear(in)
-	if s.Asked.Spec.Pinned() && s.Asked.Mode != fleet.ModeGlobal {
-		home := t.home(key)
-		home.Hosts = with(home.Hosts, slot, host)
-		home.Data = union(home.Data, s.Asked.Spec.Data())
-		t.homes.put(key, &home)
-	}
+	t.keepHome(s, in)
 }
 
 // successor says why nobody could follow an instance that has to leave first;

@@ -51,6 +51,12 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 		t.note(key, nil)
 		return nil, false
 	}
+	if why := t.gathering(); why != "" {
+		return []string{why}, true
+	}
+	if t.adopted[key] {
+		return []string{"instances were taken in"}, true
+	}
 	for _, in := range t.members(key) {
 		if why := t.advance(s, in); why != "" {
 			reasons = append(reasons, why)
@@ -137,7 +143,7 @@ func (t *tx) planRemoval(key fleet.ServiceKey) {
 	}
 	t.event(fleet.EventServiceRemoved, subjectService(key), s.Cause, fleet.EventData{Message: fmt.Sprintf("%s is gone; its volumes stay", key), Service: &key})
 	home := t.home(key)
-	home.Version = s.Version
+	home.Version = max(home.Version, s.Version)
 	t.homes.put(key, &home)
 	t.services.delete(key)
 	for _, in := range members {

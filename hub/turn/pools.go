@@ -209,8 +209,8 @@ func (t *tx) sent(key PoolKey, id string, balancers []string) {
 }
 
 func (t *tx) sendPool(key PoolKey, p *Published) {
-	payload, err := wire.SealRaw(t.s.Lineage, t.s.Epoch, p.Pool.Generation, mustJSON(p.Pool))
-	if err == nil {
+	payload, err := wire.SealRaw(t.s.Lineage, t.epoch, p.Pool.Generation, mustJSON(p.Pool))
+	if err == nil && !t.unsettled(key.Host) {
 		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Pool(key.Host, key.Service), Payload: payload, Retain: true})
 	}
 }

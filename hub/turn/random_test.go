@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"pgregory.net/rapid"
@@ -13,12 +14,13 @@ import (
 // has services of every kind.
 type random struct {
 	*world
-	lostData bool // somebody gave data up
+	homes map[int]string  // where the data of db's slots is
+	seen  map[string]bool // instances of db
 }
 
 func newRandom(t *rapid.T) *random {
 	hosts := manyHosts(rapid.IntRange(1, 4).Draw(t, "hosts"))
-	r := &random{world: newWorld(t, hosts...)}
+	r := &random{world: newWorld(t, hosts...), homes: map[int]string{}, seen: map[string]bool{}}
 	r.s.opts.PortHold = 20 * time.Second
 	for i, id := range hosts {
 		r.hosts[id].facts.Labels = map[string]string{"tier": []string{"web", "db"}[i%2]}
@@ -103,7 +105,7 @@ func (r *random) orders() map[string]func(*rapid.T) {
 
 func (r *random) giveUp(host string) {
 	if r.order(fleet.Command{Do: fleet.DoHostFail, Host: host, DataLost: true}).Err == nil {
-		r.lostData = true
+		maps.DeleteFunc(r.homes, func(_ int, home string) bool { return home == host })
 	}
 }
 
@@ -160,7 +162,7 @@ func (r *random) die(h *fakeHost) {
 // calm ends all trouble and takes back what holds things up, then lets time
 // pass.
 func (r *random) calm() {
-	r.stepped = nil // all of it was looked at
+	r.stepped, r.folded = nil, nil // all of it was looked at
 	for _, id := range sorted(r.hosts, byText) {
 		h := r.hosts[id]
 		h.cut, h.drained, h.deaf = false, true, false

@@ -120,7 +120,7 @@ func (t *tx) listenerAddresses(key fleet.BalancerKey) (addresses []string) {
 }
 
 func (t *tx) ask(host string, ask fleet.Ask) {
-	if payload, err := wire.Seal(t.s.Lineage, t.s.Epoch, t.rev, ask); err == nil {
+	if payload, err := wire.Seal(t.s.Lineage, t.epoch, t.rev, ask); err == nil {
 		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Host(host, wire.LeafAsk), Payload: payload})
 	}
 }

@@ -17,6 +17,9 @@ type State struct {
 	Epoch    uint64
 	Revision uint64
 	Started  time.Time // when this hub started: hosts are unknown until heard
+	// Restored is the revision from which a store went on that was restored, or
+	// begun anew for a fleet that has lost its own; 0: neither.
+	Restored uint64
 
 	Services  map[fleet.ServiceKey]*Service
 	Instances map[string]*Instance
@@ -33,6 +36,7 @@ type State struct {
 
 	notes map[fleet.ServiceKey]*notes // not stored
 	told  map[fleet.ServiceKey]*told
+	blank bool // nothing had been asked for when this hub started
 
 	tally     Tally
 	byService map[fleet.ServiceKey]map[string]bool
@@ -58,6 +62,8 @@ type Service struct {
 	Converged uint64 `json:"converged,omitempty"`
 	// Held are the reasons why it can't go on by itself, as last reported.
 	Held []string `json:"held,omitempty"`
+	// Settled is the Restored since which it was compared with what runs.
+	Settled uint64 `json:"settled,omitempty"`
 }
 
 // Instance is one place where one container of one version runs.
@@ -86,6 +92,8 @@ type Instance struct {
 	Released map[fleet.BalancerKey]string `json:"released,omitempty"`
 	// Lost: its host is gone and it is being replaced elsewhere.
 	Lost bool `json:"lost,omitempty"`
+	// Spec is the sum of what it runs, where its version isn't known.
+	Spec string `json:"spec,omitempty"`
 	// Differs is the image that it runs, where that isn't its version's.
 	Differs string `json:"differs,omitempty"`
 }
@@ -113,6 +121,8 @@ type Host struct {
 	Events    uint64 `json:"events,omitempty"`
 	// Held are host ports that were released and may not be given again yet.
 	Held map[int]HeldPort `json:"held,omitempty"`
+	// Settled is the Restored since which what it has is known.
+	Settled uint64 `json:"settled,omitempty"`
 }
 
 // HeldPort is a released host port.
@@ -205,6 +215,7 @@ type Live struct {
 // echo is an acknowledgement, encoded.
 type echo struct {
 	ack     fleet.Ack
+	epoch   uint64
 	payload []byte
 }
 
@@ -226,7 +237,9 @@ type Fleetwide struct {
 	Held bool // too many hosts are lost at once
 	// TickedAt is the last tick, and ResumedAt the first after the hub itself
 	// stood still: silence counts from then.
-	TickedAt  time.Time
+	TickedAt time.Time
+	// Behind: it was told that the store is older than what agents know.
+	Behind    bool
 	ResumedAt time.Time
 	// ReleasedAt is when they ceased to be too many.
 	ReleasedAt time.Time
@@ -305,6 +318,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		silences:  map[fleet.BalancerKey]*Silence{},
 		notes:     map[fleet.ServiceKey]*notes{},
 		told:      map[fleet.ServiceKey]*told{},
+		blank:     true,
 		fleet:     &Fleetwide{},
 		tally:     newTally(),
 		byService: map[fleet.ServiceKey]map[string]bool{},

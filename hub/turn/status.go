@@ -155,7 +155,7 @@ func (t *tx) stopping(in *Instance, l *Live) string {
 func (t *tx) behindWhy(host string) string {
 	switch l := t.live.get(host); {
 	case l.Alien != "":
-		return fmt.Sprintf(": its agent follows another hub (lineage %s); to have it follow this one, start it with --adopt-lineage %s", l.Alien, t.s.Lineage)
+		return ": its agent " + t.foreign(l.Alien)
 	case l.Actual != nil && l.Actual.Problem != "":
 		return ": " + l.Actual.Problem
 	default:

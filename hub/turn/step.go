@@ -121,6 +121,7 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 	if ticks { // last: who was heard in this turn isn't silent
 		t.tick()
 	}
+	t.settle()
 	t.plan()
 	return t.finish()
 }
@@ -137,7 +138,7 @@ func Boot(s *State) []Publish {
 		t.told.put(key, now)
 		t.sendStatus(key, now)
 	}
-	(&Delta{state: s, tables: t.tables, Revision: s.Revision}).Fold()
+	(&Delta{state: s, tables: t.tables, epoch: s.Epoch, Revision: s.Revision}).Fold()
 	t.out.Publish = append(t.out.Publish, t.hubState())
 	return t.out.Publish
 }

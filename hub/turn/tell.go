@@ -40,7 +40,7 @@ func (t *tx) status(key fleet.ServiceKey) *told {
 }
 
 func (t *tx) sendStatus(key fleet.ServiceKey, now *told) {
-	if payload, err := wire.SealRaw(t.s.Lineage, t.s.Epoch, t.services.get(key).Generation, []byte(now.body)); err == nil {
+	if payload, err := wire.SealRaw(t.s.Lineage, t.epoch, t.services.get(key).Generation, []byte(now.body)); err == nil {
 		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.ServiceStatus(key), Payload: payload, Retain: true})
 	}
 }

@@ -14,9 +14,13 @@ type tx struct {
 	s   *State
 	now time.Time
 	rev uint64 // the revision this turn makes, if it changes anything
+	// epoch is the state's, unless an agent knows a later one.
+	epoch uint64
 	*tables
 	out        Outputs
 	events     []fleet.Event
+	adopted    map[fleet.ServiceKey]bool     // services that instances were taken in for in this turn
+	resend     map[string]bool               // hosts to send everything to
 	newborn    map[fleet.ServiceKey][]string // instances made in this turn
 	arrived    map[string][]string           // the same by host
 	ids        int
@@ -31,7 +35,7 @@ type tx struct {
 
 func begin(s *State, now time.Time) *tx {
 	return &tx{
-		s: s, now: now, rev: s.Revision + 1,
+		s: s, now: now, rev: s.Revision + 1, epoch: s.Epoch,
 		tables: &tables{
 			services:  over(s.Services),
 			instances: over(s.Instances),
@@ -48,6 +52,8 @@ func begin(s *State, now time.Time) *tx {
 			fleet:     *s.fleet,
 		},
 		out:       Outputs{Replies: map[int]Reply{}},
+		adopted:   map[fleet.ServiceKey]bool{},
+		resend:    map[string]bool{},
 		newborn:   map[fleet.ServiceKey][]string{},
 		arrived:   map[string][]string{},
 		dirty:     map[fleet.ServiceKey]bool{},
@@ -63,7 +69,11 @@ func (t *tx) finish() (*Delta, Outputs) {
 	for _, host := range sorted(t.dirtyHost, byText) {
 		t.deriveDesired(host)
 	}
-	d := &Delta{state: t.s, tables: t.tables, events: t.events, Revision: t.s.Revision}
+	for _, host := range sorted(t.resend, byText) {
+		t.deriveDesired(host)
+		t.sendAll(host)
+	}
+	d := &Delta{state: t.s, tables: t.tables, events: t.events, epoch: t.epoch, Revision: t.s.Revision}
 	if t.storesAnything() {
 		d.Revision = t.rev
 		t.out.Change = t.change()

@@ -34,10 +34,13 @@ func (v View) host(id string) fleet.HostView {
 	if l := v.t.live.get(id); l != nil {
 		out.Status = fleet.HostStatus{State: l.State, Since: l.Since}
 		out.Observed = l.Presence.Observed
+		if l.Alien != "" {
+			out.Reasons = append(out.Reasons, "its agent "+v.t.foreign(l.Alien))
+		}
 		if l.Actual != nil {
 			out.Engine, out.Foreign = l.Actual.Engine, l.Actual.Foreign
 			for _, a := range l.Actual.Instances {
-				if a.Unclaimed {
+				if a.Unclaimed || v.t.unsettled(id) && v.t.instances.get(a.ID) == nil {
 					out.Unclaimed = append(out.Unclaimed, a)
 				}
 			}

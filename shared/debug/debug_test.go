@@ -8,8 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/musterhq/muster/shared/fleet"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestOffAndOnLoopbackUnlessAskedForTwice(t *testing.T) {
 	for _, addr := range []string{"", "127.0.0.1:0", "localhost:6060", "[::1]:6060"} {

@@ -67,7 +67,11 @@ const (
 	EventHostUnfrozen  = "muster.host.unfrozen"
 	EventHostFailed    = "muster.host.failed" // a person declared it dead
 	EventHostRefused   = "muster.host.refused"
-	EventHostSlowed    = "muster.host.slowed" // its agent sends more than the hub takes from one
+	EventHostSlowed    = "muster.host.slowed"  // its agent sends more than the hub takes from one
+	EventHostForeign   = "muster.host.foreign" // its agent follows another hub
+
+	EventHubOutranked = "muster.hub.outranked" // an agent knew a later epoch: this hub's was raised
+	EventHubBehind    = "muster.hub.behind"    // an agent knows a later revision: the store is an older copy
 
 	EventHostEventsDropped = "muster.host.events-dropped" // by an agent: no hub took them in time
 
@@ -92,7 +96,8 @@ var EventTypes = []string{
 	EventInstanceReady, EventInstanceUnready, EventInstanceDraining, EventInstanceStopping, EventImageDiffers,
 	EventInstanceGone, EventInstanceExited, EventInstanceFailed, EventInstanceRestored, EventInstanceStarted,
 	EventHostJoined, EventHostLost, EventHostReturned, EventHostStopped, EventHostRebooted, EventHostDrain,
-	EventHostActivated, EventHostFrozen, EventHostUnfrozen, EventHostFailed, EventHostRefused,
+	EventHostActivated, EventHostFrozen, EventHostUnfrozen, EventHostFailed, EventHostRefused, EventHostSlowed, EventHostForeign,
+	EventHubOutranked, EventHubBehind,
 	EventHostEventsDropped, EventEngineDown, EventEngineUp, EventBalancerJoined, EventBalancerProblem,
 	EventBalancerRecovered, EventBalancerForgotten, EventFleetHeld, EventFleetReleased, EventMessageRefused,
 }

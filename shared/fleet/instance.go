@@ -54,6 +54,9 @@ type InstanceActual struct {
 	ExitCode  int         `json:"exitCode,omitempty"`
 	Reason    string      `json:"reason,omitempty"` // in words: why it is not ready
 	NextTry   time.Time   `json:"nextTry,omitzero"` // by the host's clock
+	// Spec is the sum of what its container was made from; see Spec.Sum. Empty:
+	// its agent doesn't know.
+	Spec string `json:"spec,omitempty"`
 	// Unclaimed: the container carries this lineage's and host's labels, but
 	// the accepted desired state doesn't know it. It is left alone.
 	Unclaimed bool `json:"unclaimed,omitempty"`

@@ -1,6 +1,9 @@
 package fleet
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -26,6 +29,19 @@ type Spec struct {
 	// Requires names the features that an agent must know to run this version:
 	// the hub's word, from Features when the version was made.
 	Requires []string `json:"requires,omitempty"`
+}
+
+// Sum tells the contents of specs apart, whatever their versions are numbered.
+// What a spec requires follows from the rest of it, and isn't in the sum.
+func (s *Spec) Sum() string {
+	content := *s
+	content.Requires = nil
+	raw, err := json.Marshal(&content)
+	if err != nil {
+		panic("encode spec: " + err.Error()) // plain data: strings, numbers, maps of strings
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:8])
 }
 
 // Publish is one container port that is reachable on its host.

@@ -48,6 +48,7 @@ func (in *InstanceActual) validate() *Error {
 		text("container", in.Container, maxName),
 		text("image", in.Image, maxLabel),
 		text("digest", in.Digest, maxLabel),
+		text("spec", in.Spec, maxName),
 		oneOf("phase", in.Phase, PhasePending, PhasePulling, PhaseStarting, PhaseRunning, PhaseBackoff, PhaseExited, PhaseStopping, PhaseStopped),
 		address("address", in.Address),
 		ports(in.Ports),

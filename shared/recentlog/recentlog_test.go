@@ -7,7 +7,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestTheEndOfTheLogIsKept(t *testing.T) {
 	var log bytes.Buffer

@@ -73,7 +73,7 @@ var actual = fleet.Actual{
 	Instances: []fleet.InstanceActual{{
 		ID: "1c-1", Service: web, Version: 3, Slot: 1, Incarnation: 2, Container: "0a1b", Image: "sha256:1", Digest: "web@sha256:2",
 		Phase: fleet.PhaseBackoff, Ready: true, Address: "10.0.0.1", Ports: ports, StartedAt: noon, Restarts: 1, ExitCode: 137,
-		Reason: "exited with code 137", NextTry: noon.Add(time.Second), Unclaimed: true,
+		Reason: "exited with code 137", NextTry: noon.Add(time.Second), Spec: "89abcdef01234567", Unclaimed: true,
 	}},
 	Balancers: []fleet.BalancerActual{{
 		Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Up: true, Problem: "its file was edited",

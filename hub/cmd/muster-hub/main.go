@@ -26,7 +26,7 @@ func main() {
 	defer stop()
 	if err := app().RunContext(ctx, os.Args); err != nil {
 		fmt.Fprintln(os.Stderr, "muster-hub:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }
 
@@ -37,14 +37,14 @@ func app() *cli.App {
 		Usage:   "keep a fleet of machines at what was asked for",
 		Version: buildinfo.String(),
 		Description: "Settings come from the configuration file, then the environment, then flags; the last one given wins.\n" +
-			"The file is YAML; its keys are the flags' names.",
-		Flags:           flags,
-		Before:          readConfig(flags),
-		Action:          run,
-		HideHelpCommand: true,
-		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
-			return fleet.Invalid("", "%v", err).WithHint("see muster-hub --help")
-		},
+			"The file is YAML; its keys are the flags' names.\n\n" + exitCodesHelp,
+		Commands:             []*cli.Command{backupCommand(), restoreCommand(), recoverCommand(), completionCommand()},
+		EnableBashCompletion: true,
+		Flags:                flags,
+		Before:               readConfig(flags),
+		Action:               run,
+		HideHelpCommand:      true,
+		OnUsageError:         wrongFlag,
 	}
 }
 
@@ -56,6 +56,7 @@ func flags() []cli.Flag {
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "mqtt", Usage: "`ADDRESS` where agents connect", Value: d.MQTT, EnvVars: []string{"MUSTER_HUB_MQTT"}}),
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the HTTP API", Value: d.HTTP, EnvVars: []string{"MUSTER_HUB_HTTP"}}),
 		altsrc.NewBoolFlag(&cli.BoolFlag{Name: "insecure-listen-without-authentication", Usage: "listen elsewhere than on loopback: anyone who can connect commands the fleet", EnvVars: []string{"MUSTER_HUB_INSECURE_LISTEN_WITHOUT_AUTHENTICATION"}}),
+		altsrc.NewBoolFlag(&cli.BoolFlag{Name: "require-store", Usage: "don't make a new store where there is none: its disk may not be mounted", EnvVars: []string{"MUSTER_HUB_REQUIRE_STORE"}}),
 		altsrc.NewIntFlag(&cli.IntFlag{Name: "events-kept", Usage: "`NUMBER` of events that the store keeps", Value: d.EventsKept, EnvVars: []string{"MUSTER_HUB_EVENTS_KEPT"}}),
 		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "lost-after", Usage: "silence until a host is lost", Value: d.Turn.LostAfter, EnvVars: []string{"MUSTER_HUB_LOST_AFTER"}}),
 		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "unknown-for", Usage: "time that hosts have to be heard after the hub's start", Value: d.Turn.UnknownFor, EnvVars: []string{"MUSTER_HUB_UNKNOWN_FOR"}}),
@@ -85,7 +86,7 @@ func readConfig(flags []cli.Flag) cli.BeforeFunc {
 
 func run(c *cli.Context) error {
 	if c.NArg() > 0 {
-		return fleet.Invalid("arguments", "%q is not expected", c.Args().First()).WithHint("muster-hub --help")
+		return usageError("muster-hub --help", "arguments: %q is not expected", c.Args().First())
 	}
 	logger, err := newLogger(c.String("log-level"), c.String("log-format"))
 	if err != nil {
@@ -94,6 +95,7 @@ func run(c *cli.Context) error {
 	o := hub.DefaultOptions()
 	o.StateDir, o.MQTT, o.HTTP = c.String("state-dir"), c.String("mqtt"), c.String("http")
 	o.InsecureListen = c.Bool("insecure-listen-without-authentication")
+	o.RequireStore = c.Bool("require-store")
 	o.EventsKept, o.FailPoint, o.Logger = c.Int("events-kept"), c.String("failpoint"), logger
 	o.Debug = debug.Options{Addr: c.String("debug-addr"), Insecure: c.Bool("insecure-debug-without-authentication")}
 	o.Turn.LostAfter, o.Turn.UnknownFor = c.Duration("lost-after"), c.Duration("unknown-for")

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -22,10 +24,14 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "committer":
 		commitForEver(os.Args[1])
+	case "restorer":
+		restoreForEver(os.Args[1])
+	case "restore-on-full-disk":
+		restoreOnFullDisk(os.Args[1])
 	case "full-disk":
 		fillTheDisk(os.Args[1])
 	default:
-		os.Exit(m.Run())
+		goleak.VerifyTestMain(m)
 	}
 }
 

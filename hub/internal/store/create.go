@@ -15,17 +15,20 @@ import (
 func prepare(path string, options Options) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return create(path, options)
+		if options.MustExist {
+			return missingError(path)
+		}
+		return create(path, options, newMeta())
 	}
 	if err != nil {
-		return fmt.Errorf("look for the store: %w", err)
+		return fmt.Errorf("look for the store: %w", Advise(path, err))
 	}
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("open the store: %s is not a regular file", path)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		if err := os.Chmod(path, 0o600); err != nil {
-			return fmt.Errorf("close the store to others: %w", err)
+			return fmt.Errorf("close the store to others: %w", Advise(path, err))
 		}
 	}
 	return nil
@@ -33,30 +36,37 @@ func prepare(path string, options Options) error {
 
 // create makes the store under another name first: a file at path is always
 // whole, and one that is not was damaged later.
-func create(path string, options Options) error {
+func create(path string, options Options, meta Meta) error {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the store's folder: %w", err)
+	if err := makeFolder(dir); err != nil {
+		return err
 	}
 	draft, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
 	if err != nil {
-		return fmt.Errorf("make a store: %w", err)
+		return fmt.Errorf("make a store: %w", Advise(path, err))
 	}
 	defer os.Remove(draft.Name())
 	if err := draft.Close(); err != nil {
 		return fmt.Errorf("make a store: %w", err)
 	}
-	if err := fill(draft.Name(), options); err != nil {
-		return fmt.Errorf("make a store: %w", err)
+	if err := fill(draft.Name(), options, meta); err != nil {
+		return fmt.Errorf("make a store: %w", Advise(path, err))
 	}
 	// A link, unlike a rename, never replaces what another hub put there.
 	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("put the new store in place: %w", err)
 	}
-	return syncFolder(dir)
+	return SyncFolder(dir)
 }
 
-func fill(path string, options Options) error {
+func makeFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the store's folder: %w", Advise(dir, err))
+	}
+	return nil
+}
+
+func fill(path string, options Options, meta Meta) error {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: options.LockTimeout})
 	if err != nil {
 		return err
@@ -67,7 +77,7 @@ func fill(path string, options Options) error {
 				return err
 			}
 		}
-		return writeMeta(tx, newMeta())
+		return writeMeta(tx, meta)
 	})
 	return errors.Join(err, db.Close())
 }
@@ -80,7 +90,8 @@ func bucketNames(tables []string) []string {
 	return names
 }
 
-func syncFolder(path string) error {
+// SyncFolder has the names in a folder outlast a power cut.
+func SyncFolder(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open the store's folder: %w", err)

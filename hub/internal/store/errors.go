@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -10,7 +12,11 @@ import (
 )
 
 func lockedError(path string) error {
-	return fleet.Conflict("", "another hub uses the store %s", path).
+	who := "another hub"
+	if process := holder(path); process != "" {
+		who += " (" + process + ")"
+	}
+	return fleet.Conflict("", "%s uses the store %s", who, path).
 		WithHint("stop the other hub, or give this one its own data directory")
 }
 
@@ -19,11 +25,31 @@ func newerError(path, what string) error {
 		WithHint("start the newer hub again, or restore the backup made before the upgrade")
 }
 
+func missingError(path string) error {
+	return fleet.NotFound("there is no store at %s, and this hub is told not to make a new one (--require-store)", path).
+		WithHint("look whether its disk is mounted; else muster-hub restore puts a backup there, and muster-hub recover begins anew for the same fleet")
+}
+
+// Advise says what to do about a file or folder that can't be used.
+func Advise(path string, cause error) error {
+	problem := &fleet.Error{Code: fleet.CodeUnavailable}
+	switch {
+	case fullDisk(cause):
+		problem.Message, problem.Hint = "the disk is full", "nothing was changed; free space in "+filepath.Dir(path)
+	case errors.Is(cause, fs.ErrPermission) || errors.Is(cause, syscall.EROFS):
+		problem.Message = fmt.Sprintf("%s can't be used by this user: %v", path, cause)
+		problem.Hint = fmt.Sprintf("run as the user that owns %s, on a disk that can be written", filepath.Dir(path))
+	default:
+		return cause
+	}
+	return &causedError{problem, cause}
+}
+
 func damagedError(path string, cause error) error {
 	problem := &fleet.Error{
 		Code:    fleet.CodeInternal,
 		Message: fmt.Sprintf("the store %s is damaged: %v", path, cause),
-		Hint:    "restore it from a backup; to begin anew instead, move the file away: then apply every project again",
+		Hint:    "restore it: muster-hub restore --force BACKUP; without a backup, move the file away and begin anew for the same fleet: muster-hub recover LINEAGE (agents name theirs in their logs and in state.json), then apply every project again",
 	}
 	return &causedError{problem, cause}
 }

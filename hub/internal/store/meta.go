@@ -33,7 +33,10 @@ type Meta struct {
 	// of the file is put back.
 	Epoch uint64 `json:"epoch"`
 	// Revision is the last one committed.
-	Revision uint64    `json:"revision"`
+	Revision uint64 `json:"revision"`
+	// Restored is the revision from which the store went on that was restored
+	// from a backup, or begun anew for a fleet that lost its own; 0: neither.
+	Restored uint64    `json:"restored,omitempty"`
 	Created  time.Time `json:"created"`
 }
 

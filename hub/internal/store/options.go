@@ -12,6 +12,8 @@ type Options struct {
 	// Tables are the names of all tables that this program knows. A file that
 	// has another one was written by a newer program and is refused.
 	Tables []string
+	// MustExist: no new store is made where there is none.
+	MustExist bool
 	// Retention is the number of events kept. Older ones are dropped by later
 	// commits, whole revisions at a time.
 	Retention int

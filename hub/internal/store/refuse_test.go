@@ -18,7 +18,7 @@ func TestOneHubAtATime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
 	s := open(t, path, options())
 	_, err := Open(path, options())
-	if fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "another hub uses the store") {
+	if fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "another hub (process ") {
 		t.Fatalf("second hub: %v", err)
 	}
 	commit(t, s, 1, nil)

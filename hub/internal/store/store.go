@@ -45,22 +45,29 @@ func Open(path string, options Options) (*Store, error) {
 	if err := checkLength(path); err != nil {
 		return nil, err
 	}
-	db, err := openFile(path, options.LockTimeout)
+	db, err := openFile(path, options.LockTimeout, false)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{path: path, options: options, db: db}
-	if err := s.begin(); err != nil {
+	missing, err := s.begin()
+	if err == nil {
+		err = s.addTables(missing)
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
 }
 
-func openFile(path string, timeout time.Duration) (db *bbolt.DB, err error) {
+// openFile opens the file that has the path when the lock is had. One that is
+// only read is shared with others who read.
+func openFile(path string, timeout time.Duration, readOnly bool) (db *bbolt.DB, err error) {
 	var file *os.File
 	broken := guard(func() {
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout:         timeout,
+			ReadOnly:        readOnly,
 			FreelistType:    bbolt.FreelistMapType,
 			InitialMmapSize: mapSize,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
@@ -79,16 +86,28 @@ func openFile(path string, timeout time.Duration) (db *bbolt.DB, err error) {
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return nil, damagedError(path, err)
 	case err != nil:
-		return nil, fmt.Errorf("open the store %s: %w", path, err)
+		return nil, fmt.Errorf("open the store %s: %w", path, Advise(path, err))
+	}
+	if !stillAt(path, file) {
+		return nil, errors.Join(lockedError(path), db.Close())
 	}
 	return db, nil
 }
 
+// stillAt: nobody has put another file in this one's place meanwhile.
+func stillAt(path string, file *os.File) bool {
+	ours, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(ours, there)
+}
+
 // begin reads what the file says of itself and walks all of it once.
-func (s *Store) begin() error {
+// It returns the tables that the file lacks.
+func (s *Store) begin() (missing []string, err error) {
 	var meta Meta
-	var missing []string
-	var err error
 	broken := guard(func() {
 		err = s.db.View(func(tx *bbolt.Tx) error {
 			if meta, err = readMeta(tx); err != nil {
@@ -105,13 +124,13 @@ func (s *Store) begin() error {
 		})
 	})
 	if broken != nil {
-		return damagedError(s.path, broken)
+		return nil, damagedError(s.path, broken)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.meta.Store(&meta)
-	return s.addTables(missing)
+	return missing, nil
 }
 
 // inspect refuses buckets that this program doesn't know, reads every record,

@@ -83,7 +83,7 @@ func TestAStoreIsNeverPutOverAnother(t *testing.T) {
 	first := open(t, path, options())
 	commit(t, first, 1, nil)
 	first.Close()
-	if err := create(path, options()); err != nil {
+	if err := create(path, options(), newMeta()); err != nil {
 		t.Fatal(err)
 	}
 	if got := open(t, path, options()).Meta(); got.Lineage != first.Meta().Lineage || got.Revision != 1 {

@@ -1,0 +1,109 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/musterhq/muster/hub/internal/control"
+	"github.com/musterhq/muster/hub/internal/store"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Names in the hub's folder.
+const (
+	storeName   = "hub.db"
+	controlName = "control.sock"
+)
+
+func (o Options) storePath() string   { return filepath.Join(o.StateDir, storeName) }
+func (o Options) controlPath() string { return filepath.Join(o.StateDir, controlName) }
+
+// Progress is told how many bytes of how many are done; all is 0 while nobody
+// knows.
+type Progress func(done, all int64)
+
+// Backup copies the store to w: through the hub that runs, else from the file.
+func (o Options) Backup(ctx context.Context, w io.Writer, progress Progress) error {
+	counted := &copied{to: w, tell: progress}
+	err := control.Fetch(ctx, o.controlPath(), counted, counted.size)
+	if !errors.Is(err, control.ErrNoHub) {
+		return err
+	}
+	path := o.storePath()
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fleet.NotFound("there is no store at %s", path).WithHint("--state-dir names the hub's folder")
+	}
+	stored, err := store.Read(path, o.storeOptions())
+	if err != nil {
+		return err
+	}
+	defer stored.Close()
+	_, err = stored.Backup(counted, time.Now(), counted.size)
+	return err
+}
+
+// BackupTo makes a backup at path: whole and verified, or none at all.
+func (o Options) BackupTo(ctx context.Context, path string, force bool, progress Progress) (manifest store.Manifest, err error) {
+	if _, err := os.Lstat(path); err == nil && !force {
+		return manifest, fleet.Conflict("", "%s is there already", path).WithHint("choose another name, or replace it with --force")
+	}
+	draft, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return manifest, fmt.Errorf("make the backup: %w", store.Advise(path, err))
+	}
+	defer os.Remove(draft.Name())
+	err = o.Backup(ctx, draft, progress)
+	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+		return manifest, fmt.Errorf("make the backup: %w", store.Advise(path, err))
+	}
+	if manifest, err = store.Verify(draft.Name(), o.storeOptions()); err != nil {
+		return manifest, fmt.Errorf("verify the backup: %w", err)
+	}
+	place := os.Link
+	if force {
+		place = os.Rename
+	}
+	if err := place(draft.Name(), path); err != nil {
+		return manifest, fmt.Errorf("put the backup in place: %w", store.Advise(path, err))
+	}
+	return manifest, store.SyncFolder(filepath.Dir(path))
+}
+
+// VerifyBackup reads all of a backup.
+func (o Options) VerifyBackup(path string) (store.Manifest, error) {
+	return store.Verify(path, o.storeOptions())
+}
+
+// Restore makes a backup the hub's store.
+func (o Options) Restore(backup io.Reader, force bool, lineage string, progress Progress) (store.Restored, error) {
+	return store.Restore(backup, o.storePath(), o.storeOptions(), store.Restoring{
+		Force: force, Lineage: lineage, Now: time.Now(), Progress: func(done int64) { progress(done, 0) },
+	})
+}
+
+// Recover makes an empty store for a fleet that has lost its own.
+func (o Options) Recover(lineage string) (store.Meta, error) {
+	return store.Recover(o.storePath(), lineage, o.storeOptions(), time.Now())
+}
+
+// copied tells how far a copy is.
+type copied struct {
+	to        io.Writer
+	done, all int64
+	tell      Progress
+}
+
+func (c *copied) size(n int64) { c.all = n }
+
+func (c *copied) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.done += int64(n)
+	c.tell(c.done, c.all)
+	return n, err
+}

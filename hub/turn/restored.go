@@ -1,0 +1,123 @@
+package turn
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// A restored store is older than its fleet: hosts have accepted orders, and
+// have instances, that it doesn't know. So what a host has is taken in before
+// the host is told anything, and nothing is decided before the hosts were heard.
+
+// unsettled: what the host has wasn't taken in since the store was restored.
+// Until then the host is told nothing, and goes on as it was told before.
+func (t *tx) unsettled(host string) bool {
+	h := t.hosts.get(host)
+	return h != nil && h.Settled < t.s.Restored
+}
+
+// gathering says what the hub of a restored store waits for before it decides
+// anything; empty: nothing.
+func (t *tx) gathering() string {
+	until := t.s.Started.Add(t.s.opts.UnknownFor)
+	if t.s.Restored == 0 || !t.now.Before(until) {
+		return ""
+	}
+	if t.s.blank {
+		return fmt.Sprintf("the store is new: hosts have until %s to say what they run", until.Format(time.TimeOnly))
+	}
+	for _, id := range t.hosts.keys(byText) {
+		if l := t.live.get(id); t.unsettled(id) && !t.hosts.get(id).Failed && (l == nil || !l.told()) {
+			return fmt.Sprintf("the store was restored: %s has until %s to say what it runs", id, until.Format(time.TimeOnly))
+		}
+	}
+	return ""
+}
+
+// told: the agent has said what its engine has, and it is one of ours.
+func (l *Live) told() bool { return l.Actual != nil && l.Actual.Engine.Up && l.Alien == "" }
+
+// settle ends the gathering when it is time: services that changed since the
+// backup are frozen, and the hosts that were heard are told again what to do.
+func (t *tx) settle() {
+	if t.s.Restored == 0 || t.gathering() != "" {
+		return
+	}
+	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
+		if t.services.get(key).Settled < t.s.Restored {
+			t.freezeChanged(key)
+		}
+	}
+	for _, host := range t.hosts.keys(byText) {
+		if l := t.live.get(host); t.unsettled(host) && l != nil && l.told() && (!t.s.blank || len(t.s.Services) > 0) {
+			t.hosts.edit(host).Settled = t.s.Restored
+			t.resend[host] = true
+		}
+	}
+}
+
+// freezeChanged keeps a service as it is that would lose instances by going
+// back to what the backup says: that is for a person to decide.
+func (t *tx) freezeChanged(key fleet.ServiceKey) {
+	s := t.services.edit(key)
+	s.Settled = t.s.Restored
+	t.touch(key)
+	running, other := 0, 0
+	for _, in := range t.members(key) {
+		if in.Goal == fleet.GoalRun {
+			running++
+			if in.Version != s.Version {
+				other++
+			}
+		}
+	}
+	excess := 0
+	if s.Asked.Mode != fleet.ModeGlobal {
+		excess = max(0, running-s.Asked.Count)
+	}
+	if s.Frozen || s.Removing || other+excess == 0 {
+		return
+	}
+	s.Frozen = true
+	s.Generation = t.rev
+	s.Cause = t.event(fleet.EventServiceFrozen, subjectService(key), causeRestore, fleet.EventData{Service: &key, Message: fmt.Sprintf(
+		"%s is frozen: it isn't what the restored backup says (%d of its %d instances are of another version, %d are more than asked for); apply its file as it is today and then muster unfreeze %s, which alone goes back to the backup",
+		key, other, running, excess, key)})
+	for _, in := range t.members(key) {
+		t.dirtyHost[in.Host] = true
+	}
+}
+
+// gather compares the backup with a host that is heard for the first time since
+// the store was restored: instances that are gone are forgotten, and those that
+// are being stopped stay so. What the backup lacks is adopted as it is reported.
+// An agent that has accepted nothing can't name what it has: it is told at once.
+func (t *tx) gather(host string, l *Live) {
+	if !t.unsettled(host) || !l.told() {
+		return
+	}
+	if l.Actual.Observed.Lineage == "" {
+		t.hosts.edit(host).Settled = t.s.Restored
+		t.resend[host] = true
+		return
+	}
+	for _, in := range t.residents(host) {
+		a := l.instances[in.ID]
+		switch {
+		case a == nil || a.Phase == fleet.PhaseStopped:
+			in = t.instances.edit(in.ID)
+			in.Cause = causeRestore
+			t.gone(in)
+		case a.Phase == fleet.PhaseStopping && in.Goal != fleet.GoalStop:
+			in = t.instances.edit(in.ID)
+			in.Goal, in.GoalAt = fleet.GoalStop, t.now
+			in.Cause = t.event(fleet.EventInstanceStopping, subjectInstance(in.ID), causeRestore, about(in, fmt.Sprintf("%s is being stopped since before the store was restored", in)))
+			t.dirtyHost[host] = true
+		}
+	}
+}
+
+// causeRestore is the cause of what follows from a restored store.
+const causeRestore = "restore"

@@ -1,0 +1,313 @@
+package turn
+
+import (
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// put exchanges the hub for one with these records, as restoring does: of the
+// same lineage, with revisions and an epoch that nobody has seen.
+func (w *world) put(stored map[string]Row) {
+	w.t.Helper()
+	before := w.s
+	w.s = New(before.Lineage, before.Epoch+1, before.Revision+1000, w.now, DefaultOptions())
+	w.s.Restored = w.s.Revision
+	w.stored = maps.Clone(stored)
+	for _, name := range sorted(stored, byText) {
+		if row := stored[name]; row.Value != nil {
+			if err := w.s.Load(row.Table, row.Key, row.Value); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+	for _, p := range Boot(w.s) {
+		w.deliver(p)
+	}
+}
+
+// running are the instances that hosts have, whoever asks for them.
+func (w *world) running() string {
+	all := map[string]bool{}
+	for _, h := range w.hosts {
+		for _, as := range h.desired.Instances {
+			all[as.ID] = true
+		}
+		for id := range h.extra {
+			all[id] = true
+		}
+		for id := range h.stopped {
+			delete(all, id)
+		}
+	}
+	return strings.Join(sorted(all, byText), " ")
+}
+
+func (w *world) known() string { return strings.Join(sorted(w.s.Instances, byText), " ") }
+
+func (w *world) stops() (n int) {
+	for _, h := range w.hosts {
+		n += len(h.stopped)
+	}
+	return n
+}
+
+// grown is a fleet whose service was replaced and grew since the backup.
+func grown(t *testing.T) (w *world, backup map[string]Row) {
+	w = newWorld(t, "web1", "web2", "web3").withBalancer("web1").join()
+	w.apply(webService(2, "web:1"))
+	w.pass(5 * time.Second)
+	backup = maps.Clone(w.stored)
+	w.apply(webService(3, "web:2"))
+	w.pass(30 * time.Second)
+	w.wantState(fleet.ServiceConverged)
+	return w, backup
+}
+
+func TestARestoredHubKeepsWhatRuns(t *testing.T) {
+	w, backup := grown(t)
+	running, stops := w.running(), w.stops()
+	w.put(backup)
+	w.pass(time.Minute)
+	if w.known() != running || w.running() != running || w.stops() != stops {
+		t.Fatalf("known are %s, running %s; were %s", w.known(), w.running(), running)
+	}
+	if v := w.wantState(fleet.ServiceFrozen); v.Ready != 3 {
+		t.Errorf("%d are ready", v.Ready)
+	}
+	pool := w.hosts["web1"].pools[web]
+	for _, e := range pool.Endpoints {
+		if e.State != fleet.EndpointReady {
+			t.Errorf("endpoint %+v", e)
+		}
+	}
+	if len(pool.Endpoints) != 3 {
+		t.Errorf("%d endpoints", len(pool.Endpoints))
+	}
+
+	reply := w.apply(webService(3, "web:2"))
+	if change := reply.Result.Plan.Services[0]; change.Replaces != 0 || change.Version != 2 {
+		t.Errorf("the file of today: %+v", change)
+	}
+	w.order(fleet.Command{Do: fleet.DoUnfreeze, Service: web})
+	w.pass(30 * time.Second)
+	w.wantState(fleet.ServiceConverged)
+	if w.running() != running || w.stops() != stops {
+		t.Errorf("running are %s, were %s", w.running(), running)
+	}
+}
+
+func TestUnfrozenItGoesBackToTheBackup(t *testing.T) {
+	w, backup := grown(t)
+	running := strings.Fields(w.running())
+	w.put(backup)
+	w.pass(10 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoUnfreeze, Service: web})
+	w.pass(time.Minute)
+	if v := w.wantState(fleet.ServiceConverged); v.Ready != 2 || v.Version != 1 {
+		t.Errorf("version %d, %d ready", v.Version, v.Ready)
+	}
+	for _, id := range running {
+		if w.s.Instances[id] != nil {
+			t.Errorf("%s is still there", id)
+		}
+	}
+	if next := w.apply(webService(2, "web:3")).Result.Plan.Services[0].Version; next != 3 {
+		t.Errorf("the next version is %d", next)
+	}
+}
+
+// Nobody is told anything before every host was heard.
+func TestARestoredHubListensFirst(t *testing.T) {
+	w, backup := grown(t)
+	late := w.hosts["web3"]
+	late.cut = true
+	gens, pool := map[string]uint64{}, w.hosts["web1"].pools[web].Generation
+	for id, h := range w.hosts {
+		gens[id] = h.gen
+	}
+	w.put(backup)
+	w.apply(webService(2, "web:9"))
+	w.pass(30 * time.Second)
+	for id, h := range w.hosts {
+		if h.gen != gens[id] {
+			t.Errorf("%s was told generation %d", id, h.gen)
+		}
+	}
+	if now := w.hosts["web1"].pools[web].Generation; now != pool {
+		t.Errorf("web1's balancer was told the pool %d", now)
+	}
+	if v := w.service(); !strings.Contains(strings.Join(v.Reasons, ";"), "web3 has until") {
+		t.Errorf("it doesn't say what it waits for: %v", v.Reasons)
+	}
+	late.cut = false
+	w.pass(2 * time.Second)
+	if w.hosts["web1"].gen == gens["web1"] {
+		t.Error("web1 wasn't told anything although every host was heard")
+	}
+}
+
+// What was stopped since the backup isn't started again under its old id, and
+// a host that comes back late is taken in before it is told anything.
+func TestWhatIsGoneSinceTheBackupStaysGone(t *testing.T) {
+	w := newWorld(t, "web1", "web2", "web3").join()
+	w.apply(webService(3, "web:1"))
+	w.pass(5 * time.Second)
+	backup := maps.Clone(w.stored)
+	old := strings.Fields(w.running())
+	w.order(fleet.Command{Do: fleet.DoRestart, Service: web})
+	w.pass(time.Minute)
+	late := w.hosts["web3"]
+	late.cut = true
+	w.put(backup)
+	w.pass(40 * time.Second)
+	if n := len(late.desired.Instances); n != 1 {
+		t.Fatalf("web3 has %d instances", n)
+	}
+	w.pass(time.Minute)
+	late.cut = false
+	w.pass(time.Minute)
+	v := w.wantState(fleet.ServiceConverged)
+	if v.Ready != 3 {
+		t.Errorf("%d are ready", v.Ready)
+	}
+	for _, id := range old {
+		if w.s.Instances[id] != nil {
+			t.Errorf("%s is back", id)
+		}
+	}
+}
+
+// A hub without any record takes in what runs when the same file is applied.
+func TestALostStoreIsRebuiltFromWhatRuns(t *testing.T) {
+	for _, stated := range []bool{true, false} {
+		w, _ := grown(t)
+		running, stops := w.running(), w.stops()
+		placed := w.count(fleet.EventInstancePlaced)
+		w.put(map[string]Row{})
+		w.pass(10 * time.Second)
+		if h, _ := w.view().Host("web1"); len(h.Unclaimed) != 1 {
+			t.Errorf("web1 is shown with %d unclaimed instances", len(h.Unclaimed))
+		}
+		if !stated {
+			w.pass(time.Minute) // whoever comes late finds a hub that acts at once
+		}
+		file := webService(3, "web:2")
+		if !stated {
+			file.Count, file.CountStated = 0, false
+		}
+		reply := w.apply(file)
+		if reply.Err != nil || reply.Result.Plan.Services[0].Version != 2 {
+			t.Fatalf("%+v", reply)
+		}
+		w.pass(90 * time.Second)
+		w.wantState(fleet.ServiceConverged)
+		if w.running() != running || w.known() != running || w.stops() != stops || w.count(fleet.EventInstancePlaced) != placed {
+			t.Errorf("known are %s, running %s, were %s", w.known(), w.running(), running)
+		}
+		if pool := w.hosts["web1"].pools[web]; len(pool.Endpoints) != 3 {
+			t.Errorf("%d endpoints", len(pool.Endpoints))
+		}
+	}
+}
+
+// What runs and isn't what the file says leaves as usual, through the balancers.
+func TestARebuiltHubReplacesWhatDiffers(t *testing.T) {
+	w, _ := grown(t)
+	w.put(map[string]Row{})
+	w.pass(10 * time.Second)
+	if n := w.apply(webService(2, "web:3")).Result.Plan.Services[0].Version; n != 3 {
+		t.Errorf("version %d", n)
+	}
+	w.hosts["web1"].drained = false
+	stops := w.stops()
+	w.pass(2 * time.Minute)
+	if w.stops() != stops {
+		t.Error("it was stopped while the balancer had connections to it")
+	}
+	w.hosts["web1"].drained = true
+	w.pass(time.Minute)
+	if v := w.wantState(fleet.ServiceConverged); v.Ready != 2 {
+		t.Errorf("%d are ready", v.Ready)
+	}
+}
+
+// What is taken in and isn't wanted leaves through the balancers that have it,
+// in whatever way it was offered before.
+func TestWhatIsTakenInLeavesThroughTheBarrier(t *testing.T) {
+	offered := webService(1, "web:2")
+	hidden := webService(1, "web:2")
+	hidden.Balancing = nil
+	for name, file := range map[string]fleet.Service{"offered": offered, "not offered any more": hidden} {
+		w, _ := grown(t)
+		edge := w.hosts["web1"]
+		w.put(map[string]Row{})
+		w.pass(70 * time.Second)
+		edge.stuck = map[fleet.ServiceKey]fleet.Pool{web: edge.pools[web]}
+		w.apply(file)
+		stops := w.stops()
+		w.pass(25 * time.Second)
+		if pool := edge.pools[web]; name == "offered" && len(pool.Endpoints) != 3 {
+			t.Errorf("%s: those that leave aren't drained: %+v", name, pool.Endpoints)
+		}
+		if w.stops() != stops {
+			t.Errorf("%s: stopped while the balancer sends to it", name)
+		}
+		edge.stuck = nil
+		w.pass(time.Minute)
+		if v := w.wantState(fleet.ServiceConverged); len(v.Instances) != 1 {
+			t.Errorf("%s: %d instances", name, len(v.Instances))
+		}
+	}
+}
+
+func TestAnAgentThatKnowsALaterEpochIsOutranked(t *testing.T) {
+	w := newWorld(t, "web1").join()
+	w.apply(webService(1, "web:1"))
+	w.pass(5 * time.Second)
+	w.hosts["web1"].epoch += 100
+	want := w.hosts["web1"].epoch + 1
+	w.pass(2 * time.Second)
+	if w.s.Epoch != want || w.hosts["web1"].epoch != want {
+		t.Errorf("the hub's epoch is %d, the host's %d, want %d", w.s.Epoch, w.hosts["web1"].epoch, want)
+	}
+	w.wantState(fleet.ServiceConverged)
+	before := w.s.Epoch
+	w.step(PresenceIn{Host: "web1", Presence: fleet.Presence{State: fleet.PresenceOnline, Session: "sa", Observed: fleet.Observed{Lineage: w.s.Lineage, Epoch: 1<<64 - 1}}})
+	if w.s.Epoch != before {
+		t.Errorf("an epoch after which none comes was believed: %d", w.s.Epoch)
+	}
+}
+
+func TestAnOlderCopyOfTheStoreIsToldOnce(t *testing.T) {
+	w := newWorld(t, "web1").join()
+	w.hosts["web1"].gen = w.s.Revision + 50
+	w.pass(3 * time.Second)
+	if n := w.count(fleet.EventHubBehind); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
+func TestAnAgentOfAnotherHubIsTold(t *testing.T) {
+	w := newWorld(t, "web1", "web2").join()
+	w.hosts["web1"].lineage = "other"
+	w.pass(3 * time.Second)
+	if n := w.count(fleet.EventHostForeign); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+	if h, _ := w.view().Host("web1"); !strings.Contains(strings.Join(h.Reasons, ";"), "muster-hub recover other") {
+		t.Errorf("the way out isn't shown: %v", h.Reasons)
+	}
+}
+
+func (w *world) count(kind string) (n int) {
+	for _, e := range w.events {
+		if e.Type == kind {
+			n++
+		}
+	}
+	return n
+}
