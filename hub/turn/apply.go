@@ -175,11 +175,13 @@ func countOf(asked, stands *fleet.Service) int {
 // take makes what was asked for the desired state.
 func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChange, c fleet.Command) {
 	s := t.services.edit(asked.Key)
-	if s == nil {
+	isNew := s == nil
+	if isNew {
 		s = &Service{Versions: map[int]fleet.Version{}}
 		t.services.put(asked.Key, s)
 	}
-	if !sameNames(s.Asked.Balancing, asked.Balancing) {
+	// What is left of a service that had the name before belongs to this one.
+	if isNew || !sameNames(s.Asked.Balancing, asked.Balancing) {
 		t.namesChanged(asked.Key.Project)
 	}
 	s.Asked = asked
