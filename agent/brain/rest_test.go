@@ -87,7 +87,8 @@ func (w *world) wantNothing(t *rapid.T, after string) {
 
 // TestAnInstanceKeepsItsPortsForLife: they are its own, in the range, none of
 // those that the hub holds when they are chosen, and they never change,
-// whatever is asked for, dies or starts again.
+// whatever is asked for, dies or starts again. Its life ends when nobody asks for
+// it and its container is gone.
 func TestAnInstanceKeepsItsPortsForLife(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t).connected()
@@ -123,8 +124,9 @@ func TestAnInstanceKeepsItsPortsForLife(t *testing.T) {
 // wantPorts compares with the ports that were told before, and adds to them.
 func wantPorts(t *rapid.T, instances []fleet.InstanceActual, had map[string]map[int]int, held map[int]bool) {
 	t.Helper()
-	owner := map[int]string{}
+	owner, lives := map[int]string{}, map[string]bool{}
 	for _, in := range instances {
+		lives[in.ID] = true
 		for target, port := range in.Ports {
 			before, known := had[in.ID][target]
 			if owner[port] != "" || port < 20000 || port > 20999 || known && before != port || !known && held[port] {
@@ -136,4 +138,5 @@ func wantPorts(t *rapid.T, instances []fleet.InstanceActual, had map[string]map[
 			had[in.ID] = maps.Clone(in.Ports)
 		}
 	}
+	maps.DeleteFunc(had, func(id string, _ map[int]int) bool { return !lives[id] })
 }
