@@ -4,80 +4,107 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"sync"
+	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/musterhq/muster/hub/client"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// startsAtOnce is how many containers each engine starts side by side: as
-// many as an agent does.
-const startsAtOnce = 8
-
-// firstRawPort is above those that agents choose from.
-const firstRawPort = 31000
-
-func (b *bench) applyFive(ctx context.Context) (result, error)   { return b.applyMany(ctx, 5) }
+func (b *bench) applyOne(ctx context.Context) (result, error)    { return b.applyMany(ctx, 1) }
+func (b *bench) applyTen(ctx context.Context) (result, error)    { return b.applyMany(ctx, 10) }
 func (b *bench) applyThirty(ctx context.Context) (result, error) { return b.applyMany(ctx, 30) }
 
-// applyMany measures from the order to n instances that are ready and serve,
-// and in turn with it how long the engines alone take to start as many.
+// applied is what one run of an order took.
+type applied struct{ accepted, started, ready, serving time.Duration }
+
+// applyMany measures from the order to n instances that are ready, and that
+// serve. In turn with it, so that whatever else the machine does hits all alike,
+// it measures the engines alone, and Swarm.
 func (b *bench) applyMany(ctx context.Context, n int) (result, error) {
-	var raw, started, ready, serving series
-	like, err := b.template(ctx)
+	var raw, swarmed, accepted, started, ready, serving series
+	floor, err := b.findFloor(ctx)
 	if err != nil {
 		return result{}, err
 	}
 	for range b.runs {
-		took, err := b.raw(ctx, like, n)
+		err := b.withSwarm(ctx, func(ctx context.Context, s *swarm) error {
+			took, err := s.apply(ctx, n)
+			swarmed = append(swarmed, took)
+			return err
+		})
+		if err != nil {
+			return result{}, err
+		}
+		if err := b.stopAgents(); err != nil {
+			return result{}, err
+		}
+		took, err := b.raw(ctx, floor.like, n, floor.atOnce)
 		if err != nil {
 			return result{}, err
 		}
 		raw = append(raw, took)
-		since, err := b.revision(ctx)
+		if err := b.startAgents(ctx); err != nil {
+			return result{}, err
+		}
+		a, err := b.applyOnce(ctx, n)
 		if err != nil {
 			return result{}, err
 		}
-		began := time.Now()
-		took, err = b.apply(ctx, b.document("app:1", n))
-		if err != nil {
-			return result{}, err
-		}
-		serving = append(serving, took)
-		events, err := b.events(ctx, since)
-		if err != nil {
-			return result{}, err
-		}
-		started = append(started, last(events, fleet.EventInstanceStarted).Sub(began))
-		ready = append(ready, last(events, fleet.EventInstanceReady).Sub(began))
-		if err := b.allAnswer(ctx, n); err != nil {
-			return result{}, err
-		}
-		if err := b.remove(ctx); err != nil {
-			return result{}, err
-		}
+		accepted, started, ready, serving = append(accepted, a.accepted), append(started, a.started), append(ready, a.ready), append(serving, a.serving)
 	}
+	limit := raw.median()*11/10 + 100*time.Millisecond
 	r := result{
-		headline: fmt.Sprintf("**%d containers serve after %s: %s times what the engines alone take to start them (%s), %s.**",
-			n, show(serving.median()), ratio(serving, raw), show(raw.median()), difference(serving.median()-raw.median())),
-		notes: fmt.Sprintf("From sending the order to the hub's API until the service is converged: %d instances are ready by their agents' probes, the balancer's own check has passed for each, and it gives traffic to all; then all %d are seen to answer through it. "+
-			"The engines alone: the same containers (image, limits, published port) made and started through the same three engines' API, %d at a time on each, while no agent runs; nothing waits until they answer.", n, n, startsAtOnce),
+		headline: fmt.Sprintf("**%s after %s; the engines alone start as many in %s, Swarm in %s.**", instances(n, "ready"), show(ready.median()), show(raw.median()), show(swarmed.median())),
+		notes: fmt.Sprintf("Muster: from sending the order to the hub's API until the last instance runs and its agent's probe has found it ready, by the hub's events; serving is until the balancer's own check has passed for each and it gives traffic to all, after which all %d are seen to answer through it. "+
+			"The engines alone: the same containers (image, limits, published port) made and started through the same three engines' API while no agent runs; nothing waits until they answer. %d side by side on all engines together, which was the best for 30 containers (%s). "+
+			"Swarm: from sending the order until %d tasks are running, on the same engines, with the same image, limits and a port of each host's own published (mode host), no registry asked, while no agent runs; its tasks aren't probed. The three take turns, run by run.",
+			n, floor.atOnce, strings.Join(floor.tried, ", "), n),
 	}
 	r.times("engines alone: started", raw)
+	r.times("Swarm: running", swarmed)
+	r.times("Muster: accepted", accepted)
 	r.times("Muster: all started", started)
 	r.times("Muster: all ready", ready)
 	r.times("Muster: all serving", serving)
+	r.row("Muster ready : engines alone", ratio(ready, raw))
+	r.row("Muster ready : Swarm", ratio(ready, swarmed))
+	r.targetTime(fmt.Sprintf("%s within 1.1 times the engines alone and 100 ms", instances(n, "ready")), limit, ready.median())
+	r.targetTime(fmt.Sprintf("%s not later than with Swarm", instances(n, "ready")), swarmed.median(), ready.median())
 	return r, nil
 }
 
-// difference says how much longer something takes, in words.
-func difference(d time.Duration) string {
-	if d < 0 {
-		return show(-d) + " less"
+func instances(n int, are string) string {
+	if n == 1 {
+		return "1 instance is " + are
 	}
-	return show(d) + " more"
+	return fmt.Sprintf("%d instances are %s", n, are)
+}
+
+func (b *bench) applyOnce(ctx context.Context, n int) (a applied, err error) {
+	since, err := b.revision(ctx)
+	if err != nil {
+		return a, err
+	}
+	began := time.Now()
+	if _, err := b.c.Client.Apply(ctx, project, client.Apply{Document: b.document("app:1", n)}, client.Write{}); err != nil {
+		return a, err
+	}
+	a.accepted = time.Since(began)
+	if err := b.converged(ctx); err != nil {
+		return a, err
+	}
+	a.serving = time.Since(began)
+	events, err := b.events(ctx, since)
+	if err != nil {
+		return a, err
+	}
+	a.started = last(events, fleet.EventInstanceStarted).Sub(began)
+	a.ready = last(events, fleet.EventInstanceReady).Sub(began)
+	if err := b.allAnswer(ctx, n); err != nil {
+		return a, err
+	}
+	return a, b.remove(ctx)
 }
 
 // last is when the last event of a type happened.
@@ -91,106 +118,10 @@ func last(events []fleet.Event, kind string) time.Time {
 	return at
 }
 
-// template is one of Muster's own containers.
-func (b *bench) template(ctx context.Context) (container, error) {
-	if _, err := b.apply(ctx, b.document("app:1", 1)); err != nil {
-		return container{}, err
-	}
-	v, err := b.c.Client.Service(ctx, web)
-	if err != nil {
-		return container{}, err
-	}
-	like, err := b.engines[v.Instances[0].Host].inspect(ctx, v.Instances[0].Actual.Container)
-	if err != nil {
-		return container{}, err
-	}
-	return like, b.remove(ctx)
-}
-
-// raw is how long the engines take to start n containers, spread evenly.
-func (b *bench) raw(ctx context.Context, like container, n int) (time.Duration, error) {
-	if err := b.stopAgents(); err != nil {
-		return 0, err
-	}
-	var mu sync.Mutex
-	made := map[string][]string{}
-	began := time.Now()
-	err := b.onHosts(ctx, func(ctx context.Context, i int, host string) error {
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(startsAtOnce)
-		for k := i; k < n; k += len(b.hosts) {
-			group.Go(func() error {
-				id, err := b.engines[host].run(ctx, like, b.c.Fleet.Host(host).Address, firstRawPort+k)
-				mu.Lock()
-				made[host] = append(made[host], id)
-				mu.Unlock()
-				return err
-			})
-		}
-		return group.Wait()
-	})
-	took := time.Since(began)
-	if err != nil {
-		return 0, err
-	}
-	err = b.onHosts(ctx, func(ctx context.Context, _ int, host string) error {
-		for _, id := range made[host] {
-			if err := b.engines[host].remove(ctx, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return took, b.startAgents(ctx)
-}
-
-func (b *bench) onHosts(ctx context.Context, do func(ctx context.Context, i int, host string) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for i, host := range b.hosts {
-		group.Go(func() error { return do(ctx, i, host) })
-	}
-	return group.Wait()
-}
-
-func (b *bench) stopAgents() error {
-	for _, agent := range b.c.Agents {
-		if err := agent.Stop(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *bench) startAgents(ctx context.Context) error {
-	for _, agent := range b.c.Agents {
-		if err := agent.Start(ctx); err != nil {
-			return err
-		}
-	}
-	err := b.until(ctx, "the agents are back", func(ctx context.Context) (bool, error) {
-		list, err := b.c.Client.Hosts(ctx)
-		up := 0
-		for _, h := range list.Items {
-			if h.Status.State == "up" && h.Engine.Up {
-				up++
-			}
-		}
-		return up == len(b.hosts), err
-	})
-	if err != nil {
-		return err
-	}
-	time.Sleep(time.Second) // what a start stirs up is not what is measured next
-	return nil
-}
-
 // allAnswer asks through the balancer until n different instances answered.
 func (b *bench) allAnswer(ctx context.Context, n int) error {
 	seen := map[string]bool{}
-	return b.until(ctx, "all instances have answered", func(ctx context.Context) (bool, error) {
+	return until(ctx, "all instances have answered", func(ctx context.Context) (bool, error) {
 		instance, err := b.ask(ctx)
 		if err == nil {
 			seen[instance] = true

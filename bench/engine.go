@@ -21,7 +21,7 @@ func newEngine(socket string) *engine {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", socket)
 		},
-		MaxIdleConnsPerHost: startsAtOnce,
+		MaxIdleConnsPerHost: 32,
 	}}}
 }
 

@@ -14,14 +14,10 @@ import (
 	"github.com/musterhq/muster/test/hosts"
 )
 
-const (
-	project = "bench"
-	// limit is generous: what is measured must come to an end on a busy
-	// machine too.
-	limit = 3 * time.Minute
-	// glance is the pause between two looks at a state.
-	glance = 5 * time.Millisecond
-)
+const project = "bench"
+
+// firstPort is the one that the balancer listens on first.
+const firstPort = 9000
 
 var web = fleet.ServiceKey{Project: project, Name: "web"}
 
@@ -31,25 +27,32 @@ type bench struct {
 	c       *cluster.Cluster
 	hosts   []string
 	engines map[string]*engine
-	port    int // that the balancer listened on last
+	port    int    // that the balancer listened on last
+	floor   *floor // nil: not found yet
 }
 
-// begin starts the fleet and lets every engine start a container once: the
-// first one is slower than all others.
-func begin(ctx context.Context, o options) (*bench, error) {
+// prepare starts the fleet of test hosts if the next measurement needs it and
+// it doesn't run, and takes it away if it would only disturb.
+func (b *bench) prepare(ctx context.Context, alone bool) error {
+	switch {
+	case alone:
+		return b.end()
+	case b.c != nil:
+		return nil
+	}
 	say("Building Muster, and starting a hub and 3 hosts …")
-	b := &bench{options: o, hosts: hosts.Numbered("web", 3), engines: map[string]*engine{}, port: 9000}
+	b.hosts, b.engines, b.port = hosts.Numbered("web", 3), map[string]*engine{}, firstPort
 	var err error
 	b.c, err = cluster.Start(ctx, cluster.Options{Hosts: b.hosts, Balancers: b.hosts[:1], Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return nil, err
+		b.c = nil
+		return err
 	}
-	if err := b.warmUp(ctx); err != nil {
-		return nil, errors.Join(err, b.end())
-	}
-	return b, nil
+	return b.warmUp(ctx)
 }
 
+// warmUp lets every engine start a container once: the first one is slower than
+// all others.
 func (b *bench) warmUp(ctx context.Context) error {
 	for _, tag := range []string{"app:1", "app:2"} {
 		if err := b.c.LoadApp(ctx, tag, "VERSION="+tag); err != nil {
@@ -65,8 +68,11 @@ func (b *bench) warmUp(ctx context.Context) error {
 	return b.remove(ctx)
 }
 
-// end takes the fleet away.
+// end takes the fleet away, if there is one.
 func (b *bench) end() error {
+	if b.c == nil {
+		return nil
+	}
 	var err error
 	if b.logs != "" {
 		err = b.saveLogs()
@@ -74,7 +80,9 @@ func (b *bench) end() error {
 	for _, e := range b.engines {
 		e.close()
 	}
-	return errors.Join(err, b.c.Close())
+	err = errors.Join(err, b.c.Close())
+	b.c = nil
+	return err
 }
 
 func (b *bench) saveLogs() error {
@@ -122,7 +130,7 @@ func (b *bench) apply(ctx context.Context, document string) (time.Duration, erro
 }
 
 func (b *bench) converged(ctx context.Context) error {
-	return b.until(ctx, "the service has converged", func(ctx context.Context) (bool, error) {
+	return until(ctx, "the service has converged", func(ctx context.Context) (bool, error) {
 		list, err := b.c.Client.Services(ctx, project) // cheaper for the hub than all of one
 		return len(list.Items) == 1 && list.Items[0].State == fleet.ServiceConverged, err
 	})
@@ -134,31 +142,10 @@ func (b *bench) remove(ctx context.Context) error {
 	if _, err := b.c.Client.Remove(ctx, web, client.Write{}); err != nil {
 		return err
 	}
-	return b.until(ctx, "the service is gone", func(ctx context.Context) (bool, error) {
+	return until(ctx, "the service is gone", func(ctx context.Context) (bool, error) {
 		list, err := b.c.Client.Services(ctx, project)
 		return err == nil && len(list.Items) == 0, err
 	})
-}
-
-// until looks every few milliseconds until it is so.
-func (b *bench) until(ctx context.Context, what string, so func(context.Context) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	var last error
-	for {
-		done, err := so(ctx)
-		if done {
-			return nil
-		}
-		if ctx.Err() == nil {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait until %s: %w", what, errors.Join(ctx.Err(), last))
-		case <-time.After(glance):
-		}
-	}
 }
 
 // events of the service after a revision.

@@ -1,7 +1,9 @@
 // Command bench measures Muster on this machine: a hub and three hosts with
 // engines of their own, as real programs, and HAProxy on the first. Beside
-// what depends on the engine it measures the engine alone, in the same run.
-// It prints what it found and writes it to a page.
+// what depends on the engines it measures the engines alone and Docker Swarm on
+// them, in the same run. A hub by itself it measures with thousands of agents
+// that package crowd plays. It prints what it found, beside what was aimed at,
+// and writes it to a page.
 package main
 
 import (
@@ -30,8 +32,8 @@ func main() {
 	var o options
 	flag.IntVar(&o.runs, "runs", 5, "`number` of times that each duration is measured")
 	only := flag.String("only", "", "measure these only, of "+strings.Join(names(), ","))
-	flag.DurationVar(&o.settle, "settle", time.Minute, "`time` of rest before the memory is read")
-	flag.DurationVar(&o.idle, "idle", 30*time.Second, "`time` over which idle CPU is counted")
+	flag.DurationVar(&o.settle, "settle", 30*time.Second, "`time` of rest before the memory is read")
+	flag.DurationVar(&o.idle, "idle", time.Minute, "`time` over which idle CPU is counted")
 	flag.StringVar(&o.page, "page", "docs/benchmarks.md", "`file` that is written when everything was measured; empty: none")
 	flag.StringVar(&o.logs, "logs", "", "`file` for the logs of hub and agents")
 	flag.Parse()
@@ -74,10 +76,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	say("%s", m)
-	b, err := begin(ctx, o)
-	if err != nil {
-		return err
-	}
+	b := &bench{options: o}
 	defer func() { err = errors.Join(err, b.end()) }()
 	var results []result
 	for _, one := range measurements {
@@ -85,6 +84,9 @@ func run(ctx context.Context, o options) (err error) {
 			continue
 		}
 		say("\n%s", one.title)
+		if err := b.prepare(ctx, one.alone); err != nil {
+			return err
+		}
 		r, err := one.measure(b, ctx)
 		if err != nil {
 			return fmt.Errorf("measure %s: %w", one.name, err)
@@ -93,6 +95,7 @@ func run(ctx context.Context, o options) (err error) {
 		results = append(results, r)
 		say("%s", r)
 	}
+	say("\n%s", targets(results))
 	if o.page == "" || len(o.only) > 0 {
 		return nil
 	}

@@ -10,13 +10,15 @@ func page(m machine, o options, results []result) string {
 	var out strings.Builder
 	out.WriteString("# Benchmarks\n\n")
 	out.WriteString("`make bench` wrote this page. It starts a real fleet on one machine (a hub, three hosts with an engine and an agent each, HAProxy on the first) ")
-	fmt.Fprintf(&out, "and measures every duration %d times. All of it, engines and measured containers included, shares the cores of that machine:\n\n", o.runs)
+	fmt.Fprintf(&out, "and measures every duration %d times. Beside Muster it measures the engines alone and Docker Swarm on the same engines, in turn; and for large fleets a hub with agents that are played to it. All of it, engines and measured containers included, shares the cores of that machine:\n\n", o.runs)
 	for _, row := range [][2]string{
 		{"CPU", m.cpu}, {"Memory", m.memory}, {"System", m.system + ", " + m.kernel}, {"Container engine", "Docker " + m.engine},
 		{"HAProxy", m.haproxy}, {"Go", m.golang}, {"Load average at the start", m.load},
 	} {
 		fmt.Fprintf(&out, "- %s: %s\n", row[0], row[1])
 	}
+	out.WriteString("\n")
+	out.WriteString(targets(results))
 	out.WriteString("\nIn short:\n\n")
 	for _, r := range results {
 		fmt.Fprintf(&out, "- %s\n", strings.ReplaceAll(r.headline, "**", ""))
@@ -27,4 +29,18 @@ func page(m machine, o options, results []result) string {
 		fmt.Fprintf(&out, "\n## %s\n\n%s\n\n%s\n%s\n", r.title, headline, r, r.notes)
 	}
 	return out.String()
+}
+
+// targets is the table of what was aimed at.
+func targets(results []result) string {
+	all := result{heading: []string{"Target", "Aim", "Measured", ""}}
+	for _, r := range results {
+		for _, t := range r.targets {
+			all.rows = append(all.rows, []string{t.what, t.aim, t.measured, t.verdict})
+		}
+	}
+	if len(all.rows) == 0 {
+		return ""
+	}
+	return all.String()
 }

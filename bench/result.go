@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // measurement is one thing that is measured.
@@ -13,16 +14,22 @@ type measurement struct {
 	name    string
 	title   string
 	measure func(*bench, context.Context) (result, error)
+	alone   bool // without the fleet of test hosts
 }
 
 // measurements in their order on the page.
 var measurements = []measurement{
-	{"apply5", "Apply to 5 ready and serving, on 3 hosts", (*bench).applyFive},
-	{"apply30", "Apply to 30 ready and serving, on 3 hosts", (*bench).applyThirty},
-	{"first", "Apply to the first answer through the balancer, on 1 host", (*bench).firstAnswer},
-	{"kill", "A container is killed", (*bench).kill},
-	{"replace", "5 instances are replaced, and 4 leave", (*bench).replace},
-	{"size", "Size at rest, with 30 instances", (*bench).size},
+	{"apply1", "Apply to 1 running and ready, on 3 hosts", (*bench).applyOne, false},
+	{"apply10", "Apply to 10 running and ready, on 3 hosts", (*bench).applyTen, false},
+	{"apply30", "Apply to 30 running and ready, on 3 hosts", (*bench).applyThirty, false},
+	{"first", "Apply to the first answer through the balancer, on 1 host", (*bench).firstAnswer, false},
+	{"kill", "A container is killed", (*bench).kill, false},
+	{"replace", "10 instances are replaced, start first", (*bench).replace, false},
+	{"death", "A host dies", (*bench).death, false},
+	{"size", "Size at rest, with 30 instances", (*bench).size, false},
+	{"plan", "One change in a fleet of 10,000 instances", (*bench).plan, true},
+	{"scale1000", "A hub with 1,000 agents", (*bench).scaleThousand, true},
+	{"scale10000", "A hub with 10,000 agents", (*bench).scaleTenThousand, true},
 }
 
 func names() []string {
@@ -59,15 +66,24 @@ type result struct {
 	heading  []string
 	rows     [][]string
 	notes    string // what exactly was measured
+	targets  []target
 }
 
 // times adds a row for a duration.
 func (r *result) times(what string, s series) {
+	sorted := s.sorted()
+	r.row(what, show(s.median()), show(sorted[0]), show(sorted[len(sorted)-1]))
+}
+
+// row adds a row; what it lacks stays empty.
+func (r *result) row(cells ...string) {
 	if r.heading == nil {
 		r.heading = []string{"", "Median", "Least", "Most"}
 	}
-	sorted := s.sorted()
-	r.rows = append(r.rows, []string{what, show(s.median()), show(sorted[0]), show(sorted[len(sorted)-1])})
+	for len(cells) < len(r.heading) {
+		cells = append(cells, "")
+	}
+	r.rows = append(r.rows, cells)
 }
 
 // show writes a duration as people compare it.
@@ -78,7 +94,7 @@ func show(d time.Duration) string {
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }
 
-// ratio of two medians.
+// ratio of two medians, in words.
 func ratio(a, b series) string { return fmt.Sprintf("%.2f", a.median().Seconds()/b.median().Seconds()) }
 
 // String is the result as a table in Markdown, which is readable as it is.
@@ -88,7 +104,7 @@ func (r result) String() string {
 	all := append([][]string{r.heading}, r.rows...)
 	for _, row := range all {
 		for i, cell := range row {
-			width[i] = max(width[i], len(cell))
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
 		}
 	}
 	for n, row := range all {

@@ -46,6 +46,7 @@ func (b *bench) size(ctx context.Context) (result, error) {
 	if err := pause(ctx, b.idle); err != nil {
 		return result{}, err
 	}
+	var worst struct{ pss, cpu, binary float64 } // of the agents
 	for _, p := range programs {
 		share := (cpuTime(pids[p.name]) - before[p.name]).Seconds() / time.Since(began).Seconds()
 		pss, rss, err := memory(pids[p.name])
@@ -56,10 +57,16 @@ func (b *bench) size(ctx context.Context) (result, error) {
 		if err != nil {
 			return result{}, err
 		}
-		r.rows = append(r.rows, []string{p.name, mib(pss), mib(rss), fmt.Sprintf("%.1f %%", 100*share), mib(info.Size())})
+		r.rows = append(r.rows, []string{p.name, mib(pss), mib(rss), fmt.Sprintf("%.2f %%", 100*share), mib(info.Size())})
+		if p.program == "muster-agent" {
+			worst.pss, worst.cpu, worst.binary = max(worst.pss, float64(pss)/1e6), max(worst.cpu, 100*share), max(worst.binary, float64(info.Size())/1e6)
+		}
 	}
 	agent := r.rows[len(r.rows)-1]
 	r.headline = fmt.Sprintf("**At rest the hub takes %s and an agent %s; alone on its machine an agent takes %s at most.**", r.rows[0][1], agent[1], agent[2])
+	r.targetNumber("memory of an agent with 10 containers (PSS)", 20, worst.pss, "MB")
+	r.targetNumber("CPU at rest of an agent with 10 containers", 0.3, worst.cpu, "% of a core")
+	r.targetNumber("an agent's binary, stripped", 20, worst.binary, "MB")
 	return r, b.remove(ctx)
 }
 

@@ -84,13 +84,15 @@ func (s *State) takeAck(payload []byte, now time.Time) {
 	if len(payload) == 0 {
 		return
 	}
-	if _, err := wire.Open(payload, &ack); err != nil {
+	env, err := wire.Open(payload, &ack)
+	if err != nil {
 		s.refuse("acknowledgement", err.Error(), now)
 		return
 	}
 	if ack.Session != s.session || s.session == "" {
 		return
 	}
+	s.hub = env.Lineage
 	if ack.Actual <= s.report.sequence { // else it is of nothing that was told
 		s.report.acknowledged = max(s.report.acknowledged, ack.Actual)
 	}

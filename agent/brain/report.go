@@ -180,11 +180,12 @@ func (s *State) foundUntil(now time.Time) (latest time.Time) {
 }
 
 // knowsWhatRuns says whether a desired state tells what containers of this host's
-// are: an agent that lost its disk can't even say which hub's they are until that
-// has come.
+// are, or none are of the hub that answers: an agent that lost its disk can't say
+// whose they are until that has come.
 func (s *State) knowsWhatRuns() bool {
 	return s.accepted != nil || !slices.ContainsFunc(s.containers, func(c Container) bool {
-		return c.Labels[LabelHost] == s.config.Host && instanceID.MatchString(c.Labels[LabelInstance])
+		return c.Labels[LabelHost] == s.config.Host && instanceID.MatchString(c.Labels[LabelInstance]) &&
+			(s.hub == "" || c.Labels[LabelLineage] == s.hub)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/musterhq/muster/agent/brain"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
 func (w *world) ack(actual, events uint64) {
@@ -48,6 +49,21 @@ func TestFirstReportWaitsForWhatRuns(t *testing.T) {
 	w.settle()
 	if w.actual == nil || !w.instance("a-1").Ready || !w.instance("b-1").Ready {
 		t.Fatalf("reported %+v", w.actual)
+	}
+}
+
+func TestFirstReportWaitsForNothingOfAnotherHubs(t *testing.T) {
+	w := settled(t)
+	w.disk = nil
+	w.boot("start2")
+	w.connected().list()
+	ack, err := wire.Seal("another", 1, 0, fleet.Ack{Session: "s1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.step(brain.AckReceived{Payload: ack})
+	if w.actual == nil {
+		t.Fatal("it waits for another hub to describe what runs")
 	}
 }
 

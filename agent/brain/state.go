@@ -31,6 +31,7 @@ type State struct {
 	outage     bool // the current listing is the first after a silence
 	unmatched  bool // the listing is yet to be compared with the instances
 	containers []Container
+	hub        string              // the lineage of the hub that answers; empty: not known
 	signalled  map[string][]signal // what others sent to containers lately
 
 	instances map[string]*instance

@@ -142,7 +142,7 @@ func (s *script) addHosts() string {
 		}
 	}
 	s.sim.Open()
-	return s.time(2 * time.Second)
+	return s.time(4 * time.Second) // what another hub left there is waited for
 }
 
 func (s *script) apply() string {

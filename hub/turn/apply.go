@@ -175,9 +175,14 @@ func countOf(asked, stands *fleet.Service) int {
 // take makes what was asked for the desired state.
 func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChange, c fleet.Command) {
 	s := t.services.edit(asked.Key)
-	if s == nil {
+	isNew := s == nil
+	if isNew {
 		s = &Service{Versions: map[int]fleet.Version{}}
 		t.services.put(asked.Key, s)
+	}
+	// What is left of a service that had the name before belongs to this one.
+	if isNew || !sameNames(s.Asked.Balancing, asked.Balancing) {
+		t.namesChanged(asked.Key.Project)
 	}
 	s.Asked = asked
 	s.NamePorts = namePorts
@@ -196,7 +201,11 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 		t.takeInFound(asked.Key)
 	}
 	t.dirtyPool[asked.Key] = true
-	t.namesChanged(asked.Key.Project)
+}
+
+// sameNames: a service is reached by its name at the same balancers.
+func sameNames(a, b *fleet.Balancing) bool {
+	return (a == nil) == (b == nil) && (a == nil || slices.Equal(a.Balancers, b.Balancers))
 }
 
 func countText(s *fleet.Service) string {

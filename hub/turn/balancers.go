@@ -112,11 +112,7 @@ func (t *tx) balancerHosts() []string {
 	return out
 }
 
-func (t *tx) hasBalancer(host string) bool {
-	for _, id := range t.balancerHosts() {
-		if id == host {
-			return true
-		}
-	}
-	return false
+func (t *tx) hasBalancer(host string) (has bool) {
+	t.balancers.each(func(key fleet.BalancerKey, _ *Balancer) { has = has || key.Host == host })
+	return has
 }

@@ -45,3 +45,23 @@ func manyHosts(n int) (ids []string) {
 	}
 	return ids
 }
+
+// BenchmarkPlaceEverywhere places a global service. The time for each host must
+// not grow with their number.
+func BenchmarkPlaceEverywhere(b *testing.B) {
+	for _, n := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for range b.N {
+				b.StopTimer()
+				w := newWorld(b, manyHosts(n)...).join()
+				s := webService(0, "web:1")
+				s.Balancing, s.Mode = nil, fleet.ModeGlobal
+				b.StartTimer()
+				if out := w.step(CommandIn{fleet.Command{ID: "c", Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{s}}}); out.Replies[0].Err != nil {
+					b.Fatal(out.Replies[0].Err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/host")
+		})
+	}
+}

@@ -2,7 +2,6 @@ package turn
 
 import (
 	"encoding/json"
-	"sort"
 
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
@@ -89,45 +88,9 @@ func (t *tx) desired(h *Host) fleet.Desired {
 	return d
 }
 
-// names are the balanced services of the projects, with the addresses of the
-// balancers that stand for them: the host's own balancer first.
-func (t *tx) names(host string, projects map[string]bool) map[string]map[string][]string {
-	out := map[string]map[string][]string{}
-	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
-		s := t.services.get(key)
-		if !projects[key.Project] || s.Asked.Balancing == nil || s.Removing {
-			continue
-		}
-		addresses := t.addresses(s, host)
-		if len(addresses) == 0 {
-			continue
-		}
-		if out[key.Project] == nil {
-			out[key.Project] = map[string][]string{}
-		}
-		out[key.Project][key.Name] = addresses
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return out
-}
-
-func (t *tx) addresses(s *Service, host string) []string {
-	var own, others []string
-	for _, key := range t.balancersOf(s) {
-		address := t.balancers.get(key).Facts.Address
-		if key.Host == host {
-			own = append(own, address)
-		} else {
-			others = append(others, address)
-		}
-	}
-	sort.Strings(others)
-	return append(own, others...)
-}
-
-// acknowledge echoes what was taken in of an agent's messages.
+// acknowledge echoes what was taken in of an agent's messages. At rest that is
+// the same again and again, and isn't encoded anew; so its generation is that at
+// which it was first said.
 func (t *tx) acknowledge(host string) {
 	l := t.live.get(host)
 	if l == nil {
@@ -138,9 +101,15 @@ func (t *tx) acknowledge(host string) {
 		ack.Events = h.Events
 		ack.Numbering = h.Numbering
 	}
-	if payload, err := wire.Seal(t.s.Lineage, t.epoch, t.rev, ack); err == nil {
-		t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Host(host, wire.LeafAck), Payload: payload})
+	if l.echo.payload == nil || l.echo.ack != ack || l.echo.epoch != t.epoch {
+		payload, err := wire.Seal(t.s.Lineage, t.epoch, t.rev, ack)
+		if err != nil {
+			return
+		}
+		l = t.heard(host)
+		l.echo = echo{ack: ack, epoch: t.epoch, payload: payload}
 	}
+	t.out.Publish = append(t.out.Publish, Publish{Topic: wire.Host(host, wire.LeafAck), Payload: l.echo.payload})
 }
 
 // hubState says who the hub is.

@@ -63,6 +63,24 @@ func (l *layer[K, V]) keys(less func(a, b K) bool) []K {
 	return out
 }
 
+// each calls do for all rows, in no order: for what is counted, or sorted
+// afterwards. do may change the rows of other tables only.
+func (l *layer[K, V]) each(do func(key K, row *V)) {
+	for key, row := range l.base {
+		if changed, ok := l.changed[key]; ok {
+			row = changed
+		}
+		if row != nil {
+			do(key, row)
+		}
+	}
+	for key, row := range l.changed {
+		if _, inBase := l.base[key]; !inBase && row != nil {
+			do(key, row)
+		}
+	}
+}
+
 // fold writes the changes into the base.
 func (l *layer[K, V]) fold() {
 	for key, row := range l.changed {

@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/hub/placement"
@@ -12,8 +13,9 @@ import (
 // placeAll makes a new instance for each slot, until no host can have one: then
 // it says why. What is the same for all slots is counted once.
 func (t *tx) placeAll(s *Service, slots []int, only string) (reason string) {
-	siblings := t.siblings(s)
-	lost, cause := t.placeCauses(s)
+	around := t.around(s, only)
+	siblings := t.siblings(s, around)
+	lost, cause := t.placeCauses(s, around)
 	for _, slot := range slots {
 		why := lost[slot]
 		if why == "" {
@@ -40,10 +42,7 @@ func (t *tx) place(s *Service, slot int, host, cause string) {
 	}
 	t.events[len(t.events)-1].Subject = subjectInstance(in.ID)
 	t.events[len(t.events)-1].Data = about(in, fmt.Sprintf("%s is placed (slot %d)", in, slot))
-	t.instances.put(in.ID, in)
-	t.newborn[key] = append(t.newborn[key], in.ID)
-	t.dirtyHost[host] = true
-	t.occupy(in)
+	t.bear(in)
 	t.keepHome(s, in)
 }
 
@@ -70,9 +69,9 @@ func (t *tx) successor(s *Service, in *Instance, hosts []placement.Host) string 
 
 // placeCauses are why new instances are placed: what befell the one that a slot
 // had, else what makes a host unfit, else the order that the service goes by.
-func (t *tx) placeCauses(s *Service) (lost map[int]string, otherwise string) {
+func (t *tx) placeCauses(s *Service, members []*Instance) (lost map[int]string, otherwise string) {
 	lost, otherwise = map[int]string{}, s.Cause
-	for _, in := range t.members(s.Asked.Key) {
+	for _, in := range members {
 		switch {
 		case in.Version != s.Version || in.Born < s.Restarted: // the order is newer
 		case in.Lost && lost[in.Slot] == "":
@@ -115,10 +114,19 @@ func (t *tx) recovering() bool {
 	return false
 }
 
+// around are the service's instances that matter for placing another: all, or
+// where it can go to one host only, those there.
+func (t *tx) around(s *Service, only string) []*Instance {
+	if only == "" {
+		return t.members(s.Asked.Key)
+	}
+	return slices.DeleteFunc(t.residents(only), func(in *Instance) bool { return in.Service != s.Asked.Key })
+}
+
 // siblings counts a service's instances that stay, by host.
-func (t *tx) siblings(s *Service) map[string]int {
+func (t *tx) siblings(s *Service, members []*Instance) map[string]int {
 	out := map[string]int{}
-	for _, in := range t.members(s.Asked.Key) {
+	for _, in := range members {
 		if in.Goal == fleet.GoalRun && !t.outdated(s, in) {
 			out[in.Host]++
 		}
@@ -129,11 +137,12 @@ func (t *tx) siblings(s *Service) map[string]int {
 // candidates are the hosts, or only one of them, as the service meets them.
 func (t *tx) candidates(s *Service, siblings map[string]int, only string) []placement.Host {
 	c := t.counted()
-	out := make([]placement.Host, 0, len(c.hosts))
-	for _, h := range c.hosts {
-		if only != "" && h.ID != only {
-			continue
-		}
+	hosts := c.hosts
+	if i, ok := c.index[only]; ok {
+		hosts = hosts[i : i+1]
+	}
+	out := make([]placement.Host, 0, len(hosts))
+	for _, h := range hosts {
 		h.Siblings = siblings[h.ID]
 		if h.Barred == "" && c.bytes[c.index[h.ID]]+c.grows(h.ID, s.Asked.Key, s.Version, &s.Asked.Spec) > wire.MaxDesired {
 			h.Barred = fmt.Sprintf("its desired state would pass %d KiB", wire.MaxDesired>>10)

@@ -21,7 +21,7 @@ func (t *tx) plan() {
 		if len(keys) == 0 {
 			break
 		}
-		t.dirty = map[fleet.ServiceKey]bool{}
+		t.dirty, t.touchedAll = map[fleet.ServiceKey]bool{}, false
 		for _, key := range keys {
 			reasons, settles := t.planService(key)
 			t.derivePools(key)
@@ -64,7 +64,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 	}
 	reasons = append(reasons, t.frozenReasons(s)...)
 	if s.Removing {
-		t.report(key, append(reasons, t.dropping(key)...))
+		t.report(key, few(append(reasons, t.dropping(key)...)))
 		if t.planRemoval(key); t.services.get(key) == nil {
 			t.note(key, nil)
 		}
@@ -81,7 +81,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 		}
 		reasons = append(reasons, t.carryOut(s, next, "")...)
 	}
-	return reasons, true
+	return few(reasons), true
 }
 
 // advance moves one instance along: given up, released by the balancers,
@@ -279,7 +279,7 @@ func (t *tx) carryOut(s *Service, next rollout.Next, only string) (reasons []str
 	for _, id := range next.Leave {
 		in := t.instances.get(id)
 		if next.First {
-			if why := t.successor(s, in, t.candidates(s, t.siblings(s), only)); why != "" {
+			if why := t.successor(s, in, t.candidates(s, t.siblings(s, t.around(s, only)), only)); why != "" {
 				return append(reasons, why)
 			}
 		}

@@ -40,7 +40,7 @@ func (t *tx) portsAcknowledged(host string) {
 	if len(l.Actual.Balancers) == 0 {
 		return
 	}
-	for _, id := range t.hosts.keys(byText) {
+	for _, id := range t.holders() {
 		for _, port := range sorted(t.hosts.get(id).Held, byNumber) {
 			held := t.hosts.get(id).Held[port]
 			for _, key := range sorted(held.Waits, fleet.BalancerKey.Less) {
@@ -56,6 +56,17 @@ func (t *tx) portsAcknowledged(host string) {
 			}
 		}
 	}
+}
+
+// holders are the hosts with held ports, sorted.
+func (t *tx) holders() (ids []string) {
+	t.hosts.each(func(id string, h *Host) {
+		if len(h.Held) > 0 {
+			ids = append(ids, id)
+		}
+	})
+	sort.Strings(ids)
+	return ids
 }
 
 // releasePorts frees held ports whose time is up and that nobody waits for.

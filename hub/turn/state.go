@@ -206,8 +206,17 @@ type Live struct {
 	// Foreign lineage that the agent's accepted state belongs to; empty: ours.
 	Alien string
 
+	echo echo // the last acknowledgement
+
 	instances map[string]*fleet.InstanceActual
 	pools     map[string]map[fleet.ServiceKey]*fleet.PoolActual // by balancer's name
+}
+
+// echo is an acknowledgement, encoded.
+type echo struct {
+	ack     fleet.Ack
+	epoch   uint64
+	payload []byte
 }
 
 // Silence is what is known of a balancer whose agent isn't heard.

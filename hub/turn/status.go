@@ -48,6 +48,34 @@ func (t *tx) note(key fleet.ServiceKey, reasons []string) {
 	}
 }
 
+// mostReasons are told one by one: thousands help nobody, and are told anew at
+// each step.
+const mostReasons = 20
+
+// few cuts a long list of reasons short, those first that won't go away by
+// themselves.
+func few(reasons []string) []string {
+	if len(reasons) <= mostReasons {
+		return reasons
+	}
+	held := func(why string) bool { return strings.HasPrefix(why, heldPrefix) }
+	var out, others []string
+	for _, why := range reasons {
+		if held(why) {
+			out = append(out, why)
+		} else {
+			others = append(others, why)
+		}
+	}
+	out = append(out, others...)
+	rest := out[mostReasons:]
+	more := fmt.Sprintf("and %d reasons more", len(rest))
+	if held(rest[0]) {
+		more = heldPrefix + more
+	}
+	return append(out[:mostReasons:mostReasons], more)
+}
+
 // distance lists in words what is still missing between desired and actual;
 // empty: converged.
 func (t *tx) distance(s *Service) []string {
@@ -81,7 +109,7 @@ func (t *tx) distance(s *Service) []string {
 	if want := t.wanted(s); running != want {
 		out = append(out, fmt.Sprintf("%d of %d instances are placed", running, want))
 	}
-	return append(out, t.poolDistance(s)...)
+	return few(append(out, t.poolDistance(s)...))
 }
 
 // waits are the balancers that a leaving instance still waits for.

@@ -15,8 +15,16 @@ func (t *tx) tick() {
 		t.fleet.ResumedAt = t.now
 	}
 	t.fleet.TickedAt = t.now
-	for _, host := range t.hosts.keys(byText) {
-		t.listen(host)
+	silent := map[string]string{}
+	t.hosts.each(func(host string, _ *Host) {
+		if why := t.silence(host); why != "" {
+			silent[host] = why
+		}
+	})
+	for _, host := range sorted(silent, byText) {
+		t.lose(host, t.heard(host), silent[host])
+	}
+	for _, host := range t.holders() {
 		t.releasePorts(host)
 	}
 	t.judgeFleet()
@@ -28,8 +36,8 @@ func (t *tx) tick() {
 	}
 }
 
-// listen decides from a host's silence.
-func (t *tx) listen(host string) {
+// silence says why a host that isn't heard is lost now; empty: it isn't.
+func (t *tx) silence(host string) (why string) {
 	l := t.live.get(host)
 	if l == nil {
 		l = t.heard(host)
@@ -37,29 +45,30 @@ func (t *tx) listen(host string) {
 	switch l.State {
 	case fleet.HostUp:
 		if t.now.Sub(l.LastHeard) > t.s.opts.LostAfter && t.now.Sub(t.fleet.ResumedAt) > t.s.opts.LostAfter {
-			t.lose(host, t.heard(host), fmt.Sprintf("silent for %s", t.now.Sub(l.LastHeard).Round(time.Second)))
+			return fmt.Sprintf("silent for %s", t.now.Sub(l.LastHeard).Round(time.Second))
 		}
 	case fleet.HostUnknown:
 		if t.now.Sub(t.s.Started) > t.s.opts.UnknownFor {
-			t.lose(host, t.heard(host), "not heard since the hub started")
+			return "not heard since the hub started"
 		}
 	case fleet.HostStopped:
 		if l.Presence.State == fleet.PresenceRebooting && t.now.Sub(l.Since) > t.s.opts.RebootAfter {
-			t.lose(host, t.heard(host), "it said that it reboots and didn't come back")
+			return "it said that it reboots and didn't come back"
 		}
 	}
+	return ""
 }
 
 // judgeFleet holds the placing anew while too many hosts are lost at once:
 // then it is the network or the hub, not the hosts.
 func (t *tx) judgeFleet() {
 	lost, all := 0, 0
-	for _, id := range t.hosts.keys(byText) {
+	t.hosts.each(func(id string, h *Host) {
 		all++
-		if l := t.live.get(id); l != nil && l.State == fleet.HostLost && !t.hosts.get(id).Failed {
+		if l := t.live.get(id); l != nil && l.State == fleet.HostLost && !h.Failed {
 			lost++
 		}
-	}
+	})
 	held := float64(lost) > max(1, t.s.opts.LostShare*float64(all))
 	if held == t.fleet.Held {
 		return

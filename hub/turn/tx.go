@@ -17,17 +17,20 @@ type tx struct {
 	// epoch is the state's, unless an agent knows a later one.
 	epoch uint64
 	*tables
-	out       Outputs
-	events    []fleet.Event
-	adopted   map[fleet.ServiceKey]bool     // services that instances were taken in for in this turn
-	resend    map[string]bool               // hosts to send everything to
-	newborn   map[fleet.ServiceKey][]string // instances made in this turn
-	ids       int
-	dirty     map[fleet.ServiceKey]bool // services to plan
-	dirtyHost map[string]bool           // hosts whose desired state to derive
-	dirtyPool map[fleet.ServiceKey]bool // services whose pools to derive
-	acks      map[string]bool           // hosts to acknowledge
-	crowd     *crowd
+	out        Outputs
+	events     []fleet.Event
+	adopted    map[fleet.ServiceKey]bool     // services that instances were taken in for in this turn
+	resend     map[string]bool               // hosts to send everything to
+	newborn    map[fleet.ServiceKey][]string // instances made in this turn
+	arrived    map[string][]string           // the same by host
+	ids        int
+	dirty      map[fleet.ServiceKey]bool // services to plan
+	touchedAll bool                      // dirty has all services
+	dirtyHost  map[string]bool           // hosts whose desired state to derive
+	dirtyPool  map[fleet.ServiceKey]bool // services whose pools to derive
+	acks       map[string]bool           // hosts to acknowledge
+	crowd      *crowd
+	namesOf    map[string][]named // by project; nil until the turn's end
 }
 
 func begin(s *State, now time.Time) *tx {
@@ -52,6 +55,7 @@ func begin(s *State, now time.Time) *tx {
 		adopted:   map[fleet.ServiceKey]bool{},
 		resend:    map[string]bool{},
 		newborn:   map[fleet.ServiceKey][]string{},
+		arrived:   map[string][]string{},
 		dirty:     map[fleet.ServiceKey]bool{},
 		dirtyHost: map[string]bool{},
 		dirtyPool: map[fleet.ServiceKey]bool{},
@@ -61,6 +65,7 @@ func begin(s *State, now time.Time) *tx {
 
 // finish derives the messages and returns the delta.
 func (t *tx) finish() (*Delta, Outputs) {
+	t.namesOf = map[string][]named{}
 	for _, host := range sorted(t.dirtyHost, byText) {
 		t.deriveDesired(host)
 	}
@@ -164,14 +169,16 @@ func (t *tx) residents(host string) []*Instance {
 	for id := range t.s.byHost[host] {
 		ids = append(ids, id)
 	}
-	for _, newborn := range t.newborn {
-		for _, id := range newborn {
-			if in := t.instances.get(id); in != nil && in.Host == host {
-				ids = append(ids, id)
-			}
-		}
-	}
-	return t.rows(ids)
+	return t.rows(append(ids, t.arrived[host]...))
+}
+
+// bear adds an instance.
+func (t *tx) bear(in *Instance) {
+	t.instances.put(in.ID, in)
+	t.newborn[in.Service] = append(t.newborn[in.Service], in.ID)
+	t.arrived[in.Host] = append(t.arrived[in.Host], in.ID)
+	t.dirtyHost[in.Host] = true
+	t.occupy(in)
 }
 
 func (t *tx) rows(ids []string) []*Instance {
@@ -188,11 +195,12 @@ func (t *tx) rows(ids []string) []*Instance {
 // touch has a service planned in this turn.
 func (t *tx) touch(key fleet.ServiceKey) { t.dirty[key] = true }
 
-// touchAll has every service planned that may want another instance, or that
-// has one on the host.
+// touchAll has every service planned: any may want another instance, or have
+// one where something has changed.
 func (t *tx) touchAll() {
-	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
-		t.touch(key)
+	if !t.touchedAll {
+		t.touchedAll = true
+		t.services.each(func(key fleet.ServiceKey, _ *Service) { t.touch(key) })
 	}
 }
 

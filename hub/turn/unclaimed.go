@@ -52,10 +52,7 @@ func (t *tx) takeIn(host string, a *fleet.InstanceActual) {
 	in.Sent = t.senders(a)
 	in.Cause = t.event(fleet.EventInstanceAdopted, subjectInstance(in.ID), subjectHost(host), about(in, fmt.Sprintf(
 		"%s version %d runs on %s and wasn't known: taken in", in.Service, in.Version, host)))
-	t.instances.put(in.ID, in)
-	t.newborn[in.Service] = append(t.newborn[in.Service], in.ID)
-	t.dirtyHost[host] = true
-	t.occupy(in)
+	t.bear(in)
 	t.keepHome(s, in)
 	t.pin(in, a)
 	t.adopted[in.Service] = true

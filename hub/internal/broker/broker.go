@@ -22,8 +22,9 @@ type Handler interface {
 	Admit(host, machineID string) error
 	// Message is what an agent published, or its Will: leaf and rest are
 	// those of wire.HostTopic. The payload has at most wire.MaxMessage
-	// bytes, may be empty, and must not be changed.
-	Message(host, leaf, rest string, payload []byte)
+	// bytes, may be empty, and must not be changed. repeats: it says what the
+	// host's last one of that leaf said, and nobody but the hub misses it.
+	Message(host, leaf, rest string, payload []byte) (repeats bool)
 	// Refused is told of every agent that was refused or cut off for what it
 	// sent, Admit's refusals included.
 	Refused(host, reason string)
@@ -59,7 +60,6 @@ func New(options Options, handler Handler) (*Broker, error) {
 		Capabilities:             capabilities(&options),
 		ClientNetReadBufferSize:  1 << 10,
 		ClientNetWriteBufferSize: 1 << 10,
-		SysTopicResendInterval:   60,
 		Logger:                   slog.New(vendorLog{options.Logger.Handler()}),
 	})
 	b.hook = &hook{options: &b.options, handler: handler, sessions: newSessions(&options), server: b.server}
@@ -101,9 +101,10 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.server.AddListener(l); err != nil {
 		return errors.Join(fmt.Errorf("run broker: %w", err), inner.Close())
 	}
-	if err := b.server.Serve(); err != nil {
-		return errors.Join(fmt.Errorf("run broker: %w", err), inner.Close())
-	}
+	// The library's own Serve would begin its house-keeping, too: each second it
+	// copies all clients and all retained messages, to find what has expired.
+	// Here nothing expires, and nobody may read its statistics.
+	go l.Serve(b.server.EstablishConnection)
 	b.options.Logger.Info("broker started", "address", l.Address())
 	select {
 	case <-ctx.Done():

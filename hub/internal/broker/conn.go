@@ -21,9 +21,12 @@ const writeChunk = 32 << 10
 type conn struct {
 	net.Conn
 	writeTimeout time.Duration
-	first        firstPacket // used by the reading goroutine alone
-	bucket       bucket      // used by the reading goroutine alone
-	slowed       time.Time   // last told so; used by the reading goroutine alone
+	gate         gate
+	// Used by the reading goroutine alone.
+	first   firstPacket
+	bucket  bucket
+	slowed  time.Time // last told so
+	entered bool      // the gate
 
 	// who, client and server are set before the session begins, when only
 	// the connection's own goroutine knows it.
@@ -37,18 +40,21 @@ type conn struct {
 	done       chan struct{} // closed when nothing of the connection is left
 }
 
-func newConn(inner net.Conn, o *Options) *conn {
+func newConn(inner net.Conn, o *Options, g gate) *conn {
 	return &conn{
 		Conn:         inner,
 		writeTimeout: o.WriteTimeout,
+		gate:         g,
 		bucket:       newBucket(o.Rate, o.Burst),
 		closed:       make(chan struct{}),
 		done:         make(chan struct{}),
 	}
 }
 
-// Read fails when the first packet is not a CONNECT of reasonable size.
+// Read fails when the first packet is not a CONNECT of reasonable size. What was
+// read before has been worked on.
 func (c *conn) Read(p []byte) (int, error) {
+	c.gate.leave(c)
 	n, err := c.Conn.Read(p)
 	if bad := c.first.check(p[:n]); bad != nil {
 		return 0, bad

@@ -27,6 +27,7 @@ type said struct{ host, leaf, rest, payload string }
 // hub is a Handler that remembers. A host belongs to the first machine that
 // asks for it.
 type hub struct {
+	repeats  bool // what it says of every message
 	mu       sync.Mutex
 	machines map[string]string
 	messages []said
@@ -44,10 +45,11 @@ func (h *hub) Admit(host, machine string) error {
 	return nil
 }
 
-func (h *hub) Message(host, leaf, rest string, payload []byte) {
+func (h *hub) Message(host, leaf, rest string, payload []byte) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.messages = append(h.messages, said{host, leaf, rest, string(payload)})
+	return h.repeats
 }
 
 func (h *hub) Refused(host, reason string) {

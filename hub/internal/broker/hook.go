@@ -56,7 +56,9 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		cl.Properties.Props.SessionExpiryInterval = 0
 		cl.Properties.Props.TopicAliasMaximum = 0
 		c.client, c.server = cl, h.server
-		err = h.sessions.claim(c, who)
+		if err = h.sessions.claim(c, who); err == nil {
+			c.gate.enter(c) // not before: claim waits for others
+		}
 	}
 	if err != nil {
 		h.refused(who, cl.Net.Remote, err)
@@ -72,7 +74,8 @@ func (h *hook) refused(who identity, remote string, err error) {
 	}
 }
 
-// OnPacketRead slows a client down that sends too much.
+// OnPacketRead slows a client down that sends too much, and has it wait for its
+// turn.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c, ok := cl.Net.Conn.(*conn)
 	if !ok {
@@ -87,6 +90,9 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		case <-timer.C:
 		case <-c.closed:
 		}
+	}
+	if pk.FixedHeader.Type != packets.Connect {
+		c.gate.enter(c)
 	}
 	return pk, nil
 }
@@ -149,7 +155,9 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		return pk, packets.ErrRejectPacket
 	}
 	pk.TopicName = strings.Clone(pk.TopicName) // it shares the packet's memory
-	h.deliver(c, pk)
+	if h.deliver(c, pk) && h.sessions.readers.Load() == 0 {
+		return pk, packets.CodeSuccessIgnore // confirmed, but neither kept anew nor passed on
+	}
 	return pk, nil
 }
 
@@ -169,8 +177,7 @@ func (h *hook) OnWillSent(cl *mqtt.Client, pk packets.Packet) {
 	}
 }
 
-func (h *hook) deliver(c *conn, pk packets.Packet) {
-	if host, leaf, rest, ok := wire.HostTopic(pk.TopicName); ok && host == c.who.id {
-		h.handler.Message(host, leaf, rest, pk.Payload)
-	}
+func (h *hook) deliver(c *conn, pk packets.Packet) (repeats bool) {
+	host, leaf, rest, ok := wire.HostTopic(pk.TopicName)
+	return ok && host == c.who.id && h.handler.Message(host, leaf, rest, pk.Payload)
 }

@@ -28,6 +28,7 @@ type listener struct {
 	options  *Options
 	sessions *sessions
 	log      *slog.Logger
+	gate     gate
 	closing  chan struct{}
 	served   chan struct{} // closed when Serve has returned
 	failed   chan error    // why Serve has returned by itself
@@ -44,6 +45,7 @@ func newListener(inner net.Listener, o *Options, s *sessions) *listener {
 		options:  o,
 		sessions: s,
 		log:      o.Logger,
+		gate:     newGate(),
 		closing:  make(chan struct{}),
 		served:   make(chan struct{}),
 		failed:   make(chan error, 1),
@@ -93,7 +95,7 @@ func (l *listener) isClosing() bool {
 }
 
 func (l *listener) start(inner net.Conn, establish listeners.EstablishFn) {
-	c := newConn(inner, l.options)
+	c := newConn(inner, l.options, l.gate)
 	if !l.track(c) {
 		_ = inner.Close()
 		return
@@ -133,6 +135,7 @@ func (l *listener) track(c *conn) bool {
 }
 
 func (l *listener) finish(c *conn) {
+	l.gate.leave(c)
 	_ = c.Close()
 	l.sessions.release(c)
 	close(c.done)

@@ -53,3 +53,35 @@ func TestFirstPacketComesInPieces(t *testing.T) {
 		}
 	}
 }
+
+func TestTheGateLetsFewThroughAtOnce(t *testing.T) {
+	g := make(gate, 1)
+	newcomer := func() *conn { return &conn{gate: g, closed: make(chan struct{})} }
+	first, second, third := newcomer(), newcomer(), newcomer()
+	g.enter(first)
+	g.enter(first) // it is in already
+	passed := make(chan *conn)
+	for _, c := range []*conn{second, third} {
+		go func() {
+			g.enter(c)
+			passed <- c
+		}()
+	}
+	close(second.closed)
+	if c := <-passed; c != second || c.entered {
+		t.Fatal("who is gone doesn't wait, and takes no place")
+	}
+	g.leave(second)
+	if len(g) != 1 {
+		t.Fatal("it gave back a place that wasn't its own")
+	}
+	g.leave(first)
+	if c := <-passed; c != third || !c.entered || first.entered {
+		t.Fatal("the next one gets the place")
+	}
+	g.leave(third)
+	g.leave(third)
+	if len(g) != 0 {
+		t.Fatal("the place isn't free again")
+	}
+}

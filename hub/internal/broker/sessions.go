@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,8 @@ import (
 type sessions struct {
 	limits map[role]int
 	wait   time.Duration
+	// readers counts them, for who only wants to know whether there are any.
+	readers atomic.Int64
 
 	mu     sync.Mutex // guards the rest
 	byID   map[string]*conn
@@ -66,7 +69,7 @@ func (s *sessions) tryClaim(c *conn, who identity) (*conn, error) {
 	}
 	c.who = who
 	s.byID[who.id] = c
-	s.counts[who.role]++
+	s.count(who.role, 1)
 	return nil, nil
 }
 
@@ -83,6 +86,14 @@ func (s *sessions) release(c *conn) {
 	defer s.mu.Unlock()
 	if c.who.role != roleUnknown && s.byID[c.who.id] == c {
 		delete(s.byID, c.who.id)
-		s.counts[c.who.role]--
+		s.count(c.who.role, -1)
+	}
+}
+
+// count needs mu.
+func (s *sessions) count(r role, by int) {
+	s.counts[r] += by
+	if r == roleReader {
+		s.readers.Add(int64(by))
 	}
 }

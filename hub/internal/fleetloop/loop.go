@@ -51,7 +51,7 @@ type Options struct {
 // DefaultOptions lack only State, Store, Bus and Logger.
 func DefaultOptions() Options {
 	return Options{
-		Tick: 500 * time.Millisecond, Queue: 16384, Batch: 1024,
+		Tick: 500 * time.Millisecond, Queue: 65536, Batch: 4096,
 		Reach:    func(context.Context, string) (bool, error) { return false, fmt.Errorf("not tried") },
 		Answered: func(string, fleet.Answer) {},
 		Observe:  func(Turn) {},
@@ -73,6 +73,7 @@ type Loop struct {
 	queue    chan item
 	stopped  chan struct{}
 	machines machines
+	beats    beats
 	watchers watchers
 	waits    *waits       // owned by the loop's goroutine
 	lastTurn atomic.Int64 // nanoseconds since start of the last turn's end

@@ -10,15 +10,25 @@ import (
 )
 
 // Message takes what an agent published. It decodes on the caller's goroutine
-// and only enqueues.
-func (l *Loop) Message(host, leaf, _ string, payload []byte) {
+// and only enqueues. repeats: it is a sign of life that says what the last one
+// said.
+func (l *Loop) Message(host, leaf, _ string, payload []byte) (repeats bool) {
+	if leaf == wire.LeafPresence {
+		if p, ok := l.beats.known(host, payload); ok {
+			l.Enqueue(turn.PresenceIn{Host: host, Presence: p})
+			return true
+		}
+	}
 	in, err := decode(host, leaf, payload)
 	if report, ok := in.(turn.ActualIn); ok && err == nil {
 		err = l.machines.check(host, report.Actual.Facts.MachineID)
 	}
 	if err != nil {
 		l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventMessageRefused, Reason: clip(fmt.Sprintf("a message on %s of %s was refused: %v", leaf, host, err))})
-		return
+		return false
+	}
+	if beat, ok := in.(turn.PresenceIn); ok {
+		l.beats.remember(host, payload, beat.Presence)
 	}
 	if answer, ok := in.(turn.AnswerIn); ok {
 		l.opts.Answered(host, answer.Answer)
@@ -26,6 +36,7 @@ func (l *Loop) Message(host, leaf, _ string, payload []byte) {
 	if in != nil {
 		l.Enqueue(in)
 	}
+	return false
 }
 
 // Refused takes note of an agent that the broker turned away.

@@ -1,0 +1,135 @@
+package crowd
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
+)
+
+// serve is one session, from connecting to its end.
+func (a *agent) serve(ctx context.Context) error {
+	dialer := net.Dialer{Timeout: a.options.Timeout, LocalAddr: &net.TCPAddr{IP: net.ParseIP(a.options.Source)}}
+	conn, err := dialer.DialContext(ctx, "tcp", a.options.Hub)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	reader := bufio.NewReaderSize(conn, 1<<10)
+	if err := a.connect(conn, reader); err != nil {
+		return err
+	}
+	a.begin(conn)
+	for {
+		kind, body, err := readPacket(reader)
+		if err != nil {
+			return err
+		}
+		if kind&maskKind != packetPublish {
+			continue
+		}
+		topic, payload, err := message(kind, body)
+		if err != nil {
+			return err
+		}
+		a.hear(topic, payload)
+	}
+}
+
+// begin says what a new session begins with.
+func (a *agent) begin(conn net.Conn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.conn, a.began, a.echoedAt, a.acknowledged = conn, time.Now(), time.Time{}, 0
+	a.sessions++
+	a.sendPresence()
+	a.sendActual()
+	a.next = time.AfterFunc(a.options.Beat, func() { a.beat(conn) })
+}
+
+// connect returns when the hub has let the agent in and taken its subscriptions.
+func (a *agent) connect(conn net.Conn, reader *bufio.Reader) error {
+	a.mu.Lock()
+	a.session = random()
+	will := a.seal(0, a.presence(fleet.PresenceLost))
+	a.mu.Unlock()
+	_ = conn.SetDeadline(time.Now().Add(a.options.Timeout))
+	hello := connectPacket(a.host, "agent:"+a.facts.MachineID, wire.Host(a.host, wire.LeafPresence), will, uint16(a.options.KeepAlive.Seconds()))
+	if _, err := conn.Write(hello); err != nil {
+		return err
+	}
+	kind, body, err := readPacket(reader)
+	if err != nil {
+		return err
+	}
+	if kind != packetConnack || len(body) != 2 || body[1] != 0 {
+		return fmt.Errorf("the hub answers %#x %v", kind, body)
+	}
+	filters := subscribePacket(1, wire.Host(a.host, wire.LeafDesired), wire.Host(a.host, wire.LeafAck),
+		wire.Host(a.host, wire.LeafAsk), wire.Host(a.host, wire.LeafPools)+"/+/+")
+	if _, err := conn.Write(filters); err != nil {
+		return err
+	}
+	for {
+		kind, body, err := readPacket(reader)
+		switch {
+		case err != nil:
+			return err
+		case kind&maskKind == packetPublish: // what is retained may come first
+			topic, payload, err := message(kind, body)
+			if err != nil {
+				return err
+			}
+			a.hear(topic, payload)
+		case kind == packetSuback:
+			for _, granted := range body[2:] {
+				if granted == refused {
+					return errors.New("the hub refuses a subscription")
+				}
+			}
+			return conn.SetDeadline(time.Time{})
+		}
+	}
+}
+
+// beat gives a sign of life, repeats what isn't acknowledged, and gives up a
+// hub that doesn't answer.
+func (a *agent) beat(conn net.Conn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.conn != conn {
+		return
+	}
+	now := time.Now()
+	if now.Sub(later(a.began, a.echoedAt)) > a.options.Watchdog {
+		_ = conn.Close()
+		return
+	}
+	a.sendPresence()
+	if a.acknowledged < a.sequence && now.Sub(a.sentAt) >= a.options.Resend {
+		a.resendActual()
+	}
+	a.next.Reset(a.options.Beat)
+}
+
+// hear takes a message of the hub's.
+func (a *agent) hear(topic string, payload []byte) {
+	_, leaf, rest, ok := wire.HostTopic(topic)
+	if !ok || len(payload) == 0 {
+		return
+	}
+	switch leaf {
+	case wire.LeafAck:
+		a.echo(payload)
+	case wire.LeafDesired:
+		a.accept(payload)
+	case wire.LeafPools:
+		a.acceptPool(rest, payload)
+	}
+}

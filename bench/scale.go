@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/musterhq/muster/bench/crowd"
+	"github.com/musterhq/muster/hub/client"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// everywhere is a service with an instance on each host.
+const everywhere = `name: bench
+services:
+  web:
+    image: app:1
+    environment: {GREETING: hello, LEVEL: info}
+    deploy: {mode: global, resources: {limits: {memory: 64M}}}
+    x-probe: {http: /healthz, port: 8080, interval: 1s}
+`
+
+func (b *bench) scaleThousand(ctx context.Context) (result, error) { return b.scale(ctx, 1_000) }
+func (b *bench) scaleTenThousand(ctx context.Context) (result, error) {
+	return b.scale(ctx, tenThousand)
+}
+
+const tenThousand = 10_000
+
+// scaleRuns bounds how often each is measured: the hub is asked a lot.
+const scaleRuns = 3
+
+// scaled is a result with what its headline needs.
+type scaled struct {
+	result
+	reached time.Duration // a change was at all agents
+}
+
+// scale measures a hub with so many agents.
+func (b *bench) scale(ctx context.Context, n int) (_ result, err error) {
+	var r scaled
+	l, err := startLone(ctx)
+	if err != nil {
+		return r.result, err
+	}
+	defer func() { err = errors.Join(err, l.end()) }()
+	empty, _, err := memory(l.pid())
+	if err != nil {
+		return r.result, err
+	}
+	joined, err := l.join(ctx, n)
+	if err != nil {
+		return r.result, err
+	}
+	r.times("all join a new hub", series{joined})
+	for _, measure := range []func(context.Context, *lone, *scaled) error{b.measureChanges, b.measureBurst, b.measureStorm} {
+		if err := measure(ctx, l, &r); err != nil {
+			return r.result, err
+		}
+	}
+	r.notes = fmt.Sprintf("A hub by itself, and %d agents that are played to it over MQTT by %d processes on the same machine, each agent on a connection of its own and with the messages of a real one: a sign of life every 3 s, its desired state accepted, confirmed and reported, containers that take 300 ms to start. "+
+		"A service on all: from sending the order until the last agent has its new desired state, until the hub has told the last one that it took in the report of that, and until the service has converged. "+
+		"Removed: until it is gone. A report of all: each says that its machine's memory is used otherwise; until the hub has confirmed all. "+
+		"All connections cut: by resets; agents come back after a random pause of 100 to 500 ms, and until the hub has answered each, and has confirmed all of their reports. "+
+		"At rest: after %s, over %s, CPU of one core. Memory of each agent: the difference to the hub without any.", n, len(l.crowds), b.settle, b.idle)
+	err = b.measureRest(ctx, l, &r, empty)
+	return r.result, err
+}
+
+// measureRest measures what the hub takes while nothing happens.
+func (b *bench) measureRest(ctx context.Context, l *lone, r *scaled, empty int64) error {
+	if err := pause(ctx, b.settle); err != nil {
+		return err
+	}
+	before, began := cpuTime(l.pid()), time.Now()
+	if err := pause(ctx, b.idle); err != nil {
+		return err
+	}
+	share := (cpuTime(l.pid()) - before).Seconds() / time.Since(began).Seconds()
+	pss, _, err := memory(l.pid())
+	if err != nil {
+		return err
+	}
+	heap, err := l.metric(ctx, metricHeap)
+	if err != nil {
+		return err
+	}
+	stacks, err := l.metric(ctx, metricStacks)
+	if err != nil {
+		return err
+	}
+	r.row("CPU at rest, of a core", fmt.Sprintf("%.1f %%", 100*share))
+	r.row("… for each sign of life", fmt.Sprintf("%d µs", beatCost(share, l.agents).Microseconds()))
+	r.row("memory (PSS)", mib(pss))
+	r.row("… of it in use on the heap", mib(int64(heap)))
+	r.row("… and on the stacks of its goroutines", mib(int64(stacks)))
+	r.row("memory of each agent", fmt.Sprintf("%.1f KiB", float64(pss-empty)/float64(l.agents)/1024))
+	r.headline = fmt.Sprintf("**With %d agents the hub takes %s and %.1f %% of a core at rest; a change is at all of them after %s.**", l.agents, mib(pss), 100*share, show(r.reached))
+	if l.agents == tenThousand {
+		r.targetNumber("the hub's memory with 10,000 agents (PSS)", 600, float64(pss)/1e6, "MB")
+		r.targetNumber("its CPU at rest", 10, 100*share, "% of a core")
+		r.targetTime("a change at all 10,000 agents", time.Second, r.reached)
+	}
+	return nil
+}
+
+// beatCost is the hub's CPU time for one agent's sign of life, if at rest it
+// does nothing else.
+func beatCost(share float64, agents int) time.Duration {
+	beat := crowd.DefaultOptions().Beat
+	return time.Duration(share * float64(beat) / float64(agents))
+}
+
+// measureChanges measures changes that concern every host.
+func (b *bench) measureChanges(ctx context.Context, l *lone, r *scaled) error {
+	var placed, confirmed, cpu, converged, froze, frozen, gone series
+	for range min(b.runs, scaleRuns) {
+		times, err := l.change(ctx, func(ctx context.Context) (fleet.Result, error) {
+			return l.client.Apply(ctx, project, client.Apply{Document: everywhere}, client.Write{})
+		})
+		if err != nil {
+			return err
+		}
+		placed, confirmed, cpu = append(placed, times.reached), append(confirmed, times.confirmed), append(cpu, times.cpu)
+		if err := until(ctx, "the service has converged", func(ctx context.Context) (bool, error) {
+			list, err := l.client.Services(ctx, project)
+			return len(list.Items) == 1 && list.Items[0].State == fleet.ServiceConverged, err
+		}); err != nil {
+			return err
+		}
+		converged = append(converged, time.Since(times.began))
+		for _, do := range []func(context.Context, fleet.ServiceKey, client.Write) (fleet.Result, error){l.client.Freeze, l.client.Unfreeze} {
+			if err := l.settle(ctx); err != nil {
+				return err
+			}
+			times, err := l.change(ctx, func(ctx context.Context) (fleet.Result, error) { return do(ctx, web, client.Write{}) })
+			if err != nil {
+				return err
+			}
+			froze, frozen = append(froze, times.reached), append(frozen, times.confirmed)
+		}
+		began := time.Now()
+		if _, err := l.client.Remove(ctx, web, client.Write{}); err != nil {
+			return err
+		}
+		if err := until(ctx, "the service is gone", func(ctx context.Context) (bool, error) {
+			list, err := l.client.Services(ctx, project)
+			return err == nil && len(list.Items) == 0, err
+		}); err != nil {
+			return err
+		}
+		gone = append(gone, time.Since(began))
+		if err := l.settle(ctx); err != nil {
+			return err
+		}
+	}
+	r.reached = placed.median()
+	r.times("a service placed on all: at every agent", placed)
+	r.times("… and confirmed by all", confirmed)
+	r.times("… CPU time of the hub for that", cpu)
+	r.times("… and ready on all", converged)
+	r.times("a service frozen on all: at every agent", froze)
+	r.times("… and confirmed by all", frozen)
+	r.times("a service removed from all", gone)
+	return nil
+}
+
+// changed says when a change was at all agents.
+type changed struct {
+	began              time.Time
+	reached, confirmed time.Duration // since then
+	cpu                time.Duration // that the hub took for it
+}
+
+func (l *lone) change(ctx context.Context, order func(context.Context) (fleet.Result, error)) (changed, error) {
+	c, before := changed{began: time.Now()}, cpuTime(l.pid())
+	result, err := order(ctx)
+	if err != nil {
+		return c, err
+	}
+	s, err := l.wait(ctx, "all agents have the change", result.Revision, func(s crowd.State) bool { return s.Confirmed == s.Agents })
+	c.reached, c.confirmed, c.cpu = s.ReachedAt.Sub(c.began), s.ConfirmedAt.Sub(c.began), cpuTime(l.pid())-before
+	return c, err
+}
+
+// settle waits until nobody has anything left to say.
+func (l *lone) settle(ctx context.Context) error {
+	if err := pause(ctx, time.Second); err != nil { // longer than a container takes to start
+		return err
+	}
+	_, err := l.wait(ctx, "all reports are taken in", 0, func(s crowd.State) bool { return s.Settled == s.Agents })
+	return err
+}
+
+// measureBurst measures a report of every agent at the same time.
+func (b *bench) measureBurst(ctx context.Context, l *lone, r *scaled) error {
+	var took series
+	before, err := l.metric(ctx, metricDropped)
+	if err != nil {
+		return err
+	}
+	for range min(b.runs, scaleRuns) {
+		if err := l.settle(ctx); err != nil {
+			return err
+		}
+		began := time.Now()
+		if _, err := l.order(crowd.Order{Do: crowd.DoReport}); err != nil {
+			return err
+		}
+		s, err := l.wait(ctx, "all reports are taken in", 0, func(s crowd.State) bool { return s.Settled == s.Agents })
+		if err != nil {
+			return err
+		}
+		took = append(took, s.SettledAt.Sub(began))
+	}
+	after, err := l.metric(ctx, metricDropped)
+	if err != nil {
+		return err
+	}
+	r.times("a report of all at once: taken in", took)
+	r.row("messages dropped then", fmt.Sprintf("%.0f", after-before))
+	return nil
+}
+
+// measureStorm breaks all connections at once.
+func (b *bench) measureStorm(ctx context.Context, l *lone, r *scaled) error {
+	var back, settled series
+	before, err := l.metric(ctx, metricDropped)
+	if err != nil {
+		return err
+	}
+	for range min(b.runs, scaleRuns) {
+		if err := l.settle(ctx); err != nil {
+			return err
+		}
+		began := time.Now()
+		cut, err := l.order(crowd.Order{Do: crowd.DoCut})
+		if err != nil {
+			return err
+		}
+		s, err := l.wait(ctx, "all agents are back", 0, func(s crowd.State) bool {
+			return s.Sessions >= cut.Sessions+s.Agents && s.Heard == s.Agents && s.Settled == s.Agents
+		})
+		if err != nil {
+			return err
+		}
+		back, settled = append(back, s.HeardAt.Sub(began)), append(settled, s.SettledAt.Sub(began))
+	}
+	after, err := l.metric(ctx, metricDropped)
+	if err != nil {
+		return err
+	}
+	r.times("all connections cut: all are back", back)
+	r.times("… and all reports taken in", settled)
+	r.row("messages dropped then", fmt.Sprintf("%.0f", after-before))
+	return nil
+}
