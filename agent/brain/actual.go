@@ -26,7 +26,9 @@ func (s *State) actual(now time.Time) fleet.Actual {
 	}
 	for _, id := range sortedKeys(s.instances) {
 		inst := s.instances[id]
-		if s.assigned[id] != nil || inst.container != nil {
+		// Of one that neither the memory nor the engine has told of, nothing is known.
+		known := s.listed || inst.rec.Container != ""
+		if s.assigned[id] != nil && known || inst.container != nil {
 			a.Instances = append(a.Instances, s.instanceActual(inst, now))
 		}
 	}

@@ -114,6 +114,25 @@ func TestALostDiskCallsNothingUnreadyBeforeItsProbe(t *testing.T) {
 	}
 }
 
+// Nor does it speak of what runs while its engine tells it nothing.
+func TestALostDiskBesideASilentEngine(t *testing.T) {
+	w := settled(t)
+	w.disk, w.down = nil, true
+	w.boot("start2")
+	w.connected().list()
+	w.step(brain.DesiredReceived{Payload: w.seal(3, 5, desired(webSpec(), "a-1", "b-1"))})
+	w.pass(w.config.Timing.FirstReport + time.Second)
+	if w.actual == nil || len(w.actual.Instances) > 0 {
+		t.Fatalf("reported %+v", w.actual)
+	}
+	w.down = false
+	w.settle()
+	w.pass(time.Second)
+	if !w.instance("a-1").Ready {
+		t.Fatalf("reported %+v", w.actual.Instances)
+	}
+}
+
 func TestRebootWithoutAHub(t *testing.T) {
 	for _, policy := range []string{"", fleet.RestartOnFailure, fleet.RestartUnlessStopped} {
 		t.Run(policy, func(t *testing.T) {

@@ -26,7 +26,7 @@ var mutants = []mutant{
 	s.unmatched = true
 }`},
 	}},
-	{"connections don't keep a drain waiting", "exchanges with it", 2, []edit{
+	{"connections don't keep a drain waiting", "exchanges with it", 11, []edit{
 		{"agent/sequence/drain.go", "return late || t.connections(key) == 0", "return late || t.connections(key) >= 0"},
 	}},
 	{"readiness is lost with the host", "isn't ready any more", 2, []edit{
@@ -36,18 +36,18 @@ var mutants = []mutant{
 	}
 `},
 	}},
-	{"an agent's restart forgets who is ready", "isn't ready any more", 1, []edit{
+	{"an agent's restart forgets who is ready", "isn't ready any more", 6, []edit{
 		{"agent/brain/state.go", "rec.ReadyRun, now, true", "rec.ReadyRun, now, false"},
 		{"agent/brain/report.go", "s.report.open = s.listed &&", "s.report.open = true || s.listed &&"},
 	}},
-	{"traffic comes before readiness", "which no agent called ready", 1, []edit{
+	{"traffic comes before readiness", "which no agent called ready", 2, []edit{
 		{"hub/turn/reported.go", "ready := a.Ready && a.Version", "ready := len(a.Ports) > 0 && a.Version"},
 	}},
 	{"a released port is given away", "which was released", 2, []edit{
 		{"hub/turn/reported.go", "\tt.holdPorts(in)\n", ""},
 		{"agent/brain/ports.go", "if now.Before(until) {", "if now.Before(until) && now.After(until) {"},
 	}},
-	{"data is placed anew", "has its data on", 4, []edit{
+	{"data is placed anew", "has its data on", 9, []edit{
 		{"hub/turn/home.go", "return home.Hosts[slot]", `return ""`},
 	}},
 	{"what is accepted counts before it is saved", "isn't on its disk", 1, []edit{
@@ -72,10 +72,10 @@ var mutants = []mutant{
 		{"agent/brain/pools.go", "if p.pool.Removed && !indexed[service] {", "if p.raw != nil && !indexed[service] {"},
 		{"agent/sequence/goal.go", "pool.Removed && want != nil", "want != nil"},
 	}},
-	{"what failed isn't tried again", "has not converged", 30, []edit{
+	{"what failed isn't tried again", "has not converged", 69, []edit{
 		{"agent/brain/backoff.go", "now.Add(wait)", "now.Add(1000 * time.Hour)"},
 	}},
-	{"a host that is behind isn't sent its state again", "has not converged", 7, []edit{
+	{"a host that is behind isn't sent its state again", "has not converged", 9, []edit{
 		{"hub/turn/hosts.go", "\t\tt.republish(host)\n", ""},
 	}},
 	{"a repeated order has another effect", "was answered by", 3, []edit{
@@ -87,7 +87,7 @@ var mutants = []mutant{
 	{"a service in trouble stops the others", "has not converged", 5, []edit{
 		{"hub/turn/plan.go", "\t\t\tplanned[key] = true\n\t\t}", "\t\t\tplanned[key] = true\n\t\t\tif len(reasons) > 0 {\n\t\t\t\tbreak\n\t\t\t}\n\t\t}"},
 	}},
-	{"another fleet's container is taken for ours", "touches a container", 11, []edit{
+	{"another fleet's container is taken for ours", "isn't ready any more", 38, []edit{
 		{"agent/brain/observe.go", `return s.lineage != "" && c.Labels[LabelLineage] == s.lineage &&`, `return s.lineage != "" &&`},
 	}},
 }

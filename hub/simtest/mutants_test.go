@@ -15,7 +15,7 @@ const root = "../.."
 
 // Bounds of the search for what a mutant breaks.
 const (
-	seedsEach = 8  // fleets in one run
+	seedsEach = 4  // fleets in one run
 	seedsMost = 48 // and in all
 )
 

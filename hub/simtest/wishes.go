@@ -90,6 +90,9 @@ func (c *chaos) eligible(w *wish) (n int) {
 	return n
 }
 
+// refusedPath is a check's that no balancer takes.
+const refusedPath = "no path"
+
 // hopeless makes up a service that can't get there. It has to stop no other.
 func (c *chaos) hopeless(n int) *wish {
 	d := c.chance("services")
@@ -109,7 +112,7 @@ func (c *chaos) hopeless(n int) *wish {
 	case 4:
 		w.Spec.Resources.CPUReservation = 64
 	case 5: // no balancer takes it
-		w.Balancing.Check.Path = "no path"
+		w.Balancing.Check.Path = refusedPath
 	case 6: // it does its job and ends
 		habits["exits"](c.image(w.Spec.Image))
 		w.Balancing, w.Spec.Restart = nil, fleet.Restart{Policy: fleet.RestartNo}

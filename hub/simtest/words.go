@@ -17,7 +17,8 @@ const (
 // for that isn't as it was asked for.
 func (k *checker) words() {
 	k.sim.after(wordsEvery, k.words)
-	if !k.sim.hub.up {
+	if !k.sim.hub.up || k.sim.now.Sub(k.since) < wordsEvery {
+		clear(k.wordless) // the hub has yet to find the reasons, or to keep them
 		return
 	}
 	seen := map[fleet.ServiceKey]time.Time{}
