@@ -77,7 +77,7 @@ func capabilities(o *Options) *mqtt.Capabilities {
 	c := mqtt.NewDefaultServerCapabilities()
 	c.MaximumClients = int64(o.Agents + o.Readers)
 	c.MaximumMessageExpiryInterval = 0 // otherwise retained messages vanish after a day
-	c.MaximumClientWritesPending = 1024
+	c.MaximumClientWritesPending = maxQueue
 	c.MaximumSessionExpiryInterval = 3600
 	c.MaximumPacketSize = maxPacket
 	c.ReceiveMaximum = 64

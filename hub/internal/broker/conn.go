@@ -29,6 +29,7 @@ type conn struct {
 	bucket  bucket
 	slowed  time.Time // last told so
 	entered bool      // the gate
+	kept    int64     // messages queued because they were kept
 
 	// who, client and server are set before the session begins, when only
 	// the connection's own goroutine knows it.
@@ -38,6 +39,9 @@ type conn struct {
 	// again takes in an agent's heartbeat if it says nothing new. Set, like
 	// them, before the session begins; nil for everybody else.
 	again func(heartbeat) bool
+
+	keptSent atomic.Int64  // of those, what has left the queue
+	room     chan struct{} // says so
 
 	writing    sync.Mutex  // held while packets are written: they are written whole
 	superseded atomic.Bool // another connection of the same client takes over
@@ -52,6 +56,7 @@ func newConn(inner net.Conn, o *Options, g gate) *conn {
 		writeTimeout: o.WriteTimeout,
 		gate:         g,
 		bucket:       newBucket(o.Rate, o.Burst),
+		room:         make(chan struct{}, 1),
 		closed:       make(chan struct{}),
 		done:         make(chan struct{}),
 	}

@@ -32,6 +32,7 @@ func (h *hook) Provides(b byte) bool {
 	return slices.Contains([]byte{
 		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead,
 		mqtt.OnSubscribe, mqtt.OnPublish, mqtt.OnWill, mqtt.OnWillSent,
+		mqtt.OnRetainPublished, mqtt.OnPacketEncode,
 	}, b)
 }
 
