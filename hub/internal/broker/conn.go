@@ -43,7 +43,7 @@ type conn struct {
 	keptSent atomic.Int64  // of those, what has left the queue
 	room     chan struct{} // says so
 
-	writing    sync.Mutex  // held while packets are written: they are written whole
+	writing    sync.Mutex  // held while packets are written, so that they stay whole
 	superseded atomic.Bool // another connection of the same client takes over
 	closeOnce  sync.Once
 	closed     chan struct{} // closed with the connection
