@@ -97,6 +97,16 @@ func (b *bench) saveLogs() error {
 // document is a Compose document of one service behind the balancer, on a
 // port that wasn't used before.
 func (b *bench) document(image string, count int, more ...string) string {
+	return plain(image, count, more...) + fmt.Sprintf(`    x-lb:
+      listen: %d
+      target: 8080
+      protocol: http
+      check: {path: /healthz}
+`, b.port)
+}
+
+// plain is the same service without a balancer.
+func plain(image string, count int, more ...string) string {
 	constraint := ""
 	for _, m := range more {
 		constraint += fmt.Sprintf("\n      placement: {constraints: [%q]}", m)
@@ -109,13 +119,8 @@ services:
     deploy:
       replicas: %d
       resources: {limits: {memory: 64M, cpus: "1"}}%s
-    x-lb:
-      listen: %d
-      target: 8080
-      protocol: http
-      check: {path: /healthz}
     x-probe: {http: /healthz, port: 8080, interval: 1s}
-`, project, image, count, constraint, b.port)
+`, project, image, count, constraint)
 }
 
 // apply applies a document and returns how long it took until the service was
@@ -130,7 +135,7 @@ func (b *bench) apply(ctx context.Context, document string) (time.Duration, erro
 }
 
 func (b *bench) converged(ctx context.Context) error {
-	return until(ctx, "the service has converged", func(ctx context.Context) (bool, error) {
+	return untilEvery(ctx, seldom, "the service has converged", func(ctx context.Context) (bool, error) {
 		list, err := b.c.Client.Services(ctx, project) // cheaper for the hub than all of one
 		return len(list.Items) == 1 && list.Items[0].State == fleet.ServiceConverged, err
 	})

@@ -13,6 +13,9 @@ const (
 	limit = 3 * time.Minute
 	// glance is the pause between two looks at a state.
 	glance = 5 * time.Millisecond
+	// seldom is the same where events tell the time, and looking more often
+	// would take from what is measured.
+	seldom = 50 * time.Millisecond
 )
 
 // until looks every few milliseconds until it is so.

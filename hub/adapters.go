@@ -22,6 +22,8 @@ func (a agents) Message(host, leaf, rest string, payload []byte) (repeats bool) 
 	return a.parts.loop.Message(host, leaf, rest, payload)
 }
 
+func (a agents) Again(host string, presence []byte) bool { return a.parts.loop.Again(host, presence) }
+
 func (a agents) Refused(host, reason string) { a.parts.loop.Refused(host, reason) }
 
 func (a agents) Slowed(host string, rate float64) { a.parts.loop.Slowed(host, rate) }

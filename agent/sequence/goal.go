@@ -14,7 +14,9 @@ type goal struct {
 	// accepted is false when the pool wanted is kept back and pool is what
 	// stands in for it.
 	accepted bool
-	problem  string
+	// wanted is the generation of the pool wanted.
+	wanted  uint64
+	problem string
 	// outside are the instances that the pool names and that can't be in it.
 	outside []string
 }
@@ -55,7 +57,9 @@ func goalOf(pool fleet.Pool, memory Memory, now time.Time) goal {
 	if !now.Before(rejection.Retry) {
 		return place(pool, pool.Endpoints, true, rejection.Problem)
 	}
-	return place(lastGood(pool, memory), pool.Endpoints, false, rejection.Problem)
+	g := place(lastGood(pool, memory), pool.Endpoints, false, rejection.Problem)
+	g.wanted = pool.Generation
+	return g
 }
 
 // lastGood is the section of a pool that was refused as the file has it. It

@@ -23,10 +23,12 @@ type Memory struct {
 	// is to blame. The running worker goes on, and changes that it can take.
 	Unloaded Rejection
 
-	acked   map[fleet.ServiceKey]uint64
-	away    map[endpointKey]away
-	entered map[ServerKey]time.Time // when a server that had been in maint began to be checked
-	behind  time.Time               // since when the file lacks something; zero: it doesn't
+	acked map[fleet.ServiceKey]uint64
+	// removals are the generations of refused pools of which what leaves has left.
+	removals map[fleet.ServiceKey]uint64
+	away     map[endpointKey]away
+	entered  map[ServerKey]time.Time // when a server that had been in maint began to be checked
+	behind   time.Time               // since when the file lacks something; zero: it doesn't
 }
 
 // Rejection keeps a pool back until it changes, or a reload; from Retry on it
@@ -68,11 +70,14 @@ type away struct {
 
 func (m Memory) clone() Memory {
 	m.Rejected = maps.Clone(m.Rejected)
-	m.acked = maps.Clone(m.acked)
+	m.acked, m.removals = maps.Clone(m.acked), maps.Clone(m.removals)
 	m.away = maps.Clone(m.away)
 	m.entered = maps.Clone(m.entered)
 	if m.acked == nil {
 		m.acked = map[fleet.ServiceKey]uint64{}
+	}
+	if m.removals == nil {
+		m.removals = map[fleet.ServiceKey]uint64{}
 	}
 	if m.away == nil {
 		m.away = map[endpointKey]away{}

@@ -1,6 +1,7 @@
 package sequence
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -79,10 +80,11 @@ func (t *turn) serves(key endpointKey) bool {
 	})
 }
 
-// acknowledged says whether a goal is in force and in the file.
-func (t *turn) acknowledged(g goal) bool {
+// carriedOut says whether a goal is in force and in the file. What stands in for a
+// pool that was never taken is nothing.
+func (t *turn) carriedOut(g goal) bool {
 	filed, found := find(t.memory.Filed, g.pool.Service)
-	if !g.accepted || !found || filed.Generation != g.pool.Generation || !lbconf.SameSection(filed, g.pool) {
+	if never := !g.accepted && g.pool.Removed && !found; !never && (!found || filed.Generation != g.pool.Generation || !lbconf.SameSection(filed, g.pool)) {
 		return false
 	}
 	if !t.seen.Up || t.seen.Structure != t.memory.Structure {
@@ -110,22 +112,25 @@ func (t *turn) report() []fleet.PoolActual {
 	reported := map[fleet.ServiceKey]bool{}
 	for _, g := range t.goals {
 		key := g.pool.Service
-		if t.acknowledged(g) {
+		switch done := t.carriedOut(g); {
+		case done && g.accepted:
 			t.memory.acked[key] = g.pool.Generation
+			delete(t.memory.removals, key)
+		case done:
+			t.memory.removals[key] = g.wanted
 		}
 		reported[key] = true
 		pools = append(pools, fleet.PoolActual{
 			Service:    key,
 			Generation: t.memory.acked[key],
+			Removals:   t.memory.removals[key],
 			Problem:    g.problem,
 			Endpoints:  t.endpoints(g),
 		})
 	}
-	for key := range t.memory.acked {
-		if !reported[key] {
-			delete(t.memory.acked, key)
-		}
-	}
+	unreported := func(key fleet.ServiceKey, _ uint64) bool { return !reported[key] }
+	maps.DeleteFunc(t.memory.acked, unreported)
+	maps.DeleteFunc(t.memory.removals, unreported)
 	return pools
 }
 

@@ -299,7 +299,7 @@ func TestARejectedPoolKeepsItsSectionAndItsRemovals(t *testing.T) {
 	f.memory = f.memory.Reject(bad, "no", f.now)
 	turn := f.run(pools{bad})
 	p := reported(turn, webKey)
-	if f.reloads != 0 || p.Generation != 1 || p.Problem != "no" {
+	if f.reloads != 0 || p.Generation != 1 || p.Removals != 2 || p.Problem != "no" {
 		t.Errorf("%d reloads, %+v", f.reloads, p)
 	}
 	if a, c := f.server(webKey, "a"), f.server(webKey, "c"); a.State != StateDrain || c.State != StateReady {
@@ -313,8 +313,20 @@ func TestARejectedPoolKeepsItsSectionAndItsRemovals(t *testing.T) {
 	if f.reloads != 1 || reported(turn, webKey).Problem != "no" {
 		t.Error("it isn't tried again, or its problem is forgotten too early")
 	}
-	if turn = f.settle(pools{bad}); reported(turn, webKey).Problem != "" || reported(turn, webKey).Generation != 2 {
+	if turn = f.settle(pools{bad}); reported(turn, webKey).Problem != "" || reported(turn, webKey).Generation != 2 || reported(turn, webKey).Removals != 0 {
 		t.Errorf("%+v", turn.Report)
+	}
+}
+
+// A pool that was never taken sends to nobody: whoever is to leave has left.
+func TestAPoolThatWasNeverTakenHasNobodyToLose(t *testing.T) {
+	f := started(t)
+	other := pool(3, draining("x"))
+	other.Service.Name = "never"
+	f.memory = f.memory.Reject(other, "no", f.now)
+	p := reported(f.run(pools{pool(1, ready("a"), ready("b")), other}), other.Service)
+	if p.Generation != 0 || p.Removals != 3 || len(p.Endpoints) != 0 || p.Problem != "no" {
+		t.Errorf("%+v", p)
 	}
 }
 

@@ -216,9 +216,10 @@ func MayMeet(a, b []string) bool {
 
 // Drained reports whether a balancer has acknowledged that the instance left
 // it: it applied a generation that is not older than the one in which the
-// instance began to drain, and no connection is left or can come.
+// instance began to drain, or of one that it refuses the removals, and no
+// connection is left or can come.
 func Drained(report *fleet.PoolActual, instance string, since uint64) bool {
-	if report == nil || report.Generation < since {
+	if report == nil || max(report.Generation, report.Removals) < since {
 		return false
 	}
 	for _, e := range report.Endpoints {

@@ -28,6 +28,9 @@ func TestDrained(t *testing.T) {
 		{"it takes traffic", report(5, a(fleet.EndpointReady, true)), false},
 		{"a generation in which it wasn't to drain yet", report(4, a(fleet.EndpointDraining, true)), false},
 		{"a generation from before it came", report(4), false},
+		{"of a refused generation the removals", &fleet.PoolActual{Generation: 4, Removals: 5, Endpoints: []fleet.EndpointActual{a(fleet.EndpointDraining, true)}}, true},
+		{"the removals of an earlier one", &fleet.PoolActual{Generation: 3, Removals: 4}, false},
+		{"of a refused generation the removals, with connections", &fleet.PoolActual{Removals: 5, Endpoints: []fleet.EndpointActual{a(fleet.EndpointDraining, false)}}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := Drained(test.report, "a", 5); got != test.want {

@@ -64,6 +64,10 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 		case "services":
 			if s := read[turn.Service](k, row); s != nil {
 				k.services[s.Asked.Key] = *s
+			} else if key, err := fleet.ParseServiceKey(row.Key); err == nil {
+				gone := k.services[key] // its removal may end in the turn in which it is ordered
+				gone.Removing = true
+				k.services[key] = gone
 			}
 		case "hosts":
 			if h := read[turn.Host](k, row); h != nil {

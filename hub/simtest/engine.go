@@ -216,7 +216,7 @@ func (e *engine) start(c *container) brain.Result {
 		})
 	}
 	e.notify(brain.Noticed{Container: c.ID, Action: "start"})
-	return brain.Result{}
+	return brain.Result{Container: c.Container}
 }
 
 // answers says whether the program has answered since then, and does.

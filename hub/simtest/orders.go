@@ -55,9 +55,7 @@ func (c *chaos) ask(h *host) {
 			c.order(fleet.Command{Do: fleet.DoBalancerForget, Balancer: fleet.BalancerKey{Host: h.id, Name: balancerName}})
 		}
 	case 11:
-		if w.Balancing == nil || w.Balancing.Check.Path != refusedPath { // no balancer would ever acknowledge
-			c.order(fleet.Command{Do: fleet.DoRemove, Service: w.Key})
-		}
+		c.order(fleet.Command{Do: fleet.DoRemove, Service: w.Key})
 	case 12:
 		c.order(fleet.Command{Do: fleet.DoFreeze, Host: h.id})
 		c.later(func() { c.send(fleet.Command{Do: fleet.DoUnfreeze, Host: h.id}) })

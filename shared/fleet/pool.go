@@ -51,9 +51,13 @@ type PoolActual struct {
 	// Generation is acknowledged: every endpoint of that generation is in the
 	// balancer, and what must not get traffic gets none. Endpoints that are
 	// to be ready may still wait for their check.
-	Generation uint64           `json:"generation"`
-	Problem    string           `json:"problem,omitempty"`   // why a newer generation is not applied, or an endpoint is left out
-	Endpoints  []EndpointActual `json:"endpoints,omitempty"` // sorted by Instance
+	Generation uint64 `json:"generation"`
+	// Removals is the newest generation of which only that much is in force:
+	// whoever is to get no traffic gets none. It is ahead of Generation while
+	// the balancer refuses the rest of the pool.
+	Removals  uint64           `json:"removals,omitempty"`
+	Problem   string           `json:"problem,omitempty"`   // why a newer generation is not applied, or an endpoint is left out
+	Endpoints []EndpointActual `json:"endpoints,omitempty"` // sorted by Instance
 }
 
 // Outcomes of a balancer's check.

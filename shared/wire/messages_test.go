@@ -78,7 +78,7 @@ var actual = fleet.Actual{
 	Balancers: []fleet.BalancerActual{{
 		Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Up: true, Problem: "its file was edited",
 		Pools: []fleet.PoolActual{{
-			Service: web, Generation: 41, Problem: "the port is taken",
+			Service: web, Generation: 41, Removals: 43, Problem: "the port is taken",
 			Endpoints: []fleet.EndpointActual{{Instance: "1c-1", State: fleet.EndpointDraining, Check: fleet.CheckPassing, Connections: 3, Drained: true}},
 		}},
 	}},

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -149,6 +150,8 @@ func TestOwner(t *testing.T) {
 	if dir == "" {
 		return
 	}
+	// Whoever runs the tests without a terminal may have it ignored.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	ctx, stop := hosts.UntilEnded()
 	defer stop()
 	if err := own(ctx, dir); err != nil {

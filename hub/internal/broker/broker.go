@@ -25,6 +25,10 @@ type Handler interface {
 	// bytes, may be empty, and must not be changed. repeats: it says what the
 	// host's last one of that leaf said, and nobody but the hub misses it.
 	Message(host, leaf, rest string, payload []byte) (repeats bool)
+	// Again is what Message is, for an agent's presence alone, if that says
+	// what the host's last one said. Otherwise it does nothing, and the same
+	// comes as a Message. The payload is only lent.
+	Again(host string, presence []byte) bool
 	// Refused is told of every agent that was refused or cut off for what it
 	// sent, Admit's refusals included.
 	Refused(host, reason string)
@@ -73,7 +77,7 @@ func capabilities(o *Options) *mqtt.Capabilities {
 	c := mqtt.NewDefaultServerCapabilities()
 	c.MaximumClients = int64(o.Agents + o.Readers)
 	c.MaximumMessageExpiryInterval = 0 // otherwise retained messages vanish after a day
-	c.MaximumClientWritesPending = 1024
+	c.MaximumClientWritesPending = maxQueue
 	c.MaximumSessionExpiryInterval = 3600
 	c.MaximumPacketSize = maxPacket
 	c.ReceiveMaximum = 64

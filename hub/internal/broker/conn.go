@@ -17,23 +17,33 @@ const writeChunk = 32 << 10
 
 // conn is one peer's connection, from being accepted to its very end. It
 // guards what the MQTT library doesn't: the time and size of the first
-// packet, and the time that each write takes.
+// packet, and the time that each write takes. Signs of life that say nothing
+// new end here.
 type conn struct {
 	net.Conn
 	writeTimeout time.Duration
 	gate         gate
 	// Used by the reading goroutine alone.
 	first   firstPacket
+	stream  stream // of what the MQTT library gets
 	bucket  bucket
 	slowed  time.Time // last told so
 	entered bool      // the gate
+	kept    int64     // messages queued because they were kept
 
 	// who, client and server are set before the session begins, when only
 	// the connection's own goroutine knows it.
 	who    identity
 	client *mqtt.Client
 	server *mqtt.Server
+	// again takes in an agent's heartbeat if it says nothing new. Set, like
+	// them, before the session begins; nil for everybody else.
+	again func(heartbeat) bool
 
+	keptSent atomic.Int64  // of those, what has left the queue
+	room     chan struct{} // says so
+
+	writing    sync.Mutex  // held while packets are written, so that they stay whole
 	superseded atomic.Bool // another connection of the same client takes over
 	closeOnce  sync.Once
 	closed     chan struct{} // closed with the connection
@@ -46,6 +56,7 @@ func newConn(inner net.Conn, o *Options, g gate) *conn {
 		writeTimeout: o.WriteTimeout,
 		gate:         g,
 		bucket:       newBucket(o.Rate, o.Burst),
+		room:         make(chan struct{}, 1),
 		closed:       make(chan struct{}),
 		done:         make(chan struct{}),
 	}
@@ -54,17 +65,50 @@ func newConn(inner net.Conn, o *Options, g gate) *conn {
 // Read fails when the first packet is not a CONNECT of reasonable size. What was
 // read before has been worked on.
 func (c *conn) Read(p []byte) (int, error) {
-	c.gate.leave(c)
-	n, err := c.Conn.Read(p)
-	if bad := c.first.check(p[:n]); bad != nil {
-		return 0, bad
+	for {
+		c.gate.leave(c)
+		n, err := c.Conn.Read(p)
+		if bad := c.first.check(p[:n]); bad != nil {
+			return 0, bad
+		}
+		taken := c.takeKnown(p[:n])
+		if taken > 0 && taken == n && err == nil {
+			continue
+		}
+		n = copy(p, p[taken:n])
+		c.stream.pass(p[:n])
+		return n, err
 	}
-	return n, err
+}
+
+// takeKnown takes in the heartbeats at the beginning of p that say nothing new
+// and returns how many bytes they are. One behind another packet is left: that
+// packet's turn comes first, and is the MQTT library's.
+func (c *conn) takeKnown(p []byte) (taken int) {
+	if c.again == nil || !c.stream.between() {
+		return 0
+	}
+	for {
+		beat, ok := parseHeartbeat(p[taken:], c.who.prefix)
+		if !ok || !c.again(beat) {
+			return taken
+		}
+		taken += beat.size
+		c.stay()
+	}
+}
+
+// stay gives the peer as long as the MQTT library does after a packet.
+func (c *conn) stay() {
+	alive := time.Duration(c.client.State.Keepalive) * time.Second
+	_ = c.SetDeadline(time.Now().Add(alive * 3 / 2))
 }
 
 // Write closes the connection when the peer takes nothing in: after half a
 // packet nothing sensible can follow.
 func (c *conn) Write(p []byte) (written int, err error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	for written < len(p) && err == nil {
 		chunk := p[written:min(len(p), written+writeChunk)]
 		_ = c.Conn.SetWriteDeadline(time.Now().Add(c.writeTimeout))

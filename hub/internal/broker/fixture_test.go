@@ -27,7 +27,9 @@ type said struct{ host, leaf, rest, payload string }
 // hub is a Handler that remembers. A host belongs to the first machine that
 // asks for it.
 type hub struct {
-	repeats  bool // what it says of every message
+	repeats  bool   // what it says of every message
+	known    string // the presence that says nothing new, if any
+	again    int    // times that it was heard
 	mu       sync.Mutex
 	machines map[string]string
 	messages []said
@@ -50,6 +52,22 @@ func (h *hub) Message(host, leaf, rest string, payload []byte) bool {
 	defer h.mu.Unlock()
 	h.messages = append(h.messages, said{host, leaf, rest, string(payload)})
 	return h.repeats
+}
+
+func (h *hub) Again(_ string, presence []byte) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	known := h.known != "" && h.known == string(presence)
+	if known {
+		h.again++
+	}
+	return known
+}
+
+func (h *hub) heardAgain() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.again
 }
 
 func (h *hub) Refused(host, reason string) {

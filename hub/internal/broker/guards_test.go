@@ -57,7 +57,7 @@ func TestStalledSubscriberHoldsUpNobody(t *testing.T) {
 // cut off: what waits for it is counted.
 func TestAStalledSubscriberCostsLittleMemory(t *testing.T) {
 	const messages, size = 3_000, 64 << 10
-	const most = 1024 * size * 3 / 2 // what may wait for it, and half as much for the rest
+	const most = 512 * size * 3 / 2 // what may wait for it, and half as much for the rest
 	h := open(t, func(o *broker.Options) { o.WriteTimeout = time.Hour })
 	join(t, h.addr, reader("stalled")).subscribe("muster/v1/#")
 	before := heap()

@@ -32,6 +32,7 @@ func (h *hook) Provides(b byte) bool {
 	return slices.Contains([]byte{
 		mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead,
 		mqtt.OnSubscribe, mqtt.OnPublish, mqtt.OnWill, mqtt.OnWillSent,
+		mqtt.OnRetainPublished, mqtt.OnPacketEncode,
 	}, b)
 }
 
@@ -58,6 +59,9 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		c.client, c.server = cl, h.server
 		if err = h.sessions.claim(c, who); err == nil {
 			c.gate.enter(c) // not before: claim waits for others
+			if who.role == roleAgent {
+				c.again = func(b heartbeat) bool { return h.again(c, b) }
+			}
 		}
 	}
 	if err != nil {
@@ -81,20 +85,27 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	if !ok {
 		return pk, nil
 	}
-	now := time.Now()
-	if wait := c.bucket.take(now, pk.FixedHeader.Remaining); wait > 0 {
-		h.slow(c, now)
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-c.closed:
-		}
-	}
+	h.pace(c, pk.FixedHeader.Remaining)
 	if pk.FixedHeader.Type != packets.Connect {
 		c.gate.enter(c)
 	}
 	return pk, nil
+}
+
+// pace has a client wait that sends too much.
+func (h *hook) pace(c *conn, size int) {
+	now := time.Now()
+	wait := c.bucket.take(now, size)
+	if wait <= 0 {
+		return
+	}
+	h.slow(c, now)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.closed:
+	}
 }
 
 // slowedEvery is the pause between two words about a client that sends too much.

@@ -13,11 +13,8 @@ import (
 // and only enqueues. repeats: it is a sign of life that says what the last one
 // said.
 func (l *Loop) Message(host, leaf, _ string, payload []byte) (repeats bool) {
-	if leaf == wire.LeafPresence {
-		if p, ok := l.beats.known(host, payload); ok {
-			l.Enqueue(turn.PresenceIn{Host: host, Presence: p})
-			return true
-		}
+	if leaf == wire.LeafPresence && l.Again(host, payload) {
+		return true
 	}
 	in, err := decode(host, leaf, payload)
 	if report, ok := in.(turn.ActualIn); ok && err == nil {
@@ -37,6 +34,16 @@ func (l *Loop) Message(host, leaf, _ string, payload []byte) (repeats bool) {
 		l.Enqueue(in)
 	}
 	return false
+}
+
+// Again takes a sign of life that says what the host's last one said. Any other
+// it leaves to Message.
+func (l *Loop) Again(host string, payload []byte) bool {
+	p, known := l.beats.known(host, payload)
+	if known {
+		l.Enqueue(turn.PresenceIn{Host: host, Presence: p})
+	}
+	return known
 }
 
 // Refused takes note of an agent that the broker turned away.

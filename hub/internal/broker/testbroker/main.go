@@ -96,5 +96,6 @@ func (p *printer) Message(host, leaf, rest string, payload []byte) bool {
 	return false
 }
 
-func (p *printer) Refused(string, string) {}
-func (p *printer) Slowed(string, float64) {}
+func (p *printer) Again(string, []byte) bool { return false }
+func (p *printer) Refused(string, string)    {}
+func (p *printer) Slowed(string, float64)    {}
