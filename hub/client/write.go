@@ -40,7 +40,7 @@ func (c *Client) Scale(ctx context.Context, key fleet.ServiceKey, count int, w W
 	return c.change(ctx, http.MethodPost, servicePath(key)+"/scale", w, map[string]int{"count": count})
 }
 
-// Restart replaces the instances of a service, one by one.
+// Restart replaces the instances of a service, a few at a time.
 func (c *Client) Restart(ctx context.Context, key fleet.ServiceKey, w Write) (fleet.Result, error) {
 	return c.change(ctx, http.MethodPost, servicePath(key)+"/restart", w, nil)
 }

@@ -31,15 +31,19 @@ type Member struct {
 type Input struct {
 	Count   int // instances asked for
 	Members []Member
+	// Surge is how many new instances may come at the same time to replace
+	// outdated ones, beyond the count; less than one is one.
+	Surge int
 	// StopFirst: the old instance has to be gone before the new one can come
-	// (it has a volume or a fixed host port).
+	// (it has a volume or a fixed host port). They are replaced one by one.
 	StopFirst bool
 }
 
-// Next is what to do now. Both lists may be empty: then there is nothing to
+// Next is what to do now. All lists may be empty: then there is nothing to
 // do, or Waits says what has to happen first.
 type Next struct {
 	Add   []int    // slots that get a new instance
+	More  []int    // slots that get one too if there is room; nothing waits for them
 	Leave []string // instances that leave, by the drain barrier
 	// First: the one that leaves makes room for its successor, which has to
 	// be able to come.
@@ -47,49 +51,54 @@ type Next struct {
 	Waits string // in words, for people
 }
 
+const waitsForStop = "replacement waits until an old instance has stopped"
+
 // Decide compares what is with what was asked for. Missing instances are
-// added at once. Outdated ones are replaced one by one: the new one has to
-// serve before an old one leaves, and before the next new one comes.
+// added at once. Outdated ones are replaced a few at a time, by Surge: an old
+// one leaves only for a new one that serves, and only then the next one comes.
 func Decide(in Input) Next {
 	current, outdated, leaving, frozen := split(in.Members)
 	total := len(current) + len(outdated) + frozen
 	occupied := total
+	surge := max(1, in.Surge)
 	if in.StopFirst {
 		occupied += leaving
+		surge = 1
 	}
+	surge = min(surge, len(outdated))
 	used := slots(in.Members, in.StopFirst)
-	unserving := firstUnserving(current)
+	coming := unserving(current)
+	ahead := min(surge, len(coming)) // beyond the count, until they serve
 
+	if leave := shrink(in, total-in.Count-ahead, current, outdated, ahead); len(leave) > 0 {
+		return Next{Leave: leave}
+	}
 	switch {
-	case total > in.Count:
-		return shrink(in, total-in.Count, current, outdated, unserving)
 	case occupied < in.Count:
 		return Next{Add: free(used, in.Count-occupied)}
 	case len(outdated) == 0:
 		return Next{}
-	case unserving != "":
-		return Next{Waits: "replacement waits until " + unserving + " serves"}
-	case occupied > in.Count:
-		return Next{Waits: "replacement waits until an old instance has stopped"}
+	case len(coming) > 0:
+		return Next{More: free(used, surge-ahead), Waits: "replacement waits until " + coming[0].ID + " serves"}
+	case in.StopFirst && (leaving > 0 || total > in.Count):
+		return Next{Waits: waitsForStop}
 	case in.StopFirst:
-		if leaving > 0 {
-			return Next{Waits: "replacement waits until an old instance has stopped"}
-		}
 		return Next{Leave: []string{outdated[0].ID}, First: true}
+	case leaving > 0: // and makes room
+		return Next{More: free(used, surge), Waits: waitsForStop}
 	default:
-		return Next{Add: free(used, 1)}
+		next := free(used, surge)
+		return Next{Add: next[:1], More: next[1:]}
 	}
 }
 
 // shrink lets go of what is too many: first those that serve nobody, then the
-// outdated, and of those that serve only as many as leave enough. While a
-// replacement is under way one more than asked for is in order until the new
-// one serves.
-func shrink(in Input, surplus int, current, outdated []Member, unserving string) Next {
-	if len(outdated) > 0 && unserving != "" {
-		surplus--
-	}
-	order := slices.Concat(outdated, byDispensable(current))
+// outdated, and of those that serve only as many as leave enough. Of those that
+// don't serve yet as many stay as may come ahead of an old one's end.
+func shrink(in Input, surplus int, current, outdated []Member, ahead int) (leave []string) {
+	current = byDispensable(current)
+	coming := len(unserving(current)) // they are the first
+	order := slices.Concat(outdated, current[:coming-ahead], current[coming:])
 	sort.SliceStable(order, func(i, j int) bool { return !order[i].Serving && order[j].Serving })
 	serving := 0
 	for _, m := range in.Members {
@@ -97,7 +106,6 @@ func shrink(in Input, surplus int, current, outdated []Member, unserving string)
 			serving++
 		}
 	}
-	var leave []string
 	for _, m := range order {
 		if len(leave) >= surplus || m.Serving && serving <= in.Count {
 			break
@@ -107,11 +115,7 @@ func shrink(in Input, surplus int, current, outdated []Member, unserving string)
 		}
 		leave = append(leave, m.ID)
 	}
-	next := Next{Leave: leave}
-	if len(leave) == 0 && unserving != "" {
-		next.Waits = "replacement waits until " + unserving + " serves"
-	}
-	return next
+	return leave
 }
 
 // split sorts the members that stay: current by slot, outdated with the least
@@ -190,13 +194,14 @@ func byDispensable(current []Member) []Member {
 	return out
 }
 
-func firstUnserving(current []Member) string {
+// unserving are those that don't serve yet.
+func unserving(current []Member) (out []Member) {
 	for _, m := range current {
 		if !m.Serving {
-			return m.ID
+			out = append(out, m)
 		}
 	}
-	return ""
+	return out
 }
 
 // slots are the numbers in use. One that is being left may be taken again,

@@ -13,6 +13,9 @@ import (
 // placeAll makes a new instance for each slot, until no host can have one: then
 // it says why. What is the same for all slots is counted once.
 func (t *tx) placeAll(s *Service, slots []int, only string) (reason string) {
+	if len(slots) == 0 {
+		return ""
+	}
 	around := t.around(s, only)
 	siblings := t.siblings(s, around)
 	lost, cause := t.placeCauses(s, around)
@@ -44,6 +47,7 @@ func (t *tx) place(s *Service, slot int, host, cause string) {
 	t.events[len(t.events)-1].Data = about(in, fmt.Sprintf("%s is placed (slot %d)", in, slot))
 	t.bear(in)
 	t.keepHome(s, in)
+	t.touch(key)
 }
 
 // successor says why nobody could follow an instance that has to leave first;

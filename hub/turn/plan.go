@@ -75,7 +75,9 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 	if s.Asked.Mode == fleet.ModeGlobal {
 		reasons = append(reasons, t.planGlobal(s, members)...)
 	} else {
-		next := rollout.Decide(rollout.Input{Count: s.Asked.Count, Members: t.rolloutMembers(s, members), StopFirst: stopFirst(s)})
+		next := rollout.Decide(rollout.Input{
+			Count: s.Asked.Count, Members: t.rolloutMembers(s, members), Surge: surge(s.Asked.Count), StopFirst: stopFirst(s),
+		})
 		if next.Waits != "" {
 			reasons = append(reasons, next.Waits)
 		}
@@ -211,6 +213,12 @@ func stopFirst(s *Service) bool {
 	return s.Asked.Spec.Pinned() || len(s.Asked.Spec.FixedPorts()) > 0
 }
 
+// surge is how many instances are replaced at the same time: a quarter, rounded
+// up. One by one, ten would take ten starts one after another; with all at once,
+// the hosts would need room for twice as many, and a version that never gets
+// ready would have taken it all.
+func surge(count int) int { return (count + 3) / 4 }
+
 func (t *tx) rolloutMembers(s *Service, members []*Instance) []rollout.Member {
 	out := make([]rollout.Member, 0, len(members))
 	for _, in := range members {
@@ -275,7 +283,6 @@ func inForce(report *fleet.PoolActual, instance string) bool {
 // carryOut adds and removes what was decided. only restricts new instances to
 // one host.
 func (t *tx) carryOut(s *Service, next rollout.Next, only string) (reasons []string) {
-	key := s.Asked.Key
 	for _, id := range next.Leave {
 		in := t.instances.get(id)
 		if next.First {
@@ -285,14 +292,10 @@ func (t *tx) carryOut(s *Service, next rollout.Next, only string) (reasons []str
 		}
 		t.leave(s, in, "")
 	}
-	if len(next.Add) > 0 {
-		if reason := t.placeAll(s, next.Add, only); reason != "" {
-			reasons = append(reasons, reason)
-		}
+	if reason := t.placeAll(s, next.Add, only); reason != "" {
+		return append(reasons, reason)
 	}
-	if len(next.Add)+len(next.Leave) > 0 {
-		t.touch(key)
-	}
+	t.placeAll(s, next.More, only) // who finds no host comes later
 	return reasons
 }
 

@@ -68,7 +68,7 @@ type ServiceChange struct {
 	Fields  []FieldChange `json:"fields,omitempty"` // sorted by path
 	// Version is the number that the service gets or keeps.
 	Version int `json:"version,omitempty"`
-	// Replaces is the number of instances that are replaced, one by one.
+	// Replaces is the number of instances that are replaced.
 	Replaces int `json:"replaces,omitempty"`
 }
 

@@ -63,7 +63,7 @@ func scale(ctx context.Context, s *session, args []string) error {
 func (p *program) restartCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "restart",
-		Usage:     "replace the instances of services, one by one",
+		Usage:     "replace the instances of services, a few at a time",
 		ArgsUsage: "SERVICE...",
 		Description: `Instances leave the balancers before they stop, so that nobody notices.
 

@@ -41,7 +41,7 @@ func (a *API) routeServices() {
 		return a.orderService(ctx, &in.ServiceOrder, fleet.Command{Do: fleet.DoScale, Count: in.Body.Count})
 	})
 	a.routeServiceOrder(http.MethodDelete, "", fleet.DoRemove, "remove-service", "Remove a service: its instances are drained and stopped")
-	a.routeServiceOrder(http.MethodPost, "/restart", fleet.DoRestart, "restart", "Replace the instances one by one")
+	a.routeServiceOrder(http.MethodPost, "/restart", fleet.DoRestart, "restart", "Replace the instances, a few at a time")
 	a.routeServiceOrder(http.MethodPost, "/freeze", fleet.DoFreeze, "freeze-service", "Leave a service as it is, whatever happens")
 	a.routeServiceOrder(http.MethodPost, "/unfreeze", fleet.DoUnfreeze, "unfreeze-service", "Look after a frozen service again")
 }
