@@ -18,7 +18,7 @@ var rootEvents = []string{
 func (k *checker) caused(e *fleet.Event) {
 	k.events[e.ID] = true
 	known := e.Source != "hub" && e.Cause != "" ||
-		k.events[e.Cause] || strings.HasPrefix(e.Cause, orderPrefix) || strings.HasPrefix(e.Cause, "hosts/")
+		k.events[e.Cause] || strings.HasPrefix(e.Cause, orderPrefix) || strings.HasPrefix(e.Cause, "hosts/") || k.restored > 0 && e.Cause == "restore"
 	if !known && !slices.Contains(rootEvents, e.Type) {
 		k.sim.violate("%s %q has the cause %q", e.Type, e.Data.Message, e.Cause)
 	}

@@ -134,6 +134,11 @@ func (c *chaos) mend() error {
 	if err := c.Run(10 * time.Second); err != nil {
 		return err
 	}
+	if c.checker.restored > 0 { // what changed since the backup is frozen by then
+		if err := c.Run(c.options.Turn.UnknownFor); err != nil {
+			return err
+		}
+	}
 	c.settle()
 	for _, id := range c.names {
 		if c.checker.forgotten[id] {

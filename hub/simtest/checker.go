@@ -37,6 +37,10 @@ type checker struct {
 	hubStart  time.Time
 	since     time.Time // from when on silence counts
 	revision  uint64
+	restored  uint64                    // the revision from which a restored store went on; 0: none was
+	ordered   map[fleet.ServiceKey]bool // services about which a person gave an order since then
+	takenIn   map[string]bool           // instances that the restored store lacks, and the hub took in
+	ended     map[string]bool           // instances whose container was removed by an order
 }
 
 func newChecker(s *Sim) *checker {
@@ -47,6 +51,7 @@ func newChecker(s *Sim) *checker {
 		excused: map[string]map[string]bool{}, ready: map[string]int{}, told: map[string]map[int]int{}, accepted: map[string]fleet.Observed{},
 		released: map[string]time.Time{}, homes: map[string]string{}, givenUp: map[string]bool{},
 		forgotten: map[string]bool{}, heard: map[string]time.Time{}, stopped: map[string]bool{}, wordless: map[fleet.ServiceKey]time.Time{},
+		ordered: map[fleet.ServiceKey]bool{}, takenIn: map[string]bool{}, ended: map[string]bool{},
 	}
 }
 
@@ -59,6 +64,7 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 	for i := range events {
 		k.caused(&events[i])
 	}
+	unsettled := k.unsettled()
 	for _, row := range rows { // what instances are held against
 		switch row.Table {
 		case "services":
@@ -82,7 +88,7 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 	for _, row := range rows {
 		switch row.Table {
 		case "instances":
-			k.instance(row)
+			k.instance(row, unsettled)
 		case "pools":
 			k.pool(row)
 		}
@@ -102,7 +108,7 @@ func read[V any](k *checker, row turn.Row) *V {
 	return r.Record
 }
 
-func (k *checker) instance(row turn.Row) {
+func (k *checker) instance(row turn.Row, unsettled map[fleet.ServiceKey]bool) {
 	read := read[turn.Instance](k, row)
 	if read == nil {
 		delete(k.instances, row.Key)
@@ -110,6 +116,7 @@ func (k *checker) instance(row turn.Row) {
 	}
 	in := *read
 	before, known := k.instances[in.ID]
+	k.found(in.ID, in.Service, unsettled)
 	k.instances[in.ID] = in
 	k.names[in.ID] = fmt.Sprintf("%s/%d", in.Service.Name, in.Slot)
 	if in.Cause == "" {
@@ -123,6 +130,7 @@ func (k *checker) instance(row turn.Row) {
 	}
 	if known {
 		k.givesUp(&before, &in)
+		k.goesBack(&before, &in)
 		k.unready(&before, &in)
 	}
 	for balancer, how := range in.Released {
@@ -173,6 +181,9 @@ func (k *checker) touches(h *host, op *brain.Op, c *container) {
 		k.sim.violate("%s of %s on %s has no cause", op.Kind, op.Instance, h.id)
 	}
 	if op.Kind == brain.OpCreate {
+		if k.ended[op.Instance] {
+			k.sim.violate("%s on %s is made again, though it was stopped for good", op.Instance, h.id)
+		}
 		k.portsAreSaved(h, op)
 	}
 	if c == nil {
@@ -195,6 +206,7 @@ func (k *checker) touches(h *host, op *brain.Op, c *container) {
 	case op.Kind == brain.OpStop:
 		k.stopping(op.Instance)
 	case op.Kind == brain.OpRemove:
+		k.ended[op.Instance] = k.stops[op.Instance]
 		for _, port := range c.ports {
 			k.released[fmt.Sprintf("%s:%d", h.address, port)] = k.sim.now
 		}

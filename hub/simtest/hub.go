@@ -289,6 +289,9 @@ func (h *hub) take(c fleet.Command, reply func(turn.Reply)) {
 		return
 	}
 	c.Actor = "operator"
+	if !c.DryRun {
+		h.sim.checker.hasSaid(&c)
+	}
 	h.sim.say("operator", "%s %s%s", c.Do, c.Host, named(c))
 	h.put(turn.CommandIn{Command: c}, func(r turn.Reply) {
 		if r.Err == nil && !c.DryRun {

@@ -90,4 +90,10 @@ var mutants = []mutant{
 	{"another fleet's container is taken for ours", "isn't ready any more", 38, []edit{
 		{"agent/brain/observe.go", `return s.lineage != "" && c.Labels[LabelLineage] == s.lineage &&`, `return s.lineage != "" &&`},
 	}},
+	{"a restored hub tells its hosts what the backup says", "is made again", 39, []edit{
+		{"hub/turn/restored.go", "return h != nil && h.Settled < t.s.Restored", "return h != nil && h.Settled > t.s.Restored"},
+	}},
+	{"what changed since the backup isn't frozen", "nobody has said so", 39, []edit{
+		{"hub/turn/restored.go", "\t\t\tt.freezeChanged(key)\n", "\t\t\tt.services.edit(key).Settled = t.s.Restored\n"},
+	}},
 }

@@ -32,6 +32,9 @@ func Torment(options Options) (*Sim, error) {
 	if c.chance("siege").IntN(3) == 0 {
 		c.siege()
 	}
+	if c.chance("restore").IntN(8) == 0 {
+		c.rewind()
+	}
 	for end := c.now.Add(c.during()); err == nil && c.now.Before(end); {
 		for range 1 + len(c.names)/8 {
 			c.hurt()

@@ -40,6 +40,7 @@ func (k *checker) diskLost(host string) {
 	for id, in := range k.instances {
 		if in.Host == host {
 			delete(k.told, id)
+			delete(k.ended, id)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 type store struct {
 	epoch    uint64
 	revision uint64
+	restored uint64 // the revision from which it went on as a restored one
 	rows     map[string]map[string][]byte
 	events   []fleet.Event
 	full     bool          // every commit fails
@@ -47,6 +48,7 @@ func (s *store) commit(revision uint64, rows []turn.Row, events []fleet.Event) {
 // load makes the state that a hub starts from.
 func (s *store) load(now time.Time, options turn.Options) (*turn.State, error) {
 	state := turn.New(lineage, s.epoch, s.revision, now, options)
+	state.Restored = s.restored
 	for _, table := range turn.Tables {
 		for _, key := range slices.Sorted(maps.Keys(s.rows[table])) {
 			if err := state.Load(table, key, s.rows[table][key]); err != nil {
