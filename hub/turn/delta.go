@@ -133,8 +133,10 @@ func (s *State) Load(table, key string, value []byte) error {
 	var err error
 	switch table {
 	case "services":
-		s.blank = false
-		err = decode(s.Services, key, value, serviceKey)
+		if err = decode(s.Services, key, value, serviceKey); err == nil {
+			service, _ := serviceKey(key)
+			s.blank, s.anew = false, s.anew && s.Services[service].Generation > s.Restored
+		}
 	case "instances":
 		if err = decode(s.Instances, key, value, same); err == nil {
 			s.index(s.Instances[key])

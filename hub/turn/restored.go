@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -26,7 +27,7 @@ func (t *tx) gathering() string {
 	if t.s.Restored == 0 || !t.now.Before(until) {
 		return ""
 	}
-	if t.s.blank {
+	if t.s.blank || t.s.anew && t.listening() {
 		return fmt.Sprintf("the store is new: hosts have until %s to say what they run", until.Format(time.TimeOnly))
 	}
 	for _, id := range t.hosts.keys(byText) {
@@ -35,6 +36,14 @@ func (t *tx) gathering() string {
 		}
 	}
 	return ""
+}
+
+// listening: the first gathering of a store that was begun anew hasn't ended,
+// whatever was applied, and however often the hub was started, in the meantime.
+// Nobody knows then which hosts there are, and which balancers.
+func (t *tx) listening() bool {
+	hosts := t.hosts.keys(byText)
+	return len(hosts) == 0 || slices.ContainsFunc(hosts, func(id string) bool { return t.unsettled(id) && t.hosts.get(id).Late < t.s.Restored })
 }
 
 // told: the agent has said what its engine has, and it is one of ours.

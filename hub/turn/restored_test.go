@@ -240,6 +240,34 @@ func TestALostStoreIsRebuiltFromWhatRuns(t *testing.T) {
 	}
 }
 
+// A hub that is started again while it listens knows no more than before of the
+// hosts that it hasn't heard: it goes on listening, though its store has a file.
+func TestARebuiltHubThatStartsAgainListensOn(t *testing.T) {
+	w, _ := grown(t)
+	running, stops := w.running(), w.stops()
+	for _, id := range []string{"web2", "web3"} {
+		w.hosts[id].cut = true
+	}
+	w.put(map[string]Row{})
+	w.pass(5 * time.Second)
+	w.apply(webService(3, "web:2"))
+	w.restart()
+	w.pass(10 * time.Second)
+	for _, id := range []string{"web2", "web3"} {
+		w.hosts[id].cut = false
+	}
+	w.pass(2 * time.Minute)
+	w.wantState(fleet.ServiceConverged)
+	if w.running() != running || w.known() != running || w.stops() != stops {
+		t.Errorf("known are %s, running %s, were %s", w.known(), w.running(), running)
+	}
+	w.restart()
+	w.pass(3 * time.Second)
+	if why := strings.Join(w.service().Reasons, ";"); why != "" {
+		t.Errorf("much later it waits: %s", why)
+	}
+}
+
 // What runs and isn't what the file says leaves as usual, through the balancers.
 func TestARebuiltHubReplacesWhatDiffers(t *testing.T) {
 	w, _ := grown(t)

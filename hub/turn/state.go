@@ -37,6 +37,7 @@ type State struct {
 	notes map[fleet.ServiceKey]*notes // not stored
 	told  map[fleet.ServiceKey]*told
 	blank bool // nothing had been asked for when this hub started
+	anew  bool // nor when its store was restored: it was begun anew
 
 	tally     Tally
 	byService map[fleet.ServiceKey]map[string]bool
@@ -321,6 +322,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		notes:     map[fleet.ServiceKey]*notes{},
 		told:      map[fleet.ServiceKey]*told{},
 		blank:     true,
+		anew:      true,
 		fleet:     &Fleetwide{},
 		tally:     newTally(),
 		byService: map[fleet.ServiceKey]map[string]bool{},
