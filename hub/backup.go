@@ -50,8 +50,8 @@ func (o Options) Backup(ctx context.Context, w io.Writer, progress Progress) err
 
 // BackupTo makes a backup at path: whole and verified, or none at all.
 func (o Options) BackupTo(ctx context.Context, path string, force bool, progress Progress) (manifest store.Manifest, err error) {
-	if _, err := os.Lstat(path); err == nil && !force {
-		return manifest, fleet.Conflict("", "%s is there already", path).WithHint("choose another name, or replace it with --force")
+	if err := o.mayTake(path, force); err != nil {
+		return manifest, err
 	}
 	draft, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
 	if err != nil {

@@ -146,6 +146,39 @@ func TestBackupOfAHubThatRunsAndOfOneThatDoesNot(t *testing.T) {
 	running(t, again)
 }
 
+// A backup never takes the place of the store, nor of what isn't a file.
+func TestPlacesThatNoBackupMayTake(t *testing.T) {
+	o := withStore(t)
+	dir := t.TempDir()
+	link, pipe, symlink, other := filepath.Join(dir, "hard"), filepath.Join(dir, "pipe"), filepath.Join(dir, "soft"), filepath.Join(dir, "other")
+	if err := errors.Join(os.Link(o.storePath(), link), syscall.Mkfifo(pipe, 0o600), os.WriteFile(other, nil, 0o600), os.Symlink(other, symlink)); err != nil {
+		t.Fatal(err)
+	}
+	check := func(path, says string) {
+		t.Helper()
+		before, _ := os.Lstat(path)
+		_, err := o.BackupTo(t.Context(), path, true, quiet)
+		if fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v; want %q", path, err, says)
+		}
+		if after, _ := os.Lstat(path); before != nil && !os.SameFile(before, after) {
+			t.Errorf("%s was replaced", path)
+		}
+	}
+	running(t, o)
+	check(o.storePath(), "own store")
+	check(o.StateDir+"/../"+filepath.Base(o.StateDir)+"/hub.db", "own store")
+	check(link, "own store")
+	check(pipe, "use -")
+	check(symlink, "use -")
+	check(o.controlPath(), "use -")
+	check(dir, "a folder")
+	if err := os.Remove(o.storePath()); err != nil {
+		t.Fatal(err)
+	}
+	check(o.storePath(), "own store")
+}
+
 func TestBackupWithoutAStore(t *testing.T) {
 	o := folder(t)
 	file := filepath.Join(t.TempDir(), "backup.db")

@@ -255,25 +255,40 @@ func TestAStoreThatMustBeThere(t *testing.T) {
 	open(t, path, o)
 }
 
-// A file that was exchanged while the hub waited for its lock isn't used.
+// A store whose file was exchanged or removed takes nothing more, and still
+// gives a backup of all that it took.
 func TestAnExchangedFileIsNotUsed(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "hub.db")
-	open(t, path, options()).Close()
-	held, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer held.Close()
-	if !stillAt(path, held) {
-		t.Error("the file itself is taken for another")
-	}
-	other := filepath.Join(t.TempDir(), "hub.db")
-	open(t, other, options()).Close()
-	if err := os.Rename(other, path); err != nil {
-		t.Fatal(err)
-	}
-	if stillAt(path, held) {
-		t.Error("the former file is taken for the one that is there")
+	for name, exchange := range map[string]func(path string) error{
+		"removed": os.Remove,
+		"exchanged": func(path string) error {
+			other := filepath.Join(t.TempDir(), "hub.db")
+			open(t, other, options()).Close()
+			return os.Rename(other, path)
+		},
+	} {
+		path := filepath.Join(t.TempDir(), "hub.db")
+		s := open(t, path, options())
+		commit(t, s, 1, []Change{set("hosts", "web1", "a")})
+		if err := s.Ready(); err != nil {
+			t.Fatal(err)
+		}
+		if err := exchange(path); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{s.Ready(), s.Commit(2, nil, nil)} {
+			if fleet.CodeOf(err) != fleet.CodeUnavailable || !strings.Contains(err.Error(), "exchanged or removed") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if s.Problem() != nil {
+			t.Errorf("%s: a new start is said to mend it, which would lose all", name)
+		}
+		content := backup(t, s)
+		s.Close()
+		restore(t, content, path, Restoring{Force: true, Lineage: s.Meta().Lineage})
+		if got := records(t, open(t, path, options())); got["hosts:web1"] != "a" {
+			t.Errorf("%s: rescued are %v", name, got)
+		}
 	}
 }
 

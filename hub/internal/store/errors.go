@@ -30,6 +30,16 @@ func missingError(path string) error {
 		WithHint("look whether its disk is mounted; else muster-hub restore puts a backup there, and muster-hub recover begins anew for the same fleet")
 }
 
+// displacedError: what was committed so far is in a file without a name, which
+// only this process can still read.
+func displacedError(path string) error {
+	return &fleet.Error{
+		Code:    fleet.CodeUnavailable,
+		Message: fmt.Sprintf("%s is not the hub's store any more: the file was exchanged or removed while the hub ran", path),
+		Hint:    "nothing is changed any more; rescue what this hub knows while it runs: muster-hub backup FILE; then stop it, and muster-hub restore --force FILE",
+	}
+}
+
 // Advise says what to do about a file or folder that can't be used.
 func Advise(path string, cause error) error {
 	problem := &fleet.Error{Code: fleet.CodeUnavailable}

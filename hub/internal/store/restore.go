@@ -157,7 +157,7 @@ func goOn(draft string, manifest Manifest, options Options, now time.Time) (revi
 	if err := os.Truncate(draft, manifest.Bytes); err != nil {
 		return 0, err
 	}
-	db, err := openFile(draft, options.LockTimeout, false)
+	db, _, err := openFile(draft, options.LockTimeout, false)
 	if err != nil {
 		return 0, err
 	}

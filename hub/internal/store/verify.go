@@ -87,11 +87,11 @@ func checkContent(path string, manifest Manifest, options Options) error {
 // Read opens a store to look at it: nothing in the file changes, and it can't be
 // while the store is open.
 func Read(path string, options Options) (*Store, error) {
-	db, err := openFile(path, options.LockTimeout, true)
+	db, file, err := openFile(path, options.LockTimeout, true)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, options: options, db: db}
+	s := &Store{path: path, options: options, db: db, file: file}
 	if _, err := s.begin(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
