@@ -55,6 +55,16 @@ func TestAnotherProgramsFileIsRefused(t *testing.T) {
 	refused(t, path, fleet.CodeInternal, "not a store of Muster's")
 }
 
+// Only restoring makes a backup a store: its revisions go on beyond those that
+// agents know.
+func TestABackupIsNoStore(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "hub.db"), options())
+	commit(t, s, 1, []Change{set("hosts", "web1", "a")})
+	path := filepath.Join(t.TempDir(), "hub.db")
+	damage(t, path, backup(t, s))
+	refused(t, path, fleet.CodeConflict, "is a backup")
+}
+
 func TestAFolderIsRefused(t *testing.T) {
 	if _, err := Open(t.TempDir(), options()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Error(err)

@@ -47,6 +47,9 @@ func Open(path string, options Options) (*Store, error) {
 	if err := checkLength(path); err != nil {
 		return nil, err
 	}
+	if err := refuseBackup(path); err != nil {
+		return nil, err
+	}
 	db, file, err := openFile(path, options.LockTimeout, false)
 	if err != nil {
 		return nil, err

@@ -34,23 +34,14 @@ func Verify(path string, options Options) (Manifest, error) {
 
 // readManifest finds the last line and compares the sum of what is before it.
 func readManifest(file *os.File) (Manifest, error) {
-	var manifest Manifest
-	info, err := file.Stat()
+	manifest, before, err := lastLine(file)
 	if err != nil {
 		return manifest, err
-	}
-	tail := make([]byte, min(info.Size(), maxManifest))
-	if _, err := file.ReadAt(tail, info.Size()-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
-		return manifest, err
-	}
-	start := bytes.LastIndexByte(bytes.TrimSuffix(tail, []byte("\n")), '\n')
-	if start < 0 || json.Unmarshal(tail[start+1:], &manifest) != nil || manifest.Format == "" {
-		return manifest, errors.New("its last line isn't the description that ends each backup: it was cut short, or is another file")
 	}
 	if manifest.Format != manifestFormat {
 		return manifest, fmt.Errorf("its format is %q, this program knows %q", manifest.Format, manifestFormat)
 	}
-	if before := info.Size() - int64(len(tail)) + int64(start); before != manifest.Bytes {
+	if before != manifest.Bytes {
 		return manifest, fmt.Errorf("it has %d bytes of the %d that it should have", before, manifest.Bytes)
 	}
 	sum := sha256.New()
@@ -61,6 +52,37 @@ func readManifest(file *os.File) (Manifest, error) {
 		return manifest, fmt.Errorf("its content was changed: its sum is %.16s…, not %.16s…", got, manifest.SHA256)
 	}
 	return manifest, nil
+}
+
+// lastLine reads the description at the end, and how many bytes are before it.
+func lastLine(file *os.File) (manifest Manifest, before int64, err error) {
+	info, err := file.Stat()
+	if err != nil {
+		return manifest, 0, err
+	}
+	tail := make([]byte, min(info.Size(), maxManifest))
+	if _, err := file.ReadAt(tail, info.Size()-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
+		return manifest, 0, err
+	}
+	start := bytes.LastIndexByte(bytes.TrimSuffix(tail, []byte("\n")), '\n')
+	if start < 0 || json.Unmarshal(tail[start+1:], &manifest) != nil || manifest.Format == "" {
+		return manifest, 0, errors.New("its last line isn't the description that ends each backup: it was cut short, or is another file")
+	}
+	return manifest, info.Size() - int64(len(tail)) + int64(start), nil
+}
+
+// refuseBackup keeps a hub from starting on a backup that was put in the
+// store's place: only restoring tells it that agents know more.
+func refuseBackup(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open the store: %w", Advise(path, err))
+	}
+	defer file.Close()
+	if manifest, before, err := lastLine(file); err != nil || before != manifest.Bytes {
+		return nil
+	}
+	return fleet.Conflict("", "%s is a backup, not a store", path).WithHint("move it away, and make it the store: muster-hub restore FILE")
 }
 
 // checkContent opens the backup as the store that it is to become, and walks
