@@ -80,8 +80,11 @@ func (o Options) VerifyBackup(path string) (store.Manifest, error) {
 	return store.Verify(path, o.storeOptions())
 }
 
-// Restore makes a backup the hub's store.
-func (o Options) Restore(backup io.Reader, force bool, lineage string, progress Progress) (store.Restored, error) {
+// Restore makes a backup the hub's store. Until the backup is read it can be
+// interrupted, also while a pipe gives nothing.
+func (o Options) Restore(ctx context.Context, backup io.Reader, force bool, lineage string, progress Progress) (store.Restored, error) {
+	backup, done := until(ctx, backup)
+	defer done()
 	return store.Restore(backup, o.storePath(), o.storeOptions(), store.Restoring{
 		Force: force, Lineage: lineage, Now: time.Now(), Progress: func(done int64) { progress(done, 0) },
 	})
@@ -90,6 +93,21 @@ func (o Options) Restore(backup io.Reader, force bool, lineage string, progress 
 // Recover makes an empty store for a fleet that has lost its own.
 func (o Options) Recover(lineage string) (store.Meta, error) {
 	return store.Recover(o.storePath(), lineage, o.storeOptions(), time.Now())
+}
+
+// until gives what from gives, and fails when ctx is done: a read of a pipe
+// can't be broken off, so it is left behind.
+func until(ctx context.Context, from io.Reader) (r io.Reader, done func()) {
+	out, in := io.Pipe()
+	go func() {
+		_, err := io.Copy(in, from)
+		in.CloseWithError(err)
+	}()
+	stop := context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) })
+	return out, func() {
+		stop()
+		out.Close()
+	}
 }
 
 // copied tells how far a copy is.

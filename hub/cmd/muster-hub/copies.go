@@ -102,7 +102,7 @@ func restore(c *cli.Context) error {
 		defer opened.Close()
 		from = opened
 	}
-	made, err := o.Restore(from, c.Bool("force"), c.String("lineage"), progress(c))
+	made, err := o.Restore(c.Context, from, c.Bool("force"), c.String("lineage"), progress(c))
 	if err != nil {
 		return err
 	}

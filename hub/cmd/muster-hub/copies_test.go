@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,6 +75,9 @@ func TestExitCodesOfCopies(t *testing.T) {
 		if err == nil || exitCode(err) != c.code || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, exit code %d; want %d and %q", c.args, err, exitCode(err), c.code, c.says)
 		}
+	}
+	if code := exitCode(fmt.Errorf("copy the backup: %w", context.Canceled)); code != exitInterrupted {
+		t.Errorf("interrupted: %d", code)
 	}
 	if code := exitCode(errors.New("any")); code != exitError {
 		t.Errorf("any other error: %d", code)
