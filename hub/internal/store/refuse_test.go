@@ -92,6 +92,9 @@ func TestDamageIsRefusedAndLeftAlone(t *testing.T) {
 	for _, length := range []int{0, 1, 100, page, page + 100, 2 * page, 3 * page, int(need) / 2, int(need) - 1} {
 		damage(t, path, whole[:length])
 		refused(t, path, fleet.CodeInternal, "damaged")
+		if _, err := Read(path, options()); fleet.CodeOf(err) != fleet.CodeInternal || !strings.Contains(err.Error(), "is damaged: it ") {
+			t.Errorf("%d bytes, to be read only: %v", length, err)
+		}
 	}
 	noticed := 0
 	for at := 2 * page; at < int(need); at += page {

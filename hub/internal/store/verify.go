@@ -88,9 +88,6 @@ func refuseBackup(path string) error {
 // checkContent opens the backup as the store that it is to become, and walks
 // every page.
 func checkContent(path string, manifest Manifest, options Options) error {
-	if err := checkLength(path); err != nil {
-		return err
-	}
 	s, err := Read(path, options)
 	if err != nil {
 		return err
@@ -109,6 +106,9 @@ func checkContent(path string, manifest Manifest, options Options) error {
 // Read opens a store to look at it: nothing in the file changes, and it can't be
 // while the store is open.
 func Read(path string, options Options) (*Store, error) {
+	if err := checkLength(path); err != nil {
+		return nil, err
+	}
 	db, file, err := openFile(path, options.LockTimeout, true)
 	if err != nil {
 		return nil, err
