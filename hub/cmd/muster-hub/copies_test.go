@@ -22,15 +22,17 @@ func muster(t *testing.T, args ...string) (string, error) {
 	return out.String(), err
 }
 
+const oldLineage = "7QW3VJ2K5XG4N6YTB2ZRHM3LDA"
+
 func TestBackupRestoreAndRecover(t *testing.T) {
 	dir := t.TempDir()
 	first, second, file := filepath.Join(dir, "first"), filepath.Join(dir, "second"), filepath.Join(dir, "backup.db")
-	if out, err := muster(t, "recover", "--state-dir", first, "OLDLINEAGE"); err != nil || !strings.Contains(out, "lineage OLDLINEAGE") {
+	if out, err := muster(t, "recover", "--state-dir", first, oldLineage); err != nil || !strings.Contains(out, "lineage "+oldLineage) {
 		t.Fatalf("recover: %v, %s", err, out)
 	}
 	out, err := muster(t, "--state-dir", first, "backup", "-o", "json", file)
 	var made struct{ Lineage, SHA256 string }
-	if err != nil || json.Unmarshal([]byte(out), &made) != nil || made.Lineage != "OLDLINEAGE" || made.SHA256 == "" {
+	if err != nil || json.Unmarshal([]byte(out), &made) != nil || made.Lineage != oldLineage || made.SHA256 == "" {
 		t.Fatalf("backup: %v, %s", err, out)
 	}
 	content, err := muster(t, "backup", "--state-dir", first, "-")

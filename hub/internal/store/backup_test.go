@@ -224,20 +224,59 @@ func TestABackupThatFindsNoRoomFails(t *testing.T) {
 	commit(t, s, 2, batch(2))
 }
 
+const oldLineage = "7QW3VJ2K5XG4N6YTB2ZRHM3LDA"
+
 func TestRecover(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
-	meta, err := Recover(path, "OLDLINEAGE", options(), noon)
+	meta, err := Recover(path, oldLineage, options(), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := open(t, path, options()).Meta(); got.Lineage != "OLDLINEAGE" || got.Restored != meta.Revision || got.Revision != meta.Revision || got.Revision < uint64(noon.UnixMilli()) {
+	if got := open(t, path, options()).Meta(); got.Lineage != oldLineage || got.Restored != meta.Revision || got.Revision != meta.Revision || got.Revision < uint64(noon.UnixMilli()) {
 		t.Errorf("meta %+v", got)
 	}
-	if _, err := Recover(path, "OLDLINEAGE", options(), noon); fleet.CodeOf(err) != fleet.CodeConflict {
+	if _, err := Recover(path, oldLineage, options(), noon); fleet.CodeOf(err) != fleet.CodeConflict {
 		t.Errorf("over another store: %v", err)
 	}
-	if _, err := Recover(filepath.Join(t.TempDir(), "hub.db"), "no lineage", options(), noon); fleet.CodeOf(err) != fleet.CodeInvalid {
-		t.Errorf("a word that is no lineage: %v", err)
+	for _, lineage := range []string{"no lineage", "ABC", strings.ToLower(oldLineage), oldLineage + "A", oldLineage[1:] + "1"} {
+		if _, err := Recover(filepath.Join(t.TempDir(), "hub.db"), lineage, options(), noon); fleet.CodeOf(err) != fleet.CodeInvalid {
+			t.Errorf("%q is taken for a lineage: %v", lineage, err)
+		}
+	}
+	if drawn := newMeta().Lineage; !lineageName.MatchString(drawn) {
+		t.Errorf("the lineage %q of a new store isn't taken for one", drawn)
+	}
+}
+
+// What root makes or restores belongs to the hub's user, as its folder does.
+func TestTheStoreBelongsToTheFoldersOwner(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "hub.db"), options())
+	commit(t, s, 1, nil)
+	content := backup(t, s)
+	for name, put := range map[string]func(path string){
+		"restored": func(path string) { restore(t, content, path, Restoring{}) },
+		"recovered": func(path string) {
+			if _, err := Recover(path, oldLineage, options(), noon); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		dir, uid := t.TempDir(), os.Geteuid()
+		if uid == 0 {
+			uid = 65534
+			if err := os.Chown(dir, uid, uid); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path := filepath.Join(dir, "hub.db")
+		put(path)
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != uid || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %+v, the folder is of user %d", name, info.Sys(), uid)
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ const draftSuffix = ".restore-"
 
 // copyAside writes the backup to a file beside the store's place.
 func copyAside(backup io.Reader, path string, progress func(int64)) (name string, err error) {
-	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+draftSuffix+"*")
+	draft, err := createDraft(path, draftSuffix+"*")
 	if err != nil {
 		return "", fmt.Errorf("restore: %w", Advise(path, err))
 	}
@@ -126,9 +126,6 @@ func (c *counted) Read(p []byte) (int, error) {
 // lineageOf is that of the store that is there; empty: there is none, or it
 // can't be read, which is what backups are for.
 func lineageOf(path string, options Options) (lineage string) {
-	if checkLength(path) != nil {
-		return ""
-	}
 	if s, err := Read(path, options); err == nil {
 		lineage = s.Meta().Lineage
 		s.db.Close()
