@@ -53,23 +53,18 @@ func (o Options) BackupTo(ctx context.Context, path string, force bool, progress
 	if err := o.mayTake(path, force); err != nil {
 		return manifest, err
 	}
-	draft, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	draft, err := newDraft(path)
 	if err != nil {
-		return manifest, fmt.Errorf("make the backup: %w", store.Advise(path, err))
+		return manifest, err
 	}
-	defer os.Remove(draft.Name())
-	err = o.Backup(ctx, draft, progress)
-	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return manifest, fmt.Errorf("make the backup: %w", store.Advise(path, err))
+	defer draft.remove()
+	if err := draft.finish(o.Backup(ctx, draft, progress)); err != nil {
+		return manifest, fmt.Errorf("make the backup: %w", err)
 	}
 	if manifest, err = store.Verify(draft.Name(), o.storeOptions()); err != nil {
 		return manifest, fmt.Errorf("verify the backup: %w", err)
 	}
-	place := os.Link
-	if force {
-		place = os.Rename
-	}
-	if err := place(draft.Name(), path); err != nil {
+	if err := draft.place(force); err != nil {
 		return manifest, fmt.Errorf("put the backup in place: %w", store.Advise(path, err))
 	}
 	return manifest, store.SyncFolder(filepath.Dir(path))
