@@ -11,13 +11,20 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-func lockedError(path string) error {
+// Ways out where a hub has the store, by what was to be done with it.
+const (
+	openHint    = "stop the other hub, or give this one a folder of its own: --state-dir"
+	readHint    = "that hub doesn't answer at its socket: restart it, it makes the socket anew, and its log says if it can't; or name another hub's folder: --state-dir"
+	restoreHint = "stop it first, and see that it stays stopped; or name another hub's folder: --state-dir"
+)
+
+func lockedError(path, hint string) error {
 	who := "another hub"
 	if process := holder(path); process != "" {
 		who += " (" + process + ")"
 	}
 	return fleet.Conflict("", "%s uses the store %s", who, path).
-		WithHint("stop the other hub, or give this one its own data directory")
+		WithHint("%s", hint)
 }
 
 func newerError(path, what string) error {

@@ -21,6 +21,15 @@ func TestOneHubAtATime(t *testing.T) {
 	if fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "another hub (process ") {
 		t.Fatalf("second hub: %v", err)
 	}
+	if !strings.Contains(err.Error(), "stop the other hub") {
+		t.Errorf("a second hub has no way out: %v", err)
+	}
+	if _, err := Read(path, options()); fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "makes the socket anew") || !strings.Contains(err.Error(), "--state-dir") {
+		t.Errorf("a backup without the hub's socket: %v", err)
+	}
+	if _, err := Restore(strings.NewReader(""), path, options(), Restoring{Force: true, Now: noon}); fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "stop it first") || !strings.Contains(err.Error(), "--state-dir") {
+		t.Errorf("a restore under a hub: %v", err)
+	}
 	commit(t, s, 1, nil)
 	s.Close()
 	if got := open(t, path, options()).Meta().Revision; got != 1 {

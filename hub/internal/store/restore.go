@@ -208,7 +208,7 @@ func occupy(path string) (*occupied, error) {
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		file.Close()
-		return nil, fmt.Errorf("restore: %w", lockedError(path))
+		return nil, fmt.Errorf("restore: %w", lockedError(path, restoreHint))
 	}
 	return &occupied{file}, nil
 }

@@ -69,6 +69,10 @@ func Open(path string, options Options) (*Store, error) {
 // only read is shared with others who read.
 func openFile(path string, timeout time.Duration, readOnly bool) (db *bbolt.DB, info fs.FileInfo, err error) {
 	var file *os.File
+	hint := openHint
+	if readOnly {
+		hint = readHint
+	}
 	broken := guard(func() {
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout:         timeout,
@@ -87,7 +91,7 @@ func openFile(path string, timeout time.Duration, readOnly bool) (db *bbolt.DB, 
 	}
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, nil, lockedError(path)
+		return nil, nil, lockedError(path, hint)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return nil, nil, damagedError(path, err)
 	case err != nil:
@@ -97,7 +101,7 @@ func openFile(path string, timeout time.Duration, readOnly bool) (db *bbolt.DB, 
 		return nil, nil, errors.Join(fmt.Errorf("look at the store: %w", err), db.Close())
 	}
 	if !stillAt(path, info) {
-		return nil, nil, errors.Join(lockedError(path), db.Close())
+		return nil, nil, errors.Join(lockedError(path, hint), db.Close())
 	}
 	return db, info, nil
 }
