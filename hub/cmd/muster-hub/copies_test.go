@@ -66,6 +66,8 @@ func TestExitCodesOfCopies(t *testing.T) {
 		{"backup -o xml x", exitUsage, `"xml"`},
 		{"restore " + file + " --force", exitUsage, "flags come before FILE"},
 		{"restore --verify -", exitUsage, "name a file"},
+		{"backup --state-dir data x", exitUsage, "state-dir: \"data\" is not an absolute path"},
+		{"--events-kept 1 backup x", exitUsage, "less than 1000"},
 		{"completion fish", exitUsage, "name a shell"},
 		{"nonsense", exitUsage, "not expected"},
 		{"backup --state-dir " + dir + "/none " + dir + "/x", exitError, "there is no store"},
@@ -76,6 +78,14 @@ func TestExitCodesOfCopies(t *testing.T) {
 		_, err := muster(t, strings.Fields(c.args)...)
 		if err == nil || exitCode(err) != c.code || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, exit code %d; want %d and %q", c.args, err, exitCode(err), c.code, c.says)
+		}
+	}
+	for name, args := range map[string][]string{
+		"FILE is missing":      {"backup", ""},
+		"not an absolute path": {"restore", "--state-dir", "", file},
+	} {
+		if _, err := muster(t, args...); err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), name) {
+			t.Errorf("%q: %v; want %q", args, err, name)
 		}
 	}
 	if code := exitCode(fmt.Errorf("copy the backup: %w", context.Canceled)); code != exitInterrupted {
