@@ -78,10 +78,14 @@ func (o Options) VerifyBackup(path string) (store.Manifest, error) {
 // Restore makes a backup the hub's store. Until the backup is read it can be
 // interrupted, also while a pipe gives nothing.
 func (o Options) Restore(ctx context.Context, backup io.Reader, force bool, lineage string, progress Progress) (store.Restored, error) {
+	name := ""
+	if named, ok := backup.(interface{ Name() string }); ok {
+		name = named.Name()
+	}
 	backup, done := until(ctx, backup)
 	defer done()
 	return store.Restore(backup, o.storePath(), o.storeOptions(), store.Restoring{
-		Force: force, Lineage: lineage, Now: time.Now(), Progress: func(done int64) { progress(done, 0) },
+		Force: force, Lineage: lineage, Name: name, Now: time.Now(), Progress: func(done int64) { progress(done, 0) },
 	})
 }
 

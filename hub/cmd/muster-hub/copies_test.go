@@ -72,7 +72,7 @@ func TestExitCodesOfCopies(t *testing.T) {
 		{"nonsense", exitUsage, "not expected"},
 		{"backup --state-dir " + dir + "/none " + dir + "/x", exitError, "there is no store"},
 		{"backup --state-dir " + dir + " " + file, exitRefused, "--force"},
-		{"restore --state-dir " + dir + " " + file, exitError, "not a backup"},
+		{"restore --state-dir " + dir + " " + file, exitError, file + " is not a backup"},
 		{"restore --state-dir " + dir + " " + dir + "/none", exitError, "open the backup"},
 	} {
 		_, err := muster(t, strings.Fields(c.args)...)

@@ -2,6 +2,8 @@ package store
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -138,18 +140,34 @@ func TestRestoreRefuses(t *testing.T) {
 		"bytes are missing": {append(bytes.Clone(content[:4096]), content[8192:]...), Restoring{Force: true}, fleet.CodeInvalid, "of the"},
 		"nothing":           {nil, Restoring{Force: true}, fleet.CodeInvalid, "last line"},
 		"something else":    {[]byte("a\n{}\n"), Restoring{Force: true}, fleet.CodeInvalid, "last line"},
+		"no store in it":    {described(t, []byte("rubbish")), Restoring{Force: true}, fleet.CodeInvalid, "monday.db is not a backup"},
 		"of a newer hub":    {backup(t, newer), Restoring{Force: true}, fleet.CodeConflict, "newer hub"},
 	} {
-		c.how.Now = noon
+		c.how.Now, c.how.Name = noon, "/backup/monday.db"
 		_, err := Restore(bytes.NewReader(c.content), there, options(), c.how)
 		if fleet.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "(") && name != "not what is meant" {
 			t.Errorf("%s: %v; want %s, %q and a hint", name, err, c.code, c.says)
+		}
+		if strings.Contains(err.Error(), draftSuffix) {
+			t.Errorf("%s: it names a file that is gone again: %v", name, err)
 		}
 	}
 	alone(t, there)
 	if got := records(t, open(t, there, options())); got["hosts:web1"] != "a" {
 		t.Errorf("the store has %v", got)
 	}
+}
+
+// described is content with the description of a backup, whose sum is right.
+func described(t testing.TB, content []byte) []byte {
+	t.Helper()
+	sum := sha256.New()
+	sum.Write(content)
+	line, err := json.Marshal(describe(newMeta(), noon, int64(len(content)), sum))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Appendf(bytes.Clone(content), "\n%s\n", line)
 }
 
 // alone fails when anything but the store is left in its folder.

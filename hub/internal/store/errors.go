@@ -68,7 +68,7 @@ func damagedError(path string, cause error) error {
 		Message: fmt.Sprintf("the store %s is damaged: %v", path, cause),
 		Hint:    "restore it: muster-hub restore --force BACKUP; without a backup, move the file away and begin anew for the same fleet: muster-hub recover LINEAGE (agents name theirs in their logs and in state.json), then apply every project again",
 	}
-	return &causedError{problem, cause}
+	return &damaged{causedError{problem, cause}}
 }
 
 // failedError is what a commit that did not happen returns.
@@ -104,3 +104,6 @@ type causedError struct {
 
 func (e *causedError) Error() string   { return e.problem.Error() }
 func (e *causedError) Unwrap() []error { return []error{e.problem, e.cause} }
+
+// damaged says that a store's content makes no sense; its ways out aren't those of a backup.
+type damaged struct{ causedError }

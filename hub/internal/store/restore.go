@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,9 @@ type Restoring struct {
 	Force bool
 	// Lineage has to be the backup's where the store that is there has another.
 	Lineage string
-	Now     time.Time
+	// Name is what errors call the backup; it may be empty.
+	Name string
+	Now  time.Time
 	// Progress is told how many bytes are done; it may be nil.
 	Progress func(done int64)
 }
@@ -65,7 +68,7 @@ func Restore(backup io.Reader, path string, options Options, how Restoring) (Res
 		return result, err
 	}
 	defer os.Remove(draft)
-	if result.Manifest, err = Verify(draft, options); err != nil {
+	if result.Manifest, err = verify(draft, cmp.Or(how.Name, "the backup"), options); err != nil {
 		return result, err
 	}
 	if err := sameFleet(lineage, result.Manifest, how.Lineage); err != nil {

@@ -16,7 +16,10 @@ import (
 )
 
 // Verify reads all of the backup at path: its sum, its schema, its pages.
-func Verify(path string, options Options) (Manifest, error) {
+func Verify(path string, options Options) (Manifest, error) { return verify(path, path, options) }
+
+// verify reads the file at path; errors call the backup by its name.
+func verify(path, name string, options Options) (Manifest, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("open the backup: %w", err)
@@ -24,12 +27,12 @@ func Verify(path string, options Options) (Manifest, error) {
 	defer file.Close()
 	manifest, err := readManifest(file)
 	if err != nil {
-		return manifest, brokenError(path, err)
+		return manifest, brokenError(name, err)
 	}
 	if manifest.Schema > Schema {
-		return manifest, newerError(path, fmt.Sprintf("schema %d", manifest.Schema))
+		return manifest, newerError(name, fmt.Sprintf("schema %d", manifest.Schema))
 	}
-	return manifest, checkContent(path, manifest, options)
+	return manifest, checkContent(path, name, manifest, options)
 }
 
 // readManifest finds the last line and compares the sum of what is before it.
@@ -87,25 +90,32 @@ func refuseBackup(path string) error {
 
 // checkContent opens the backup as the store that it is to become, and walks
 // every page.
-func checkContent(path string, manifest Manifest, options Options) error {
-	s, err := Read(path, options)
+func checkContent(path, name string, manifest Manifest, options Options) error {
+	s, err := read(path, name, options)
+	var broken *damaged
+	if errors.As(err, &broken) {
+		return brokenError(name, broken.cause)
+	}
 	if err != nil {
 		return err
 	}
 	defer s.db.Close()
 	meta := s.Meta()
 	if meta.Lineage != manifest.Lineage || meta.Revision != manifest.Revision || meta.Epoch != manifest.Epoch {
-		return brokenError(path, errors.New("its description is that of another store"))
+		return brokenError(name, errors.New("its description is that of another store"))
 	}
 	if err := s.walk(); err != nil {
-		return brokenError(path, err)
+		return brokenError(name, err)
 	}
 	return nil
 }
 
 // Read opens a store to look at it: nothing in the file changes, and it can't be
 // while the store is open.
-func Read(path string, options Options) (*Store, error) {
+func Read(path string, options Options) (*Store, error) { return read(path, path, options) }
+
+// read opens the file at path; what is wrong with its content is said of name.
+func read(path, name string, options Options) (*Store, error) {
 	if err := checkLength(path); err != nil {
 		return nil, err
 	}
@@ -113,7 +123,7 @@ func Read(path string, options Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, options: options, db: db, file: file}
+	s := &Store{path: name, options: options, db: db, file: file}
 	if _, err := s.begin(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -134,10 +144,10 @@ func (s *Store) walk() (err error) {
 	return errors.Join(broken, err)
 }
 
-func brokenError(path string, cause error) error {
+func brokenError(name string, cause error) error {
 	problem := &fleet.Error{
 		Code:    fleet.CodeInvalid,
-		Message: fmt.Sprintf("%s is not a backup that can be restored: %v", path, cause),
+		Message: fmt.Sprintf("%s is not a backup that can be restored: %v", name, cause),
 		Hint:    "nothing was changed; take another backup",
 	}
 	return &causedError{problem, cause}
