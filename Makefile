@@ -30,7 +30,7 @@ HOSTS ?= 3
 N ?= $(if $(SEED),1,300)
 FUZZTIME ?= 10s
 BENCHTIME ?= 1s
-GENERATED := docs/openapi.json docs/architecture.md ':(glob)**/testdata/**'
+GENERATED := docs/openapi.json docs/architecture.md docs/invariants.md ':(glob)**/testdata/**'
 
 .PHONY: help
 help: ## list what there is to make
@@ -114,7 +114,7 @@ bench: setup-demo modules ## measure this machine: Go benchmarks, then a whole f
 	$(AS_ROOT) bin/bench
 
 .PHONY: generate
-generate: ## write golden files, docs/openapi.json and the dependency picture anew
+generate: ## write golden files, docs/openapi.json, the dependency picture and the lines of guards anew
 	go test -count=1 ./shared/wire ./shared/lbconf ./hub/compose ./hub/internal/api ./hub/cmd/muster ./test/arch -update
 
 .PHONY: generate-check

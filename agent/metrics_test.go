@@ -31,8 +31,14 @@ func TestTheMetricsAreThoseThatAreDocumented(t *testing.T) {
 		}
 	}
 	text := fetch(t, "http://"+o.Debug.Addr+"/metrics")
-	if profile := fetch(t, "http://"+o.Debug.Addr+"/debug/pprof/goroutine?debug=2"); !strings.Contains(profile, "loop.(*shell).run") {
-		t.Errorf("the goroutines are %.300s", profile)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) { // its parts start side by side
+		profile := fetch(t, "http://"+o.Debug.Addr+"/debug/pprof/goroutine?debug=2")
+		if strings.Contains(profile, "loop.(*shell).run") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the goroutines are %.300s", profile)
+		}
 	}
 	http.DefaultClient.CloseIdleConnections()
 	cancel()

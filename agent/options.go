@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/reach"
 )
 
 // Options of an agent. Start from DefaultOptions.
@@ -194,7 +194,7 @@ func (o *Options) validateHub() error {
 	if err != nil || http.Scheme != "http" && http.Scheme != "https" || http.Host == "" {
 		return fleet.Invalid("hub-http", "%q is not the HTTP address of a hub", o.HubHTTP).WithHint("use http://<host>:8080")
 	}
-	if !isLoopback(hub.Hostname()) && !o.InsecurePlaintextHub {
+	if !reach.Loopback(hub.Hostname()) && !o.InsecurePlaintextHub {
 		return fleet.Invalid("hub", "%s is not on this machine, and the connection to it is not encrypted", hub.Host).
 			WithHint("allow it with --insecure-plaintext-hub where the network is trusted")
 	}
@@ -217,9 +217,4 @@ func validateReachable(option, address string) error {
 			WithHint("give one that other hosts reach this one at, without a zone")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -163,8 +163,8 @@ func TestEverySettingIsShownOrSecret(t *testing.T) {
 	settings := []byte(r.get(r.http + "/v1/hub/settings"))
 	for _, flag := range names(`Flag\{Name: "([\w-]+)"`, string(source)) {
 		switch flag {
-		case "config", "log-level", "log-format", "without-barrier", "failpoint":
-			continue // of the program, or of tests
+		case "without-barrier", "failpoint":
+			continue // of tests
 		}
 		if !bytes.Contains(settings, []byte(`"name":"`+flag+`"`)) {
 			t.Errorf("%s isn't among the settings that /v1/hub/settings shows", flag)

@@ -9,6 +9,7 @@ import (
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/reach"
 )
 
 // Options of a hub.
@@ -29,6 +30,9 @@ type Options struct {
 	// time that it gets to that point.
 	FailPoint string
 	Logger    *slog.Logger
+	// Config, LogLevel and LogFormat are the program's own settings. The hub
+	// only shows them.
+	Config, LogLevel, LogFormat string
 }
 
 // DefaultOptions are those of a hub on its own machine.
@@ -61,7 +65,7 @@ func (o Options) validateListen(name, address string) error {
 	if err != nil {
 		return fleet.Invalid(name, "%q is not host:port", address)
 	}
-	if ip := net.ParseIP(host); o.InsecureListen || host == "localhost" || ip != nil && ip.IsLoopback() {
+	if o.InsecureListen || reach.Loopback(host) {
 		return nil
 	}
 	return fleet.Invalid(name, "%s isn't loopback, and nobody who connects has to prove who they are", address).

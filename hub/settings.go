@@ -10,6 +10,7 @@ import (
 // Each is named here: one that is secret never gets there by itself.
 func (o Options) settings() []api.Setting {
 	return []api.Setting{
+		{Name: "config", Value: o.Config},
 		{Name: "state-dir", Value: o.StateDir},
 		{Name: "mqtt", Value: o.MQTT},
 		{Name: "http", Value: o.HTTP},
@@ -22,5 +23,7 @@ func (o Options) settings() []api.Setting {
 		{Name: "unknown-for", Value: o.Turn.UnknownFor.String()},
 		{Name: "grace", Value: o.Turn.Grace.String()},
 		{Name: "unreachable-after", Value: o.Turn.UnreachableAfter.String()},
+		{Name: "log-level", Value: o.LogLevel},
+		{Name: "log-format", Value: o.LogFormat},
 	}
 }

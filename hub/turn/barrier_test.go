@@ -189,6 +189,7 @@ func (w *world) restart() {
 func (w *world) reloaded() *State {
 	w.t.Helper()
 	s := New(w.s.Lineage, w.s.Epoch+1, w.s.Revision, w.now, w.s.opts)
+	s.Restored = w.s.Restored
 	for _, row := range w.stored {
 		if err := s.Load(row.Table, row.Key, row.Value); err != nil {
 			w.t.Fatal(err)

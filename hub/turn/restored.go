@@ -19,7 +19,8 @@ func (t *tx) unsettled(host string) bool {
 }
 
 // gathering says what the hub of a restored store waits for before it decides
-// anything; empty: nothing.
+// anything; empty: nothing. A host that was waited for in vain is late, and not
+// waited for again at the hub's next start.
 func (t *tx) gathering() string {
 	until := t.s.Started.Add(t.s.opts.UnknownFor)
 	if t.s.Restored == 0 || !t.now.Before(until) {
@@ -29,7 +30,7 @@ func (t *tx) gathering() string {
 		return fmt.Sprintf("the store is new: hosts have until %s to say what they run", until.Format(time.TimeOnly))
 	}
 	for _, id := range t.hosts.keys(byText) {
-		if l := t.live.get(id); t.unsettled(id) && !t.hosts.get(id).Failed && (l == nil || !l.told()) {
+		if h, l := t.hosts.get(id), t.live.get(id); t.unsettled(id) && h.Late < t.s.Restored && !h.Failed && (l == nil || !l.told()) {
 			return fmt.Sprintf("the store was restored: %s has until %s to say what it runs", id, until.Format(time.TimeOnly))
 		}
 	}
@@ -41,6 +42,7 @@ func (l *Live) told() bool { return l.Actual != nil && l.Actual.Engine.Up && l.A
 
 // settle ends the gathering when it is time: services that changed since the
 // backup are frozen, and the hosts that were heard are told again what to do.
+// Those that come later are gathered one by one.
 func (t *tx) settle() {
 	if t.s.Restored == 0 || t.gathering() != "" {
 		return
@@ -50,10 +52,17 @@ func (t *tx) settle() {
 			t.freezeChanged(key)
 		}
 	}
+	if t.s.blank && len(t.s.Services) == 0 {
+		return
+	}
 	for _, host := range t.hosts.keys(byText) {
-		if l := t.live.get(host); t.unsettled(host) && l != nil && l.told() && (!t.s.blank || len(t.s.Services) > 0) {
+		switch l := t.live.get(host); {
+		case !t.unsettled(host):
+		case l != nil && l.told():
 			t.hosts.edit(host).Settled = t.s.Restored
 			t.resend[host] = true
+		case t.hosts.get(host).Late < t.s.Restored:
+			t.hosts.edit(host).Late = t.s.Restored
 		}
 	}
 }

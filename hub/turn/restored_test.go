@@ -150,6 +150,32 @@ func TestARestoredHubListensFirst(t *testing.T) {
 	}
 }
 
+// A host that was waited for in vain once is late: the hub's next start waits for
+// none, and the late one is still taken in before it is told anything.
+func TestALateHostIsWaitedForOnce(t *testing.T) {
+	w, backup := grown(t)
+	late := w.hosts["web3"]
+	late.cut = true
+	w.put(backup)
+	w.pass(90 * time.Second)
+	gen, has := late.gen, len(late.desired.Instances)
+	w.restart()
+	w.pass(5 * time.Second)
+	w.apply(webService(3, "web:2"))
+	w.order(fleet.Command{Do: fleet.DoUnfreeze, Service: web})
+	w.pass(2 * time.Second)
+	if reasons := strings.Join(w.service().Reasons, ";"); strings.Contains(reasons, "was restored") {
+		t.Errorf("web3 is waited for again: %s", reasons)
+	}
+	late.cut = false
+	w.step(w.report(late)...)
+	if known := len(w.s.byHost["web3"]); late.gen == gen || known != has {
+		t.Errorf("web3 has %d instances, of which %d are known; it was told generation %d", has, known, late.gen)
+	}
+	w.pass(time.Minute)
+	w.wantState(fleet.ServiceConverged)
+}
+
 // What was stopped since the backup isn't started again under its old id, and
 // a host that comes back late is taken in before it is told anything.
 func TestWhatIsGoneSinceTheBackupStaysGone(t *testing.T) {

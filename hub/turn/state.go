@@ -123,6 +123,8 @@ type Host struct {
 	Held map[int]HeldPort `json:"held,omitempty"`
 	// Settled is the Restored since which what it has is known.
 	Settled uint64 `json:"settled,omitempty"`
+	// Late is the Restored whose gathering ended without it.
+	Late uint64 `json:"late,omitempty"`
 }
 
 // HeldPort is a released host port.

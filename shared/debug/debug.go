@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/reach"
 )
 
 // Options of the server. The flags are called the same in every program.
@@ -33,7 +34,7 @@ func (o Options) Validate() error {
 	if err != nil {
 		return fleet.Invalid("debug-addr", "%q is not host:port", o.Addr).WithHint("use 127.0.0.1:6060")
 	}
-	if o.Insecure || isLoopback(host) {
+	if o.Insecure || reach.Loopback(host) {
 		return nil
 	}
 	return fleet.Invalid("debug-addr", "%s isn't loopback, and profiles are shown to whoever connects", o.Addr).
@@ -90,15 +91,10 @@ func handler(metrics http.Handler, insecure bool) http.Handler {
 	// A page in a browser on this machine may give a name of its own this
 	// machine's address, and read what is here. It can't choose the Host.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if host, _, err := net.SplitHostPort(r.Host); err != nil || !isLoopback(host) {
+		if host, _, err := net.SplitHostPort(r.Host); err != nil || !reach.Loopback(host) {
 			http.Error(w, "only for this machine: ask by 127.0.0.1, not by another name", http.StatusForbidden)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

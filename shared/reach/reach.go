@@ -1,5 +1,6 @@
-// Package reach tries whether somebody listens at an address. Hub and agents
-// are each other's witnesses, so they have to mean the same by it.
+// Package reach tries whether somebody listens at an address, and says from where
+// one can be reached. Hub and agents are each other's witnesses, so they have to
+// mean the same by it.
 package reach
 
 import (
@@ -29,6 +30,13 @@ func Try(ctx context.Context, address string) (looked bool, err error) {
 		return true, connection.Close()
 	}
 	return about(err), err
+}
+
+// Loopback says whether a host, an address or a name without a port, can be
+// reached from its own machine alone. Names other than localhost count as not.
+func Loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // about says whether an error of the attempt is about the other side.

@@ -71,3 +71,14 @@ func TestAbout(t *testing.T) {
 		}
 	}
 }
+
+func TestLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "127.0.0.1": true, "127.8.0.1": true, "::1": true, "::ffff:127.0.0.1": true,
+		"": false, "0.0.0.0": false, "::": false, "192.0.2.10": false, "web1": false, "localhost.example": false, "127.0.0.1:80": false,
+	} {
+		if got := Loopback(host); got != want {
+			t.Errorf("%q: %t", host, got)
+		}
+	}
+}

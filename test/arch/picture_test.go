@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "draw the dependency picture in docs/architecture.md anew")
+var update = flag.Bool("update", false, "draw the dependency picture in docs/architecture.md and write the lines of guards in docs/invariants.md anew")
 
 const (
 	pictureBegins = "```mermaid\n"

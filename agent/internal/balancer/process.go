@@ -138,7 +138,7 @@ func (b *Balancer) known(master int) {
 	if former, alive := workerOf(b.lead.PID); alive && former == b.lead {
 		b.log.Warn("another haproxy was started beside this one, which is asked to finish", "pid", b.lead.PID, "other", master)
 		if err := syscall.Kill(b.lead.PID, syscall.SIGUSR1); err != nil {
-			b.log.Warn("haproxy not asked to finish", "pid", b.lead.PID, "err", err)
+			b.log.Warn("haproxy not asked to finish", "pid", b.lead.PID, "error", err)
 		}
 	}
 	b.lead = now

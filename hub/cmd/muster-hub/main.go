@@ -101,6 +101,7 @@ func run(c *cli.Context) error {
 	o.Turn.LostAfter, o.Turn.UnknownFor = c.Duration("lost-after"), c.Duration("unknown-for")
 	o.Turn.Grace, o.Turn.UnreachableAfter = c.Duration("grace"), c.Duration("unreachable-after")
 	o.Turn.WithoutBarrier = c.Bool("without-barrier")
+	o.Config, o.LogLevel, o.LogFormat = c.String("config"), c.String("log-level"), c.String("log-format")
 	return hub.Run(c.Context, o)
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/musterhq/muster/hub/cmd/muster/support"
 	"github.com/musterhq/muster/shared/buildinfo"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/reach"
 )
 
 // Bounds of what is asked for one by one, so that a large fleet isn't kept
@@ -113,7 +114,7 @@ func (s *session) profile(name string) func(context.Context) ([]byte, error) {
 			return nil, err
 		}
 		// By that address there is another program on any other machine.
-		if hub, err := url.Parse(s.hub.URL()); err == nil && isLoopback(hostOf(address)) && !isLoopback(hub.Hostname()) {
+		if hub, err := url.Parse(s.hub.URL()); err == nil && reach.Loopback(hostOf(address)) && !reach.Loopback(hub.Hostname()) {
 			return nil, fmt.Errorf("the hub's --debug-addr %s is for its own machine: run this there, with --hub http://127.0.0.1:…", address)
 		}
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/debug/pprof/"+name, http.NoBody)
@@ -135,11 +136,6 @@ func (s *session) profile(name string) func(context.Context) ([]byte, error) {
 func hostOf(address string) string {
 	host, _, _ := net.SplitHostPort(address) // the hub listens there
 	return host
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (s *session) debugAddr(ctx context.Context) (string, error) {

@@ -8,7 +8,14 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// beats remembers each host's last sign of life. Those of a host at rest differ
+// Bounds of what is remembered, for hosts that come and go under ever new names.
+// What is beyond is decoded each time.
+const (
+	maxBeats = 1 << 15  // hosts
+	maxBeat  = 16 << 10 // bytes of a message: it names every pool of the host
+)
+
+// beats remembers the last sign of life of each host that is online. Those of a host at rest differ
 // in their number alone, which says nothing to the hub: one that is known needs
 // no decoding. A fleet of thousands sends thousands of them a second.
 type beats struct {
@@ -61,14 +68,19 @@ func (b *beats) known(host string, payload []byte) (fleet.Presence, bool) {
 	return last.presence, true
 }
 
-// remember keeps a message that was decoded. Nobody may change what it says.
+// remember keeps a message that was decoded, in the place of the host's last
+// one. Nobody may change what it says. The last word of a session isn't kept.
 func (b *beats) remember(host string, payload []byte, p fleet.Presence) {
 	head, tail, ok := parts(payload)
-	if !ok {
-		return
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !ok || p.State != fleet.PresenceOnline || len(payload) > maxBeat {
+		delete(b.last, host)
+		return
+	}
+	if _, had := b.last[host]; !had && len(b.last) >= maxBeats {
+		return
+	}
 	if b.last == nil {
 		b.last = map[string]beat{}
 	}

@@ -10,8 +10,18 @@ import (
 
 const hidden = "(hidden)"
 
-// secretWord names what is a secret, in a key or a flag.
-const secretWord = `(?:pass|pwd|secret|token|api[_-]?key|private[_-]?key|credential|auth)`
+const (
+	// secretWord names what is a secret, in a key or a flag. An author is none.
+	secretWord = `(?:pass|pwd|secret|token|credential` +
+		`|(?:api|access|private)key|[_.-]key(?:\b|[_\d])|(?-i:[a-z]Key)\b` +
+		`|auth(?:\b|[_\d])|authori[sz]ation|authentication|(?-i:[Aa]uth[A-Z]))`
+	// secretName is a word with a secretWord in it, and the quote behind it.
+	secretName = `[\w.-]*` + secretWord + `[\w.-]*\\?["']?`
+	// quoted is a value in quotes, which may be those of a text in a text.
+	quoted = `\\"(?:[^"\\])*\\"|"(?:[^"\\]|\\.)*"|'[^']*'`
+	// ends are the characters that end a value without quotes.
+	ends = `\s"',;&\\)}\]`
+)
 
 var (
 	secretKey  = regexp.MustCompile(`(?i)` + secretWord)
@@ -23,7 +33,9 @@ var (
 		{regexp.MustCompile(`(://)[^/\s@"']+@`), "${1}" + hidden + "@"},
 		{regexp.MustCompile(`\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*`), hidden}, // a JSON web token
 		{regexp.MustCompile(`(?i)\b(bearer|basic) +[\w.~+/=-]{6,}`), "${1} " + hidden},
-		{regexp.MustCompile(`(?i)([\w.-]*` + secretWord + `[\w.-]*\\?["']?\s*[=:]\s*)(?:\\"(?:[^"\\])*\\"|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;&\\)}\]]+)`), "${1}" + hidden},
+		{regexp.MustCompile(`(?i)(` + secretName + `\s*[=:]\s*)(?:` + quoted + `|[^` + ends + `]+)`), "${1}" + hidden},
+		// a flag and its value, in one text or in two; what begins with - is the next flag
+		{regexp.MustCompile(`(?i)((?:^|[\s"'])--?` + secretName + `\s*[\s,]\s*)(?:` + quoted + `|[^-` + ends + `][^` + ends + `]*)`), "${1}" + hidden},
 	}
 )
 

@@ -31,6 +31,17 @@ func TestSecretsAreHidden(t *testing.T) {
 		{"a.txt", `reason="the body was {\"secret\":\"s3cret\"}"`},
 		{"a.txt", "Authorization: Bearer s3creTs3cret\nX-Api-Key: s3cret"},
 		{"a.txt", "-----BEGIN RSA PRIVATE KEY-----\ns3cret\n-----END RSA PRIVATE KEY-----\n"},
+		{"a.txt", "STRIPE_KEY=s3cret"},
+		{"a.txt", "STRIPE_KEY_2=s3cret"},
+		{"a.txt", "access_key=s3cret"},
+		{"a.txt", "accessKey=s3cret signingKey=s3cret"},
+		{"a.txt", "encryption-key: s3cret"},
+		{"a.txt", "auth=s3cret basic_auth=s3cret AUTH_USER=s3cret basicAuthUser=s3cret"},
+		{"a.json", `{"access_key": "s3cret", "api.key": "s3cret", "signingKey": "s3cret"}`},
+		{"a.json", `{"command": ["sh", "-c", "mysqld --password s3cret --verbose"]}`},
+		{"a.txt", `msg="it runs mysqld --password s3cret" level=INFO`},
+		{"a.txt", `msg="it runs mysqld --password \"s3cret and s3cret\""`},
+		{"a.txt", `not json: ["redis-server", "--requirepass", "s3cret"]`},
 		{"a.txt", "eyJhbGciOiJIUzI1NiJ9.s3cret.s3cret"},
 	} {
 		masked, count := Mask(test.name, []byte(test.text))
@@ -43,7 +54,7 @@ func TestSecretsAreHidden(t *testing.T) {
 func TestTheRestIsAsItWas(t *testing.T) {
 	for name, text := range map[string]string{
 		"a.json": "{\n  \"check\": \"passing\",\n  \"command\": [\n    \"serve\",\n    \"--port\",\n    \"8080\"\n  ],\n  \"n\": 12345678901234567890\n}\n",
-		"a.txt":  "time=2026-01-01T00:00:00Z level=INFO msg=event instance=5-2 service=shop/web host=web1 cause=5-1\nmuster_hosts{state=\"up\"} 3\n",
+		"a.txt":  "time=2026-01-01T00:00:00Z level=INFO msg=event instance=5-2 service=shop/web host=web1 cause=5-1 author=bob keys=3 monkey=1\ntry --token --verbose\nmuster_hosts{state=\"up\"} 3\n",
 		"a.gz":   "password=as it came",
 	} {
 		masked, count := Mask(name, []byte(text))
