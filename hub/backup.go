@@ -50,26 +50,21 @@ func (o Options) Backup(ctx context.Context, w io.Writer, progress Progress) err
 
 // BackupTo makes a backup at path: whole and verified, or none at all.
 func (o Options) BackupTo(ctx context.Context, path string, force bool, progress Progress) (manifest store.Manifest, err error) {
-	if _, err := os.Lstat(path); err == nil && !force {
-		return manifest, fleet.Conflict("", "%s is there already", path).WithHint("choose another name, or replace it with --force")
+	if err := o.mayTake(path, force); err != nil {
+		return manifest, err
 	}
-	draft, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	draft, err := newDraft(path)
 	if err != nil {
-		return manifest, fmt.Errorf("make the backup: %w", store.Advise(path, err))
+		return manifest, err
 	}
-	defer os.Remove(draft.Name())
-	err = o.Backup(ctx, draft, progress)
-	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return manifest, fmt.Errorf("make the backup: %w", store.Advise(path, err))
+	defer draft.remove()
+	if err := draft.finish(o.Backup(ctx, draft, progress)); err != nil {
+		return manifest, fmt.Errorf("make the backup: %w", err)
 	}
 	if manifest, err = store.Verify(draft.Name(), o.storeOptions()); err != nil {
 		return manifest, fmt.Errorf("verify the backup: %w", err)
 	}
-	place := os.Link
-	if force {
-		place = os.Rename
-	}
-	if err := place(draft.Name(), path); err != nil {
+	if err := draft.place(force); err != nil {
 		return manifest, fmt.Errorf("put the backup in place: %w", store.Advise(path, err))
 	}
 	return manifest, store.SyncFolder(filepath.Dir(path))
@@ -80,16 +75,38 @@ func (o Options) VerifyBackup(path string) (store.Manifest, error) {
 	return store.Verify(path, o.storeOptions())
 }
 
-// Restore makes a backup the hub's store.
-func (o Options) Restore(backup io.Reader, force bool, lineage string, progress Progress) (store.Restored, error) {
+// Restore makes a backup the hub's store. Until the backup is read it can be
+// interrupted, also while a pipe gives nothing.
+func (o Options) Restore(ctx context.Context, backup io.Reader, force bool, lineage string, progress Progress) (store.Restored, error) {
+	name := ""
+	if named, ok := backup.(interface{ Name() string }); ok {
+		name = named.Name()
+	}
+	backup, done := until(ctx, backup)
+	defer done()
 	return store.Restore(backup, o.storePath(), o.storeOptions(), store.Restoring{
-		Force: force, Lineage: lineage, Now: time.Now(), Progress: func(done int64) { progress(done, 0) },
+		Force: force, Lineage: lineage, Name: name, Now: time.Now(), Progress: func(done int64) { progress(done, 0) },
 	})
 }
 
 // Recover makes an empty store for a fleet that has lost its own.
 func (o Options) Recover(lineage string) (store.Meta, error) {
 	return store.Recover(o.storePath(), lineage, o.storeOptions(), time.Now())
+}
+
+// until gives what from gives, and fails when ctx is done: a read of a pipe
+// can't be broken off, so it is left behind.
+func until(ctx context.Context, from io.Reader) (r io.Reader, done func()) {
+	out, in := io.Pipe()
+	go func() {
+		_, err := io.Copy(in, from)
+		in.CloseWithError(err)
+	}()
+	stop := context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) })
+	return out, func() {
+		stop()
+		out.Close()
+	}
 }
 
 // copied tells how far a copy is.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -124,7 +125,7 @@ func TestBackupOfAHubThatRunsAndOfOneThatDoesNot(t *testing.T) {
 	if _, err := o.BackupTo(t.Context(), file, false, quiet); fleet.CodeOf(err) != fleet.CodeConflict {
 		t.Errorf("over another backup: %v", err)
 	}
-	if _, err := o.Restore(bytes.NewReader(nil), true, "", quiet); fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "another hub") {
+	if _, err := o.Restore(t.Context(), bytes.NewReader(nil), true, "", quiet); fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "another hub") {
 		t.Errorf("restored under a hub that runs: %v", err)
 	}
 	stop()
@@ -139,11 +140,67 @@ func TestBackupOfAHubThatRunsAndOfOneThatDoesNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := folder(t)
-	restored, err := again.Restore(bytes.NewReader(content), false, "", quiet)
+	restored, err := again.Restore(t.Context(), bytes.NewReader(content), false, "", quiet)
 	if err != nil || restored.Revision != second.Revision {
 		t.Fatalf("%+v, %v", restored, err)
 	}
 	running(t, again)
+}
+
+// A backup never takes the place of the store, nor of what isn't a file.
+func TestPlacesThatNoBackupMayTake(t *testing.T) {
+	o := withStore(t)
+	dir := t.TempDir()
+	link, pipe, symlink, other := filepath.Join(dir, "hard"), filepath.Join(dir, "pipe"), filepath.Join(dir, "soft"), filepath.Join(dir, "other")
+	if err := errors.Join(os.Link(o.storePath(), link), syscall.Mkfifo(pipe, 0o600), os.WriteFile(other, nil, 0o600), os.Symlink(other, symlink)); err != nil {
+		t.Fatal(err)
+	}
+	check := func(path, says string) {
+		t.Helper()
+		before, _ := os.Lstat(path)
+		_, err := o.BackupTo(t.Context(), path, true, quiet)
+		if fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v; want %q", path, err, says)
+		}
+		if after, _ := os.Lstat(path); before != nil && !os.SameFile(before, after) {
+			t.Errorf("%s was replaced", path)
+		}
+	}
+	running(t, o)
+	check(o.storePath(), "own store")
+	check(o.StateDir+"/../"+filepath.Base(o.StateDir)+"/hub.db", "own store")
+	check(link, "own store")
+	check(pipe, "use -")
+	check(symlink, "use -")
+	check(o.controlPath(), "use -")
+	check(dir, "a folder")
+	if err := os.Remove(o.storePath()); err != nil {
+		t.Fatal(err)
+	}
+	check(o.storePath(), "own store")
+}
+
+// A restore that waits for a pipe ends when it is interrupted, and leaves nothing.
+func TestARestoreThatWaitsIsInterrupted(t *testing.T) {
+	o := folder(t)
+	from, in := io.Pipe()
+	defer in.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := o.Restore(ctx, from, false, "", quiet)
+		ended <- err
+	}()
+	if _, err := in.Write([]byte("half a backup")); err != nil {
+		t.Fatal(err)
+	}
+	interrupt()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if left, err := os.ReadDir(o.StateDir); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, error %v", left, err)
+	}
 }
 
 func TestBackupWithoutAStore(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/musterhq/muster/shared/wire"
 )
 
 // Times of an agent's link, as the real one has them.
@@ -80,10 +82,12 @@ func (l *link) connected(b *broker) {
 		return
 	}
 	x := &session{id: fmt.Sprintf("%016x", l.sim.chance("sessions").Uint64()), host: l.agent.host, broker: b, link: l, open: true}
-	topic, will := l.agent.will(x.id)
+	_, will := l.agent.will(x.id)
 	x.will = will
 	l.session, l.echoed, l.echoAt = x, false, l.sim.now
-	l.forget(topic) // what waits there names a session that is over
+	for _, leaf := range []string{wire.LeafPresence, wire.LeafActual} { // told anew
+		l.forget(wire.Host(x.host.id, leaf))
+	}
 	b.join(x)
 	l.sim.detail(x.host.id, "is connected")
 	l.agent.connected(x.id)

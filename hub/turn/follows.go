@@ -58,6 +58,6 @@ func (t *tx) behind(host string, o fleet.Observed) {
 	}
 	t.fleet.Behind = true
 	t.event(fleet.EventHubBehind, "hub", subjectHost(host), fleet.EventData{Host: host, Message: fmt.Sprintf(
-		"%s has obeyed revision %d of this hub, whose store is at %d: the store is an older copy; stop the hub, and put the copy in its place with muster-hub restore --force",
+		"%s has obeyed revision %d of this hub, whose store is at %d: the store is an older copy; stop the hub, muster-hub backup FILE, muster-hub restore --force FILE, and start it again",
 		host, o.Generation, t.s.Revision)})
 }

@@ -343,6 +343,11 @@ func TestAnOlderCopyOfTheStoreIsToldOnce(t *testing.T) {
 	if n := w.count(fleet.EventHubBehind); n != 1 {
 		t.Errorf("told %d times", n)
 	}
+	for _, e := range w.events {
+		if e.Type == fleet.EventHubBehind && !strings.Contains(e.Data.Message, "stop the hub, muster-hub backup FILE, muster-hub restore --force FILE") {
+			t.Errorf("a way out that restore refuses: %s", e.Data.Message)
+		}
+	}
 }
 
 func TestAnAgentOfAnotherHubIsTold(t *testing.T) {

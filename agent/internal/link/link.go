@@ -93,8 +93,9 @@ func (l *Link) Run(ctx context.Context) error {
 
 // Set has payload sent to topic, one of the host's own, as soon as possible.
 // It replaces what waits for the topic, and is sent again after a reconnect
-// until the broker confirms it. It never blocks; payload must not be changed
-// afterwards. An error means that it will not be sent.
+// until the broker confirms it; but what is to be retained is this session's,
+// and set anew when the next one begins. It never blocks; payload must not be
+// changed afterwards. An error means that it will not be sent.
 func (l *Link) Set(topic string, payload []byte, retain bool) error {
 	err := l.options.sendable(topic, payload)
 	if err == nil {

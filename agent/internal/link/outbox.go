@@ -82,11 +82,16 @@ func (o *outbox) confirm(topic string, serial uint64) {
 	}
 }
 
-// forget removes what waits for topic.
-func (o *outbox) forget(topic string) {
+// forgetRetained removes what waits and says how things are: in a session that
+// begins that is told anew, and what was true in the last one would come first.
+func (o *outbox) forgetRetained() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.remove(topic)
+	for topic, m := range o.slots {
+		if m.retain {
+			o.remove(topic)
+		}
+	}
 }
 
 // remove needs mu.

@@ -50,7 +50,7 @@ func (l *Link) session(ctx context.Context, id string) error {
 	}
 	s.since = time.Now()
 	l.options.Logger.Info("hub connected", "server", l.options.Server, "session", id)
-	l.outbox.forget(will) // what waits there names a session that is over
+	l.outbox.forgetRetained()
 	l.options.OnConnected(id)
 
 	var reading sync.WaitGroup

@@ -102,7 +102,7 @@ func restore(c *cli.Context) error {
 		defer opened.Close()
 		from = opened
 	}
-	made, err := o.Restore(from, c.Bool("force"), c.String("lineage"), progress(c))
+	made, err := o.Restore(c.Context, from, c.Bool("force"), c.String("lineage"), progress(c))
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func outputFlag() cli.Flag {
 
 // argument is the one argument of a command.
 func argument(c *cli.Context, name string) (string, error) {
-	if c.NArg() == 0 {
+	if c.Args().First() == "" {
 		return "", usageError("muster-hub "+c.Command.Name+" --help", "%s is missing", name)
 	}
 	if c.NArg() > 1 {
@@ -174,10 +174,13 @@ func argument(c *cli.Context, name string) (string, error) {
 func settings(c *cli.Context) (o hub.Options, say func(v any, format string, args ...any) error, err error) {
 	o = hub.DefaultOptions()
 	o.StateDir = c.String("state-dir")
-	if o.StateDir == "" {
+	if !c.IsSet("state-dir") {
 		o.StateDir = c.Lineage()[1].String("state-dir")
 	}
 	o.EventsKept = c.Lineage()[1].Int("events-kept")
+	if err := o.Validate(); err != nil {
+		return o, nil, usageError("muster-hub "+c.Command.Name+" --help", "%v", err)
+	}
 	switch format := c.String("output"); format {
 	case "text":
 		say = func(_ any, format string, args ...any) error {

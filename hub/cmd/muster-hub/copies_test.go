@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,15 +22,17 @@ func muster(t *testing.T, args ...string) (string, error) {
 	return out.String(), err
 }
 
+const oldLineage = "7QW3VJ2K5XG4N6YTB2ZRHM3LDA"
+
 func TestBackupRestoreAndRecover(t *testing.T) {
 	dir := t.TempDir()
 	first, second, file := filepath.Join(dir, "first"), filepath.Join(dir, "second"), filepath.Join(dir, "backup.db")
-	if out, err := muster(t, "recover", "--state-dir", first, "OLDLINEAGE"); err != nil || !strings.Contains(out, "lineage OLDLINEAGE") {
+	if out, err := muster(t, "recover", "--state-dir", first, oldLineage); err != nil || !strings.Contains(out, "lineage "+oldLineage) {
 		t.Fatalf("recover: %v, %s", err, out)
 	}
 	out, err := muster(t, "--state-dir", first, "backup", "-o", "json", file)
 	var made struct{ Lineage, SHA256 string }
-	if err != nil || json.Unmarshal([]byte(out), &made) != nil || made.Lineage != "OLDLINEAGE" || made.SHA256 == "" {
+	if err != nil || json.Unmarshal([]byte(out), &made) != nil || made.Lineage != oldLineage || made.SHA256 == "" {
 		t.Fatalf("backup: %v, %s", err, out)
 	}
 	content, err := muster(t, "backup", "--state-dir", first, "-")
@@ -62,17 +66,30 @@ func TestExitCodesOfCopies(t *testing.T) {
 		{"backup -o xml x", exitUsage, `"xml"`},
 		{"restore " + file + " --force", exitUsage, "flags come before FILE"},
 		{"restore --verify -", exitUsage, "name a file"},
+		{"backup --state-dir data x", exitUsage, "state-dir: \"data\" is not an absolute path"},
+		{"--events-kept 1 backup x", exitUsage, "less than 1000"},
 		{"completion fish", exitUsage, "name a shell"},
 		{"nonsense", exitUsage, "not expected"},
 		{"backup --state-dir " + dir + "/none " + dir + "/x", exitError, "there is no store"},
 		{"backup --state-dir " + dir + " " + file, exitRefused, "--force"},
-		{"restore --state-dir " + dir + " " + file, exitError, "not a backup"},
+		{"restore --state-dir " + dir + " " + file, exitError, file + " is not a backup"},
 		{"restore --state-dir " + dir + " " + dir + "/none", exitError, "open the backup"},
 	} {
 		_, err := muster(t, strings.Fields(c.args)...)
 		if err == nil || exitCode(err) != c.code || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, exit code %d; want %d and %q", c.args, err, exitCode(err), c.code, c.says)
 		}
+	}
+	for name, args := range map[string][]string{
+		"FILE is missing":      {"backup", ""},
+		"not an absolute path": {"restore", "--state-dir", "", file},
+	} {
+		if _, err := muster(t, args...); err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), name) {
+			t.Errorf("%q: %v; want %q", args, err, name)
+		}
+	}
+	if code := exitCode(fmt.Errorf("copy the backup: %w", context.Canceled)); code != exitInterrupted {
+		t.Errorf("interrupted: %d", code)
 	}
 	if code := exitCode(errors.New("any")); code != exitError {
 		t.Errorf("any other error: %d", code)

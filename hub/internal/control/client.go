@@ -10,6 +10,8 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 // ErrNoHub means that no hub answers at the socket.
@@ -27,11 +29,8 @@ func Fetch(ctx context.Context, path string, w io.Writer, size func(int64)) erro
 		return err
 	}
 	res, err := transport.RoundTrip(req)
-	switch {
-	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return ErrNoHub
-	case err != nil:
-		return fmt.Errorf("ask the running hub for a backup: %w", err)
+	if err != nil {
+		return notReached(path, err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
@@ -44,4 +43,20 @@ func Fetch(ctx context.Context, path string, w io.Writer, size func(int64)) erro
 		return fmt.Errorf("copy the backup: %w", err)
 	}
 	return nil
+}
+
+// notReached says why. A path that is too long for a socket (EINVAL) is one at
+// which no hub can listen either.
+func notReached(path string, err error) error {
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EINVAL):
+		return ErrNoHub
+	case errors.Is(err, os.ErrPermission):
+		return &fleet.Error{
+			Code:    fleet.CodeUnavailable,
+			Message: fmt.Sprintf("the hub's socket %s is not for this user: %v", path, err),
+			Hint:    "run as root or as the hub's user",
+		}
+	}
+	return fmt.Errorf("ask the running hub for a backup: %w", err)
 }

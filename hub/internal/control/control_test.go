@@ -6,12 +6,16 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -73,6 +77,16 @@ func TestNobodyAtTheSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sock")
 	if err := Fetch(t.Context(), path, io.Discard, func(int64) {}); !errors.Is(err, ErrNoHub) {
 		t.Errorf("without a socket: %v", err)
+	}
+	if err := Fetch(t.Context(), "/tmp/"+strings.Repeat("long/", 40)+"sock", io.Discard, func(int64) {}); !errors.Is(err, ErrNoHub) {
+		t.Errorf("at a path that no socket can have: %v", err)
+	}
+}
+
+func TestASocketOfAnotherUser(t *testing.T) {
+	denied := &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EACCES)}
+	if err := notReached("/data/control.sock", denied); fleet.CodeOf(err) != fleet.CodeUnavailable || !strings.Contains(err.Error(), "run as root or as the hub's user") {
+		t.Errorf("error %v", err)
 	}
 }
 

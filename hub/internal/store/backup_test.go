@@ -2,6 +2,8 @@ package store
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -138,18 +140,34 @@ func TestRestoreRefuses(t *testing.T) {
 		"bytes are missing": {append(bytes.Clone(content[:4096]), content[8192:]...), Restoring{Force: true}, fleet.CodeInvalid, "of the"},
 		"nothing":           {nil, Restoring{Force: true}, fleet.CodeInvalid, "last line"},
 		"something else":    {[]byte("a\n{}\n"), Restoring{Force: true}, fleet.CodeInvalid, "last line"},
+		"no store in it":    {described(t, []byte("rubbish")), Restoring{Force: true}, fleet.CodeInvalid, "monday.db is not a backup"},
 		"of a newer hub":    {backup(t, newer), Restoring{Force: true}, fleet.CodeConflict, "newer hub"},
 	} {
-		c.how.Now = noon
+		c.how.Now, c.how.Name = noon, "/backup/monday.db"
 		_, err := Restore(bytes.NewReader(c.content), there, options(), c.how)
 		if fleet.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "(") && name != "not what is meant" {
 			t.Errorf("%s: %v; want %s, %q and a hint", name, err, c.code, c.says)
+		}
+		if strings.Contains(err.Error(), draftSuffix) {
+			t.Errorf("%s: it names a file that is gone again: %v", name, err)
 		}
 	}
 	alone(t, there)
 	if got := records(t, open(t, there, options())); got["hosts:web1"] != "a" {
 		t.Errorf("the store has %v", got)
 	}
+}
+
+// described is content with the description of a backup, whose sum is right.
+func described(t testing.TB, content []byte) []byte {
+	t.Helper()
+	sum := sha256.New()
+	sum.Write(content)
+	line, err := json.Marshal(describe(newMeta(), noon, int64(len(content)), sum))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Appendf(bytes.Clone(content), "\n%s\n", line)
 }
 
 // alone fails when anything but the store is left in its folder.
@@ -224,20 +242,59 @@ func TestABackupThatFindsNoRoomFails(t *testing.T) {
 	commit(t, s, 2, batch(2))
 }
 
+const oldLineage = "7QW3VJ2K5XG4N6YTB2ZRHM3LDA"
+
 func TestRecover(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hub.db")
-	meta, err := Recover(path, "OLDLINEAGE", options(), noon)
+	meta, err := Recover(path, oldLineage, options(), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := open(t, path, options()).Meta(); got.Lineage != "OLDLINEAGE" || got.Restored != meta.Revision || got.Revision != meta.Revision || got.Revision < uint64(noon.UnixMilli()) {
+	if got := open(t, path, options()).Meta(); got.Lineage != oldLineage || got.Restored != meta.Revision || got.Revision != meta.Revision || got.Revision < uint64(noon.UnixMilli()) {
 		t.Errorf("meta %+v", got)
 	}
-	if _, err := Recover(path, "OLDLINEAGE", options(), noon); fleet.CodeOf(err) != fleet.CodeConflict {
+	if _, err := Recover(path, oldLineage, options(), noon); fleet.CodeOf(err) != fleet.CodeConflict {
 		t.Errorf("over another store: %v", err)
 	}
-	if _, err := Recover(filepath.Join(t.TempDir(), "hub.db"), "no lineage", options(), noon); fleet.CodeOf(err) != fleet.CodeInvalid {
-		t.Errorf("a word that is no lineage: %v", err)
+	for _, lineage := range []string{"no lineage", "ABC", strings.ToLower(oldLineage), oldLineage + "A", oldLineage[1:] + "1"} {
+		if _, err := Recover(filepath.Join(t.TempDir(), "hub.db"), lineage, options(), noon); fleet.CodeOf(err) != fleet.CodeInvalid {
+			t.Errorf("%q is taken for a lineage: %v", lineage, err)
+		}
+	}
+	if drawn := newMeta().Lineage; !lineageName.MatchString(drawn) {
+		t.Errorf("the lineage %q of a new store isn't taken for one", drawn)
+	}
+}
+
+// What root makes or restores belongs to the hub's user, as its folder does.
+func TestTheStoreBelongsToTheFoldersOwner(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "hub.db"), options())
+	commit(t, s, 1, nil)
+	content := backup(t, s)
+	for name, put := range map[string]func(path string){
+		"restored": func(path string) { restore(t, content, path, Restoring{}) },
+		"recovered": func(path string) {
+			if _, err := Recover(path, oldLineage, options(), noon); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		dir, uid := t.TempDir(), os.Geteuid()
+		if uid == 0 {
+			uid = 65534
+			if err := os.Chown(dir, uid, uid); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path := filepath.Join(dir, "hub.db")
+		put(path)
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != uid || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %+v, the folder is of user %d", name, info.Sys(), uid)
+		}
 	}
 }
 
@@ -255,25 +312,40 @@ func TestAStoreThatMustBeThere(t *testing.T) {
 	open(t, path, o)
 }
 
-// A file that was exchanged while the hub waited for its lock isn't used.
+// A store whose file was exchanged or removed takes nothing more, and still
+// gives a backup of all that it took.
 func TestAnExchangedFileIsNotUsed(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "hub.db")
-	open(t, path, options()).Close()
-	held, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer held.Close()
-	if !stillAt(path, held) {
-		t.Error("the file itself is taken for another")
-	}
-	other := filepath.Join(t.TempDir(), "hub.db")
-	open(t, other, options()).Close()
-	if err := os.Rename(other, path); err != nil {
-		t.Fatal(err)
-	}
-	if stillAt(path, held) {
-		t.Error("the former file is taken for the one that is there")
+	for name, exchange := range map[string]func(path string) error{
+		"removed": os.Remove,
+		"exchanged": func(path string) error {
+			other := filepath.Join(t.TempDir(), "hub.db")
+			open(t, other, options()).Close()
+			return os.Rename(other, path)
+		},
+	} {
+		path := filepath.Join(t.TempDir(), "hub.db")
+		s := open(t, path, options())
+		commit(t, s, 1, []Change{set("hosts", "web1", "a")})
+		if err := s.Ready(); err != nil {
+			t.Fatal(err)
+		}
+		if err := exchange(path); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{s.Ready(), s.Commit(2, nil, nil)} {
+			if fleet.CodeOf(err) != fleet.CodeUnavailable || !strings.Contains(err.Error(), "exchanged or removed") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if s.Problem() != nil {
+			t.Errorf("%s: a new start is said to mend it, which would lose all", name)
+		}
+		content := backup(t, s)
+		s.Close()
+		restore(t, content, path, Restoring{Force: true, Lineage: s.Meta().Lineage})
+		if got := records(t, open(t, path, options())); got["hosts:web1"] != "a" {
+			t.Errorf("%s: rescued are %v", name, got)
+		}
 	}
 }
 

@@ -107,6 +107,9 @@ func (s *Store) update(next *Meta, fn func(*bbolt.Tx) error) error {
 	if err := s.Problem(); err != nil {
 		return failedError(s.path, next.Revision, err)
 	}
+	if err := s.Displaced(); err != nil {
+		return fmt.Errorf("commit revision %d: %w", next.Revision, err)
+	}
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		if err := fn(tx); err != nil {
 			return err

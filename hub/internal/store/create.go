@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"go.etcd.io/bbolt"
 )
@@ -41,7 +42,7 @@ func create(path string, options Options, meta Meta) error {
 	if err := makeFolder(dir); err != nil {
 		return err
 	}
-	draft, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
+	draft, err := createDraft(path, ".new-*")
 	if err != nil {
 		return fmt.Errorf("make a store: %w", Advise(path, err))
 	}
@@ -57,6 +58,26 @@ func create(path string, options Options, meta Meta) error {
 		return fmt.Errorf("put the new store in place: %w", err)
 	}
 	return SyncFolder(dir)
+}
+
+// createDraft makes a file beside path that belongs to whom the folder belongs:
+// the hub that is to use it has a user of its own, root works for it.
+func createDraft(path, suffix string) (*os.File, error) {
+	dir := filepath.Dir(path)
+	draft, err := os.CreateTemp(dir, filepath.Base(path)+suffix)
+	if err != nil || os.Geteuid() != 0 {
+		return draft, err
+	}
+	info, err := os.Stat(dir)
+	if err == nil {
+		if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+			err = draft.Chown(int(owner.Uid), int(owner.Gid))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, draft.Close(), os.Remove(draft.Name()))
+	}
+	return draft, nil
 }
 
 func makeFolder(dir string) error {

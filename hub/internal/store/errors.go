@@ -11,13 +11,20 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-func lockedError(path string) error {
+// Ways out where a hub has the store, by what was to be done with it.
+const (
+	openHint    = "stop the other hub, or give this one a folder of its own: --state-dir"
+	readHint    = "that hub doesn't answer at its socket: restart it, it makes the socket anew, and its log says if it can't; or name another hub's folder: --state-dir"
+	restoreHint = "stop it first, and see that it stays stopped; or name another hub's folder: --state-dir"
+)
+
+func lockedError(path, hint string) error {
 	who := "another hub"
 	if process := holder(path); process != "" {
 		who += " (" + process + ")"
 	}
 	return fleet.Conflict("", "%s uses the store %s", who, path).
-		WithHint("stop the other hub, or give this one its own data directory")
+		WithHint("%s", hint)
 }
 
 func newerError(path, what string) error {
@@ -28,6 +35,16 @@ func newerError(path, what string) error {
 func missingError(path string) error {
 	return fleet.NotFound("there is no store at %s, and this hub is told not to make a new one (--require-store)", path).
 		WithHint("look whether its disk is mounted; else muster-hub restore puts a backup there, and muster-hub recover begins anew for the same fleet")
+}
+
+// displacedError: what was committed so far is in a file without a name, which
+// only this process can still read.
+func displacedError(path string) error {
+	return &fleet.Error{
+		Code:    fleet.CodeUnavailable,
+		Message: fmt.Sprintf("%s is not the hub's store any more: the file was exchanged or removed while the hub ran", path),
+		Hint:    "nothing is changed any more; rescue what this hub knows while it runs: muster-hub backup FILE; then stop it, and muster-hub restore --force FILE",
+	}
 }
 
 // Advise says what to do about a file or folder that can't be used.
@@ -51,7 +68,7 @@ func damagedError(path string, cause error) error {
 		Message: fmt.Sprintf("the store %s is damaged: %v", path, cause),
 		Hint:    "restore it: muster-hub restore --force BACKUP; without a backup, move the file away and begin anew for the same fleet: muster-hub recover LINEAGE (agents name theirs in their logs and in state.json), then apply every project again",
 	}
-	return &causedError{problem, cause}
+	return &damaged{causedError{problem, cause}}
 }
 
 // failedError is what a commit that did not happen returns.
@@ -87,3 +104,6 @@ type causedError struct {
 
 func (e *causedError) Error() string   { return e.problem.Error() }
 func (e *causedError) Unwrap() []error { return []error{e.problem, e.cause} }
+
+// damaged says that a store's content makes no sense; its ways out aren't those of a backup.
+type damaged struct{ causedError }

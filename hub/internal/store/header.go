@@ -31,7 +31,7 @@ var pageSizes = []int64{1 << 12, 1 << 10, 1 << 11, 1 << 13, 1 << 14, 1 << 15, 1 
 func checkLength(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("open the store: %w", err)
+		return fmt.Errorf("open the store: %w", Advise(path, err))
 	}
 	defer file.Close()
 	need, err := lengthNeeded(file)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -18,7 +19,7 @@ func trialSize(commit int) int { return 4*commit + 256<<10 }
 // Ready says why the store can't be written; nil: it can. After a commit that
 // did not happen it finds out by a trial, which leaves room for that commit.
 func (s *Store) Ready() error {
-	if err := s.Problem(); err != nil {
+	if err := errors.Join(s.Problem(), s.Displaced()); err != nil {
 		return err
 	}
 	if s.undone.Load() == nil {

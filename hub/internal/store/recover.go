@@ -11,14 +11,15 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-var lineageName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+// lineageName is the form of those that newMeta draws.
+var lineageName = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 
 // Recover makes an empty store that goes on with a lineage whose own store is
 // lost: agents follow it. It is never put over another store.
 func Recover(path, lineage string, options Options, now time.Time) (Meta, error) {
 	var meta Meta
 	if !lineageName.MatchString(lineage) {
-		return meta, fleet.Invalid("lineage", "%q is not a lineage", lineage).WithHint("agents name theirs in their logs, and in state.json")
+		return meta, fleet.Invalid("lineage", "%q is not a lineage: 26 of A to Z and 2 to 7", lineage).WithHint("agents name theirs in their logs, and in state.json")
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		if err != nil {

@@ -21,6 +21,15 @@ func TestOneHubAtATime(t *testing.T) {
 	if fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "another hub (process ") {
 		t.Fatalf("second hub: %v", err)
 	}
+	if !strings.Contains(err.Error(), "stop the other hub") {
+		t.Errorf("a second hub has no way out: %v", err)
+	}
+	if _, err := Read(path, options()); fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "makes the socket anew") || !strings.Contains(err.Error(), "--state-dir") {
+		t.Errorf("a backup without the hub's socket: %v", err)
+	}
+	if _, err := Restore(strings.NewReader(""), path, options(), Restoring{Force: true, Now: noon}); fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "stop it first") || !strings.Contains(err.Error(), "--state-dir") {
+		t.Errorf("a restore under a hub: %v", err)
+	}
 	commit(t, s, 1, nil)
 	s.Close()
 	if got := open(t, path, options()).Meta().Revision; got != 1 {
@@ -55,6 +64,16 @@ func TestAnotherProgramsFileIsRefused(t *testing.T) {
 	refused(t, path, fleet.CodeInternal, "not a store of Muster's")
 }
 
+// Only restoring makes a backup a store: its revisions go on beyond those that
+// agents know.
+func TestABackupIsNoStore(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "hub.db"), options())
+	commit(t, s, 1, []Change{set("hosts", "web1", "a")})
+	path := filepath.Join(t.TempDir(), "hub.db")
+	damage(t, path, backup(t, s))
+	refused(t, path, fleet.CodeConflict, "is a backup")
+}
+
 func TestAFolderIsRefused(t *testing.T) {
 	if _, err := Open(t.TempDir(), options()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Error(err)
@@ -82,6 +101,9 @@ func TestDamageIsRefusedAndLeftAlone(t *testing.T) {
 	for _, length := range []int{0, 1, 100, page, page + 100, 2 * page, 3 * page, int(need) / 2, int(need) - 1} {
 		damage(t, path, whole[:length])
 		refused(t, path, fleet.CodeInternal, "damaged")
+		if _, err := Read(path, options()); fleet.CodeOf(err) != fleet.CodeInternal || !strings.Contains(err.Error(), "is damaged: it ") {
+			t.Errorf("%d bytes, to be read only: %v", length, err)
+		}
 	}
 	noticed := 0
 	for at := 2 * page; at < int(need); at += page {

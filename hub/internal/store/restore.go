@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,9 @@ type Restoring struct {
 	Force bool
 	// Lineage has to be the backup's where the store that is there has another.
 	Lineage string
-	Now     time.Time
+	// Name is what errors call the backup; it may be empty.
+	Name string
+	Now  time.Time
 	// Progress is told how many bytes are done; it may be nil.
 	Progress func(done int64)
 }
@@ -65,7 +68,7 @@ func Restore(backup io.Reader, path string, options Options, how Restoring) (Res
 		return result, err
 	}
 	defer os.Remove(draft)
-	if result.Manifest, err = Verify(draft, options); err != nil {
+	if result.Manifest, err = verify(draft, cmp.Or(how.Name, "the backup"), options); err != nil {
 		return result, err
 	}
 	if err := sameFleet(lineage, result.Manifest, how.Lineage); err != nil {
@@ -91,7 +94,7 @@ const draftSuffix = ".restore-"
 
 // copyAside writes the backup to a file beside the store's place.
 func copyAside(backup io.Reader, path string, progress func(int64)) (name string, err error) {
-	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+draftSuffix+"*")
+	draft, err := createDraft(path, draftSuffix+"*")
 	if err != nil {
 		return "", fmt.Errorf("restore: %w", Advise(path, err))
 	}
@@ -126,9 +129,6 @@ func (c *counted) Read(p []byte) (int, error) {
 // lineageOf is that of the store that is there; empty: there is none, or it
 // can't be read, which is what backups are for.
 func lineageOf(path string, options Options) (lineage string) {
-	if checkLength(path) != nil {
-		return ""
-	}
 	if s, err := Read(path, options); err == nil {
 		lineage = s.Meta().Lineage
 		s.db.Close()
@@ -157,7 +157,7 @@ func goOn(draft string, manifest Manifest, options Options, now time.Time) (revi
 	if err := os.Truncate(draft, manifest.Bytes); err != nil {
 		return 0, err
 	}
-	db, err := openFile(draft, options.LockTimeout, false)
+	db, _, err := openFile(draft, options.LockTimeout, false)
 	if err != nil {
 		return 0, err
 	}
@@ -211,7 +211,7 @@ func occupy(path string) (*occupied, error) {
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		file.Close()
-		return nil, fmt.Errorf("restore: %w", lockedError(path))
+		return nil, fmt.Errorf("restore: %w", lockedError(path, restoreHint))
 	}
 	return &occupied{file}, nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type Store struct {
 	path    string
 	options Options
 	db      *bbolt.DB
+	file    fs.FileInfo // of the file that is open, wherever its name is now
 
 	meta   atomic.Pointer[Meta]
 	failed atomic.Pointer[error] // a commit whose outcome on disk is unknown
@@ -45,11 +47,14 @@ func Open(path string, options Options) (*Store, error) {
 	if err := checkLength(path); err != nil {
 		return nil, err
 	}
-	db, err := openFile(path, options.LockTimeout, false)
+	if err := refuseBackup(path); err != nil {
+		return nil, err
+	}
+	db, file, err := openFile(path, options.LockTimeout, false)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, options: options, db: db}
+	s := &Store{path: path, options: options, db: db, file: file}
 	missing, err := s.begin()
 	if err == nil {
 		err = s.addTables(missing)
@@ -62,8 +67,12 @@ func Open(path string, options Options) (*Store, error) {
 
 // openFile opens the file that has the path when the lock is had. One that is
 // only read is shared with others who read.
-func openFile(path string, timeout time.Duration, readOnly bool) (db *bbolt.DB, err error) {
+func openFile(path string, timeout time.Duration, readOnly bool) (db *bbolt.DB, info fs.FileInfo, err error) {
 	var file *os.File
+	hint := openHint
+	if readOnly {
+		hint = readHint
+	}
 	broken := guard(func() {
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout:         timeout,
@@ -78,30 +87,29 @@ func openFile(path string, timeout time.Duration, readOnly bool) (db *bbolt.DB, 
 	})
 	if broken != nil {
 		// The mapping that bbolt leaves behind would keep the lock.
-		return nil, errors.Join(damagedError(path, broken), syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
+		return nil, nil, errors.Join(damagedError(path, broken), syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
 	}
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, lockedError(path)
+		return nil, nil, lockedError(path, hint)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, damagedError(path, err)
+		return nil, nil, damagedError(path, err)
 	case err != nil:
-		return nil, fmt.Errorf("open the store %s: %w", path, Advise(path, err))
+		return nil, nil, fmt.Errorf("open the store %s: %w", path, Advise(path, err))
 	}
-	if !stillAt(path, file) {
-		return nil, errors.Join(lockedError(path), db.Close())
+	if info, err = file.Stat(); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("look at the store: %w", err), db.Close())
 	}
-	return db, nil
+	if !stillAt(path, info) {
+		return nil, nil, errors.Join(lockedError(path, hint), db.Close())
+	}
+	return db, info, nil
 }
 
 // stillAt: nobody has put another file in this one's place meanwhile.
-func stillAt(path string, file *os.File) bool {
-	ours, err := file.Stat()
-	if err != nil {
-		return false
-	}
+func stillAt(path string, file fs.FileInfo) bool {
 	there, err := os.Stat(path)
-	return err == nil && os.SameFile(ours, there)
+	return err == nil && os.SameFile(file, there)
 }
 
 // begin reads what the file says of itself and walks all of it once.
@@ -187,6 +195,15 @@ func (s *Store) Problem() error {
 		return *failed
 	}
 	return nil
+}
+
+// Displaced is nil while the file that is written to has the store's name. One
+// that lost it would lose with the hub's end all that is committed to it.
+func (s *Store) Displaced() error {
+	if stillAt(s.path, s.file) {
+		return nil
+	}
+	return displacedError(s.path)
 }
 
 // Size returns how many events the store has and how long its file is, in
