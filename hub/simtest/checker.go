@@ -160,6 +160,9 @@ func (k *checker) repeated(id string, now fleet.Result) {
 // reported remembers who was said to be ready.
 func (k *checker) reported(a *fleet.Actual) {
 	for _, in := range a.Instances {
+		if c := k.sim.hosts[a.Host].engine.containers[in.Container]; c != nil && c.Labels[brain.LabelLineage] != lineage {
+			k.sim.violate("%s calls %s, a container of another fleet's, its own", a.Host, in.Container)
+		}
 		if in.Ready {
 			k.ready[in.ID], k.told[in.ID] = in.Version, in.Ports
 		}

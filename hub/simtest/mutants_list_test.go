@@ -87,7 +87,7 @@ var mutants = []mutant{
 	{"a service in trouble stops the others", "has not converged", 5, []edit{
 		{"hub/turn/plan.go", "\t\t\tplanned[key] = true\n\t\t}", "\t\t\tplanned[key] = true\n\t\t\tif len(reasons) > 0 {\n\t\t\t\tbreak\n\t\t\t}\n\t\t}"},
 	}},
-	{"another fleet's container is taken for ours", "isn't ready any more", 38, []edit{
+	{"another fleet's container is taken for ours", "its own", 1, []edit{
 		{"agent/brain/observe.go", `return s.lineage != "" && c.Labels[LabelLineage] == s.lineage &&`, `return s.lineage != "" &&`},
 	}},
 	{"a restored hub tells its hosts what the backup says", "is made again", 39, []edit{
