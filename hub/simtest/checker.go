@@ -210,7 +210,7 @@ func (k *checker) touches(h *host, op *brain.Op, c *container) {
 		k.stopping(op.Instance)
 	case op.Kind == brain.OpRemove:
 		k.ended[op.Instance] = k.stops[op.Instance]
-		for _, port := range c.ports {
+		for _, port := range k.told[op.Instance] { // nobody sends to what was never called ready
 			k.released[fmt.Sprintf("%s:%d", h.address, port)] = k.sim.now
 		}
 	}

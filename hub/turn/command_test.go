@@ -188,6 +188,26 @@ func TestFrozenServiceIsLeftAlone(t *testing.T) {
 	}
 }
 
+// A removal that a freeze holds up says so.
+func TestAFrozenRemovalSaysWhatItWaitsFor(t *testing.T) {
+	w := newWorld(t, "web1").withBalancer("web1").join()
+	w.apply(webService(1, "web:1"))
+	w.pass(5 * time.Second)
+	w.hosts["web1"].drained = false
+	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+	w.order(fleet.Command{Do: fleet.DoFreeze, Service: web})
+	w.hosts["web1"].drained = true
+	w.pass(5 * time.Second)
+	if v := w.wantState(fleet.ServiceRemoving); len(v.Reasons) != 1 || !strings.Contains(v.Reasons[0], "muster unfreeze shop/web") {
+		t.Errorf("reasons %q", v.Reasons)
+	}
+	w.order(fleet.Command{Do: fleet.DoUnfreeze, Service: web})
+	w.pass(10 * time.Second)
+	if len(w.s.Services) != 0 {
+		t.Errorf("it is still there: %v", w.service().Reasons)
+	}
+}
+
 func TestEnvironmentIsNeverShown(t *testing.T) {
 	w := newWorld(t, "web1").join()
 	s := webService(1, "web:1")

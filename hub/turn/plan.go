@@ -48,7 +48,10 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 		return nil, false
 	}
 	if s.Frozen {
-		t.note(key, nil)
+		if s.Removing { // as such it is shown, which doesn't say that it is frozen, too
+			reasons = []string{fmt.Sprintf("it is frozen: nothing of it is changed (muster unfreeze %s)", key)}
+		}
+		t.note(key, reasons)
 		return nil, false
 	}
 	if why := t.gathering(); why != "" {
