@@ -227,6 +227,7 @@ func TestEnvironmentIsNeverShown(t *testing.T) {
 // A delta that isn't folded leaves no trace, and the same input gives the
 // same bytes.
 func TestStepIsPure(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t, "web1", "web2", "web3").withBalancer("web1").join()
 		for range rapid.IntRange(1, 8).Draw(rt, "orders") {

@@ -37,6 +37,7 @@ func (r *random) wantKept(before map[string]string, left string) {
 // TestAnAdditionMovesNobody: one more instance, service or host leaves
 // everybody else where they are.
 func TestAnAdditionMovesNobody(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRandom(t)
 		r.pass(10 * time.Second)
@@ -61,6 +62,7 @@ func TestAnAdditionMovesNobody(t *testing.T) {
 
 // TestADrainMovesOnlyWhatIsThere: who is elsewhere stays, and nothing comes.
 func TestADrainMovesOnlyWhatIsThere(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRandom(t)
 		r.pass(10 * time.Second)
@@ -79,6 +81,7 @@ func TestADrainMovesOnlyWhatIsThere(t *testing.T) {
 // TestALossMovesOnlyWhatIsThere: who is on hosts that are heard stays, whatever
 // the loss of another makes the fleet do, and its return too.
 func TestALossMovesOnlyWhatIsThere(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRandom(t)
 		r.pass(10 * time.Second)
@@ -97,6 +100,7 @@ func TestALossMovesOnlyWhatIsThere(t *testing.T) {
 // for each, end in the same: which slot of which version is where, and what
 // every pool has.
 func TestHowInputsAreBatchedDoesNotMatter(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		hosts := manyHosts(rapid.IntRange(1, 4).Draw(t, "hosts"))
 		orders := rapid.SliceOfN(rapid.Custom(someOrder), 1, 5).Draw(t, "orders")

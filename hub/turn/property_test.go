@@ -17,6 +17,7 @@ import (
 // TestWhateverHappensToTheFleet: what must hold does at every step, and once
 // all is calm the fleet comes to rest at what was asked for.
 func TestWhateverHappensToTheFleet(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRandom(t)
 		r.stepped, r.folded = r.wantTheSameAgain, r.wantPublished
