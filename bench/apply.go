@@ -16,13 +16,13 @@ func (b *bench) applyTen(ctx context.Context) (result, error)    { return b.appl
 func (b *bench) applyThirty(ctx context.Context) (result, error) { return b.applyMany(ctx, 30) }
 
 // applied is what one run of an order took.
-type applied struct{ accepted, started, ready, converged time.Duration }
+type applied struct{ accepted, ready, converged time.Duration }
 
 // applyMany measures from the order to n instances that are ready, and that
 // serve. In turn with it, so that whatever else the machine does hits all alike,
 // it measures the engines alone, and Swarm.
 func (b *bench) applyMany(ctx context.Context, n int) (result, error) {
-	var raw, swarmed, accepted, started, ready, serving series
+	var raw, swarmed, accepted, ready, serving series
 	floor, err := b.findFloor(ctx)
 	if err != nil {
 		return result{}, err
@@ -51,7 +51,7 @@ func (b *bench) applyMany(ctx context.Context, n int) (result, error) {
 		if err != nil {
 			return result{}, err
 		}
-		accepted, started, ready = append(accepted, a.accepted), append(started, a.started), append(ready, a.ready)
+		accepted, ready = append(accepted, a.accepted), append(ready, a.ready)
 		if a, err = b.applyOnce(ctx, b.document("app:1", n)); err != nil {
 			return result{}, err
 		}
@@ -68,7 +68,6 @@ func (b *bench) applyMany(ctx context.Context, n int) (result, error) {
 	r.times("engines alone: started", raw)
 	r.times("Swarm: running", swarmed)
 	r.times("Muster: accepted", accepted)
-	r.times("Muster: all started", started)
 	r.times("Muster: all ready", ready)
 	r.times("Muster, behind a balancer: all serving", serving)
 	r.row("Muster ready : engines alone", ratio(ready, raw))
@@ -102,7 +101,6 @@ func (b *bench) applyOnce(ctx context.Context, document string) (a applied, err 
 	if err != nil {
 		return a, err
 	}
-	a.started = last(events, fleet.EventInstanceStarted).Sub(began)
 	a.ready = last(events, fleet.EventInstanceReady).Sub(began)
 	a.converged = last(events, fleet.EventServiceConverged).Sub(began)
 	return a, b.remove(ctx)
