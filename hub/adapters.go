@@ -18,8 +18,8 @@ type agents struct{ parts *parts }
 
 func (a agents) Admit(host, machineID string) error { return a.parts.loop.Admit(host, machineID) }
 
-func (a agents) Message(host, leaf, rest string, payload []byte) (repeats bool) {
-	return a.parts.loop.Message(host, leaf, rest, payload)
+func (a agents) Message(host, leaf, rest string, payload []byte) {
+	a.parts.loop.Message(host, leaf, rest, payload)
 }
 
 func (a agents) Again(host string, presence []byte) bool { return a.parts.loop.Again(host, presence) }

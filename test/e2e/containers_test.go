@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/test/cluster"
 )
@@ -97,4 +98,20 @@ func others(than string) []string {
 		}
 	}
 	return out
+}
+
+// restartsOne kills one of these containers, leaves it out of them, and waits
+// until its agent has started it again.
+func (p *project) restartsOne(of map[string]cluster.Container) {
+	p.Helper()
+	for id, c := range of {
+		p.must(p.c.Fleet.Host(c.Host).Docker(p.ctx(), "kill", id).Run())
+		delete(of, id)
+		p.until(20*time.Second, "it runs again", func() (bool, string) {
+			now := p.containers()[id]
+			return now.State == "running" && now.Started != c.Started, now.State
+		})
+		return
+	}
+	p.Fatal("there is no container to kill")
 }

@@ -114,17 +114,7 @@ func TestFaultAgentDiskFull(t *testing.T) {
 		return strings.Contains(flat, "web3 hasn't taken its desired state yet") && strings.Contains(flat, "no space left on device"), out
 	})
 	p.untouched(before)
-	for id, c := range before {
-		if err := p.c.Fleet.Host(c.Host).Docker(p.ctx(), "kill", id).Run(); err != nil {
-			t.Fatal(err)
-		}
-		delete(before, id)
-		p.until(20*time.Second, "it runs again", func() (bool, string) {
-			now := p.containers()[id]
-			return now.State == "running" && now.Started != c.Started, now.State
-		})
-		break
-	}
+	p.restartsOne(before)
 
 	free()
 	p.converged("web", time.Minute)

@@ -37,17 +37,7 @@ func TestFaultHubOutOfFiles(t *testing.T) {
 		return err != nil, "it answers"
 	})
 	p.answers(9122, 5)
-	for id, c := range before {
-		if err := p.c.Fleet.Host(c.Host).Docker(p.ctx(), "kill", id).Run(); err != nil {
-			t.Fatal(err)
-		}
-		delete(before, id)
-		p.until(20*time.Second, "it runs again", func() (bool, string) {
-			now := p.containers()[id]
-			return now.State == "running" && now.Started != c.Started, now.State
-		})
-		break
-	}
+	p.restartsOne(before)
 	restore()
 	p.allUp()
 	p.converged("web", time.Minute)

@@ -34,6 +34,18 @@ func (r *rig) answers(pool *fleet.Pool, want string) {
 	})
 }
 
+// answersAlone asks ten times, and wants the same answer each time.
+func answersAlone(t *testing.T, pool *fleet.Pool, want string) {
+	t.Helper()
+	c := &client{address: address(pool)}
+	defer c.close()
+	for range 10 {
+		if who, err := c.post("/"); err != nil || who != want {
+			t.Fatalf("answered by %q, %v; want %s", who, err, want)
+		}
+	}
+}
+
 // master is HAProxy's first process, once it answers.
 func (r *rig) master() (pid int) {
 	r.t.Helper()
@@ -93,13 +105,7 @@ func TestAnotherOneStartedByHand(t *testing.T) {
 	r.ready(web, "b")
 	set(web, "a", fleet.EndpointDraining)
 	r.apply(web)
-	c := &client{address: address(web)}
-	defer c.close()
-	for range 10 {
-		if who, err := c.post("/"); err != nil || who != "b" {
-			t.Fatalf("answered by %q, %v; want b", who, err)
-		}
-	}
+	answersAlone(t, web, "b")
 }
 
 // TestASocketThatIsGone: nobody can make it again for a HAProxy that runs. That

@@ -122,13 +122,7 @@ func TestACrashedHAProxyComesBackAsItWas(t *testing.T) {
 	if now := r.pids(); now.master == before.master {
 		t.Error("the master is the same")
 	}
-	c := &client{address: address(web)}
-	defer c.close()
-	for range 10 {
-		if who, err := c.post("/"); err != nil || who != "b" {
-			t.Fatalf("answered by %q, %v; want b", who, err)
-		}
-	}
+	answersAlone(t, web, "b")
 }
 
 func TestANewAgentAdoptsHAProxy(t *testing.T) {

@@ -22,9 +22,8 @@ type Handler interface {
 	Admit(host, machineID string) error
 	// Message is what an agent published, or its Will: leaf and rest are
 	// those of wire.HostTopic. The payload has at most wire.MaxMessage
-	// bytes, may be empty, and must not be changed. repeats: it says what the
-	// host's last one of that leaf said, and nobody but the hub misses it.
-	Message(host, leaf, rest string, payload []byte) (repeats bool)
+	// bytes, may be empty, and must not be changed.
+	Message(host, leaf, rest string, payload []byte)
 	// Again is what Message is, for an agent's presence alone, if that says
 	// what the host's last one said. Otherwise it does nothing, and the same
 	// comes as a Message. The payload is only lent.

@@ -27,7 +27,6 @@ type said struct{ host, leaf, rest, payload string }
 // hub is a Handler that remembers. A host belongs to the first machine that
 // asks for it.
 type hub struct {
-	repeats  bool   // what it says of every message
 	known    string // the presence that says nothing new, if any
 	again    int    // times that it was heard
 	mu       sync.Mutex
@@ -47,11 +46,10 @@ func (h *hub) Admit(host, machine string) error {
 	return nil
 }
 
-func (h *hub) Message(host, leaf, rest string, payload []byte) bool {
+func (h *hub) Message(host, leaf, rest string, payload []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.messages = append(h.messages, said{host, leaf, rest, string(payload)})
-	return h.repeats
 }
 
 func (h *hub) Again(_ string, presence []byte) bool {

@@ -166,9 +166,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		return pk, packets.ErrRejectPacket
 	}
 	pk.TopicName = strings.Clone(pk.TopicName) // it shares the packet's memory
-	if h.deliver(c, pk) && h.sessions.readers.Load() == 0 {
-		return pk, packets.CodeSuccessIgnore // confirmed, but neither kept anew nor passed on
-	}
+	h.deliver(c, pk)
 	return pk, nil
 }
 
@@ -188,7 +186,8 @@ func (h *hook) OnWillSent(cl *mqtt.Client, pk packets.Packet) {
 	}
 }
 
-func (h *hook) deliver(c *conn, pk packets.Packet) (repeats bool) {
-	host, leaf, rest, ok := wire.HostTopic(pk.TopicName)
-	return ok && host == c.who.id && h.handler.Message(host, leaf, rest, pk.Payload)
+func (h *hook) deliver(c *conn, pk packets.Packet) {
+	if host, leaf, rest, ok := wire.HostTopic(pk.TopicName); ok && host == c.who.id {
+		h.handler.Message(host, leaf, rest, pk.Payload)
+	}
 }

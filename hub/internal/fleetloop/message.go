@@ -10,11 +10,10 @@ import (
 )
 
 // Message takes what an agent published. It decodes on the caller's goroutine
-// and only enqueues. repeats: it is a sign of life that says what the last one
-// said.
-func (l *Loop) Message(host, leaf, _ string, payload []byte) (repeats bool) {
+// and only enqueues.
+func (l *Loop) Message(host, leaf, _ string, payload []byte) {
 	if leaf == wire.LeafPresence && l.Again(host, payload) {
-		return true
+		return
 	}
 	in, err := decode(host, leaf, payload)
 	if report, ok := in.(turn.ActualIn); ok && err == nil {
@@ -22,7 +21,7 @@ func (l *Loop) Message(host, leaf, _ string, payload []byte) (repeats bool) {
 	}
 	if err != nil {
 		l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventMessageRefused, Reason: clip(fmt.Sprintf("a message on %s of %s was refused: %v", leaf, host, err))})
-		return false
+		return
 	}
 	if beat, ok := in.(turn.PresenceIn); ok {
 		l.beats.remember(host, payload, beat.Presence)
@@ -33,7 +32,6 @@ func (l *Loop) Message(host, leaf, _ string, payload []byte) (repeats bool) {
 	if in != nil {
 		l.Enqueue(in)
 	}
-	return false
 }
 
 // Again takes a sign of life that says what the host's last one said. Any other

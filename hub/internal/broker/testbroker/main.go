@@ -85,7 +85,7 @@ func (p *printer) Admit(host, machineID string) error {
 	return nil
 }
 
-func (p *printer) Message(host, leaf, rest string, payload []byte) bool {
+func (p *printer) Message(host, leaf, rest string, payload []byte) {
 	topic := wire.Host(host, leaf)
 	if rest != "" {
 		topic += "/" + rest
@@ -93,7 +93,6 @@ func (p *printer) Message(host, leaf, rest string, payload []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_ = p.out.Encode(line{Topic: topic, Payload: string(payload)})
-	return false
 }
 
 func (p *printer) Again(string, []byte) bool { return false }
