@@ -20,11 +20,18 @@ const (
 	firstRetry = 50 * time.Millisecond
 	// defaultPeriod is the interval and the timeout of a target without.
 	defaultPeriod = 2 * time.Second
+	// beat is what the moments of probes are rounded to. On a machine at rest
+	// it costs several times a probe to wake the program up for it (measured:
+	// ten probes a second took 0.8 % of a core one by one, 0.2 % at once), so
+	// all instances share few moments.
+	beat = 500 * time.Millisecond
 )
 
 // Prober keeps a set of probes running.
 type Prober struct {
+	began   time.Time // beats are counted from here
 	report  func(brain.ProbeResult)
+	check   func(context.Context, *brain.ProbeTarget) error
 	changed chan struct{} // holds a token when targets changed
 
 	mu      sync.Mutex // guards targets
@@ -34,7 +41,7 @@ type Prober struct {
 // NewProber makes a prober that reports each outcome. It starts nothing.
 // report is called by many goroutines, and must not wait for Run to end.
 func NewProber(report func(brain.ProbeResult)) *Prober {
-	return &Prober{report: report, changed: make(chan struct{}, 1)}
+	return &Prober{began: time.Now(), report: report, check: check, changed: make(chan struct{}, 1)}
 }
 
 // Set names the targets that are to be probed from now on, at most one for
@@ -110,7 +117,8 @@ func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget, slots chan
 	if target.Timeout <= 0 {
 		target.Timeout = defaultPeriod
 	}
-	retry, succeeded := min(firstRetry, target.Interval), false
+	retry := min(firstRetry, target.Interval)
+	var due time.Time // by the interval; zero until a probe succeeded
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -119,7 +127,7 @@ func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget, slots chan
 		case <-ctx.Done():
 			return
 		}
-		err := attempt(ctx, &target, slots)
+		err := p.attempt(ctx, &target, slots)
 		if ctx.Err() != nil {
 			return
 		}
@@ -128,11 +136,14 @@ func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget, slots chan
 			p.report(brain.ProbeResult{Instance: target.Instance, Container: target.Container, OK: err == nil, Reason: reason})
 		}
 		switch {
-		case succeeded:
-			timer.Reset(target.Interval)
+		case !due.IsZero():
+			if due = due.Add(target.Interval); time.Since(due) > 0 { // the machine slept, or the probe took long
+				due = time.Now().Add(target.Interval)
+			}
+			timer.Reset(p.onBeat(due, target.Interval))
 		case err == nil:
-			succeeded = true
-			timer.Reset(phase(target.Instance, target.Interval))
+			due = time.Now().Add(phase(target.Instance, target.Interval))
+			timer.Reset(p.onBeat(due, target.Interval))
 		default:
 			timer.Reset(retry)
 			retry = min(2*retry, target.Interval)
@@ -140,8 +151,17 @@ func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget, slots chan
 	}
 }
 
+// onBeat is the time until the beat next to when a probe is due. Intervals
+// that are short beside a beat are kept to exactly.
+func (p *Prober) onBeat(due time.Time, interval time.Duration) time.Duration {
+	if interval >= 2*beat {
+		due = p.began.Add(due.Sub(p.began).Round(beat))
+	}
+	return time.Until(due)
+}
+
 // attempt waits for its turn and probes once.
-func attempt(ctx context.Context, target *brain.ProbeTarget, slots chan struct{}) error {
+func (p *Prober) attempt(ctx context.Context, target *brain.ProbeTarget, slots chan struct{}) error {
 	select {
 	case slots <- struct{}{}:
 		defer func() { <-slots }()
@@ -150,7 +170,7 @@ func attempt(ctx context.Context, target *brain.ProbeTarget, slots chan struct{}
 	}
 	bounded, cancel := context.WithTimeout(ctx, target.Timeout)
 	defer cancel()
-	return check(bounded, target)
+	return p.check(bounded, target)
 }
 
 // phase spreads the probes of instances that started together: it is between

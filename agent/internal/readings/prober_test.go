@@ -338,3 +338,40 @@ func TestPhase(t *testing.T) {
 		t.Errorf("phases fall into %d of 10 tenths", len(spread))
 	}
 }
+
+// Probes of many instances fall on few moments; none is off by more than half a
+// beat at both its ends, and in the long run the interval is kept.
+func TestProbesShareMoments(t *testing.T) {
+	for _, interval := range []time.Duration{time.Second, 1200 * time.Millisecond, 2 * time.Second, 7 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			p, results := prober(t)
+			p.check = func(context.Context, *brain.ProbeTarget) error { return nil }
+			var targets []brain.ProbeTarget
+			for i := range 20 {
+				asked := target(fleet.ProbeTCP, "")
+				asked.Instance, asked.Interval = fmt.Sprint("i", i), interval
+				targets = append(targets, asked)
+			}
+			p.Set(targets)
+			began, moments, probed := time.Now(), map[time.Duration]bool{}, map[string][]time.Duration{}
+			for at := time.Duration(0); at <= 100*interval; at = time.Since(began) {
+				r := <-results
+				moments[time.Since(began)] = true
+				probed[r.Instance] = append(probed[r.Instance], time.Since(began))
+			}
+			for instance, times := range probed {
+				for i := 2; i < len(times); i++ { // the first pause is a phase
+					if off := times[i] - times[i-1] - interval; off.Abs() > beat {
+						t.Fatalf("%s: %v after the one before, asked for each %v", instance, times[i]-times[i-1], interval)
+					}
+				}
+				if n := len(times); n < 100 || n > 102 {
+					t.Errorf("%s was probed %d times in 100 intervals of %v", instance, n, interval)
+				}
+			}
+			if most := int(100*interval/beat) + 2; len(moments) > most {
+				t.Errorf("interval %v: probes at %d moments, want at most %d", interval, len(moments), most)
+			}
+		})
+	}
+}
