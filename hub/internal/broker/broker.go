@@ -147,6 +147,9 @@ func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
 	case retain && isCommand(topic):
 		return fleet.Invalid("topic", "a command is never retained: %s", topic)
 	}
+	if !retain && b.echoed(topic, payload) {
+		return nil
+	}
 	if err := b.server.Publish(topic, payload, retain, qos); err != nil {
 		return fmt.Errorf("publish %s: %w", topic, err)
 	}

@@ -31,11 +31,12 @@ type conn struct {
 	entered bool      // the gate
 	kept    int64     // messages queued because they were kept
 
-	// who, client and server are set before the session begins, when only
+	// who, client, server and echo are set before the session begins, when only
 	// the connection's own goroutine knows it.
 	who    identity
 	client *mqtt.Client
 	server *mqtt.Server
+	echo   *echo
 	// again takes in an agent's heartbeat if it says nothing new. Set, like
 	// them, before the session begins; nil for everybody else.
 	again func(heartbeat) bool

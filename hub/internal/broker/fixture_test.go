@@ -29,6 +29,7 @@ type said struct{ host, leaf, rest, payload string }
 type hub struct {
 	known    string // the presence that says nothing new, if any
 	again    int    // times that it was heard
+	answers  func() // to a presence, known or not
 	mu       sync.Mutex
 	machines map[string]string
 	messages []said
@@ -53,6 +54,9 @@ func (h *hub) Message(host, leaf, rest string, payload []byte) {
 }
 
 func (h *hub) Again(_ string, presence []byte) bool {
+	if h.answers != nil {
+		h.answers()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	known := h.known != "" && h.known == string(presence)

@@ -56,12 +56,21 @@ func (h *hook) again(c *conn, b heartbeat) bool {
 		return false
 	}
 	c.gate.enter(c)
-	known := h.handler.Again(c.who.id, b.payload)
-	if known {
-		n, _ := c.Write([]byte{puback, 2, b.id[0], b.id[1]}) // it closes the connection when it fails
-		atomic.AddInt64(&h.server.Info.BytesSent, int64(n))
+	_, awaits := c.client.State.Subscriptions.Get(c.echo.topic)
+	if awaits {
+		c.echo.await()
 	}
-	c.gate.leave(c) // not while it is slowed down
+	known := h.handler.Again(c.who.id, b.payload)
+	c.gate.leave(c) // not while it waits, or is slowed down
+	var out []byte
+	if known {
+		out = append(out, puback, 2, b.id[0], b.id[1])
+	}
+	if awaits {
+		out = append(out, c.echo.take(known)...)
+	}
+	n, _ := c.Write(out) // it closes the connection when it fails
+	atomic.AddInt64(&h.server.Info.BytesSent, int64(n))
 	if !known {
 		return false
 	}

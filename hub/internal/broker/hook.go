@@ -47,6 +47,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		err = errors.New("the hub is shutting down")
 	}
 	if err == nil && who.role == roleAgent {
+		c.echo = newEcho(who.prefix + wire.LeafAck)
 		err = h.handler.Admit(who.id, who.machine)
 	}
 	if err == nil {

@@ -73,6 +73,16 @@ func (s *sessions) tryClaim(c *conn, who identity) (*conn, error) {
 	return nil, nil
 }
 
+// of returns an agent's connection, or nil.
+func (s *sessions) of(host string) *conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.byID[host]; c != nil && c.who.role == roleAgent {
+		return c
+	}
+	return nil
+}
+
 // connected counts the clients by role.
 func (s *sessions) connected() map[role]int {
 	s.mu.Lock()

@@ -1,0 +1,82 @@
+package broker
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+
+	"github.com/musterhq/muster/shared/wire"
+)
+
+const (
+	publishQoS0 = 0x30
+	// maxEchoWait bounds how long a heartbeat is left unconfirmed, and what the
+	// agent sends behind it unread, for the hub's answer.
+	maxEchoWait = time.Second
+)
+
+// echo is where the hub's answer to a heartbeat meets the goroutine that read
+// it, which writes it together with the confirmation: one write and no way
+// through the MQTT library, thousands of times a second. An answer that nobody
+// awaits goes that way.
+type echo struct {
+	topic   string
+	awaited atomic.Bool
+	packet  chan []byte // has room for one; who takes awaited away puts it in
+}
+
+func newEcho(topic string) *echo { return &echo{topic: topic, packet: make(chan []byte, 1)} }
+
+// await makes the next answer the reading goroutine's.
+func (e *echo) await() { e.awaited.Store(true) }
+
+// put hands an answer over if one is awaited.
+func (e *echo) put(payload []byte) bool {
+	if !e.awaited.CompareAndSwap(true, false) {
+		return false
+	}
+	e.packet <- publishPacket(e.topic, payload)
+	return true
+}
+
+// take ends await and returns the answer. It waits for one a while if one is on
+// its way; without, there is one if it came for something else.
+func (e *echo) take(onItsWay bool) []byte {
+	if onItsWay {
+		timer := time.NewTimer(maxEchoWait)
+		defer timer.Stop()
+		select {
+		case packet := <-e.packet:
+			return packet
+		case <-timer.C:
+		}
+	}
+	if e.awaited.CompareAndSwap(true, false) {
+		return nil
+	}
+	return <-e.packet // it was just being put in
+}
+
+// publishPacket is a PUBLISH that isn't confirmed.
+func publishPacket(topic string, payload []byte) []byte {
+	size := 2 + len(topic) + len(payload)
+	packet := make([]byte, 0, 1+maxLengthBytes+size)
+	packet = binary.AppendUvarint(append(packet, publishQoS0), uint64(size)) // MQTT's coding of lengths
+	packet = binary.BigEndian.AppendUint16(packet, uint16(len(topic)))
+	return append(append(packet, topic...), payload...)
+}
+
+// echoed hands a message over that is the answer to a heartbeat which is waited
+// for.
+func (b *Broker) echoed(topic string, payload []byte) bool {
+	host, leaf, rest, ok := wire.HostTopic(topic)
+	if !ok || leaf != wire.LeafAck || rest != "" || b.hook.sessions.readers.Load() > 0 {
+		return false
+	}
+	c := b.hook.sessions.of(host)
+	if c == nil || !c.echo.put(payload) {
+		return false
+	}
+	atomic.AddInt64(&b.server.Info.MessagesSent, 1)
+	return true
+}
