@@ -15,19 +15,17 @@ func (t *tx) tick() {
 		t.fleet.ResumedAt = t.now
 	}
 	t.fleet.TickedAt = t.now
-	silent := map[string]string{}
-	t.hosts.each(func(host string, _ *Host) {
-		if why := t.silence(host); why != "" {
-			silent[host] = why
+	seen := t.lookAtHosts()
+	for _, host := range sorted(seen.silent, byText) {
+		t.lose(host, t.heard(host), seen.silent[host])
+		if t.isLost(t.hosts.get(host), t.live.get(host)) {
+			seen.lost++
 		}
-	})
-	for _, host := range sorted(silent, byText) {
-		t.lose(host, t.heard(host), silent[host])
 	}
 	for _, host := range t.holders() {
 		t.releasePorts(host)
 	}
-	t.judgeFleet()
+	t.judgeFleet(seen.lost, seen.all)
 	t.forgetResults()
 	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
 		if t.restless(key) {
@@ -36,12 +34,36 @@ func (t *tx) tick() {
 	}
 }
 
+// sight is what one pass over all hosts found: there may be thousands, and time
+// passes twice a second.
+type sight struct {
+	silent    map[string]string // why they are lost now
+	lost, all int               // before the silent ones are lost
+}
+
+func (t *tx) lookAtHosts() sight {
+	seen := sight{silent: map[string]string{}}
+	t.hosts.each(func(id string, h *Host) {
+		l := t.live.get(id)
+		if l == nil {
+			l = t.heard(id)
+		}
+		seen.all++
+		if t.isLost(h, l) {
+			seen.lost++
+		}
+		if why := t.silence(l); why != "" {
+			seen.silent[id] = why
+		}
+	})
+	return seen
+}
+
+// isLost says whether a host counts as lost for judgeFleet.
+func (t *tx) isLost(h *Host, l *Live) bool { return l.State == fleet.HostLost && !h.Failed }
+
 // silence says why a host that isn't heard is lost now; empty: it isn't.
-func (t *tx) silence(host string) (why string) {
-	l := t.live.get(host)
-	if l == nil {
-		l = t.heard(host)
-	}
+func (t *tx) silence(l *Live) (why string) {
 	switch l.State {
 	case fleet.HostUp:
 		if t.now.Sub(l.LastHeard) > t.s.opts.LostAfter && t.now.Sub(t.fleet.ResumedAt) > t.s.opts.LostAfter {
@@ -61,14 +83,7 @@ func (t *tx) silence(host string) (why string) {
 
 // judgeFleet holds the placing anew while too many hosts are lost at once:
 // then it is the network or the hub, not the hosts.
-func (t *tx) judgeFleet() {
-	lost, all := 0, 0
-	t.hosts.each(func(id string, h *Host) {
-		all++
-		if l := t.live.get(id); l != nil && l.State == fleet.HostLost && !h.Failed {
-			lost++
-		}
-	})
+func (t *tx) judgeFleet(lost, all int) {
 	held := float64(lost) > max(1, t.s.opts.LostShare*float64(all))
 	if held == t.fleet.Held {
 		return

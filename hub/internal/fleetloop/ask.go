@@ -12,11 +12,10 @@ import (
 // Enqueue puts a message into the queue without waiting. When the queue is
 // full the message is dropped: agents repeat what isn't acknowledged.
 func (l *Loop) Enqueue(in turn.Input) {
-	select {
-	case l.queue <- item{in: in}:
-	default:
-		l.dropped.Add(1)
-	}
+	l.again.mu.Lock()
+	defer l.again.mu.Unlock()
+	l.flushLocked()
+	l.put(item{in: in})
 }
 
 // Dropped counts the messages that found the queue full.

@@ -59,9 +59,10 @@ func DefaultOptions() Options {
 	}
 }
 
-// item is one thing in the queue: an input, or a read.
+// item is one thing in the queue: an input, signs of life, or a read.
 type item struct {
 	in    turn.Input
+	again []turn.Input
 	reply chan turn.Reply // commands only
 	read  func(*turn.State, time.Time)
 	done  chan struct{} // reads only
@@ -74,6 +75,7 @@ type Loop struct {
 	stopped  chan struct{}
 	machines machines
 	beats    beats
+	again    again
 	watchers watchers
 	waits    *waits       // owned by the loop's goroutine
 	lastTurn atomic.Int64 // nanoseconds since start of the last turn's end
@@ -137,6 +139,10 @@ func (l *Loop) turn(ctx context.Context, batch []item) {
 	for _, it := range batch {
 		if it.read != nil {
 			reads = append(reads, it)
+			continue
+		}
+		if it.again != nil {
+			inputs = append(inputs, it.again...)
 			continue
 		}
 		if it.reply != nil {

@@ -34,16 +34,6 @@ func (l *Loop) Message(host, leaf, _ string, payload []byte) {
 	}
 }
 
-// Again takes a sign of life that says what the host's last one said. Any other
-// it leaves to Message.
-func (l *Loop) Again(host string, payload []byte) bool {
-	p, known := l.beats.known(host, payload)
-	if known {
-		l.Enqueue(turn.PresenceIn{Host: host, Presence: p})
-	}
-	return known
-}
-
 // Refused takes note of an agent that the broker turned away.
 func (l *Loop) Refused(host, reason string) {
 	l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventHostRefused, Reason: clip(fmt.Sprintf("an agent that says it is %s was refused: %s", host, reason))})
