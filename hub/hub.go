@@ -67,6 +67,7 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error { return parts.broker.Run(ctx) })
 	group.Go(func() error { return parts.api.Serve(ctx, open.web) })
 	group.Go(func() error { return notify(ctx, parts.sound) })
+	group.Go(func() error { return parts.thrift.run(ctx) })
 	if open.debug != nil {
 		o.Logger.Info("metrics and profiles are served", "address", o.Debug.Addr)
 		group.Go(func() error { return debug.Serve(ctx, open.debug, parts.api.Metrics(), o.Debug.Insecure) })
@@ -145,6 +146,7 @@ type parts struct {
 	broker *broker.Broker
 	api    *api.API
 	stored *store.Store
+	thrift thrift
 }
 
 func (p *parts) backup(w io.Writer, size func(int64)) error {
@@ -179,7 +181,11 @@ func assemble(o Options, stored *store.Store, state *turn.State, start time.Time
 	loop := fleetloop.DefaultOptions()
 	loop.State, loop.Store, loop.Bus, loop.Logger = state, records{stored}, b, o.Logger
 	loop.Reach, loop.Reached = reach.Try, fail.reached
-	loop.Observe = newMetrics(registry).observe
+	measured := newMetrics(registry)
+	loop.Observe = func(t fleetloop.Turn) {
+		measured.observe(t)
+		p.thrift.observe(t)
+	}
 	loop.Answered = func(host string, answer fleet.Answer) { p.api.Answered(host, answer) }
 	p.broker = b
 	p.loop = fleetloop.New(loop, start)

@@ -81,6 +81,20 @@ func (l *layer[K, V]) each(do func(key K, row *V)) {
 	}
 }
 
+// size is the number of rows.
+func (l *layer[K, V]) size() int {
+	n := len(l.base)
+	for key, row := range l.changed {
+		switch _, inBase := l.base[key]; {
+		case inBase && row == nil:
+			n--
+		case !inBase && row != nil:
+			n++
+		}
+	}
+	return n
+}
+
 // fold writes the changes into the base.
 func (l *layer[K, V]) fold() {
 	for key, row := range l.changed {

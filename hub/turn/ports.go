@@ -70,13 +70,14 @@ func (t *tx) holders() (ids []string) {
 }
 
 // releasePorts frees held ports whose time is up and that nobody waits for.
-func (t *tx) releasePorts(host string) {
-	for _, port := range sorted(t.hosts.get(host).Held, byNumber) {
-		held := t.hosts.get(host).Held[port]
-		if !t.awaited(held) && t.now.After(held.Until) {
-			h := t.hosts.edit(host)
-			h.Held = without(h.Held, port)
-			t.dirtyHost[host] = true
+func (t *tx) releasePorts() {
+	for _, id := range t.holders() {
+		for port, held := range t.hosts.get(id).Held {
+			if t.now.After(held.Until) && !t.awaited(held) {
+				h := t.hosts.edit(id)
+				h.Held = without(h.Held, port)
+				t.dirtyHost[id] = true
+			}
 		}
 	}
 }

@@ -14,6 +14,9 @@ func (t *tx) tick() {
 	if t.now.Sub(t.fleet.TickedAt) > t.s.opts.LostAfter/2 {
 		t.fleet.ResumedAt = t.now
 	}
+	if t.fleet.TickedAt.IsZero() {
+		t.hosts.each(func(host string, _ *Host) { t.heard(host) }) // from now on all have a record
+	}
 	t.fleet.TickedAt = t.now
 	seen := t.lookAtHosts()
 	for _, host := range sorted(seen.silent, byText) {
@@ -22,10 +25,8 @@ func (t *tx) tick() {
 			seen.lost++
 		}
 	}
-	for _, host := range t.holders() {
-		t.releasePorts(host)
-	}
-	t.judgeFleet(seen.lost, seen.all)
+	t.releasePorts()
+	t.judgeFleet(seen.lost, t.hosts.size())
 	t.forgetResults()
 	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
 		if t.restless(key) {
@@ -37,23 +38,23 @@ func (t *tx) tick() {
 // sight is what one pass over all hosts found: there may be thousands, and time
 // passes twice a second.
 type sight struct {
-	silent    map[string]string // why they are lost now
-	lost, all int               // before the silent ones are lost
+	silent map[string]string // why they are lost now
+	lost   int               // before the silent ones are lost
 }
 
 func (t *tx) lookAtHosts() sight {
 	seen := sight{silent: map[string]string{}}
-	t.hosts.each(func(id string, h *Host) {
-		l := t.live.get(id)
-		if l == nil {
-			l = t.heard(id)
+	t.live.each(func(id string, l *Live) {
+		why := t.silence(l)
+		if why == "" && l.State != fleet.HostLost {
+			return
 		}
-		seen.all++
-		if t.isLost(h, l) {
-			seen.lost++
-		}
-		if why := t.silence(l); why != "" {
+		switch h := t.hosts.get(id); {
+		case h == nil: // it never joined
+		case why != "":
 			seen.silent[id] = why
+		case t.isLost(h, l):
+			seen.lost++
 		}
 	})
 	return seen

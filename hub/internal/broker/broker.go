@@ -11,6 +11,7 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
 // Handler is the hub's side. Its methods are called from many goroutines,
@@ -147,11 +148,18 @@ func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
 	case retain && isCommand(topic):
 		return fleet.Invalid("topic", "a command is never retained: %s", topic)
 	}
-	if !retain && b.echoed(topic, payload) {
+	if !retain && (b.echoed(topic, payload) || b.nobodys(topic)) {
 		return nil
 	}
 	if err := b.server.Publish(topic, payload, retain, qos); err != nil {
 		return fmt.Errorf("publish %s: %w", topic, err)
 	}
 	return nil
+}
+
+// nobodys is a message that is not to be kept, and that no agent may read while
+// no reader is there: of events there may be thousands at once.
+func (b *Broker) nobodys(topic string) bool {
+	_, _, _, hosts := wire.HostTopic(topic)
+	return !hosts && b.hook.sessions.readers.Load() == 0
 }

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	publishQoS0 = 0x30
+	publishQoS0  = 0x30
+	confirmation = 4 // bytes of a PUBACK
 	// maxEchoWait bounds how long a heartbeat is left unconfirmed, and what the
 	// agent sends behind it unread, for the hub's answer.
 	maxEchoWait = time.Second
@@ -22,10 +23,15 @@ const (
 type echo struct {
 	topic   string
 	awaited atomic.Bool
-	packet  chan []byte // has room for one; who takes awaited away puts it in
+	packets chan []byte // has room for one; who takes awaited away puts it in
+	timer   *time.Timer // the reading goroutine's
 }
 
-func newEcho(topic string) *echo { return &echo{topic: topic, packet: make(chan []byte, 1)} }
+func newEcho(topic string) *echo {
+	e := &echo{topic: topic, packets: make(chan []byte, 1), timer: time.NewTimer(maxEchoWait)}
+	e.timer.Stop()
+	return e
+}
 
 // await makes the next answer the reading goroutine's.
 func (e *echo) await() { e.awaited.Store(true) }
@@ -35,32 +41,34 @@ func (e *echo) put(payload []byte) bool {
 	if !e.awaited.CompareAndSwap(true, false) {
 		return false
 	}
-	e.packet <- publishPacket(e.topic, payload)
+	e.packets <- publishPacket(e.topic, payload)
 	return true
 }
 
-// take ends await and returns the answer. It waits for one a while if one is on
-// its way; without, there is one if it came for something else.
+// take ends await and returns the answer, behind room for a confirmation; without
+// an answer that room alone. It waits for one a while if one is on its way;
+// otherwise there is one if it came for something else.
 func (e *echo) take(onItsWay bool) []byte {
 	if onItsWay {
-		timer := time.NewTimer(maxEchoWait)
-		defer timer.Stop()
+		e.timer.Reset(maxEchoWait)
+		defer e.timer.Stop()
 		select {
-		case packet := <-e.packet:
+		case packet := <-e.packets:
 			return packet
-		case <-timer.C:
+		case <-e.timer.C:
 		}
 	}
 	if e.awaited.CompareAndSwap(true, false) {
-		return nil
+		return make([]byte, confirmation)
 	}
-	return <-e.packet // it was just being put in
+	return <-e.packets // it was just being put in
 }
 
-// publishPacket is a PUBLISH that isn't confirmed.
+// publishPacket is a PUBLISH that isn't confirmed, behind room for a
+// confirmation.
 func publishPacket(topic string, payload []byte) []byte {
 	size := 2 + len(topic) + len(payload)
-	packet := make([]byte, 0, 1+maxLengthBytes+size)
+	packet := make([]byte, confirmation, confirmation+1+maxLengthBytes+size)
 	packet = binary.AppendUvarint(append(packet, publishQoS0), uint64(size)) // MQTT's coding of lengths
 	packet = binary.BigEndian.AppendUint16(packet, uint16(len(topic)))
 	return append(append(packet, topic...), payload...)

@@ -62,12 +62,14 @@ func (h *hook) again(c *conn, b heartbeat) bool {
 	}
 	known := h.handler.Again(c.who.id, b.payload)
 	c.gate.leave(c) // not while it waits, or is slowed down
-	var out []byte
-	if known {
-		out = append(out, puback, 2, b.id[0], b.id[1])
-	}
+	out := make([]byte, confirmation)
 	if awaits {
-		out = append(out, c.echo.take(known)...)
+		out = c.echo.take(known)
+	}
+	if known {
+		copy(out, []byte{puback, 2, b.id[0], b.id[1]})
+	} else {
+		out = out[confirmation:]
 	}
 	n, _ := c.Write(out) // it closes the connection when it fails
 	atomic.AddInt64(&h.server.Info.BytesSent, int64(n))
