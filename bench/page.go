@@ -30,17 +30,3 @@ func page(m machine, o options, results []result) string {
 	}
 	return out.String()
 }
-
-// targets is the table of what was aimed at.
-func targets(results []result) string {
-	all := result{heading: []string{"Target", "Aim", "Measured", ""}}
-	for _, r := range results {
-		for _, t := range r.targets {
-			all.rows = append(all.rows, []string{t.what, t.aim, t.measured, t.verdict})
-		}
-	}
-	if len(all.rows) == 0 {
-		return ""
-	}
-	return all.String()
-}

@@ -11,13 +11,19 @@ func TestPageHasEachTargetBesideWhatWasMeasured(t *testing.T) {
 	r.times("the thing", series{3 * time.Second, time.Second, 4 * time.Second})
 	r.row("its size", "5 MiB")
 	r.targetTime("the thing", 2*time.Second, 3*time.Second)
+	r.because("Two of %d s are the machine's.", 3)
 	r.targetNumber("its size", 20, 5.25, "MB")
+	r.because("That isn't said of what is met.")
 	got := page(machine{cpu: "one core"}, options{runs: 3}, []result{r})
+	if strings.Contains(got, "That isn't said") {
+		t.Errorf("what is met is explained:\n%s", got)
+	}
 	for _, want := range []string{
 		"- CPU: one core\n",
 		"| Target    | Aim      | Measured |            |\n",
 		"| the thing | ≤ 2.00 s | 3.00 s   | **missed** |\n",
 		"| its size  | ≤ 20 MB  | 5.25 MB  | met        |\n",
+		"\n\n- Missed: the thing. Two of 3 s are the machine's.\n\nIn short:\n",
 		"- It takes 3 s.\n",
 		"## A thing\n\n**It takes 3 s.**\n",
 		"| the thing | 3.00 s | 1.00 s | 4.00 s |\n| its size  | 5 MiB  |        |        |\n",
