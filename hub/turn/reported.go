@@ -21,7 +21,7 @@ func (t *tx) reported(host string, l *Live, a *fleet.InstanceActual) {
 		return
 	}
 	t.pin(in, a)
-	ready := a.Ready && a.Version == in.Version
+	ready := a.Ready && t.carries(in, a)
 	dead := a.Phase != fleet.PhaseRunning && a.Phase != fleet.PhaseStopping
 	switch {
 	case ready && (!in.Ready || in.Dead || in.Address != a.Address || !samePorts(in.Ports, a.Ports)):
@@ -47,6 +47,26 @@ func (t *tx) reported(host string, l *Live, a *fleet.InstanceActual) {
 	}
 	t.touch(in.Service)
 	t.dirtyPool[in.Service] = true
+}
+
+// carries says whether what a host has of an instance is the version that it is
+// to be. One that was taken in may have another number there until the host has
+// heard of it.
+func (t *tx) carries(in *Instance, a *fleet.InstanceActual) bool {
+	switch {
+	case a.Version == in.Version:
+		return true
+	case a.Spec == "":
+		return false
+	case in.Spec != "":
+		return in.Spec == a.Spec
+	}
+	s := t.services.get(in.Service)
+	if s == nil {
+		return false
+	}
+	v, known := s.Versions[in.Version]
+	return known && v.Spec.Sum() == a.Spec
 }
 
 func samePorts(a, b map[int]int) bool {

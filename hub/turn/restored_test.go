@@ -240,6 +240,32 @@ func TestALostStoreIsRebuiltFromWhatRuns(t *testing.T) {
 	}
 }
 
+// A version may have another number on a host that comes late: what runs of it
+// there serves all the same, before the host has heard of the new number.
+func TestWhatIsTakenInUnderAnotherNumberServesOn(t *testing.T) {
+	w, _ := grown(t)
+	for _, h := range w.hosts {
+		h.cut = true
+	}
+	w.put(map[string]Row{})
+	w.pass(90 * time.Second)
+	if n := w.apply(webService(3, "web:2")).Result.Plan.Services[0].Version; n != 1 {
+		t.Fatalf("it has the number %d again", n)
+	}
+	late := w.hosts["web1"]
+	late.cut = false
+	first, second := w.report(late), w.report(late) // both were on their way already
+	unready := w.count(fleet.EventInstanceUnready)
+	w.step(first...)
+	if len(w.s.byHost["web1"]) == 0 {
+		t.Fatal("nothing was taken in")
+	}
+	w.step(second...)
+	if n := w.count(fleet.EventInstanceUnready) - unready; n != 0 {
+		t.Errorf("%d that served are said not to be ready", n)
+	}
+}
+
 // A hub that is started again while it listens knows no more than before of the
 // hosts that it hasn't heard: it goes on listening, though its store has a file.
 func TestARebuiltHubThatStartsAgainListensOn(t *testing.T) {
