@@ -75,7 +75,7 @@ func (c *chaos) others(broken *host) string {
 	}
 	for _, v := range view.Services("") {
 		w := c.wished(v.Key)
-		if w == nil || w.hopeless || touched[v.Key] || broken != nil && w.Mode == fleet.ModeGlobal {
+		if w == nil || w.hopeless || touched[v.Key] || broken != nil && c.needsAll(w, v.Desired) {
 			continue
 		}
 		if v.State != fleet.ServiceConverged {
@@ -83,4 +83,10 @@ func (c *chaos) others(broken *host) string {
 		}
 	}
 	return ""
+}
+
+// needsAll says whether so many instances can't do with one host less: they are
+// to be on each, or have a port that only one on a host can have.
+func (c *chaos) needsAll(w *wish, count int) bool {
+	return w.Mode == fleet.ModeGlobal || len(w.Spec.FixedPorts()) > 0 && count >= c.eligible(w)
 }
