@@ -4,15 +4,16 @@ import (
 	"context"
 	"os"
 	"runtime/debug"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/musterhq/muster/hub/internal/fleetloop"
 )
 
 const (
-	// restsAfter is how long nothing must have been decided.
-	restsAfter = 20 * time.Second
+	// restsAfter is how long nothing must have been decided, at least.
+	restsAfter = time.Minute
+	restLook   = 10 * time.Second
 	// gcBusy and gcAtRest are how much garbage may come together, in percent of
 	// what is in use. Much costs memory, little costs time: a fleet of thousands
 	// that changes makes hundreds of MiB a second, one at rest a few.
@@ -23,8 +24,10 @@ const (
 // thrift gives memory back while nothing is decided: what a storm took, the
 // runtime would keep for the next one.
 type thrift struct {
-	decided atomic.Bool // since it was last looked
-	saving  atomic.Bool
+	mu      sync.Mutex // guards the rest, and which percentage is set
+	running bool
+	saving  bool
+	decided time.Time
 }
 
 // observe takes a turn in.
@@ -32,8 +35,11 @@ func (t *thrift) observe(turn fleetloop.Turn) {
 	if !turn.Stored {
 		return
 	}
-	t.decided.Store(true)
-	if t.saving.CompareAndSwap(true, false) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.decided = time.Now()
+	if t.running && t.saving {
+		t.saving = false
 		debug.SetGCPercent(gcBusy)
 	}
 }
@@ -43,18 +49,43 @@ func (t *thrift) run(ctx context.Context) error {
 	if os.Getenv("GOGC") != "" {
 		return nil
 	}
-	ticker := time.NewTicker(restsAfter)
+	defer t.begin()()
+	ticker := time.NewTicker(restLook)
 	defer ticker.Stop()
-	defer debug.SetGCPercent(debug.SetGCPercent(gcBusy))
 	for {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return nil
 		}
-		if !t.decided.Swap(false) && !t.saving.Swap(true) {
-			debug.SetGCPercent(gcAtRest)
+		if t.rests() {
 			debug.FreeOSMemory()
 		}
 	}
+}
+
+// begin returns what puts back how it was.
+func (t *thrift) begin() (end func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.running, t.decided = true, time.Now()
+	before := debug.SetGCPercent(gcBusy)
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.running = false
+		debug.SetGCPercent(before)
+	}
+}
+
+// rests says whether rest has begun.
+func (t *thrift) rests() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.saving || time.Since(t.decided) < restsAfter {
+		return false
+	}
+	t.saving = true
+	debug.SetGCPercent(gcAtRest)
+	return true
 }

@@ -35,10 +35,11 @@ func TestMemoryIsSavedWhileNothingIsDecided(t *testing.T) {
 			}
 		}
 		after(restsAfter/2, fleetloop.Turn{Stored: true}, gcBusy)
-		after(restsAfter, fleetloop.Turn{}, gcBusy) // half of that something was decided in
-		after(restsAfter, fleetloop.Turn{}, gcAtRest)
+		after(restsAfter-restLook, fleetloop.Turn{}, gcBusy)
+		after(2*restLook, fleetloop.Turn{}, gcAtRest)
 		after(restsAfter, fleetloop.Turn{}, gcAtRest)
 		after(time.Second, fleetloop.Turn{Stored: true}, gcBusy)
+		after(time.Second, fleetloop.Turn{}, gcBusy)
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -51,8 +52,17 @@ func TestMemoryIsSavedWhileNothingIsDecided(t *testing.T) {
 
 func TestWhoeverHasSetGOGCKnowsBetter(t *testing.T) {
 	t.Setenv("GOGC", "300")
-	var saver thrift
-	if err := saver.run(t.Context()); err != nil {
-		t.Error(err)
+	before := percent()
+	synctest.Test(t, func(t *testing.T) {
+		var saver thrift
+		ctx, cancel := context.WithTimeout(t.Context(), 3*restsAfter)
+		defer cancel()
+		if err := saver.run(ctx); err != nil || ctx.Err() != nil {
+			t.Errorf("it didn't end by itself: %v", err)
+		}
+		saver.observe(fleetloop.Turn{Stored: true})
+	})
+	if got := percent(); got != before {
+		t.Errorf("it is %d, and was %d", got, before)
 	}
 }

@@ -135,15 +135,17 @@ func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget, slots chan
 			reason := reasonOf(err, target.Timeout)
 			p.report(brain.ProbeResult{Instance: target.Instance, Container: target.Container, OK: err == nil, Reason: reason})
 		}
+		now := time.Now()
 		switch {
 		case !due.IsZero():
-			if due = due.Add(target.Interval); time.Since(due) > 0 { // the machine slept, or the probe took long
-				due = time.Now().Add(target.Interval)
+			if now.Sub(p.moment(due, target.Interval)) > target.Interval/4 {
+				due = now // it took long: its target is left in peace for as long as it asked for
 			}
-			timer.Reset(p.onBeat(due, target.Interval))
+			due = due.Add(target.Interval)
+			timer.Reset(p.moment(due, target.Interval).Sub(now))
 		case err == nil:
-			due = time.Now().Add(phase(target.Instance, target.Interval))
-			timer.Reset(p.onBeat(due, target.Interval))
+			due = now.Add(phase(target.Instance, target.Interval))
+			timer.Reset(p.moment(due, target.Interval).Sub(now))
 		default:
 			timer.Reset(retry)
 			retry = min(2*retry, target.Interval)
@@ -151,13 +153,13 @@ func (p *Prober) probe(ctx context.Context, target brain.ProbeTarget, slots chan
 	}
 }
 
-// onBeat is the time until the beat next to when a probe is due. Intervals
-// that are short beside a beat are kept to exactly.
-func (p *Prober) onBeat(due time.Time, interval time.Duration) time.Duration {
-	if interval >= 2*beat {
-		due = p.began.Add(due.Sub(p.began).Round(beat))
+// moment is when to probe what is due: on the beat next to that. Intervals that
+// are short beside a beat are kept to exactly.
+func (p *Prober) moment(due time.Time, interval time.Duration) time.Time {
+	if interval < 2*beat {
+		return due
 	}
-	return time.Until(due)
+	return p.began.Add(due.Sub(p.began).Round(beat))
 }
 
 // attempt waits for its turn and probes once.

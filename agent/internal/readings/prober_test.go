@@ -375,3 +375,36 @@ func TestProbesShareMoments(t *testing.T) {
 		})
 	}
 }
+
+// However long its answers take, a target is left in peace between two probes.
+func TestSlowTargetsAreLeftInPeace(t *testing.T) {
+	for _, c := range []struct{ interval, takes, pause time.Duration }{
+		{time.Second, 200 * time.Millisecond, 550 * time.Millisecond},
+		{time.Second, 990 * time.Millisecond, 750 * time.Millisecond},
+		{2 * time.Second, 700 * time.Millisecond, 1750 * time.Millisecond},
+		{2 * time.Second, 2 * time.Second, 1750 * time.Millisecond},
+		{2 * time.Second, 10 * time.Second, 1750 * time.Millisecond},
+		{50 * time.Millisecond, 45 * time.Millisecond, 50 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p, results := prober(t)
+			var ended time.Time
+			probes := 0
+			p.check = func(context.Context, *brain.ProbeTarget) error {
+				probes++
+				if pause := time.Since(ended); probes > 2 && pause < c.pause { // the first pause is a phase
+					t.Errorf("interval %v, probes of %v: it is probed again after %v, want %v at least", c.interval, c.takes, pause, c.pause)
+				}
+				time.Sleep(c.takes)
+				ended = time.Now()
+				return nil
+			}
+			asked := target(fleet.ProbeTCP, "")
+			asked.Interval = c.interval
+			p.Set([]brain.ProbeTarget{asked})
+			for range 50 {
+				<-results
+			}
+		})
+	}
+}

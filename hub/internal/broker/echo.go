@@ -45,16 +45,25 @@ func (e *echo) put(payload []byte) bool {
 	return true
 }
 
+// release ends the wait: the answer goes another way.
+func (e *echo) release() {
+	if e.awaited.CompareAndSwap(true, false) {
+		e.packets <- make([]byte, confirmation)
+	}
+}
+
 // take ends await and returns the answer, behind room for a confirmation; without
-// an answer that room alone. It waits for one a while if one is on its way;
-// otherwise there is one if it came for something else.
-func (e *echo) take(onItsWay bool) []byte {
+// an answer that room alone. If one is on its way it waits for it, for a while and
+// until the connection is closed; otherwise there is one if it came for something
+// else.
+func (e *echo) take(onItsWay bool, closed <-chan struct{}) []byte {
 	if onItsWay {
 		e.timer.Reset(maxEchoWait)
 		defer e.timer.Stop()
 		select {
 		case packet := <-e.packets:
 			return packet
+		case <-closed:
 		case <-e.timer.C:
 		}
 	}
@@ -78,11 +87,18 @@ func publishPacket(topic string, payload []byte) []byte {
 // for.
 func (b *Broker) echoed(topic string, payload []byte) bool {
 	host, leaf, rest, ok := wire.HostTopic(topic)
-	if !ok || leaf != wire.LeafAck || rest != "" || b.hook.sessions.readers.Load() > 0 {
+	if !ok || leaf != wire.LeafAck || rest != "" {
 		return false
 	}
 	c := b.hook.sessions.of(host)
-	if c == nil || !c.echo.put(payload) {
+	if c == nil {
+		return false
+	}
+	if b.hook.sessions.readers.Load() > 0 { // they get it, too
+		c.echo.release()
+		return false
+	}
+	if !c.echo.put(payload) {
 		return false
 	}
 	atomic.AddInt64(&b.server.Info.MessagesSent, 1)

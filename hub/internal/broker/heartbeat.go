@@ -64,7 +64,7 @@ func (h *hook) again(c *conn, b heartbeat) bool {
 	c.gate.leave(c) // not while it waits, or is slowed down
 	out := make([]byte, confirmation)
 	if awaits {
-		out = c.echo.take(known)
+		out = c.echo.take(known, c.closed)
 	}
 	if known {
 		copy(out, []byte{puback, 2, b.id[0], b.id[1]})

@@ -9,7 +9,7 @@ import (
 // those of them that were kept for it. Each connection has room for all at any
 // time.
 const (
-	maxQueue = 256
+	maxQueue = 512
 	maxKept  = maxQueue / 4
 )
 

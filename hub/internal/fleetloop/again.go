@@ -16,10 +16,11 @@ const (
 	maxLinger = 1 << 10
 )
 
-// again holds signs of life that wait. Whatever else comes goes behind them.
+// again holds signs of life that wait. Whatever else agents send goes behind them.
 type again struct {
 	mu      sync.Mutex // guards the rest, and the order in the queue
 	waiting []turn.Input
+	timer   *time.Timer // flushes; nil: none was needed yet
 }
 
 // Again takes a sign of life that says what the host's last one said. Any other
@@ -33,7 +34,11 @@ func (l *Loop) Again(host string, payload []byte) bool {
 	defer l.again.mu.Unlock()
 	switch l.again.waiting = append(l.again.waiting, turn.PresenceIn{Host: host, Presence: p}); len(l.again.waiting) {
 	case 1:
-		time.AfterFunc(linger, l.flush)
+		if l.again.timer == nil {
+			l.again.timer = time.AfterFunc(linger, l.flush)
+		} else {
+			l.again.timer.Reset(linger)
+		}
 	case maxLinger:
 		l.flushLocked()
 	}
@@ -50,6 +55,7 @@ func (l *Loop) flush() {
 // flushLocked needs again.mu.
 func (l *Loop) flushLocked() {
 	if len(l.again.waiting) > 0 {
+		l.again.timer.Stop()
 		l.put(item{again: l.again.waiting})
 		l.again.waiting = nil
 	}

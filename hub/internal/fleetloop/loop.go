@@ -34,8 +34,8 @@ type Options struct {
 	Bus    Bus
 	Logger *slog.Logger
 	Tick   time.Duration // how often time passes for the brain
-	Queue  int           // inputs that may wait
-	Batch  int           // inputs that one turn takes
+	Queue  int           // inputs that may wait; signs of life that waited for one another count as one
+	Batch  int           // of those, what one turn takes
 	// Reach tries a TCP connection to a balancer; nil error: it answers. Where
 	// it couldn't look, that says nothing.
 	Reach func(ctx context.Context, address string) (looked bool, err error)
