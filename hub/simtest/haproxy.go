@@ -133,6 +133,11 @@ func (w *worker) leave() {
 	}
 }
 
+// listening says whether it listens anywhere.
+func (h *haproxy) listening() bool {
+	return h.current != nil && slices.ContainsFunc(h.current.pools, func(p fleet.Pool) bool { return !p.Removed && len(p.Routes) > 0 })
+}
+
 func (h *haproxy) listens(port int) bool {
 	if h.current == nil {
 		return false
