@@ -43,4 +43,9 @@ func (k *checker) diskLost(host string) {
 			delete(k.ended, id)
 		}
 	}
+	for _, r := range k.released {
+		if r.host == host {
+			r.lostByAgent = true
+		}
+	}
 }

@@ -100,6 +100,37 @@ func TestARestoredHubKeepsWhatRuns(t *testing.T) {
 	}
 }
 
+// A global service has no count that could be exceeded, but each host has one.
+func TestARestoredHubKeepsWhatRunsOfAGlobalService(t *testing.T) {
+	for name, since := range map[string]fleet.Command{
+		"a host is between two instances": {Do: fleet.DoRestart, Service: web},
+		"a host was drained then":         {Do: fleet.DoHostActivate, Host: "web3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "web1", "web2", "web3").join()
+			w.order(fleet.Command{Do: fleet.DoHostDrain, Host: "web3"})
+			s := webService(0, "web:1")
+			s.Mode, s.Balancing, s.CountStated = fleet.ModeGlobal, nil, false
+			w.apply(s)
+			w.pass(5 * time.Second)
+			backup := maps.Clone(w.stored)
+			w.order(since)
+			running, stops := w.running(), w.stops()
+			w.put(backup)
+			w.pass(time.Minute)
+			if len(strings.Fields(running)) != 3 || w.known() != running || w.running() != running || w.stops() != stops {
+				t.Errorf("known are %s, running %s; were %s", w.known(), w.running(), running)
+			}
+			w.wantState(fleet.ServiceFrozen)
+			w.order(fleet.Command{Do: fleet.DoUnfreeze, Service: web})
+			w.pass(30 * time.Second)
+			if v := w.wantState(fleet.ServiceConverged); v.Ready != 2 {
+				t.Errorf("%d are ready", v.Ready)
+			}
+		})
+	}
+}
+
 func TestUnfrozenItGoesBackToTheBackup(t *testing.T) {
 	w, backup := grown(t)
 	running := strings.Fields(w.running())
