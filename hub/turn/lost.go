@@ -42,7 +42,9 @@ func (t *tx) giveUp(s *Service, in *Instance) (gone bool, why string) {
 	return t.witness(s, in, l)
 }
 
-// witness asks the balancers' checks whether the instance serves.
+// witness asks the balancers' checks whether the instance serves. What a
+// balancer saw lately counts though its own agent has gone since, for an
+// upgrade perhaps: the balancer goes on. That it saw nothing doesn't.
 func (t *tx) witness(s *Service, in *Instance, l *Live) (gone bool, why string) {
 	if s.Asked.Balancing == nil || len(in.Sent) == 0 {
 		return true, ""
@@ -55,19 +57,23 @@ func (t *tx) witness(s *Service, in *Instance, l *Live) (gone bool, why string) 
 			continue
 		}
 		host := t.live.get(key.Host)
-		if host == nil || host.State != fleet.HostUp {
+		if host == nil {
 			silent++
 			continue
 		}
-		heard++
-		if host.LastHeard.Before(from) {
-			return false, fmt.Sprintf("%s is lost; waiting for the check of %s", in.Host, key)
+		saw, up := fleet.CheckUnknown, host.State == fleet.HostUp
+		if !host.LastHeard.Before(from) {
+			saw = check(host.pools[key.Name][in.Service], in.ID)
 		}
-		switch check(host.pools[key.Name][in.Service], in.ID) {
-		case fleet.CheckPassing:
+		switch {
+		case saw == fleet.CheckPassing && (up || t.now.Sub(host.LastHeard) <= t.s.opts.LostAfter):
 			return false, fmt.Sprintf("the agent on %s is silent, but %s still reaches the instance", in.Host, key)
-		case fleet.CheckUnknown:
+		case !up:
+			silent++
+		case saw == fleet.CheckUnknown:
 			return false, fmt.Sprintf("%s is lost; waiting for the check of %s", in.Host, key)
+		default:
+			heard++
 		}
 	}
 	if heard == 0 && silent > 0 {

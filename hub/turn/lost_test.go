@@ -62,3 +62,32 @@ func TestHeldServiceNamesTheBarrier(t *testing.T) {
 		t.Errorf("reasons %q", v.Reasons)
 	}
 }
+
+// A balancer goes on without its agent. While that is upgraded, the other one
+// isn't the only witness; once it stays away, it is.
+func TestAWitnessWhoseAgentHasJustGone(t *testing.T) {
+	for _, state := range []string{fleet.PresenceUpgrading, fleet.PresenceLost} {
+		t.Run(state, func(t *testing.T) {
+			w := newWorld(t, "web1", "web2", "web3", "web4", "web5", "web6", "web7", "web8", "web9", "web10").withBalancer("web1").withBalancer("web2").join()
+			w.apply(webService(10, "web:1"))
+			w.pass(5 * time.Second)
+			for _, in := range w.s.Instances {
+				if in.Host == "web3" {
+					w.hosts["web2"].checks[in.ID] = fleet.CheckFailing
+				}
+			}
+			w.hosts["web3"].cut = true
+			w.pass(20 * time.Second)
+			w.hosts["web1"].cut = true
+			w.step(PresenceIn{Host: "web1", Presence: fleet.Presence{State: state, Session: "sa"}})
+			w.pass(8 * time.Second)
+			if w.spread()["web3"] != 1 {
+				t.Fatalf("the instance was given up although a balancer reached it a moment ago: %v", w.service().Reasons)
+			}
+			w.pass(5 * time.Second)
+			if w.spread()["web3"] != 0 {
+				t.Errorf("it is kept though nobody reaches it any more: %v", w.service().Reasons)
+			}
+		})
+	}
+}
