@@ -155,12 +155,17 @@ func (s *State) use(next *accepted) {
 	s.unmatched = true
 }
 
-// describe keeps in the record what outlasts the assignment.
+// describe keeps in the record what outlasts the assignment. The hub may learn
+// only later what a version is: a run that is ready by then stays so until the
+// probe that comes with it fails.
 func (s *State) describe(inst *instance, a *fleet.Assignment) {
 	rec := inst.rec
 	rec.Described = true
 	rec.Service, rec.Version, rec.Slot = a.Service, a.Version, a.Slot
 	if spec := s.spec(a); spec != nil {
+		if rec.Probe == nil {
+			inst.ready = inst.run != "" && inst.run == rec.ReadyRun
+		}
 		rec.Probe, rec.Spec = spec.Probe, spec.Sum()
 	}
 }

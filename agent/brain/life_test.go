@@ -114,6 +114,34 @@ func TestALostDiskCallsNothingUnreadyBeforeItsProbe(t *testing.T) {
 	}
 }
 
+// A restored hub may learn only later what runs here, and with it the probe. What
+// serves by then is called unready by that probe's failures alone.
+func TestALostDiskStaysReadyWhenItsProbeBecomesKnown(t *testing.T) {
+	w := settled(t)
+	w.disk = nil
+	w.boot("start2")
+	w.connected().settle()
+	unknown := desired(webSpec(), "a-1", "b-1")
+	unknown.Versions = nil
+	w.step(brain.DesiredReceived{Payload: w.seal(3, 5, unknown)})
+	w.settle()
+	w.pass(time.Minute) // no report waits any more for the first probes of what was found
+	if !w.instance("a-1").Ready || len(w.probes) > 0 {
+		t.Fatalf("without its version: %+v, probes %+v", w.instance("a-1"), w.probes)
+	}
+	w.step(brain.DesiredReceived{Payload: w.seal(3, 6, desired(webSpec(), "a-1", "b-1"))})
+	if got := w.instance("a-1"); !got.Ready || len(w.probes) != 2 {
+		t.Fatalf("before the first probe: %+v, probes %+v", got, w.probes)
+	}
+	w.answer = func(brain.ProbeTarget) (bool, string) { return false, "connection refused" }
+	for i, want := range []bool{true, true, false} {
+		w.probe()
+		if got := w.instance("a-1").Ready; got != want {
+			t.Errorf("after %d failures: ready %v", i+1, got)
+		}
+	}
+}
+
 // Nor does it speak of what runs while its engine tells it nothing.
 func TestALostDiskBesideASilentEngine(t *testing.T) {
 	w := settled(t)

@@ -16,8 +16,8 @@ func (k *checker) letGo(instance string, balancer fleet.BalancerKey, how string)
 		return // checked when the container is stopped
 	}
 	k.excuse(instance, balancer.Host)
-	if how != "unreachable" || !k.sim.hosts[balancer.Host].haproxy.listening() {
-		return // nobody can reach what listens nowhere, and it sends nobody anything
+	if how != "unreachable" {
+		return
 	}
 	if alone := k.sim.hosts[balancer.Host].unreachable(); alone < aloneFor {
 		k.sim.violate("%s was let go by %s as unreachable, which it has been for %s only", instance, balancer, alone)

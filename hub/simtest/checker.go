@@ -27,7 +27,7 @@ type checker struct {
 	ready     map[string]int                    // instances that an agent reported ready, with their version
 	told      map[string]map[int]int            // their ports, as told to the hub
 	accepted  map[string]fleet.Observed         // by host
-	released  map[string]time.Time              // host ports, when their container was removed
+	released  map[string]*rest                  // host ports whose container was removed
 	homes     map[string]string                 // slots with data -> their host
 	givenUp   map[string]bool                   // instances whose data a person gave up
 	forgotten map[string]bool                   // hosts whose balancer a person gave up for good
@@ -49,7 +49,7 @@ func newChecker(s *Sim) *checker {
 		instances: map[string]turn.Instance{}, services: map[fleet.ServiceKey]turn.Service{}, hosts: map[string]turn.Host{},
 		pools: map[string]fleet.Pool{}, removals: map[string]bool{}, events: map[string]bool{}, answers: map[string]fleet.Result{},
 		excused: map[string]map[string]bool{}, ready: map[string]int{}, told: map[string]map[int]int{}, accepted: map[string]fleet.Observed{},
-		released: map[string]time.Time{}, homes: map[string]string{}, givenUp: map[string]bool{},
+		released: map[string]*rest{}, homes: map[string]string{}, givenUp: map[string]bool{},
 		forgotten: map[string]bool{}, heard: map[string]time.Time{}, stopped: map[string]bool{}, wordless: map[fleet.ServiceKey]time.Time{},
 		ordered: map[fleet.ServiceKey]bool{}, takenIn: map[string]bool{}, ended: map[string]bool{},
 	}
@@ -211,7 +211,7 @@ func (k *checker) touches(h *host, op *brain.Op, c *container) {
 	case op.Kind == brain.OpRemove:
 		k.ended[op.Instance] = k.stops[op.Instance]
 		for _, port := range k.told[op.Instance] { // nobody sends to what was never called ready
-			k.released[fmt.Sprintf("%s:%d", h.address, port)] = k.sim.now
+			k.released[fmt.Sprintf("%s:%d", h.address, port)] = &rest{host: h.id, port: port, since: k.sim.now}
 		}
 	}
 }

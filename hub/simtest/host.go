@@ -226,7 +226,7 @@ type outage struct{ since, until time.Time }
 
 // note keeps the outage current. It is called after whatever begins or ends one.
 func (h *host) note() {
-	reachable := !h.off && !h.isolated && h.haproxy != nil && h.haproxy.current != nil && !(h.cut && h.walledOff())
+	reachable := !h.off && !h.isolated && h.haproxy != nil && h.haproxy.listening() && !(h.cut && h.walledOff())
 	during := !h.outage.since.IsZero() && h.outage.until.IsZero()
 	switch {
 	case reachable && during:

@@ -3,13 +3,30 @@ package simtest
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/musterhq/muster/hub/turn"
 )
 
 // portRest is how long a released port is given to nobody, whatever the brains
 // are told.
 const portRest = 10 * time.Minute
+
+// rest is that of a released port. The hub and its host's agent keep it each by
+// what they remember; nobody can know of it any more once both have lost that.
+type rest struct {
+	host        string
+	port        int
+	since       time.Time
+	lostByHub   bool
+	lostByAgent bool
+}
+
+func (r *rest) due(now time.Time) bool {
+	return now.Sub(r.since) < portRest && !(r.lostByHub && r.lostByAgent)
+}
 
 // created looks at the ports of a new container.
 func (k *checker) created(h *host, c *container) {
@@ -21,8 +38,8 @@ func (k *checker) created(h *host, c *container) {
 			continue
 		}
 		address := fmt.Sprintf("%s:%d", h.address, port)
-		if at, known := k.released[address]; known && k.sim.now.Sub(at) < portRest && !k.had(c.instance, address) {
-			k.sim.violate("%s gets port %s, which was released %s ago", c.instance, address, k.sim.now.Sub(at))
+		if r := k.released[address]; r != nil && r.due(k.sim.now) && !k.had(c.instance, address) {
+			k.sim.violate("%s gets port %s, which was released %s ago", c.instance, address, k.sim.now.Sub(r.since))
 		}
 		for _, s := range k.servers() {
 			if strings.HasSuffix(s.address, "@"+address) && s.Instance != c.instance && !k.excused[s.Instance][s.worker.haproxy.host.id] {
@@ -50,4 +67,22 @@ func (k *checker) had(instance, address string) bool {
 		}
 	}
 	return false
+}
+
+// restsRewound finds the released ports that the hub's store knows nothing of:
+// neither that they are held, nor an instance of which it may yet hear that it
+// is gone.
+func (k *checker) restsRewound() {
+	has := map[string][]int{}
+	for id, h := range k.hosts {
+		has[id] = slices.Collect(maps.Keys(h.Held))
+	}
+	for key, value := range k.sim.hub.store.rows["instances"] {
+		if in := read[turn.Instance](k, turn.Row{Table: "instances", Key: key, Value: value}); in != nil {
+			has[in.Host] = slices.AppendSeq(has[in.Host], maps.Values(in.Ports))
+		}
+	}
+	for _, r := range k.released {
+		r.lostByHub = !slices.Contains(has[r.host], r.port)
+	}
 }

@@ -72,6 +72,7 @@ func (k *checker) rewound(homes map[string]string) {
 			k.pools[key] = p.Pool
 		}
 	}
+	k.restsRewound()
 	for id, in := range k.instances { // nobody has decided anything about those that the backup lacks
 		in.Goal, in.Ready = "", false
 		if value := store.rows["instances"][id]; value != nil {

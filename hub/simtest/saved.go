@@ -42,4 +42,9 @@ func (k *checker) diskLost(host string) {
 			delete(k.told, id)
 		}
 	}
+	for _, r := range k.released {
+		if r.host == host {
+			r.lostByAgent = true
+		}
+	}
 }

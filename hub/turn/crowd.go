@@ -93,19 +93,23 @@ func (t *tx) occupy(in *Instance) {
 		return
 	}
 	i, ok := t.crowd.index[in.Host]
-	v := t.versionOf(in)
-	if !ok || v == nil {
+	if !ok {
 		return
 	}
 	h := &t.crowd.hosts[i]
-	t.crowd.bytes[i] += t.crowd.grows(in.Host, in.Service, in.Version, &v.Spec)
-	t.crowd.versions[i][fleet.VersionKey(in.Service, in.Version)] = true
 	h.Instances++
-	h.UsedMemory += placement.Reserved(v.Spec.Resources)
-	h.UsedCPUs += v.Spec.Resources.CPUReservation
-	for _, port := range v.Spec.FixedPorts() {
+	for _, port := range t.fixedPorts(in) {
 		h.Taken[port] = in.Service.String()
 	}
+	v := t.versionOf(in)
+	if v == nil {
+		t.crowd.bytes[i] += assignmentSize // its spec isn't in the message
+		return
+	}
+	t.crowd.bytes[i] += t.crowd.grows(in.Host, in.Service, in.Version, &v.Spec)
+	t.crowd.versions[i][fleet.VersionKey(in.Service, in.Version)] = true
+	h.UsedMemory += placement.Reserved(v.Spec.Resources)
+	h.UsedCPUs += v.Spec.Resources.CPUReservation
 }
 
 // grows is about how much longer a host's desired message gets by one more
@@ -131,6 +135,19 @@ func (t *tx) versionOf(in *Instance) *fleet.Version {
 		return nil
 	}
 	return &v
+}
+
+// fixedPorts are the host ports that an instance has by number. Of one that was
+// taken in with content that the hub doesn't know, any port may be one, over
+// either protocol.
+func (t *tx) fixedPorts(in *Instance) (ports []fleet.Port) {
+	if v := t.versionOf(in); v != nil {
+		return v.Spec.FixedPorts()
+	}
+	for _, number := range in.Ports {
+		ports = append(ports, fleet.TCP(number), fleet.Port{Number: number, Protocol: "udp"})
+	}
+	return ports
 }
 
 // barred says why nothing is placed on a host now; empty: it may.

@@ -63,3 +63,16 @@ func (t *tx) wantsGlobal(s *Service, host string) bool {
 	h := t.hosts.get(host)
 	return !h.Failed && placement.Unsuited(s.Asked.Constraints, host, h.Facts.Labels) == "" && h.Availability != fleet.AvailabilityDrain
 }
+
+// excessGlobal is how many of a global service's instances, counted by host, are
+// more than are to run there.
+func (t *tx) excessGlobal(s *Service, onHost map[string]int) (excess int) {
+	for _, host := range t.hosts.keys(byText) {
+		count := 0
+		if t.wantsGlobal(s, host) {
+			count = 1
+		}
+		excess += max(0, onHost[host]-count)
+	}
+	return excess
+}

@@ -43,9 +43,9 @@ func (o owners) listen(s *fleet.Service, ports ...int) {
 	}
 }
 
-// fixed enters a fixed port on a balancer's host.
-func (o owners) fixed(spec *fleet.Spec, service fleet.ServiceKey, on fleet.BalancerKey) {
-	for _, port := range spec.FixedPorts() {
+// fixed enters fixed ports on a balancer's host.
+func (o owners) fixed(ports []fleet.Port, service fleet.ServiceKey, on fleet.BalancerKey) {
+	for _, port := range ports {
 		if port.Protocol == fleet.ProtocolTCP {
 			o.take(port.Number, fmt.Sprintf("on %s, which has a balancer, is a fixed port of %s", on.Host, service), on.String())
 		}
@@ -62,9 +62,7 @@ func (t *tx) bound(o owners) {
 	}
 	for _, key := range t.knownBalancers() {
 		for _, in := range t.residents(key.Host) {
-			if v := t.versionOf(in); v != nil {
-				o.fixed(&v.Spec, in.Service, key)
-			}
+			o.fixed(t.fixedPorts(in), in.Service, key)
 		}
 		l := t.live.get(key.Host)
 		if l == nil || l.Actual == nil {
@@ -81,12 +79,13 @@ func (t *tx) bound(o owners) {
 // mayBind enters the fixed ports of a service on every balancer's host where
 // an instance of it may come to be.
 func (t *tx) mayBind(o owners, s *fleet.Service) {
-	if len(s.Spec.FixedPorts()) == 0 {
+	ports := s.Spec.FixedPorts()
+	if len(ports) == 0 {
 		return
 	}
 	for _, key := range t.knownBalancers() {
 		if h := t.hosts.get(key.Host); h != nil && placement.Unsuited(s.Constraints, h.ID, h.Facts.Labels) == "" {
-			o.fixed(&s.Spec, s.Key, key)
+			o.fixed(ports, s.Key, key)
 		}
 	}
 }

@@ -56,12 +56,14 @@ func (t *tx) successor(s *Service, in *Instance, hosts []placement.Host) string 
 	v := t.versionOf(in)
 	for i := range hosts {
 		h := &hosts[i]
-		if h.ID != in.Host || v == nil {
+		if h.ID != in.Host {
 			continue
 		}
-		h.UsedMemory -= placement.Reserved(v.Spec.Resources)
-		h.UsedCPUs -= v.Spec.Resources.CPUReservation
-		for _, port := range v.Spec.FixedPorts() {
+		if v != nil {
+			h.UsedMemory -= placement.Reserved(v.Spec.Resources)
+			h.UsedCPUs -= v.Spec.Resources.CPUReservation
+		}
+		for _, port := range t.fixedPorts(in) {
 			h.Taken = without(h.Taken, port)
 		}
 	}

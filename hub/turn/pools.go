@@ -148,6 +148,7 @@ func (t *tx) publishPool(key PoolKey, before *Published, pool fleet.Pool, held [
 			next.Draining[id] = since
 		}
 	}
+	next.Listeners = t.listenersSince(key, before, next.Listen)
 	if len(held) > 0 && (before == nil || len(before.Held) == 0) {
 		t.tellHeld(key.Service, held)
 	}

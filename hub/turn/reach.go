@@ -3,6 +3,7 @@ package turn
 import (
 	"fmt"
 	"net"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -96,27 +97,59 @@ func (t *tx) witnessOf(silent string, s *Silence) (first string) {
 	return first
 }
 
-// listenerAddresses has one listener of each pool, of those that changed
-// least recently: a balancer whose agent is gone never heard of new ones, and
-// one that answers is enough to know that it lives.
+// listenerAddresses has a listener of each form of each pool, the oldest first:
+// a balancer whose agent is gone never heard of new ones, and one that answers
+// is enough to know that it lives.
 func (t *tx) listenerAddresses(key fleet.BalancerKey) (addresses []string) {
 	b := t.balancers.get(key)
 	if b == nil {
 		return nil
 	}
-	var pools []*Published
+	var all []Listener
 	for _, poolKey := range t.pools.keys(PoolKey.less) {
-		if p := t.pools.get(poolKey); poolKey.Host == key.Host && len(p.Listen) > 0 {
-			pools = append(pools, p)
+		if poolKey.Host == key.Host {
+			all = append(all, t.pools.get(poolKey).listeners()...)
 		}
 	}
-	sort.SliceStable(pools, func(i, j int) bool { return pools[i].Pool.Generation < pools[j].Pool.Generation })
-	for _, pool := range pools {
-		if len(addresses) < looksAtOnce {
-			addresses = append(addresses, net.JoinHostPort(b.Facts.Address, strconv.Itoa(pool.Listen[0])))
-		}
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Since < all[j].Since })
+	for _, l := range all[:min(len(all), looksAtOnce)] {
+		addresses = append(addresses, net.JoinHostPort(b.Facts.Address, strconv.Itoa(l.Port)))
 	}
 	return addresses
+}
+
+// listeners of a pool that was stored before they were kept: the one it has.
+func (p *Published) listeners() []Listener {
+	if len(p.Listeners) == 0 && len(p.Listen) > 0 {
+		return []Listener{{Port: p.Listen[0], Since: p.Pool.Generation}}
+	}
+	return p.Listeners
+}
+
+// listenersSince are a pool's listeners once it listens on other ports. Those
+// of before stay until all its balancers are known to have left them.
+func (t *tx) listenersSince(key PoolKey, before *Published, listen []int) (out []Listener) {
+	if before != nil {
+		reported := t.poolIsReported(key, before)
+		for _, l := range before.listeners() {
+			if !reported || slices.Contains(before.Listen, l.Port) {
+				out = append(out, l)
+			}
+		}
+	}
+	if len(listen) == 0 || slices.ContainsFunc(out, func(l Listener) bool { return slices.Contains(listen, l.Port) }) {
+		return out
+	}
+	return append(out, Listener{Port: listen[0], Since: t.rev})
+}
+
+// poolIsReported: all balancers of a pool have reported it as it was last published.
+func (t *tx) poolIsReported(key PoolKey, p *Published) bool {
+	l := t.live.get(key.Host)
+	return l != nil && !slices.ContainsFunc(p.Pool.Balancers, func(name string) bool {
+		report := l.pools[name][key.Service]
+		return report == nil || report.Generation < p.Pool.Generation
+	})
 }
 
 func (t *tx) ask(host string, ask fleet.Ask) {

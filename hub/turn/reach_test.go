@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,46 @@ func TestAllListenersOfASilentBalancerAreLookedAt(t *testing.T) {
 	if !looked["10.0.0.1:80"] || !looked["10.0.0.1:81"] {
 		t.Errorf("looked at %v", looked)
 	}
+}
+
+// A balancer whose agent is dead listens on the ports that it had, however its
+// pools change and however many there are now.
+func TestFormerListenersOfASilentBalancerAreLookedAt(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
+	w.apply(listensOnly(web.Name, 80))
+	w.pass(5 * time.Second)
+	w.apply(listensOnly(web.Name, 81))
+	w.pass(5 * time.Second)
+	w.apply(listensOnly(web.Name, 81), listensOnly("zzz", 82)) // all that is acknowledged
+	w.pass(5 * time.Second)
+	w.hosts["web1"].cut = true
+	w.pass(15 * time.Second)
+	after := []fleet.Service{listensOnly(web.Name, 83), listensOnly("zzz", 84)}
+	for i := range looksAtOnce {
+		after = append(after, listensOnly("new"+strconv.Itoa(i), 90+i))
+	}
+	w.apply(after...)
+	w.pass(time.Second)
+	w.apply(append(after[2:], listensOnly(web.Name, 85), listensOnly("zzz", 84))...)
+	looked := map[string]bool{}
+	for range 15 {
+		w.now = w.now.Add(time.Second)
+		for _, r := range w.step(append(w.report(w.hosts["web2"]), Tick{})...).Reach {
+			looked[r.Address] = true
+		}
+	}
+	if !looked["10.0.0.1:81"] || !looked["10.0.0.1:82"] || looked["10.0.0.1:80"] {
+		t.Errorf("looked at %v", looked)
+	}
+}
+
+// listensOnly is a service that listens on one port and nowhere else.
+func listensOnly(name string, port int) fleet.Service {
+	s := webService(1, "web:"+strconv.Itoa(port))
+	s.Key.Name = name
+	s.Spec.Publish[0].Target = port
+	s.Balancing.Routes[0].Target, s.Balancing.Routes[0].Listen = port, []int{port}
+	return s
 }
 
 // An agent that can't look is no witness. It doesn't stand in the way of one

@@ -31,7 +31,7 @@ func TestAnotherVersionsReadinessDoesNotCount(t *testing.T) {
 	if len(report.Actual.Instances) != 1 {
 		t.Fatalf("reported %+v", report.Actual.Instances)
 	}
-	report.Actual.Instances[0].Version = 9
+	report.Actual.Instances[0].Version, report.Actual.Instances[0].Spec = 9, "another's sum"
 	w.step(inputs[0], report)
 	for _, e := range w.hosts["web1"].pools[web].Endpoints {
 		if e.State == fleet.EndpointReady {

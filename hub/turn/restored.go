@@ -83,17 +83,19 @@ func (t *tx) freezeChanged(key fleet.ServiceKey) {
 	s.Settled = t.s.Restored
 	t.touch(key)
 	running, other := 0, 0
+	onHost := map[string]int{}
 	for _, in := range t.members(key) {
 		if in.Goal == fleet.GoalRun {
 			running++
+			onHost[in.Host]++
 			if in.Version != s.Version {
 				other++
 			}
 		}
 	}
-	excess := 0
-	if s.Asked.Mode != fleet.ModeGlobal {
-		excess = max(0, running-s.Asked.Count)
+	excess := max(0, running-s.Asked.Count)
+	if s.Asked.Mode == fleet.ModeGlobal {
+		excess = t.excessGlobal(s, onHost)
 	}
 	if s.Frozen || s.Removing || other+excess == 0 {
 		return

@@ -100,6 +100,37 @@ func TestARestoredHubKeepsWhatRuns(t *testing.T) {
 	}
 }
 
+// A global service has no count that could be exceeded, but each host has one.
+func TestARestoredHubKeepsWhatRunsOfAGlobalService(t *testing.T) {
+	for name, since := range map[string]fleet.Command{
+		"a host is between two instances": {Do: fleet.DoRestart, Service: web},
+		"a host was drained then":         {Do: fleet.DoHostActivate, Host: "web3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "web1", "web2", "web3").join()
+			w.order(fleet.Command{Do: fleet.DoHostDrain, Host: "web3"})
+			s := webService(0, "web:1")
+			s.Mode, s.Balancing, s.CountStated = fleet.ModeGlobal, nil, false
+			w.apply(s)
+			w.pass(5 * time.Second)
+			backup := maps.Clone(w.stored)
+			w.order(since)
+			running, stops := w.running(), w.stops()
+			w.put(backup)
+			w.pass(time.Minute)
+			if len(strings.Fields(running)) != 3 || w.known() != running || w.running() != running || w.stops() != stops {
+				t.Errorf("known are %s, running %s; were %s", w.known(), w.running(), running)
+			}
+			w.wantState(fleet.ServiceFrozen)
+			w.order(fleet.Command{Do: fleet.DoUnfreeze, Service: web})
+			w.pass(30 * time.Second)
+			if v := w.wantState(fleet.ServiceConverged); v.Ready != 2 {
+				t.Errorf("%d are ready", v.Ready)
+			}
+		})
+	}
+}
+
 func TestUnfrozenItGoesBackToTheBackup(t *testing.T) {
 	w, backup := grown(t)
 	running := strings.Fields(w.running())
@@ -312,6 +343,60 @@ func TestARebuiltHubReplacesWhatDiffers(t *testing.T) {
 	w.pass(time.Minute)
 	if v := w.wantState(fleet.ServiceConverged); v.Ready != 2 {
 		t.Errorf("%d are ready", v.Ready)
+	}
+}
+
+// rebuilt is a hub that has lost its store while three hosts run a service with
+// a fixed port, and web1 something besides.
+func rebuilt(t *testing.T, protocol string) (w *world, fixed, busy fleet.Service) {
+	w = newWorld(t, "web1", "web2", "web3").withBalancer("web1").join()
+	fixed, busy = webService(3, "web:1"), webService(1, "busy:1")
+	fixed.Balancing = nil
+	fixed.Spec.Publish = []fleet.Publish{{Target: 80, Protocol: protocol, HostPort: 8080}}
+	busy.Key.Name, busy.Balancing, busy.Spec.Publish = "busy", nil, nil
+	busy.Constraints = []fleet.Constraint{{Label: fleet.LabelHostname, Equal: true, Value: "web1"}}
+	w.apply(fixed)
+	w.apply(fixed, busy)
+	w.pass(5 * time.Second)
+	w.wantState(fleet.ServiceConverged)
+	w.put(map[string]Row{})
+	w.pass(70 * time.Second)
+	return w, fixed, busy
+}
+
+// What was taken in has its ports even where nobody knows its content: what
+// follows it goes to no host where another of them still has the same ones.
+func TestARebuiltHubKeepsOffPortsOfWhatItTookIn(t *testing.T) {
+	for _, protocol := range []string{"tcp", "udp"} {
+		w, fixed, busy := rebuilt(t, protocol)
+		w.folded = func() {
+			has := map[string]bool{}
+			for _, in := range w.s.Instances {
+				if in.Service == web && has[in.Host] {
+					t.Fatalf("%s is to have port 8080 over %s twice", in.Host, protocol)
+				}
+				has[in.Host] = has[in.Host] || in.Service == web
+			}
+		}
+		fixed.Spec.Image = "web:2"
+		w.apply(fixed, busy)
+		w.pass(time.Minute)
+		if v := w.wantState(fleet.ServiceConverged); v.Ready != 3 {
+			t.Errorf("%d are ready", v.Ready)
+		}
+	}
+}
+
+// No balancer is to listen there, either.
+func TestARebuiltHubGivesNoListenerPortsOfWhatItTookIn(t *testing.T) {
+	w, fixed, busy := rebuilt(t, "tcp")
+	fixed.Spec.Image = "web:2"
+	fixed.Spec.Publish[0].HostPort = 8081
+	w.apply(fixed, busy)
+	busy.Spec.Publish = []fleet.Publish{{Target: 80, Protocol: "tcp"}}
+	busy.Balancing = &fleet.Balancing{Routes: []fleet.Route{{Target: 80, Listen: []int{8080}, Protocol: fleet.ProtocolHTTP}}}
+	if reply := w.apply(fixed, busy); reply.Err == nil || !strings.Contains(reply.Err.Error(), "port 8080 on web1, which has a balancer, is a fixed port of shop/web") {
+		t.Errorf("%+v", reply)
 	}
 }
 

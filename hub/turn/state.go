@@ -164,8 +164,17 @@ type Published struct {
 	// Listen are the ports that the balancers listen on, or did before the
 	// pool was removed.
 	Listen []int `json:"listen,omitempty"`
+	// Listeners has a listener of each form of the pool that a balancer may
+	// have: the last that all have acknowledged, and those since.
+	Listeners []Listener `json:"listeners,omitempty"`
 	// Held are the endpoints that keep traffic though reported unready.
 	Held []string `json:"held,omitempty"`
+}
+
+// Listener is a port on which balancers listen since a revision.
+type Listener struct {
+	Port  int    `json:"port"`
+	Since uint64 `json:"since"`
 }
 
 // Home remembers what outlives a service: which hosts have the data of its
