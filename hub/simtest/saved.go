@@ -40,7 +40,6 @@ func (k *checker) diskLost(host string) {
 	for id, in := range k.instances {
 		if in.Host == host {
 			delete(k.told, id)
-			delete(k.ended, id)
 		}
 	}
 	for _, r := range k.released {

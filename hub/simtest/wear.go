@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"maps"
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
@@ -71,11 +72,17 @@ func (c *chaos) jump(h *host) {
 	}
 }
 
-// wipe loses what a host's agent knew.
+// wipe loses what a host's agent knew. What it was told before doesn't come
+// again: to whoever connects anew the broker says what holds by then, and an
+// agent without a memory couldn't know better.
 func (c *chaos) wipe(h *host) {
 	c.CrashAgent(h.id)
 	c.say(h.id, "its agent's disk is lost")
 	h.disk = nil
+	maps.DeleteFunc(c.kept, func(topic string, _ []byte) bool {
+		host, _, _, _ := wire.HostTopic(topic)
+		return host == h.id
+	})
 	c.checker.diskLost(h.id)
 	c.later(func() { c.StartAgent(h.id) })
 }
