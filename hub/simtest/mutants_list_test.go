@@ -41,7 +41,7 @@ var mutants = []mutant{
 		{"agent/brain/report.go", "s.report.open = s.listed &&", "s.report.open = true || s.listed &&"},
 	}},
 	{"traffic comes before readiness", "which no agent called ready", 2, []edit{
-		{"hub/turn/reported.go", "ready := a.Ready && a.Version", "ready := len(a.Ports) > 0 && a.Version"},
+		{"hub/turn/reported.go", "ready := a.Ready &&", "ready := len(a.Ports) > 0 &&"},
 	}},
 	{"a released port is given away", "which was released", 2, []edit{
 		{"hub/turn/reported.go", "\tt.holdPorts(in)\n", ""},
