@@ -250,6 +250,7 @@ type Fleetwide struct {
 	// TickedAt is the last tick, and ResumedAt the first after the hub itself
 	// stood still: silence counts from then.
 	TickedAt time.Time
+	PortsAt  time.Time // of the last look at the ports that are held
 	// Behind: it was told that the store is older than what agents know.
 	Behind    bool
 	ResumedAt time.Time

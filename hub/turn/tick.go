@@ -8,6 +8,10 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
+// portsEvery is the pause between two looks at the ports that are held: for
+// minutes each, and a fleet may hold tens of thousands.
+const portsEvery = 5 * time.Second
+
 // tick lets time pass: silent hosts are lost, held ports come free, old
 // results are forgotten, and services that wait for time are looked at again.
 func (t *tx) tick() {
@@ -25,7 +29,10 @@ func (t *tx) tick() {
 			seen.lost++
 		}
 	}
-	t.releasePorts()
+	if t.now.Sub(t.fleet.PortsAt) >= portsEvery {
+		t.fleet.PortsAt = t.now
+		t.releasePorts()
+	}
 	t.judgeFleet(seen.lost, t.hosts.size())
 	t.forgetResults()
 	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
