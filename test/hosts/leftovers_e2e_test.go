@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -66,9 +67,9 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = victim.Wait() // it was killed
-	fleetName := strings.TrimSpace(line)
-	if seen := traces(t); !strings.Contains(seen, fleetName) {
-		t.Fatalf("the victim's fleet %s left nothing to sweep", fleetName)
+	victims := strings.TrimSpace(line)
+	if seen := traces(t); !strings.Contains(seen, victims) {
+		t.Fatalf("the victim's fleet %s left nothing to sweep", victims)
 	}
 	living, err := hosts.New(t.Context(), hosts.Options{Names: []string{"web1"}, Dir: dir})
 	if err != nil {
@@ -83,7 +84,7 @@ func TestSweep(t *testing.T) {
 	if err := living.Close(); err != nil {
 		t.Fatal(err)
 	}
-	checkGone(t, fleetName, before, dir)
+	checkGone(t, victims, before, dir)
 }
 
 // TestVictim is the other process of TestSweep: alone it has nothing to do.
@@ -137,10 +138,20 @@ func TestLocalEngine(t *testing.T) {
 	if err := l.Docker(t.Context(), "network", "create", "extra").Run(); err != nil {
 		t.Fatal(err)
 	}
+	name := fleetName.FindString(l.Dir)
+	if during := traces(t); name == "" || !strings.Contains(during, name) {
+		t.Fatalf("the traces of a living engine %q aren't seen:\n%s", name, during)
+	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if after := traces(t); after != before {
-		t.Fatalf("traces before:\n%s\nafter:\n%s", before, after)
+	checkGone(t, name, before, dir)
+	for line := range strings.Lines(traces(t)) { // its bridges don't have its name
+		if strings.HasPrefix(line, "/sys/class/net/") && !fleetName.MatchString(line) && !strings.Contains(before, strings.TrimSpace(line)) {
+			t.Errorf("left behind: %s", line)
+		}
 	}
 }
+
+// fleetName is what all that belongs to a fleet or an engine has in its name.
+var fleetName = regexp.MustCompile(`mht-[0-9]+`)
