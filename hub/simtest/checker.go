@@ -40,7 +40,7 @@ type checker struct {
 	restored  uint64                    // the revision from which a restored store went on; 0: none was
 	ordered   map[fleet.ServiceKey]bool // services about which a person gave an order since then
 	takenIn   map[string]bool           // instances that the restored store lacks, and the hub took in
-	ended     map[string]bool           // instances whose container was removed by an order
+	ended     map[string]*memory        // instances whose container was removed by an order
 }
 
 func newChecker(s *Sim) *checker {
@@ -51,7 +51,7 @@ func newChecker(s *Sim) *checker {
 		excused: map[string]map[string]bool{}, ready: map[string]int{}, told: map[string]map[int]int{}, accepted: map[string]fleet.Observed{},
 		released: map[string]*rest{}, homes: map[string]string{}, givenUp: map[string]bool{},
 		forgotten: map[string]bool{}, heard: map[string]time.Time{}, stopped: map[string]bool{}, wordless: map[fleet.ServiceKey]time.Time{},
-		ordered: map[fleet.ServiceKey]bool{}, takenIn: map[string]bool{}, ended: map[string]bool{},
+		ordered: map[fleet.ServiceKey]bool{}, takenIn: map[string]bool{}, ended: map[string]*memory{},
 	}
 }
 
@@ -184,7 +184,7 @@ func (k *checker) touches(h *host, op *brain.Op, c *container) {
 		k.sim.violate("%s of %s on %s has no cause", op.Kind, op.Instance, h.id)
 	}
 	if op.Kind == brain.OpCreate {
-		if k.ended[op.Instance] {
+		if end := k.ended[op.Instance]; end != nil && !end.lost() {
 			k.sim.violate("%s on %s is made again, though it was stopped for good", op.Instance, h.id)
 		}
 		k.portsAreSaved(h, op)
@@ -209,9 +209,12 @@ func (k *checker) touches(h *host, op *brain.Op, c *container) {
 	case op.Kind == brain.OpStop:
 		k.stopping(op.Instance)
 	case op.Kind == brain.OpRemove:
-		k.ended[op.Instance] = k.stops[op.Instance]
+		delete(k.ended, op.Instance)
+		if k.stops[op.Instance] {
+			k.ended[op.Instance] = &memory{host: h.id}
+		}
 		for _, port := range k.told[op.Instance] { // nobody sends to what was never called ready
-			k.released[fmt.Sprintf("%s:%d", h.address, port)] = &rest{host: h.id, port: port, since: k.sim.now}
+			k.released[fmt.Sprintf("%s:%d", h.address, port)] = &rest{memory: memory{host: h.id}, port: port, since: k.sim.now}
 		}
 	}
 }

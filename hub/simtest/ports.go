@@ -15,18 +15,14 @@ import (
 const portRest = 10 * time.Minute
 
 // rest is that of a released port. The hub and its host's agent keep it each by
-// what they remember; nobody can know of it any more once both have lost that.
+// what they remember.
 type rest struct {
-	host        string
-	port        int
-	since       time.Time
-	lostByHub   bool
-	lostByAgent bool
+	memory
+	port  int
+	since time.Time
 }
 
-func (r *rest) due(now time.Time) bool {
-	return now.Sub(r.since) < portRest && !(r.lostByHub && r.lostByAgent)
-}
+func (r *rest) due(now time.Time) bool { return now.Sub(r.since) < portRest && !r.lost() }
 
 // created looks at the ports of a new container.
 func (k *checker) created(h *host, c *container) {

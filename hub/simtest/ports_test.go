@@ -43,7 +43,7 @@ func TestAReleasedPortRestsWhileSomebodyKnows(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := New(DefaultOptions())
 			h := &host{sim: s, id: "web1", address: "10.0.0.1"}
-			s.checker.released["10.0.0.1:20000"] = &rest{host: h.id, port: port, since: s.now}
+			s.checker.released["10.0.0.1:20000"] = &rest{memory: memory{host: h.id}, port: port, since: s.now}
 			if test.wiped != "" {
 				s.checker.diskLost(test.wiped)
 			}

@@ -73,6 +73,10 @@ func (k *checker) rewound(homes map[string]string) {
 		}
 	}
 	k.restsRewound()
+	for id, end := range k.ended { // what the backup wants to run, the hub knows no end of
+		in := read[turn.Instance](k, turn.Row{Table: "instances", Key: id, Value: store.rows["instances"][id]})
+		end.lostByHub = in != nil && in.Goal != fleet.GoalStop
+	}
 	for id, in := range k.instances { // nobody has decided anything about those that the backup lacks
 		in.Goal, in.Ready = "", false
 		if value := store.rows["instances"][id]; value != nil {

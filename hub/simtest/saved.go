@@ -43,8 +43,19 @@ func (k *checker) diskLost(host string) {
 		}
 	}
 	for _, r := range k.released {
-		if r.host == host {
-			r.lostByAgent = true
-		}
+		r.lostByAgent = r.lostByAgent || r.host == host
+	}
+	for _, end := range k.ended {
+		end.lostByAgent = end.lostByAgent || end.host == host
 	}
 }
+
+// memory is what the hub and a host's agent each know of something that is over.
+// Once both have lost that, nobody can know of it any more.
+type memory struct {
+	host        string
+	lostByHub   bool
+	lostByAgent bool
+}
+
+func (m *memory) lost() bool { return m.lostByHub && m.lostByAgent }

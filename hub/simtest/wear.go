@@ -1,7 +1,6 @@
 package simtest
 
 import (
-	"maps"
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
@@ -72,17 +71,11 @@ func (c *chaos) jump(h *host) {
 	}
 }
 
-// wipe loses what a host's agent knew. What it was told before doesn't come
-// again: to whoever connects anew the broker says what holds by then, and an
-// agent without a memory couldn't know better.
+// wipe loses what a host's agent knew.
 func (c *chaos) wipe(h *host) {
 	c.CrashAgent(h.id)
 	c.say(h.id, "its agent's disk is lost")
 	h.disk = nil
-	maps.DeleteFunc(c.kept, func(topic string, _ []byte) bool {
-		host, _, _, _ := wire.HostTopic(topic)
-		return host == h.id
-	})
 	c.checker.diskLost(h.id)
 	c.later(func() { c.StartAgent(h.id) })
 }
@@ -149,14 +142,16 @@ func (c *chaos) crashBalancer(h *host) {
 
 // replay gives an agent messages again: a desired state or a pool from some
 // time ago, as a broker may whose retained messages race with newer ones, and
-// keeps those that there are now.
+// keeps those that there are now. An agent that has accepted nothing yet gets
+// none: to whoever connects anew a broker says what holds, and who has no memory
+// can't know better.
 func (c *chaos) replay(h *host) {
 	topics := []string{wire.Host(h.id, wire.LeafDesired)}
 	for _, w := range c.wishes {
 		topics = append(topics, wire.Pool(h.id, w.Key))
 	}
 	for _, topic := range topics {
-		if old := c.kept[topic]; old != nil && h.agent != nil {
+		if old := c.kept[topic]; old != nil && h.agent != nil && c.checker.accepted[h.id].Epoch > 0 {
 			c.say(h.id, "gets an old message on %s again", topic)
 			h.agent.message(topic, old)
 		}

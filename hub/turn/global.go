@@ -67,12 +67,11 @@ func (t *tx) wantsGlobal(s *Service, host string) bool {
 // excessGlobal is how many of a global service's instances, counted by host, are
 // more than are to run there.
 func (t *tx) excessGlobal(s *Service, onHost map[string]int) (excess int) {
-	for _, host := range t.hosts.keys(byText) {
-		count := 0
+	for host, count := range onHost {
 		if t.wantsGlobal(s, host) {
-			count = 1
+			count--
 		}
-		excess += max(0, onHost[host]-count)
+		excess += count
 	}
 	return excess
 }

@@ -53,20 +53,14 @@ func (t *tx) reported(host string, l *Live, a *fleet.InstanceActual) {
 // to be. One that was taken in may have another number there until the host has
 // heard of it.
 func (t *tx) carries(in *Instance, a *fleet.InstanceActual) bool {
-	switch {
-	case a.Version == in.Version:
+	if a.Version == in.Version {
 		return true
-	case a.Spec == "":
-		return false
-	case in.Spec != "":
-		return in.Spec == a.Spec
 	}
-	s := t.services.get(in.Service)
-	if s == nil {
-		return false
+	content := in.Spec
+	if v := t.versionOf(in); v != nil {
+		content = v.Spec.Sum()
 	}
-	v, known := s.Versions[in.Version]
-	return known && v.Spec.Sum() == a.Spec
+	return a.Spec != "" && a.Spec == content
 }
 
 func samePorts(a, b map[int]int) bool {
