@@ -52,6 +52,8 @@ type Record struct {
 	Container string    `json:"container,omitempty"`
 	Snapshot  *Snapshot `json:"snapshot,omitempty"`
 	Image     Image     `json:"image,omitzero"`
+	// Recreate: the container is to be made anew, with other ports than its own.
+	Recreate bool `json:"recreate,omitempty"`
 	// ReadyRun is the run (container and start) that was reported ready last,
 	// EndedRun the run whose end is final by the restart policy.
 	ReadyRun string `json:"readyRun,omitempty"`

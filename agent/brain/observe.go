@@ -158,11 +158,11 @@ func (s *State) see(inst *instance, c *Container, now time.Time) {
 
 // seeNone notices that a container vanished without our doing.
 func (s *State) seeNone(inst *instance, now time.Time) {
-	inst.run, inst.ready, inst.recreate = "", false, false
+	inst.run, inst.ready = "", false
 	if inst.rec.Container == "" {
 		return
 	}
-	inst.rec.Container, inst.rec.ReadyRun, inst.rec.Snapshot = "", "", nil
+	inst.rec.Container, inst.rec.ReadyRun, inst.rec.Snapshot, inst.rec.Recreate = "", "", nil, false
 	inst.missing = true
 	s.report.urgent = true
 	s.dirty(now)
@@ -176,7 +176,7 @@ func (s *State) know(inst *instance, c *Container, now time.Time) {
 		rec.Container, rec.Snapshot = c.ID, nil
 		rec.Incarnation = max(rec.Incarnation, incarnationOf(c))
 		rec.ReadyRun, rec.EndedRun = "", ""
-		if len(rec.Ports) == 0 {
+		if len(rec.Ports) == 0 && !rec.Recreate {
 			if rec.Ports = parsePorts(c.Labels[LabelPorts]); len(rec.Ports) > 0 {
 				rec.EverReady = true // others may know them
 			}

@@ -91,7 +91,7 @@ func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, n
 	if c == nil {
 		return s.nextCreate(inst, a, spec)
 	}
-	if inst.recreate {
+	if inst.rec.Recreate {
 		return s.nextStop(inst, a)
 	}
 	switch c.State {

@@ -142,6 +142,45 @@ func TestPortTakenByAnother(t *testing.T) {
 	}
 }
 
+// What is to get other ports gets them, whatever comes between: the agent's end,
+// or somebody who starts the container as it is.
+func TestPortTakenByAnotherIsRemembered(t *testing.T) {
+	for name, between := range map[string]func(w *world){
+		"the agent starts anew": func(w *world) { w.boot("start2") },
+		"it is started by hand": func(w *world) { w.box("a-1").State = brain.ContainerRunning },
+		"both": func(w *world) {
+			w.box("a-1").State = brain.ContainerRunning
+			w.boot("start2")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t).connected()
+			spec := webSpec()
+			spec.Probe = nil
+			w.fail[brain.OpStart] = brain.Result{Problem: "port is already allocated", PortTaken: true}
+			w.send(desired(spec, "a-1"))
+			for len(w.boxes) == 0 || len(w.held) > 0 {
+				w.list()
+				w.finish()
+			}
+			delete(w.fail, brain.OpStart)
+			w.now = w.now.Add(time.Second)
+			w.step(brain.Tick{}) // it is on disk now
+			between(w)
+			w.connected().list()
+			if got := w.instance("a-1"); got.Ready {
+				t.Fatalf("ready without ports: %+v", got)
+			}
+			w.settle()
+			w.pass(2 * time.Second)
+			got := w.instance("a-1")
+			if !got.Ready || got.Incarnation != 2 || w.box("a-1").Labels[brain.LabelPorts] != fmt.Sprintf("8080:%d", got.Ports[8080]) {
+				t.Fatalf("reported %+v", got)
+			}
+		})
+	}
+}
+
 func TestFixedPortIsKept(t *testing.T) {
 	w := newWorld(t).connected()
 	spec := webSpec()

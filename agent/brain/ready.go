@@ -96,7 +96,7 @@ func (s *State) countProbe(inst *instance, r *ProbeResult, now time.Time) {
 func (s *State) isReady(inst *instance) bool {
 	c := inst.container
 	switch {
-	case c == nil || c.State != ContainerRunning || inst.run == "" || s.stopping(inst):
+	case c == nil || c.State != ContainerRunning || inst.run == "" || inst.rec.Recreate || s.stopping(inst):
 		return false
 	case c.Health == HealthUnhealthy || !inst.rec.Described || inst.dead():
 		return false

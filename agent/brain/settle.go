@@ -39,11 +39,11 @@ func (s *State) succeeded(inst *instance, op *Op, r *Result, now time.Time) {
 	case OpStart:
 		s.started(inst, op, r, now)
 	case OpRemove:
-		if !inst.recreate {
+		if !inst.rec.Recreate {
 			inst.recover()
 		}
-		inst.container, inst.recreate = nil, false
-		inst.rec.Container, inst.rec.Snapshot = "", nil
+		inst.container = nil
+		inst.rec.Container, inst.rec.Snapshot, inst.rec.Recreate = "", nil, false
 		s.dirty(now)
 	case OpStop:
 		inst.recover()
@@ -170,6 +170,6 @@ func (s *State) avoidPort(inst *instance, now time.Time) bool {
 	if spec == nil || !s.rechoosePorts(inst, spec, now) {
 		return false
 	}
-	inst.recreate = inst.container != nil
+	inst.rec.Recreate = inst.container != nil
 	return true
 }

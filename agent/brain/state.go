@@ -88,7 +88,6 @@ type instance struct {
 
 	missing    bool   // the container was removed by somebody else
 	startedNow bool   // our start succeeded, its run is yet to be seen
-	recreate   bool   // the container is to be made anew, with other ports
 	pulled     bool   // the image is there for the next container
 	lacks      string // the image that the engine didn't have when it was asked
 	waits      string // what the next operation waits for, where that may take long
