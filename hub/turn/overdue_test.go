@@ -95,6 +95,7 @@ func TestARemovalThatABalancerHoldsUpIsTold(t *testing.T) {
 	w.pass(5 * time.Second)
 	w.hosts["web2"].cut = true
 	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+	w.wantReason("web2/haproxy still has to drop it") // at once
 	w.pass(5 * time.Second)
 	w.wantState(fleet.ServiceRemoving)
 	w.wantReason("web2/haproxy still has to drop it")

@@ -25,8 +25,8 @@ func (t *tx) plan() {
 		for _, key := range keys {
 			reasons, settles := t.planService(key)
 			t.derivePools(key)
-			if settles {
-				t.report(key, reasons) // of the pools too, as they are now
+			if settles { // of the pools too, as they are now
+				t.report(key, few(append(reasons, t.dropping(key)...)))
 				t.forgetVersions(key)
 			}
 			planned[key] = true
@@ -67,11 +67,11 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 	}
 	reasons = append(reasons, t.frozenReasons(s)...)
 	if s.Removing {
-		t.report(key, few(append(reasons, t.dropping(key)...)))
 		if t.planRemoval(key); t.services.get(key) == nil {
 			t.note(key, nil)
+			return nil, false
 		}
-		return nil, false
+		return reasons, true
 	}
 	reasons = append(reasons, t.stays(s)...)
 	members := t.members(key)
@@ -86,7 +86,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 		}
 		reasons = append(reasons, t.carryOut(s, next, "")...)
 	}
-	return few(reasons), true
+	return reasons, true
 }
 
 // advance moves one instance along: given up, released by the balancers,

@@ -243,9 +243,12 @@ func (t *tx) removalWaits(key PoolKey, before *Published) (waits []fleet.Balance
 	return waits
 }
 
-// dropping names the balancers that still have to drop a service, and the way
-// out where nobody will.
+// dropping names the balancers that still have to drop a service that is being
+// removed, and the way out where nobody will.
 func (t *tx) dropping(service fleet.ServiceKey) (reasons []string) {
+	if !t.services.get(service).Removing {
+		return nil
+	}
 	for _, host := range t.balancerHosts() {
 		key := PoolKey{Host: host, Service: service}
 		p := t.pools.get(key)
