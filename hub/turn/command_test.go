@@ -208,6 +208,27 @@ func TestAFrozenRemovalSaysWhatItWaitsFor(t *testing.T) {
 	}
 }
 
+// What was given up on a lost host doesn't go, once the host is back frozen.
+func TestARemovalThatAFrozenHostHoldsUpIsTold(t *testing.T) {
+	w := newWorld(t, "web1").withBalancer("web1").join()
+	w.apply(webService(1, "web:1"))
+	w.pass(5 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoFreeze, Host: "web1"})
+	w.hosts["web1"].cut = true
+	w.pass(time.Minute)
+	w.order(fleet.Command{Do: fleet.DoHostFail, Host: "web1"})
+	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+	w.hosts["web1"].cut = false
+	w.pass(10 * time.Second)
+	w.wantState(fleet.ServiceRemoving)
+	w.wantReason("stays as it is: web1 is frozen (muster unfreeze host:web1)")
+	w.order(fleet.Command{Do: fleet.DoUnfreeze, Host: "web1"})
+	w.pass(10 * time.Second)
+	if w.s.Services[web] != nil {
+		t.Errorf("it is still there: %v", w.service().Reasons)
+	}
+}
+
 func TestEnvironmentIsNeverShown(t *testing.T) {
 	w := newWorld(t, "web1").join()
 	s := webService(1, "web:1")

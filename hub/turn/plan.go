@@ -203,7 +203,7 @@ func (t *tx) frozen(in *Instance) bool {
 // frozenReasons says what would change if its host weren't frozen.
 func (t *tx) frozenReasons(s *Service) (reasons []string) {
 	for _, in := range t.members(s.Asked.Key) {
-		if !t.frozen(in) || in.Lost || in.Goal == fleet.GoalRun && !s.Removing && !t.outdated(s, in) {
+		if !t.frozen(in) || !s.Removing && (in.Lost || in.Goal == fleet.GoalRun && !t.outdated(s, in)) {
 			continue
 		}
 		reasons = append(reasons, fmt.Sprintf(heldPrefix+"instance %s stays as it is: %s is frozen (muster unfreeze host:%s)", in.ID, in.Host, in.Host))
