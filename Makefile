@@ -20,6 +20,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -H env "PATH=$(shell go env GOR
 # Packages that have such tests.
 E2E = $(call packages,^//go:build e2e)
 SOAK = $(call packages,^//go:build soak)
+PROPERTIES = $(call packages,rapid\.Check)
 BENCHMARKS = $(call packages,^func Benchmark)
 packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples bench | xargs dirname | sort -u | sed 's,^,./,')
 # The others of their tests have run before, with the race detector.
@@ -98,7 +99,8 @@ mutants: ## build every deliberate bug, and have the scripts and random fleets n
 
 .PHONY: soak
 soak: N = 20000
-soak: sim ## the long tests: 20,000 random fleets, many connections, takeovers and faults
+soak: sim ## the long tests: 20,000 random fleets, each property 2,000 times, many connections, takeovers and faults
+	go test -count=1 -timeout 60m -rapid.checks 2000 $(PROPERTIES)
 	go test -tags soak -count=1 -timeout 60m $(SOAK)
 
 .PHONY: fuzz
