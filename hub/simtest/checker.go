@@ -211,10 +211,11 @@ func (k *checker) touches(h *host, op *brain.Op, c *container) {
 	case op.Kind == brain.OpRemove:
 		delete(k.ended, op.Instance)
 		if k.stops[op.Instance] {
-			k.ended[op.Instance] = &memory{host: h.id}
+			k.ended[op.Instance] = &memory{host: h.id, lostByHub: k.stillWanted(op.Instance)}
 		}
 		for _, port := range k.told[op.Instance] { // nobody sends to what was never called ready
-			k.released[fmt.Sprintf("%s:%d", h.address, port)] = &rest{memory: memory{host: h.id}, port: port, since: k.sim.now}
+			known := memory{host: h.id, lostByHub: !k.heldFor(h.id, op.Instance, port)}
+			k.released[fmt.Sprintf("%s:%d", h.address, port)] = &rest{memory: known, port: port, since: k.sim.now}
 		}
 	}
 }

@@ -73,16 +73,13 @@ func (k *checker) rewound(homes map[string]string) {
 		}
 	}
 	k.restsRewound()
-	for id, end := range k.ended { // what the backup wants to run, the hub knows no end of
-		in := read[turn.Instance](k, turn.Row{Table: "instances", Key: id, Value: store.rows["instances"][id]})
-		end.lostByHub = in != nil && in.Goal != fleet.GoalStop
+	for id, end := range k.ended {
+		end.lostByHub = k.stillWanted(id)
 	}
 	for id, in := range k.instances { // nobody has decided anything about those that the backup lacks
 		in.Goal, in.Ready = "", false
-		if value := store.rows["instances"][id]; value != nil {
-			if known := read[turn.Instance](k, turn.Row{Table: "instances", Key: id, Value: value}); known != nil {
-				in.Goal, in.Released = known.Goal, known.Released
-			}
+		if known := k.stored(id); known != nil {
+			in.Goal, in.Released = known.Goal, known.Released
 		} else {
 			k.givenUp[id] = true // the hub may not hear of its data before it places others
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
 )
@@ -48,6 +49,31 @@ func (k *checker) diskLost(host string) {
 	for _, end := range k.ended {
 		end.lostByAgent = end.lostByAgent || end.host == host
 	}
+}
+
+// stored is an instance as the hub's store has it; nil: it hasn't.
+func (k *checker) stored(id string) *turn.Instance {
+	value := k.sim.hub.store.rows["instances"][id]
+	if value == nil {
+		return nil
+	}
+	return read[turn.Instance](k, turn.Row{Table: "instances", Key: id, Value: value})
+}
+
+// stillWanted: the hub goes on with a store that wants an instance to run, and
+// knows no end of it.
+func (k *checker) stillWanted(id string) bool {
+	in := k.stored(id)
+	return in != nil && in.Goal != fleet.GoalStop
+}
+
+// heldFor: the hub's store knows that an instance has a port, or had it.
+func (k *checker) heldFor(host, id string, port int) bool {
+	if _, held := k.hosts[host].Held[port]; held {
+		return true
+	}
+	in := k.stored(id)
+	return in != nil && slices.Contains(slices.Collect(maps.Values(in.Ports)), port)
 }
 
 // memory is what the hub and a host's agent each know of something that is over.
