@@ -82,29 +82,32 @@ func (t *tx) freezeChanged(key fleet.ServiceKey) {
 	s := t.services.edit(key)
 	s.Settled = t.s.Restored
 	t.touch(key)
-	running, other := 0, 0
+	running, other, astray := 0, 0, 0
 	onHost := map[string]int{}
 	for _, in := range t.members(key) {
 		if in.Goal == fleet.GoalRun {
 			running++
 			onHost[in.Host]++
-			if in.Version != s.Version {
+			switch {
+			case in.Version != s.Version:
 				other++
+			case in.Born > t.s.Restored && t.outdated(s, in):
+				astray++
 			}
 		}
 	}
 	excess := max(0, running-s.Asked.Count)
 	if s.Asked.Mode == fleet.ModeGlobal {
-		excess = t.excessGlobal(s, onHost)
+		excess, astray = t.excessGlobal(s, onHost), 0
 	}
-	if s.Frozen || s.Removing || other+excess == 0 {
+	if s.Frozen || s.Removing || other+astray+excess == 0 {
 		return
 	}
 	s.Frozen = true
 	s.Generation = t.rev
 	s.Cause = t.event(fleet.EventServiceFrozen, subjectService(key), causeRestore, fleet.EventData{Service: &key, Message: fmt.Sprintf(
-		"%s is frozen: it isn't what the restored backup says (%d of its %d instances are of another version, %d are more than asked for); apply its file as it is today and then muster unfreeze %s, which alone goes back to the backup",
-		key, other, running, excess, key)})
+		"%s is frozen: it isn't what the restored backup says (%d of its %d instances are of another version, %d are on hosts that they would have to leave, %d are more than asked for); apply its file and drain or activate its hosts as it is today, and then muster unfreeze %s, which alone goes back to the backup",
+		key, other, running, astray, excess, key)})
 	for _, in := range t.members(key) {
 		t.dirtyHost[in.Host] = true
 	}

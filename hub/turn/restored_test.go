@@ -131,6 +131,32 @@ func TestARestoredHubKeepsWhatRunsOfAGlobalService(t *testing.T) {
 	}
 }
 
+// What was placed on a host since the backup stays there, though the backup has
+// that host drained.
+func TestARestoredHubKeepsWhatRunsOnAHostThatWasDrainedThen(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
+	w.order(fleet.Command{Do: fleet.DoHostDrain, Host: "web2"})
+	w.apply(webService(1, "web:1"))
+	w.pass(5 * time.Second)
+	backup := maps.Clone(w.stored)
+	w.order(fleet.Command{Do: fleet.DoHostActivate, Host: "web2"})
+	w.order(fleet.Command{Do: fleet.DoHostDrain, Host: "web1"})
+	w.pass(time.Minute)
+	running, stops := w.running(), w.stops()
+	w.put(backup)
+	w.pass(time.Minute)
+	if w.known() != running || w.running() != running || w.stops() != stops {
+		t.Errorf("known are %s, running %s; were %s", w.known(), w.running(), running)
+	}
+	w.wantState(fleet.ServiceFrozen)
+	w.order(fleet.Command{Do: fleet.DoHostActivate, Host: "web2"})
+	w.order(fleet.Command{Do: fleet.DoUnfreeze, Service: web})
+	w.pass(30 * time.Second)
+	if w.wantState(fleet.ServiceConverged); w.running() != running {
+		t.Errorf("running are %s, were %s", w.running(), running)
+	}
+}
+
 func TestUnfrozenItGoesBackToTheBackup(t *testing.T) {
 	w, backup := grown(t)
 	running := strings.Fields(w.running())
