@@ -12,6 +12,12 @@ const (
 	DoHostActivate   = "host-activate"
 	DoHostFail       = "host-fail" // declare a lost host dead: lifts the holds that protect what it ran
 	DoBalancerForget = "balancer-forget"
+	DoRollback       = "rollback"        // to Version, or the one before
+	DoPromote        = "rollout-promote" // on to the next step; Fully: to the end
+	DoPause          = "rollout-pause"
+	DoResume         = "rollout-resume"
+	DoAbort          = "rollout-abort" // back to the version that it came from
+	DoRetry          = "rollout-retry" // what was rolled back or paused for a failure, anew
 )
 
 // Command is an order from a person or program, as the hub's brain takes it.
@@ -30,11 +36,14 @@ type Command struct {
 	Document string      `json:"document,omitempty"` // apply: the canonical Compose document
 	Warnings []string    `json:"warnings,omitempty"` // apply: carried into the plan
 	Prune    bool        `json:"prune,omitempty"`    // apply: remove services that the document lacks
-	Service  ServiceKey  `json:"service,omitzero"`   // scale, restart, remove, freeze, unfreeze
+	Service  ServiceKey  `json:"service,omitzero"`   // scale, restart, remove, freeze, unfreeze, rollback, rollout-*
 	Count    int         `json:"count,omitempty"`    // scale
 	Host     string      `json:"host,omitempty"`     // host-*, freeze, unfreeze
 	DataLost bool        `json:"dataLost,omitempty"` // host-fail: what has its data there is placed elsewhere too, without it
 	Balancer BalancerKey `json:"balancer,omitzero"`  // balancer-forget
+	Version  int         `json:"version,omitempty"`  // rollback; 0: the one before
+	Rollout  uint64      `json:"rollout,omitempty"`  // rollout-*: the rollout's id that the caller saw; 0: any
+	Fully    bool        `json:"fully,omitempty"`    // rollout-promote
 }
 
 // Result is the hub's answer to a command.

@@ -14,6 +14,12 @@ type Desired struct {
 	// Versions has the spec of every version named in Instances, by
 	// VersionKey.
 	Versions map[string]Spec `json:"versions,omitempty"`
+	// Prepare are versions, by VersionKey, whose image the host is to have before
+	// anything of them runs; sorted. Their specs are in Versions, their pins in Pins.
+	Prepare []string `json:"prepare,omitempty"`
+	// Pins are the images of versions in Prepare, where they are known already; see
+	// Version.Pin.
+	Pins map[string]string `json:"pins,omitempty"`
 	// Names are the services that containers of a project reach by name, and
 	// the balancers' addresses that stand for them: project, service, addresses.
 	Names map[string]map[string][]string `json:"names,omitempty"`
@@ -48,7 +54,19 @@ type Actual struct {
 	Balancers  []BalancerActual  `json:"balancers,omitempty"` // sorted by Name
 	Foreign    Foreign           `json:"foreign"`
 	Refused    map[string]string `json:"refused,omitempty"` // VersionKey -> why this agent can't run it
+	// Prepared has an entry for each version of Desired.Prepare, by VersionKey.
+	Prepared map[string]Prepared `json:"prepared,omitempty"`
 	// Problem is what the agent itself can't do, like saving its state.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Prepared says whether a host has a version's image.
+type Prepared struct {
+	// Image and Digest are the engine's image id, and its repository digest where it
+	// has one; empty: not there yet.
+	Image  string `json:"image,omitempty"`
+	Digest string `json:"digest,omitempty"`
+	// Problem is why the last try to fetch it failed, in words; it goes on trying.
 	Problem string `json:"problem,omitempty"`
 }
 

@@ -12,12 +12,14 @@ const (
 	FeatureMountBind   = "mount-bind"
 	FeatureMountTmpfs  = "mount-tmpfs"
 	FeatureMountVolume = "mount-volume"
-	FeatureProbeHTTP   = "probe-http"
-	FeatureProbeTCP    = "probe-tcp"
-	FeatureResources   = "resources"
-	FeatureRestart     = "restart"      // a policy other than always
-	FeatureStopAtOnce  = "stop-at-once" // a stop grace of 0s, which isn't the default
-	FeatureStopSignal  = "stop-signal"
+	// FeaturePrepare is what an agent can, and no version asks for: Desired.Prepare.
+	FeaturePrepare    = "prepare"
+	FeatureProbeHTTP  = "probe-http"
+	FeatureProbeTCP   = "probe-tcp"
+	FeatureResources  = "resources"
+	FeatureRestart    = "restart"      // a policy other than always
+	FeatureStopAtOnce = "stop-at-once" // a stop grace of 0s, which isn't the default
+	FeatureStopSignal = "stop-signal"
 )
 
 // Features are those that the spec's content asks for, sorted: what the hub

@@ -13,6 +13,8 @@ type Pool struct {
 	Check        Check      `json:"check"`
 	DrainTimeout Duration   `json:"drainTimeout"`
 	Endpoints    []Endpoint `json:"endpoints,omitempty"` // sorted by Instance
+	// Measure: the agent publishes what its balancers count; see Metrics.
+	Measure bool `json:"measure,omitempty"`
 	// Removed: the service is gone; the balancer drops its section and goes
 	// on reporting the generation until the pool leaves the index.
 	Removed bool `json:"removed,omitempty"`

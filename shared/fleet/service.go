@@ -22,7 +22,11 @@ type Service struct {
 	// Grace is how long after its host is lost an instance is placed anew;
 	// zero: the hub's default of 5 s.
 	Grace Duration `json:"grace,omitempty"`
-	Spec  Spec     `json:"spec"`
+	// Rollout is how it moves to a new version; nil: by default.
+	Rollout *RolloutSpec `json:"rollout,omitempty"`
+	// Keep is how many versions are kept; 0: the hub's default of 10.
+	Keep int  `json:"keep,omitempty"`
+	Spec Spec `json:"spec"`
 }
 
 // Constraint restricts the hosts that a service may run on.

@@ -27,8 +27,49 @@ type ServiceView struct {
 	Ready      int            `json:"ready"`
 	Addresses  []string       `json:"addresses,omitempty"` // of the instances, host:port
 	Offers     []string       `json:"offers,omitempty"`    // on the balancers: "http 10.0.0.1:8080 -> 8080"
+	Rollout    *Rollout       `json:"rollout,omitempty"`   // the last one
 	Service    *Service       `json:"service,omitempty"`   // the whole of what was asked for; environment values left out; in single reads
 	Instances  []InstanceView `json:"instances,omitempty"` // in single reads
+}
+
+// VersionView is one kept version as people see it. Environment values are left
+// out.
+type VersionView struct {
+	Number  int       `json:"number"`
+	Created time.Time `json:"created"`
+	Actor   string    `json:"actor,omitempty"`
+	Cause   string    `json:"cause"`
+	Image   string    `json:"image"`
+	Pin     string    `json:"pin,omitempty"`
+	Current bool      `json:"current,omitempty"` // the one that is asked for
+	// Instances run it now, whatever their goal.
+	Instances int `json:"instances"`
+	// Fields differ from the version kept before it; environment values by name
+	// only.
+	Fields []FieldChange `json:"fields,omitempty"`
+	Spec   *Spec         `json:"spec,omitempty"` // in single reads
+}
+
+// RolloutView is a service's last rollout, with what it is judged by.
+type RolloutView struct {
+	Service ServiceKey `json:"service"`
+	Rollout
+	// Weight is the new version's share of the traffic that is asked for, in percent.
+	Weight   int          `json:"weight"`
+	Versions []VersionUse `json:"versions"` // From and To, in this order
+}
+
+// VersionUse is one side of a rollout now.
+type VersionUse struct {
+	Version   int `json:"version"`
+	Wanted    int `json:"wanted"` // instances
+	Running   int `json:"running"`
+	Ready     int `json:"ready"`
+	Restarts  int `json:"restarts,omitempty"`
+	Weight    int `json:"weight"`             // of one instance on the balancers; 0: none gets traffic
+	Requests  int `json:"requests,omitempty"` // counted by the balancers at this step
+	Failed    int `json:"failed,omitempty"`   // of them: 5xx, no connection, no answer
+	AverageMS int `json:"averageMS,omitempty"`
 }
 
 // ServiceStatus is what the hub says of a service over MQTT, retained: desired

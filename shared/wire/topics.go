@@ -23,6 +23,7 @@ const (
 	LeafActual   = "actual"   // agent to hub, retained
 	LeafPresence = "presence" // agent to hub, retained; its Will too
 	LeafEvents   = "events"   // agent to hub
+	LeafMetrics  = "metrics"  // agent to hub
 	LeafResult   = "result"   // agent to hub: result/<ask id>
 	LeafPools    = "pools"    // hub to agent, retained: pools/<project>/<service>
 )

@@ -1,0 +1,30 @@
+package fleet
+
+// Metrics is what the balancers of a host count for pools that ask for it (see
+// Pool.Measure). It isn't retained, and goes out once a second while they do.
+type Metrics struct {
+	Host string `json:"host"`
+	// AgentStart: counts begin anew with each start of the agent.
+	AgentStart string        `json:"agentStart"`
+	Pools      []PoolMetrics `json:"pools"` // sorted by Service, then Balancer
+}
+
+// PoolMetrics are one balancer's counts of one service.
+type PoolMetrics struct {
+	Service   ServiceKey       `json:"service"`
+	Balancer  string           `json:"balancer"`
+	Endpoints []EndpointCounts `json:"endpoints"` // sorted by Instance
+}
+
+// EndpointCounts are what a balancer counted for one endpoint since its agent
+// started. They never go down meanwhile, whatever is reloaded.
+type EndpointCounts struct {
+	Instance string `json:"instance"`
+	Version  int    `json:"version"`
+	Requests uint64 `json:"requests"`          // HTTP: answered ones; else connections
+	Failed   uint64 `json:"failed,omitempty"`  // answered with 5xx, not connected, or not answered
+	Retried  uint64 `json:"retried,omitempty"` // tried again, here or elsewhere
+	// AverageMS is how long a request took, in milliseconds: the mean of up to the
+	// last 512.
+	AverageMS int `json:"averageMS,omitempty"`
+}

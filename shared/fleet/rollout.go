@@ -1,0 +1,158 @@
+package fleet
+
+import "time"
+
+// Strategies of a rollout.
+const (
+	StrategyRolling   = "rolling"    // a few at a time, new before old
+	StrategyRecreate  = "recreate"   // all old ones stop, then the new ones come
+	StrategyCanary    = "canary"     // a growing share of the traffic, beside all old ones
+	StrategyBlueGreen = "blue-green" // all new ones beside all old ones, then one switch
+)
+
+// What a rollout does about a failure.
+const (
+	OnFailureRollback = "rollback" // goes back to the version that it came from
+	OnFailurePause    = "pause"    // stays as it is until a person decides
+)
+
+// RolloutSpec says how a service moves from one version to the next. What is
+// zero has the default of its strategy: see Resolved.
+type RolloutSpec struct {
+	Strategy string `json:"strategy,omitempty"` // default: rolling
+	// Steps of a canary; the last has weight 100. Default: 5, 25, 50, 100.
+	Steps []RolloutStep `json:"steps,omitempty"`
+	// Batch is how many instances a rolling replaces at the same time. Default: a
+	// quarter of the count, rounded up.
+	Batch int `json:"batch,omitempty"`
+	// StopFirst: an old instance stops before its successor comes. So it is
+	// always where a volume or a fixed host port can't be had twice.
+	StopFirst bool `json:"stopFirst,omitempty"`
+	// Delay is the pause between the batches of a rolling. Default: none.
+	Delay Duration `json:"delay,omitempty"`
+	// Monitor is how long the new version is watched once it has all traffic,
+	// before the rollout has succeeded. Default: 10 s.
+	Monitor *Duration `json:"monitor,omitempty"`
+	Verify  Verify    `json:"verify,omitzero"`
+	// OnFailure is rollback (the default) or pause.
+	OnFailure string `json:"onFailure,omitempty"`
+	// Manual rollouts go on only when a person promotes them: before a canary's
+	// each next step, before blue-green's switch, after a rolling's first batch.
+	Manual bool `json:"manual,omitempty"`
+	// HealthyWithin is how long a new instance may take to serve, ProgressWithin
+	// how long a rollout may stand still without being paused. Default: 5 and 10 min.
+	HealthyWithin  Duration `json:"healthyWithin,omitempty"`
+	ProgressWithin Duration `json:"progressWithin,omitempty"`
+	// Keep is how long the old instances stay, without traffic, after a canary or
+	// blue-green has succeeded: to go back takes one write to the balancers until
+	// then. Default: 1 min.
+	Keep *Duration `json:"keep,omitempty"`
+	// Before, Each and After name one-shot services of the project that run to
+	// their end before anything moves, at each step, and before the rollout has
+	// succeeded. One that fails is a failure of the rollout.
+	Before []string `json:"before,omitempty"`
+	Each   []string `json:"each,omitempty"`
+	After  []string `json:"after,omitempty"`
+}
+
+// RolloutStep is one step of a canary.
+type RolloutStep struct {
+	Weight    int      `json:"weight"`              // percent of the traffic that the new version gets
+	Instances int      `json:"instances,omitempty"` // of the new version; default: that share of the count, at least 1
+	Hold      Duration `json:"hold,omitempty"`      // least time at this weight; default: Verify.Interval
+	Manual    bool     `json:"manual,omitempty"`    // goes on only when a person promotes it
+}
+
+// Verify is how a step is judged: the new version against the old one over the
+// same time.
+type Verify struct {
+	// Off: readiness and restarts alone count. A rolling is so by default.
+	Off *bool `json:"off,omitempty"`
+	// Interval is how often the balancers' counts are judged. Default: 10 s.
+	Interval Duration `json:"interval,omitempty"`
+	// Requests are the fewest of the new version that say anything. Default: 20.
+	Requests int `json:"requests,omitempty"`
+	// Success is the least share of requests that succeed, in percent, unless the
+	// old version does no better. Default: 99.
+	Success float64 `json:"success,omitempty"`
+	// Slower is how many times as long as the old version's a request of the new
+	// one may take on average, and 50 ms are granted in any case. Default: 2.
+	Slower float64 `json:"slower,omitempty"`
+	// Restarts are how often an instance of the new version may restart. Default: 0.
+	Restarts int `json:"restarts,omitempty"`
+	// Judges are asked from outside, at each interval; all have to agree.
+	Judges []Judge `json:"judges,omitempty"`
+}
+
+// Judge is somebody outside who says whether a rollout may go on.
+type Judge struct {
+	// HTTP is a URL that is posted the rollout as JSON, and answers with
+	// {"verdict": "continue"}, "hold" or "back", and a "reason".
+	HTTP string `json:"http,omitempty"`
+	// Prometheus is a server's base URL. The first value of Query is to be at
+	// least Min and at most Max; no value says nothing.
+	Prometheus string   `json:"prometheus,omitempty"`
+	Query      string   `json:"query,omitempty"`
+	Min        *float64 `json:"min,omitempty"`
+	Max        *float64 `json:"max,omitempty"`
+}
+
+// States of a rollout.
+const (
+	RolloutPreparing      = "preparing"       // every host fetches the image; one-shot services before it run
+	RolloutProgressing    = "progressing"     // at Step
+	RolloutPaused         = "paused"          // PauseReason says why
+	RolloutPromoting      = "promoting"       // the new version has all traffic and is watched
+	RolloutSucceeded      = "succeeded"       // old instances may be kept until KeepUntil
+	RolloutRollingBack    = "rolling-back"    // the old version gets all traffic again
+	RolloutRolledBack     = "rolled-back"     // as it was before
+	RolloutRollbackPaused = "rollback-paused" // going back doesn't get on
+	RolloutSuperseded     = "superseded"      // by a newer one
+)
+
+// Reasons of a pause.
+const (
+	PauseManual       = "manual"       // a person is to promote or resume it
+	PauseInconclusive = "inconclusive" // too little is known for too long
+	PauseBalancer     = "balancer"     // a balancer is silent, or doesn't take its pool
+	PauseFailure      = "failure"      // Why says which
+)
+
+// Rollout is the move of a service from one version to another, as the hub
+// keeps it.
+type Rollout struct {
+	// ID is the generation of the service at which it began: orders name it.
+	ID   uint64 `json:"id"`
+	From int    `json:"from"` // the version that has the traffic until it is promoted
+	To   int    `json:"to"`
+	// Back: a person ordered to go back to an older version; it is never rolled
+	// back by itself.
+	Back  bool        `json:"back,omitempty"`
+	Spec  RolloutSpec `json:"spec"` // resolved: what was the service's when it began
+	State string      `json:"state"`
+	Step  int         `json:"step,omitempty"` // of Spec.Steps, or the batch of a rolling
+	// PauseReason and PausedIn are why and in which state it paused.
+	PauseReason string `json:"pauseReason,omitempty"`
+	PausedIn    string `json:"pausedIn,omitempty"`
+	Why         string `json:"why,omitempty"` // in words: what it waits for, or what failed
+	Cause       string `json:"cause"`
+	Actor       string `json:"actor,omitempty"`
+	// Promoted is how far a person has let it go on: steps below it need no more
+	// word.
+	Promoted int       `json:"promoted,omitempty"`
+	Began    time.Time `json:"began"`
+	Since    time.Time `json:"since"` // of State and Step
+	// Served is when all that is wanted at this step served; zero: not yet.
+	Served    time.Time `json:"served,omitzero"`
+	Ended     time.Time `json:"ended,omitzero"`
+	KeepUntil time.Time `json:"keepUntil,omitzero"`
+}
+
+// Over reports whether nothing of the rollout is left to do.
+func (r *Rollout) Over() bool {
+	switch r.State {
+	case RolloutSucceeded, RolloutRolledBack, RolloutSuperseded:
+		return true
+	}
+	return false
+}
