@@ -38,6 +38,9 @@ type Input struct {
 	Balancers []string // names on this host, sorted
 	Members   []Member // sorted by ID
 	Previous  *fleet.Pool
+	// Sent are members that these balancers have, whatever Previous says: an older
+	// one may have come back.
+	Sent map[string]bool
 }
 
 // Pool is the pool as it should be published, without its generation. held
@@ -58,7 +61,7 @@ func Pool(in Input) (pool fleet.Pool, held []string) {
 	var inside []Member
 	for _, m := range in.Members {
 		_, known := previous[m.ID]
-		if m.Address == "" || m.Leaving && !known {
+		if m.Address == "" || m.Leaving && !known && !in.Sent[m.ID] {
 			continue
 		}
 		pool.Endpoints = append(pool.Endpoints, fleet.Endpoint{

@@ -52,11 +52,11 @@ func (t *tx) derivePools(service fleet.ServiceKey) {
 			names[key.Host] = append(names[key.Host], key.Name)
 		}
 	}
-	members := t.balanceMembers(service, s)
+	members, sent := t.balanceMembers(service, s), t.sentTo(service)
 	for _, host := range t.balancerHosts() {
 		key := PoolKey{Host: host, Service: service}
 		before := t.pools.get(key)
-		in := balance.Input{Service: service, Balancers: names[host], Members: members}
+		in := balance.Input{Service: service, Balancers: names[host], Members: members, Sent: sent[host]}
 		if before != nil {
 			in.Previous = &before.Pool
 		}
@@ -79,6 +79,21 @@ func (t *tx) derivePools(service fleet.ServiceKey) {
 		}
 		t.publishPool(key, before, pool, held)
 	}
+}
+
+// sentTo are the leaving instances of a service that balancers were sent and
+// haven't let go of, by the balancers' host.
+func (t *tx) sentTo(service fleet.ServiceKey) map[string]map[string]bool {
+	out := map[string]map[string]bool{}
+	for _, in := range t.members(service) {
+		for _, key := range t.waits(in) {
+			if out[key.Host] == nil {
+				out[key.Host] = map[string]bool{}
+			}
+			out[key.Host][in.ID] = true
+		}
+	}
+	return out
 }
 
 // leftOver names the host's balancers that still send to a service that they
