@@ -21,6 +21,8 @@ type Member struct {
 	// Outdated: of another version, or born before the last restart, or on a
 	// host that it has to leave.
 	Outdated bool
+	// Stable: outdated, and of the version that a rollout came from.
+	Stable bool
 	// Frozen: it stays as it is, whatever is asked for.
 	Frozen bool
 	Ready  bool
@@ -36,7 +38,8 @@ type Input struct {
 	// outdated ones, beyond the count; less than one is one.
 	Surge int
 	// StopFirst: the old instance has to be gone before the new one can come
-	// (it has a volume or a fixed host port). Surge of them go at the same time.
+	// (it has a volume or a fixed host port). Surge is how many of them leave at the
+	// same time.
 	StopFirst bool
 	// Recreate: all outdated ones have to be gone before the first new one comes.
 	Recreate bool
@@ -88,21 +91,22 @@ func Decide(in Input) Next {
 		occupied += leaving
 	}
 	surge = min(surge, len(outdated))
-	switch {
-	case in.Still:
-		surge = 0
-	case in.Most > 0:
-		surge = min(surge, max(0, in.Most-len(current)))
-	}
 	used := slots(in.Members, in.StopFirst)
 	coming := unserving(current)
+	full := in.Most > 0 && len(current) >= in.Most
+	switch {
+	case in.Still:
+		surge = min(surge, len(coming))
+	case in.Most > 0:
+		surge = min(surge, max(0, in.Most-len(current)+len(coming)))
+	}
 	ahead := min(surge, len(coming)) // beyond the count, until they serve
 
 	if leave := shrink(in, total-in.Count-ahead, current, outdated, ahead); len(leave) > 0 {
 		return Next{Leave: leave}
 	}
 	switch {
-	case occupied < in.Count && (in.Still || in.Most > 0 && len(current) >= in.Most):
+	case occupied < in.Count && (in.Still || full):
 		return Next{Old: free(used, in.Count-occupied)}
 	case occupied < in.Count:
 		return Next{Add: free(used, in.Count-occupied)}
@@ -113,7 +117,7 @@ func Decide(in Input) Next {
 	case in.StopFirst && (leaving > 0 || total > in.Count):
 		return Next{Waits: waitsForStop}
 	case in.StopFirst:
-		return Next{Leave: []string{outdated[0].ID}, First: true}
+		return Next{Leave: ids(outdated[:surge]), First: true}
 	case leaving > 0: // and makes room
 		return Next{More: free(used, surge), Waits: waitsForStop}
 	default:
