@@ -87,8 +87,10 @@ func Decide(in Input) Next {
 	total := len(current) + len(outdated) + frozen
 	occupied := total
 	surge := max(1, in.Surge)
+	batch := min(surge, len(outdated))
 	if in.StopFirst {
 		occupied += leaving
+		surge = 1
 	}
 	surge = min(surge, len(outdated))
 	used := slots(in.Members, in.StopFirst)
@@ -117,7 +119,7 @@ func Decide(in Input) Next {
 	case in.StopFirst && (leaving > 0 || total > in.Count):
 		return Next{Waits: waitsForStop}
 	case in.StopFirst:
-		return Next{Leave: ids(outdated[:surge]), First: true}
+		return Next{Leave: ids(outdated[:batch]), First: true}
 	case leaving > 0: // and makes room
 		return Next{More: free(used, surge), Waits: waitsForStop}
 	default:
