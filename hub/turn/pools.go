@@ -115,13 +115,20 @@ func (t *tx) leftOver(key PoolKey) (names []string) {
 
 func (t *tx) balanceMembers(service fleet.ServiceKey, s *Service) []balance.Member {
 	var out []balance.Member
+	newWeight, oldWeight := fleet.DefaultWeight, fleet.DefaultWeight
+	if s != nil {
+		newWeight, oldWeight = t.weights(s)
+	}
 	for _, in := range t.members(service) {
 		if in.Lost && in.Goal == fleet.GoalStop {
 			continue // every balancer has let go of it; only its host has to stop it
 		}
 		member := balance.Member{
 			ID: in.ID, Version: in.Version, Address: in.Address, Ports: in.Ports,
-			Ready: in.Ready, Dead: in.Dead, Leaving: in.Goal != fleet.GoalRun,
+			Ready: in.Ready, Dead: in.Dead, Leaving: in.Goal != fleet.GoalRun, Weight: oldWeight, Parked: oldWeight == 0, Reserve: true,
+		}
+		if s != nil && s.Rollout != nil && in.Version == s.Rollout.To {
+			member.Weight, member.Parked, member.Reserve = newWeight, newWeight == 0, false
 		}
 		if s != nil {
 			member.Balancing = s.Versions[in.Version].Balancing

@@ -138,8 +138,10 @@ type Rollout struct {
 	PauseReason string `json:"pauseReason,omitempty"`
 	PausedIn    string `json:"pausedIn,omitempty"`
 	Why         string `json:"why,omitempty"` // in words: what it waits for, or what failed
-	Cause       string `json:"cause"`
-	Actor       string `json:"actor,omitempty"`
+	// Hosts are to have the new version's image before anything moves.
+	Hosts []string `json:"hosts,omitempty"`
+	Cause string   `json:"cause"`
+	Actor string   `json:"actor,omitempty"`
 	// Forgiven are the restarts of the new version's instances that count no more.
 	Forgiven int `json:"forgiven,omitempty"`
 	// Promoted is how far a person has let it go on: steps below it need no more
