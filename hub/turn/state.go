@@ -65,6 +65,8 @@ type Service struct {
 	Held []string `json:"held,omitempty"`
 	// Settled is the Restored since which it was compared with what runs.
 	Settled uint64 `json:"settled,omitempty"`
+	// Rollout is the last one, which may be over.
+	Rollout *fleet.Rollout `json:"rollout,omitempty"`
 }
 
 // Instance is one place where one container of one version runs.
