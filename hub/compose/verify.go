@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -57,9 +58,9 @@ func readJudges(f *fields) []fleet.Judge {
 		}
 		judge := fleet.Judge{HTTP: j.text("http"), Prometheus: j.text("prometheus"), Query: j.text("query"), Min: j.bound("min"), Max: j.bound("max")}
 		j.done()
-		if err, wrong := judge.Validate().(*fleet.Error); wrong {
-			err.Path = join(j.path, err.Path)
-			f.p.add(err)
+		if wrong := (*fleet.Error)(nil); errors.As(judge.Validate(), &wrong) {
+			wrong.Path = join(j.path, wrong.Path)
+			f.p.add(wrong)
 			continue
 		}
 		out = append(out, judge)
