@@ -97,6 +97,9 @@ func (t *tx) refuseApply(c fleet.Command) error {
 		if s.Count < 0 || s.Count > t.s.opts.MaxCount {
 			return fleet.Invalid(path+".deploy.replicas", "%d is not between 0 and %d", s.Count, t.s.opts.MaxCount)
 		}
+		if err := s.ValidateRollout(); err != nil {
+			return fleet.Invalid(path, "%v", err)
+		}
 		if size := len(specText(&s.Spec)); size > maxSpec {
 			return fleet.Invalid(path, "its definition has %d bytes, more than %d", size, maxSpec)
 		}
@@ -213,10 +216,12 @@ func sameNames(a, b *fleet.Balancing) bool {
 }
 
 func countText(s *fleet.Service) string {
-	if s.Mode == fleet.ModeGlobal {
+	switch {
+	case s.Mode == fleet.ModeGlobal:
 		return "one on every eligible host"
-	}
-	if s.Count == 1 {
+	case s.Mode == fleet.ModeJob:
+		return "run by rollouts"
+	case s.Count == 1:
 		return "1 instance"
 	}
 	return fmt.Sprintf("%d instances", s.Count)

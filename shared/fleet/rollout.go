@@ -16,6 +16,12 @@ const (
 	OnFailurePause    = "pause"    // stays as it is until a person decides
 )
 
+// How long a rollout waits where nothing is stated.
+const (
+	DefaultHealthyWithin  = 5 * time.Minute
+	DefaultProgressWithin = 10 * time.Minute
+)
+
 // RolloutSpec says how a service moves from one version to the next. What is
 // zero has the default of its strategy: see Resolved.
 type RolloutSpec struct {
@@ -23,7 +29,7 @@ type RolloutSpec struct {
 	// Steps of a canary; the last has weight 100. Default: 5, 25, 50, 100.
 	Steps []RolloutStep `json:"steps,omitempty"`
 	// Batch is how many instances a rolling replaces at the same time. Default: a
-	// quarter of the count, rounded up.
+	// quarter of the count, rounded up. More than there are: all at once.
 	Batch int `json:"batch,omitempty"`
 	// StopFirst: an old instance stops before its successor comes. So it is
 	// always where a volume or a fixed host port can't be had twice.
@@ -66,7 +72,8 @@ type RolloutStep struct {
 // Verify is how a step is judged: the new version against the old one over the
 // same time.
 type Verify struct {
-	// Off: readiness and restarts alone count. A rolling is so by default.
+	// Off: readiness and restarts alone count. A rolling and a recreate are so by
+	// default.
 	Off *bool `json:"off,omitempty"`
 	// Interval is how often the balancers' counts are judged. Default: 10 s.
 	Interval Duration `json:"interval,omitempty"`
