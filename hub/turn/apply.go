@@ -189,16 +189,20 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 	}
 	s.Asked = asked
 	s.NamePorts = namePorts
-	version := s.Versions[change.Version]
-	if change.Version != s.Version {
+	from := s.Version
+	version, kept := s.Versions[change.Version]
+	s.Version = change.Version
+	if !kept {
 		version = fleet.Version{Number: change.Version, Spec: asked.Spec, Created: t.now, Cause: c.ID, Actor: c.Actor}
 		version.Spec.Requires = asked.Spec.Features()
-		s.Version = change.Version
 	}
 	version.Balancing = asked.Balancing
 	s.Versions = with(s.Versions, s.Version, version)
 	message := fmt.Sprintf("%s applied: version %d, %s", asked.Key, s.Version, countText(&asked))
 	t.changed(s, fleet.EventServiceApplied, c, message)
+	if !isNew && from != s.Version {
+		t.beginRollout(s, from, false, c)
+	}
 	if change.Action == fleet.ActionAdd {
 		s.Settled = t.s.Restored
 		t.takeInFound(asked.Key)
@@ -249,6 +253,9 @@ func (t *tx) takeInFound(key fleet.ServiceKey) {
 // taken in and have this very content, else the next.
 func (t *tx) versionFor(s *Service, asked *fleet.Service) int {
 	sum := asked.Spec.Sum()
+	if number := s.numbered(sum); number > 0 {
+		return number
+	}
 	for _, in := range t.members(s.Asked.Key) {
 		if in.Spec == sum {
 			return in.Version
@@ -272,17 +279,24 @@ func (t *tx) nextVersion(s *Service) int {
 // forgetVersions drops old versions that no instance has.
 func (t *tx) forgetVersions(key fleet.ServiceKey) {
 	s := t.services.get(key)
-	if s == nil || len(s.Versions) <= t.s.opts.MaxVersions {
+	most := t.s.opts.MaxVersions
+	if s != nil && s.Asked.Keep > 0 {
+		most = s.Asked.Keep
+	}
+	if s == nil || len(s.Versions) <= most {
 		return
 	}
 	used := map[int]bool{s.Version: true}
+	if r := s.Rollout; r != nil {
+		used[r.From], used[r.To] = true, true
+	}
 	for _, in := range t.members(key) {
 		used[in.Version] = true
 	}
 	numbers := sorted(s.Versions, byNumber)
 	kept := s.Versions
 	for _, number := range numbers {
-		if len(kept) <= t.s.opts.MaxVersions {
+		if len(kept) <= most {
 			break
 		}
 		if !used[number] {

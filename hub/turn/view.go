@@ -57,6 +57,10 @@ func (v View) service(key fleet.ServiceKey, whole bool) fleet.ServiceView {
 			}
 		}
 	}
+	if s.Rollout != nil {
+		rollout := *s.Rollout
+		out.Rollout = &rollout
+	}
 	out.State, out.Reasons = v.state(s)
 	if whole {
 		asked := s.Asked

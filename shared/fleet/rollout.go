@@ -138,12 +138,19 @@ type Rollout struct {
 	Spec  RolloutSpec `json:"spec"` // resolved: what was the service's when it began
 	State string      `json:"state"`
 	Step  int         `json:"step,omitempty"` // of Spec.Steps, or the batch of a rolling
+	// Weight is the share of the traffic, in percent, that the new version was
+	// given; without meaning where old ones are replaced one for one.
+	Weight int `json:"weight,omitempty"`
 	// PauseReason and PausedIn are why and in which state it paused.
 	PauseReason string `json:"pauseReason,omitempty"`
 	PausedIn    string `json:"pausedIn,omitempty"`
 	Why         string `json:"why,omitempty"` // in words: what it waits for, or what failed
-	Cause       string `json:"cause"`
-	Actor       string `json:"actor,omitempty"`
+	// Hosts are to have the new version's image before anything moves.
+	Hosts []string `json:"hosts,omitempty"`
+	Cause string   `json:"cause"`
+	Actor string   `json:"actor,omitempty"`
+	// Forgiven are the restarts of the new version's instances that count no more.
+	Forgiven int `json:"forgiven,omitempty"`
 	// Promoted is how far a person has let it go on: steps below it need no more
 	// word.
 	Promoted int       `json:"promoted,omitempty"`
@@ -153,6 +160,12 @@ type Rollout struct {
 	Served    time.Time `json:"served,omitzero"`
 	Ended     time.Time `json:"ended,omitzero"`
 	KeepUntil time.Time `json:"keepUntil,omitzero"`
+}
+
+// Beside reports whether the new version's instances come beside all old ones,
+// which stay whole until the end.
+func (r *Rollout) Beside() bool {
+	return r.Spec.Strategy == StrategyCanary || r.Spec.Strategy == StrategyBlueGreen
 }
 
 // Over reports whether nothing of the rollout is left to do.
