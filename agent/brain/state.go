@@ -43,12 +43,13 @@ type State struct {
 	listened  map[int]bool // ports of our balancers at the last reading
 	balancers map[string]fleet.BalancerActual
 
-	saving  saving
-	stages  []Stage // of this step
-	session string
-	report  reporting
-	outbox  outbox
-	born    time.Time
+	saving   saving
+	stages   []Stage // of this step
+	session  string
+	report   reporting
+	outbox   outbox
+	metering metering
+	born     time.Time
 }
 
 // signal is one that somebody else sent to a container.

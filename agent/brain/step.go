@@ -7,6 +7,7 @@ func Step(s *State, input Input, now time.Time) Outputs {
 	s.turn++
 	nothingNew := s.take(input, now)
 	out := Outputs{Turn: s.turn}
+	s.tellMetrics(&out)
 	if nothingNew && !s.unmatched && now.Before(s.wakeAt) {
 		out.Wake = s.wakeAt
 		return out
@@ -45,6 +46,9 @@ func (s *State) take(input Input, now time.Time) (nothingNew bool) {
 		return !s.takeProbe(in.Result, now)
 	case BalancerReported:
 		s.takeBalancer(in.Actual)
+	case BalancerCounted:
+		s.takeCounts(in.Balancer, in.Pools)
+		return true // it says nothing of what is
 	case FactsRead:
 		s.facts = in.Facts
 		s.locate(in.Facts.Advertise, in.Bind, now)

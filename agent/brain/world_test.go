@@ -48,6 +48,7 @@ type world struct {
 	presence *fleet.Presence
 	beats    int
 	batch    *fleet.EventBatch
+	metrics  []*fleet.Metrics // all that were told
 	answer   func(brain.ProbeTarget) (bool, string)
 }
 
@@ -154,6 +155,9 @@ func (w *world) take(out brain.Outputs) {
 	if out.Events != nil {
 		w.batch = out.Events
 	}
+	if out.Metrics != nil {
+		w.metrics = append(w.metrics, out.Metrics)
+	}
 	w.wake = out.Wake
 	w.held = append(w.held, out.Ops...)
 }
@@ -169,6 +173,9 @@ func (w *world) wantValid(out brain.Outputs) {
 	}
 	if out.Events != nil {
 		err = errors.Join(err, out.Events.Validate())
+	}
+	if out.Metrics != nil {
+		err = errors.Join(err, out.Metrics.Validate())
 	}
 	if err != nil {
 		w.t.Fatalf("the hub refuses a message: %v", err)

@@ -157,6 +157,9 @@ func (a *agent) publish(out *brain.Outputs) {
 	if b := out.Events; b != nil {
 		a.send(wire.LeafEvents, b.First+uint64(len(b.Events))-1, b)
 	}
+	if out.Metrics != nil {
+		a.send(wire.LeafMetrics, out.Turn, out.Metrics)
+	}
 }
 
 func (a *agent) send(leaf string, generation uint64, body interface{ Validate() error }) {
