@@ -62,7 +62,7 @@ func run(ctx context.Context, n int, once bool) (err error) {
 		}
 	}()
 	say("Making the leaderboard's two images, without a registry …")
-	if err := c.LoadExample(ctx); err != nil {
+	if err := c.LoadExample(ctx, 1); err != nil {
 		return err
 	}
 	if err := show(ctx, c, "apply", "-f", composeFile, "--wait"); err != nil {

@@ -136,15 +136,13 @@ func newGRPCProgram(t testing.TB, id string) *grpcProgram {
 			if err := stream.SendMsg(wrapperspb.String(id)); err != nil {
 				return err
 			}
-			for {
-				var heard wrapperspb.StringValue
-				if err := stream.RecvMsg(&heard); err != nil {
-					return nil // the client has ended it
-				}
+			var heard wrapperspb.StringValue
+			for stream.RecvMsg(&heard) == nil { // the client ends it
 				if err := stream.SendMsg(&heard); err != nil {
 					return err
 				}
 			}
+			return nil
 		}}},
 	}, nil)
 	go func() { _ = p.server.Serve(listener) }()
