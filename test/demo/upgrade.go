@@ -35,20 +35,18 @@ func upgrade(ctx context.Context, c *cluster.Cluster) error {
 	}
 	first, next, broken := composeFile, "examples/rank/compose.v2.yaml", "examples/rank/compose.v3.yaml"
 	began := time.Now()
-	err = rollOut(ctx, c, requests, move{"Version 2 speaks gRPC, too. It gets 5, 25, 50 and 100 % of the traffic:", []string{first, next}, fleet.RolloutSucceeded})
-	if err != nil {
-		return err
+	good := move{"Version 2 speaks gRPC, too. It gets 5, 25, 50 and 100 % of the traffic:", []string{first, next}, fleet.RolloutSucceeded}
+	if err := rollOut(ctx, c, requests, good); err != nil {
+		return errors.Join(err, show(ctx, c, "service", rank.String()))
 	}
 	say("\nFrom now on, ten calls a second go to its gRPC port, through the balancer too.")
 	calls, err := startCalls(ctx, address)
 	if err != nil {
 		return err
 	}
-	err = rollOut(ctx, c, requests, move{"Version 3 is broken: slow, and 5 % of its answers are 500.", []string{first, next, broken}, fleet.RolloutRolledBack})
-	if err != nil {
-		return err
-	}
-	if err := show(ctx, c, "service", rank.String()); err != nil {
+	bad := move{"Version 3 is broken: slow, and 5 % of its answers are 500.", []string{first, next, broken}, fleet.RolloutRolledBack}
+	err = rollOut(ctx, c, requests, bad)
+	if err := errors.Join(err, show(ctx, c, "service", rank.String())); err != nil {
 		return err
 	}
 	return account(ctx, requests, calls, time.Since(began))
@@ -88,7 +86,7 @@ func rollOut(ctx context.Context, c *cluster.Cluster, requests *traffic, m move)
 		say("%4.0f s  %s  %s", time.Since(began).Seconds(), requests.line(), words(now))
 		switch {
 		case !begun && time.Since(began) > beginsWithin:
-			return fmt.Errorf("the hub began no rollout within %s: see muster service %s", beginsWithin, rank)
+			return fmt.Errorf("the hub began no rollout within %s", beginsWithin)
 		case begun && (now.State == fleet.RolloutPaused || now.State == fleet.RolloutRollbackPaused):
 			return fmt.Errorf("the rollout paused (%s): %s", now.PauseReason, now.Why)
 		case begun && now.Over() && now.State != m.want:

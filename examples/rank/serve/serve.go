@@ -60,7 +60,7 @@ func Main(p Program) {
 	defer stop()
 	if err := p.run(ctx, os.Getenv, log); err != nil {
 		log.Error("service ended", "error", err)
-		os.Exit(1) //nolint:gocritic // nothing is left to undo
+		os.Exit(1)
 	}
 }
 
@@ -76,14 +76,9 @@ func (p Program) run(ctx context.Context, getenv func(string) string, log *slog.
 	if p.Beside != nil {
 		interfaces = append(interfaces, p.Beside(Service{Board: store, Version: p.Version, Instance: o.Instance, Getenv: getenv, Log: log}))
 	}
-	listeners := make([]net.Listener, len(interfaces))
-	for i, in := range interfaces {
-		listener, err := net.Listen("tcp", in.Listen)
-		if err != nil {
-			return fmt.Errorf("listen on %s: %w", in.Listen, err)
-		}
-		defer listener.Close()
-		listeners[i] = listener
+	listeners, err := listen(interfaces)
+	if err != nil {
+		return err
 	}
 	serving, ctx := errgroup.WithContext(ctx)
 	for i, in := range interfaces {
@@ -97,6 +92,22 @@ func (p Program) run(ctx context.Context, getenv func(string) string, log *slog.
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// listen takes the address of each interface, or none. Who serves closes it.
+func listen(interfaces []Interface) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for _, in := range interfaces {
+		listener, err := net.Listen("tcp", in.Listen)
+		if err != nil {
+			for _, other := range listeners {
+				_ = other.Close()
+			}
+			return nil, fmt.Errorf("listen on %s: %w", in.Listen, err)
+		}
+		listeners = append(listeners, listener)
+	}
+	return listeners, nil
 }
 
 // until serves until ctx ends, and then finishes what runs.
