@@ -84,6 +84,23 @@ func TestRequests(t *testing.T) {
 			_, err := c.HostDo(ctx, "web1", client.HostDrain, key)
 			return err
 		}},
+		{"GET /v1/projects/shop/services/web/versions", func(ctx context.Context, c *client.Client) error { _, err := c.Versions(ctx, web); return err }},
+		{"GET /v1/projects/shop/services/web/versions/3", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ServiceVersion(ctx, web, 3)
+			return err
+		}},
+		{"GET /v1/projects/shop/services/web/diff", func(ctx context.Context, c *client.Client) error { _, err := c.Diff(ctx, web, 0, 0); return err }},
+		{"GET /v1/projects/shop/services/web/diff?from=3&to=5", func(ctx context.Context, c *client.Client) error { _, err := c.Diff(ctx, web, 3, 5); return err }},
+		{"GET /v1/projects/shop/services/web/rollout", func(ctx context.Context, c *client.Client) error { _, err := c.Rollout(ctx, web); return err }},
+		{`POST /v1/projects/shop/services/web/rollback k1 "7" {"version":3}`, func(ctx context.Context, c *client.Client) error {
+			_, err := c.Rollback(ctx, web, 3, key)
+			return err
+		}},
+		{`POST /v1/projects/shop/services/web/rollout/promote k1 "7" {"rollout":31,"fully":true}`, func(ctx context.Context, c *client.Client) error {
+			_, err := c.RolloutDo(ctx, web, client.RolloutPromote, client.RolloutOrder{Rollout: 31, Fully: true}, key)
+			return err
+		}},
+		{`POST /v1/hosts/web1/prune {"dryRun":true}`, func(ctx context.Context, c *client.Client) error { _, err := c.Prune(ctx, "web1", true); return err }},
 		{`DELETE /v1/balancers/web1/haproxy`, func(ctx context.Context, c *client.Client) error {
 			_, err := c.ForgetBalancer(ctx, fleet.BalancerKey{Host: "web1", Name: "haproxy"}, client.Write{})
 			return err

@@ -50,6 +50,42 @@ func (c *Client) Pools(ctx context.Context, key fleet.ServiceKey) (List[fleet.Po
 	return get[List[fleet.PoolView]](ctx, c, servicePath(key)+"/pools", nil)
 }
 
+// Versions lists the kept versions of a service, the newest first.
+func (c *Client) Versions(ctx context.Context, key fleet.ServiceKey) (List[fleet.VersionView], error) {
+	return get[List[fleet.VersionView]](ctx, c, servicePath(key)+"/versions", nil)
+}
+
+// ServiceVersion reads one kept version of a service in full.
+func (c *Client) ServiceVersion(ctx context.Context, key fleet.ServiceKey, number int) (fleet.VersionView, error) {
+	return get[fleet.VersionView](ctx, c, servicePath(key)+"/versions/"+strconv.Itoa(number), nil)
+}
+
+// Difference is how one version of a service differs from another.
+type Difference struct {
+	From   int                 `json:"from"`
+	To     int                 `json:"to"`
+	Fields []fleet.FieldChange `json:"fields"`
+}
+
+// Diff compares two kept versions of a service. To 0: the current one; from 0:
+// the one kept before to.
+func (c *Client) Diff(ctx context.Context, key fleet.ServiceKey, from, to int) (Difference, error) {
+	return get[Difference](ctx, c, servicePath(key)+"/diff", params("from", number(from), "to", number(to)))
+}
+
+// number is empty for 0.
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// Rollout reads a service's last rollout.
+func (c *Client) Rollout(ctx context.Context, key fleet.ServiceKey) (fleet.RolloutView, error) {
+	return get[fleet.RolloutView](ctx, c, servicePath(key)+"/rollout", nil)
+}
+
 // Instances lists instances of a service ("project/name") and a host; empty: all.
 func (c *Client) Instances(ctx context.Context, service, host string) (List[fleet.InstanceView], error) {
 	return get[List[fleet.InstanceView]](ctx, c, "/v1/instances", params("service", service, "host", host))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -45,6 +46,36 @@ func (c *Client) Restart(ctx context.Context, key fleet.ServiceKey, w Write) (fl
 	return c.change(ctx, http.MethodPost, servicePath(key)+"/restart", w, nil)
 }
 
+// Rollback goes back to an older version; 0: the one before the current one.
+func (c *Client) Rollback(ctx context.Context, key fleet.ServiceKey, version int, w Write) (fleet.Result, error) {
+	return c.change(ctx, http.MethodPost, servicePath(key)+"/rollback", w, map[string]int{"version": version})
+}
+
+// RolloutAction is what can be done to a rollout.
+type RolloutAction string
+
+// Actions on a rollout.
+const (
+	RolloutPromote RolloutAction = "promote" // on to the next step
+	RolloutPause   RolloutAction = "pause"
+	RolloutResume  RolloutAction = "resume"
+	RolloutAbort   RolloutAction = "abort" // back to the version that it came from
+	RolloutRetry   RolloutAction = "retry" // what failed, anew
+)
+
+// RolloutOrder says which rollout is meant.
+type RolloutOrder struct {
+	// Rollout is the id that the caller saw: the order is refused when it isn't the
+	// last one any more. 0: whichever it is.
+	Rollout uint64 `json:"rollout,omitempty"`
+	Fully   bool   `json:"fully,omitempty"` // RolloutPromote: to the end
+}
+
+// RolloutDo does something to a service's rollout.
+func (c *Client) RolloutDo(ctx context.Context, key fleet.ServiceKey, action RolloutAction, order RolloutOrder, w Write) (fleet.Result, error) {
+	return c.change(ctx, http.MethodPost, servicePath(key)+"/rollout/"+string(action), w, order)
+}
+
 // Freeze leaves a service as it is until Unfreeze.
 func (c *Client) Freeze(ctx context.Context, key fleet.ServiceKey, w Write) (fleet.Result, error) {
 	return c.change(ctx, http.MethodPost, servicePath(key)+"/freeze", w, nil)
@@ -79,6 +110,22 @@ func (c *Client) FailHost(ctx context.Context, id string, dataLost bool, w Write
 		query.Set("dataLost", "true")
 	}
 	return c.changeWith(ctx, http.MethodPost, "/v1/hosts/"+step(id)+"/fail", query, w, nil)
+}
+
+// pruneTimeout is longer than the hub waits for a host.
+const pruneTimeout = 6 * time.Minute
+
+// Prune removes images from a host that no kept version of any service needs, or
+// says in a dry run which they are. It may take minutes.
+func (c *Client) Prune(ctx context.Context, host string, dryRun bool) (fleet.Pruned, error) {
+	patient, err := New(Options{URL: c.URL(), Timeout: pruneTimeout})
+	if err != nil {
+		return fleet.Pruned{}, err
+	}
+	defer patient.Close()
+	var out fleet.Pruned
+	err = patient.call(ctx, http.MethodPost, "/v1/hosts/"+step(host)+"/prune", nil, nil, map[string]bool{"dryRun": dryRun}, &out)
+	return out, err
 }
 
 // ForgetBalancer takes a balancer that is gone for good out of the fleet.

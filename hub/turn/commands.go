@@ -60,6 +60,10 @@ func (t *tx) order(c fleet.Command) (fleet.Result, error) {
 		return t.availability(c, fleet.AvailabilityActive)
 	case fleet.DoHostFail:
 		return t.failHost(c)
+	case fleet.DoRollback:
+		return t.rollback(c)
+	case fleet.DoPromote, fleet.DoPause, fleet.DoResume, fleet.DoAbort, fleet.DoRetry:
+		return t.steer(c)
 	case fleet.DoBalancerForget:
 		return t.forgetBalancer(c)
 	default:
@@ -104,6 +108,8 @@ func (t *tx) scale(c fleet.Command) (fleet.Result, error) {
 		return fleet.Result{}, err
 	case s.Asked.Mode == fleet.ModeGlobal:
 		return fleet.Result{}, fleet.Conflict("count", "%s is global: it runs once on every eligible host", c.Service)
+	case s.Asked.Mode == fleet.ModeJob:
+		return fleet.Result{}, fleet.Conflict("count", "%s is a job: it runs when a rollout comes to it", c.Service)
 	case s.Removing:
 		return fleet.Result{}, fleet.Conflict("service", "%s is being removed", c.Service)
 	case c.Count < 0 || c.Count > t.s.opts.MaxCount:

@@ -42,6 +42,7 @@ var messages = map[string]any{
 	"ask": &fleet.Ask{
 		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100,
 		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1",
+		DryRun: true, Keep: []string{"muster.local/web:3", "sha256:0123"},
 	},
 	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host", Looked: true},
 	"events": &fleet.EventBatch{Numbering: "numbering", First: 9, Events: []fleet.Event{event}},

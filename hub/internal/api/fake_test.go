@@ -100,6 +100,49 @@ func (v fakeView) Service(key fleet.ServiceKey) (fleet.ServiceView, bool) {
 	return fleet.ServiceView{}, false
 }
 
+// Versions of web are 5, 4 and 2; there are none of the others.
+func (v fakeView) Versions(key fleet.ServiceKey) ([]fleet.VersionView, bool) {
+	if _, known := v.Service(key); !known || key != web {
+		return nil, known
+	}
+	return []fleet.VersionView{{Number: 5, Image: "web:5"}, {Number: 4, Image: "web:4", Current: true}, {Number: 2, Image: "web:2"}}, true
+}
+
+func (v fakeView) Version(key fleet.ServiceKey, number int) (fleet.VersionView, bool) {
+	versions, _ := v.Versions(key)
+	for _, version := range versions {
+		if version.Number == number {
+			version.Spec = &fleet.Spec{Image: version.Image}
+			return version, true
+		}
+	}
+	return fleet.VersionView{}, false
+}
+
+func (v fakeView) Diff(key fleet.ServiceKey, from, to int) ([]fleet.FieldChange, error) {
+	a, known := v.Version(key, from)
+	b, knownToo := v.Version(key, to)
+	if !known || !knownToo {
+		return nil, fleet.NotFound("version %d or %d isn't kept", from, to)
+	}
+	if from == to {
+		return nil, nil
+	}
+	return []fleet.FieldChange{{Path: "spec.image", From: a.Image, To: b.Image}}, nil
+}
+
+func (fakeView) Rollout(key fleet.ServiceKey) (fleet.RolloutView, bool) {
+	if key != web {
+		return fleet.RolloutView{}, false
+	}
+	return fleet.RolloutView{
+		Service: web, Rollout: fleet.Rollout{ID: 31, From: 2, To: 4, State: fleet.RolloutProgressing}, Weight: 25,
+		Versions: []fleet.VersionUse{{Version: 2}, {Version: 4}},
+	}, true
+}
+
+func (fakeView) Images() []string { return []string{"sha256:1", "web:4"} }
+
 func (fakeView) Instances(service fleet.ServiceKey, host string) []fleet.InstanceView {
 	all := []fleet.InstanceView{
 		{ID: "1a-1", Service: web, Host: "web1"}, {ID: "1a-2", Service: web, Host: "web2"}, {ID: "2b-1", Service: db, Host: "web1"},
@@ -110,7 +153,10 @@ func (fakeView) Instances(service fleet.ServiceKey, host string) []fleet.Instanc
 }
 
 func (fakeView) Hosts() []fleet.HostView {
-	return []fleet.HostView{{ID: "web1", Generation: 11}, {ID: "web2", Generation: 12}}
+	return []fleet.HostView{
+		{ID: "web1", Generation: 11, Status: fleet.HostStatus{State: fleet.HostUp}},
+		{ID: "web2", Generation: 12, Status: fleet.HostStatus{State: fleet.HostLost}},
+	}
 }
 
 func (v fakeView) Host(id string) (fleet.HostView, bool) {

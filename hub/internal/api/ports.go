@@ -29,6 +29,16 @@ type View interface {
 	// Services of one project, or of all when it is empty.
 	Services(project string) []fleet.ServiceView
 	Service(fleet.ServiceKey) (fleet.ServiceView, bool)
+	// Versions that are kept, the newest first; false: there is no such service.
+	Versions(fleet.ServiceKey) ([]fleet.VersionView, bool)
+	// Version is one of them with its spec.
+	Version(service fleet.ServiceKey, number int) (fleet.VersionView, bool)
+	// Diff is how one kept version differs from another, sorted by path.
+	Diff(service fleet.ServiceKey, from, to int) ([]fleet.FieldChange, error)
+	// Rollout is the last one; false: there was none.
+	Rollout(fleet.ServiceKey) (fleet.RolloutView, bool)
+	// Images are those of all kept versions, each by its pin or else its name.
+	Images() []string
 	// Instances of a service on a host; a zero value stands for all.
 	Instances(service fleet.ServiceKey, host string) []fleet.InstanceView
 	Hosts() []fleet.HostView

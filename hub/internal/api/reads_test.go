@@ -23,17 +23,22 @@ func TestLists(t *testing.T) {
 		"/v1/balancers":                           "web1/haproxy",
 		"/v1/projects/shop/services/web/pools":    "web1/haproxy",
 		"/v1/projects/shop/services/db/pools":     "",
+		"/v1/projects/shop/services/web/versions": "5 4 2",
+		"/v1/projects/shop/services/db/versions":  "",
 	}
 	for path, want := range cases {
 		a := s.get(path)
-		type item struct{ ID, Key, Balancer string }
+		type item struct {
+			ID, Key, Balancer string
+			Number            json.Number
+		}
 		got := decode[struct {
 			Items    []item
 			Revision uint64
 		}](t, a)
 		var names []string
 		for _, i := range got.Items {
-			names = append(names, i.ID+i.Key+i.Balancer)
+			names = append(names, i.ID+i.Key+i.Balancer+i.Number.String())
 		}
 		if a.status != 200 || strings.Join(names, " ") != want || got.Revision != revisionNow {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
@@ -76,6 +81,18 @@ func TestBadReads(t *testing.T) {
 		{"/v1/projects/shop/services/none", 404, "not_found"},
 		{"/v1/projects/shop/services/none/pools", 404, "not_found"},
 		{"/v1/projects/shop/services/none/logs", 404, "not_found"},
+		{"/v1/projects/shop/services/none/versions", 404, "not_found"},
+		{"/v1/projects/shop/services/none/versions/1", 404, "not_found"},
+		{"/v1/projects/shop/services/web/versions/3", 404, "not_found"},
+		{"/v1/projects/shop/services/web/versions/0", 422, "invalid"},
+		{"/v1/projects/shop/services/web/versions/new", 422, "invalid"},
+		{"/v1/projects/shop/services/none/diff", 404, "not_found"},
+		{"/v1/projects/shop/services/db/diff", 404, "not_found"},
+		{"/v1/projects/shop/services/web/diff?to=2", 404, "not_found"},
+		{"/v1/projects/shop/services/web/diff?from=3", 404, "not_found"},
+		{"/v1/projects/shop/services/web/diff?from=-3", 422, "invalid"},
+		{"/v1/projects/shop/services/none/rollout", 404, "not_found"},
+		{"/v1/projects/shop/services/db/rollout", 404, "not_found"},
 		{"/v1/projects/Shop/services/web", 422, "invalid"},
 		{"/v1/projects/shop/services/-web", 422, "invalid"},
 		{"/v1/projects/shop/services/web/logs?tail=0", 422, "invalid"},

@@ -1,0 +1,143 @@
+package turn
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// threeVersions is a world whose web has had three versions and runs the last.
+func threeVersions(t *testing.T) *world {
+	w := newWorld(t, "web1").withBalancer("web1").join()
+	s := webService(2, "web:1")
+	s.Spec.Environment = map[string]string{"MODE": "hunter2", "OLD": "hunter3"}
+	w.apply(s)
+	w.pass(30 * time.Second)
+	s = webService(2, "web:2")
+	s.Spec.Environment = map[string]string{"MODE": "hunter4", "NEW": "hunter5"}
+	w.apply(s)
+	w.pass(time.Minute)
+	s.Spec.User = "nobody"
+	w.apply(s)
+	w.pass(time.Minute)
+	w.wantState(fleet.ServiceConverged)
+	return w
+}
+
+func TestVersionsAreToldNewestFirst(t *testing.T) {
+	w := threeVersions(t)
+	versions, found := w.view().Versions(web)
+	if !found || len(versions) != 3 {
+		t.Fatalf("%v %+v", found, versions)
+	}
+	for i, v := range versions {
+		if v.Number != 3-i || v.Current != (i == 0) || v.Cause == "" || v.Created.IsZero() || v.Spec != nil {
+			t.Errorf("%+v", v)
+		}
+		if want := []int{2, 0, 0}[i]; v.Instances != want {
+			t.Errorf("version %d: %d instances, want %d", v.Number, v.Instances, want)
+		}
+	}
+	if diff := cmp.Diff([]fleet.FieldChange{{Path: "spec.user", To: "nobody"}}, versions[0].Fields); diff != "" {
+		t.Error(diff)
+	}
+	if versions[2].Fields != nil {
+		t.Errorf("the first differs from nothing: %+v", versions[2].Fields)
+	}
+	if _, found := w.view().Versions(fleet.ServiceKey{Project: "shop", Name: "none"}); found {
+		t.Error("there is no such service")
+	}
+	if text := string(mustJSON(versions)); strings.Contains(text, "hunter") {
+		t.Errorf("a value is shown: %s", text)
+	}
+}
+
+func TestOneVersionInFull(t *testing.T) {
+	w := threeVersions(t)
+	v, found := w.view().Version(web, 2)
+	if !found || v.Spec == nil || v.Spec.Image != "web:2" || v.Spec.Environment["NEW"] != hidden {
+		t.Fatalf("%v %+v", found, v)
+	}
+	if kept := w.s.Services[web].Versions[2].Spec.Environment["NEW"]; kept != "hunter5" {
+		t.Errorf("reading it changed it to %q", kept)
+	}
+	for _, number := range []int{0, 4, -1} {
+		if _, found := w.view().Version(web, number); found {
+			t.Errorf("there is a version %d", number)
+		}
+	}
+}
+
+func TestDiffOfVersions(t *testing.T) {
+	w := threeVersions(t)
+	got, err := w.view().Diff(web, 1, 3)
+	want := []fleet.FieldChange{
+		{Path: "spec.environment.MODE", From: hidden, To: hidden},
+		{Path: "spec.environment.NEW", To: hidden},
+		{Path: "spec.environment.OLD", From: hidden},
+		{Path: "spec.image", From: "web:1", To: "web:2"},
+		{Path: "spec.user", To: "nobody"},
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+	if same, err := w.view().Diff(web, 2, 2); err != nil || len(same) > 0 {
+		t.Errorf("%v %+v", err, same)
+	}
+	if _, err := w.view().Diff(web, 1, 9); fleet.CodeOf(err) != fleet.CodeNotFound || !strings.Contains(err.Error(), "version 9 of shop/web") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The same name may stand for another image later: the pins tell.
+func TestDiffOfPins(t *testing.T) {
+	one := fleet.Version{Spec: fleet.Spec{Image: "web:1", Requires: []string{"probe-http"}}, Pin: "sha256:1"}
+	two := fleet.Version{Spec: fleet.Spec{Image: "web:1"}, Pin: "sha256:2"}
+	want := []fleet.FieldChange{{Path: "pin", From: "sha256:1", To: "sha256:2"}}
+	if diff := cmp.Diff(want, diffVersions(one, two)); diff != "" {
+		t.Error(diff)
+	}
+	two.Pin = ""
+	if got := diffVersions(one, two); len(got) > 0 {
+		t.Errorf("what isn't known yet differs: %+v", got)
+	}
+}
+
+func TestImagesOfKeptVersions(t *testing.T) {
+	w := threeVersions(t)
+	versions := w.s.Services[web].Versions
+	v1 := versions[1]
+	v1.Pin = ""
+	w.s.Services[web].Versions = with(versions, 1, v1)
+	if diff := cmp.Diff([]string{"sha256:1", "web:1"}, w.view().Images()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestARolloutIsToldWithBothItsVersions(t *testing.T) {
+	w := threeVersions(t)
+	s := w.s.Services[web]
+	s.Rollout = nil
+	if _, found := w.view().Rollout(web); found || w.service().Rollout != nil {
+		t.Error("there was never one")
+	}
+	s.Rollout = &fleet.Rollout{ID: 7, From: 2, To: 3, State: fleet.RolloutSucceeded}
+	got, found := w.view().Rollout(web)
+	want := fleet.RolloutView{
+		Service: web, Rollout: *s.Rollout, Weight: 100,
+		Versions: []fleet.VersionUse{{Version: 2}, {Version: 3, Wanted: 2, Running: 2, Ready: 2, Weight: got.Versions[1].Weight}},
+	}
+	if diff := cmp.Diff(want, got); !found || diff != "" {
+		t.Error(found, diff)
+	}
+	if got.Versions[1].Weight == 0 {
+		t.Error("what has all traffic has no weight")
+	}
+	if r := w.service().Rollout; r == nil || r == s.Rollout {
+		t.Errorf("the service's is %+v, not a copy to keep", r)
+	}
+}
