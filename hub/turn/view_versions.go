@@ -153,17 +153,17 @@ func (v View) share(key fleet.ServiceKey, number int) int {
 	return (100*mine + all/2) / all
 }
 
-// offered are the endpoints that may get traffic, as a balancer of the service is
-// sent them.
-func (v View) offered(key fleet.ServiceKey) []fleet.Endpoint {
-	for _, pool := range v.Pools(key) {
-		var out []fleet.Endpoint
-		for _, e := range pool.Endpoints {
-			if e.State == fleet.EndpointReady {
-				out = append(out, e.Endpoint)
-			}
-		}
-		return out
+// offered are the endpoints that may get traffic, as the first balancer of the
+// service is sent them: all are sent the same.
+func (v View) offered(key fleet.ServiceKey) (out []fleet.Endpoint) {
+	pools := v.Pools(key)
+	if len(pools) == 0 {
+		return nil
 	}
-	return nil
+	for _, e := range pools[0].Endpoints {
+		if e.State == fleet.EndpointReady {
+			out = append(out, e.Endpoint)
+		}
+	}
+	return out
 }
