@@ -4,6 +4,7 @@
 package balance
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sort"
@@ -26,6 +27,11 @@ type Member struct {
 	Dead bool
 	// Leaving: it drains or stops.
 	Leaving bool
+	// Weight of its share of the traffic, up to fleet.MaxWeight; 0: the default.
+	Weight int
+	// Parked: it is to have no traffic. Reserve: unless nobody else is ready.
+	Parked  bool
+	Reserve bool
 }
 
 // Input is one service and the balancers of one host.
@@ -38,6 +44,9 @@ type Input struct {
 	Balancers []string // names on this host, sorted
 	Members   []Member // sorted by ID
 	Previous  *fleet.Pool
+	// Sent are members that these balancers have, whatever Previous says: an older
+	// one may have come back.
+	Sent map[string]bool
 }
 
 // Pool is the pool as it should be published, without its generation. held
@@ -55,20 +64,21 @@ func Pool(in Input) (pool fleet.Pool, held []string) {
 		DrainTimeout: fleet.Duration(in.Balancing.DrainTimeout.Or(fleet.DefaultDrainTimeout)),
 	}
 	previous := states(in.Previous)
+	parked := parked(in.Members)
 	var inside []Member
 	for _, m := range in.Members {
 		_, known := previous[m.ID]
-		if m.Address == "" || m.Leaving && !known {
+		if m.Address == "" || m.Leaving && !known && !in.Sent[m.ID] {
 			continue
 		}
 		pool.Endpoints = append(pool.Endpoints, fleet.Endpoint{
 			Instance: m.ID, Version: m.Version, Address: m.Address, Ports: ports(m, in.Balancing.Routes),
-			Weight: fleet.DefaultWeight, State: state(m),
+			Weight: cmp.Or(m.Weight, fleet.DefaultWeight), State: state(m, parked[m.ID]),
 		})
 		inside = append(inside, m)
 	}
 	pool.Check = check(in.Balancing.Check, inside)
-	held = hold(&pool, in.Members, previous)
+	held = hold(&pool, in.Members, previous, parked)
 	return pool, held
 }
 
@@ -116,11 +126,26 @@ func check(asked fleet.Check, members []Member) fleet.Check {
 	return asked
 }
 
-func state(m Member) string {
+// parked are the members that get no traffic though they may be ready. The reserve
+// among them does, where nobody else is ready.
+func parked(members []Member) map[string]bool {
+	out, serves := map[string]bool{}, false
+	for _, m := range members {
+		serves = serves || !m.Parked && m.Ready && !m.Leaving
+	}
+	for _, m := range members {
+		if m.Parked && (serves || !m.Reserve) {
+			out[m.ID] = true
+		}
+	}
+	return out
+}
+
+func state(m Member, parked bool) string {
 	switch {
 	case m.Leaving:
 		return fleet.EndpointDraining
-	case m.Ready:
+	case m.Ready && !parked:
 		return fleet.EndpointReady
 	default:
 		return fleet.EndpointPreparing
@@ -129,14 +154,14 @@ func state(m Member) string {
 
 // hold gives endpoints back their traffic where losing them was nobody's
 // order and would leave less than half, or nothing.
-func hold(pool *fleet.Pool, members []Member, previous map[string]string) (held []string) {
+func hold(pool *fleet.Pool, members []Member, previous map[string]string, parked map[string]bool) (held []string) {
 	dead := map[string]bool{}
 	for _, m := range members {
 		dead[m.ID] = m.Dead
 	}
 	staying, ready := 0, 0
 	for _, e := range pool.Endpoints {
-		if e.State != fleet.EndpointDraining && previous[e.Instance] != "" {
+		if e.State != fleet.EndpointDraining && previous[e.Instance] != "" && !parked[e.Instance] {
 			staying++
 		}
 		if e.State == fleet.EndpointReady {
@@ -145,7 +170,7 @@ func hold(pool *fleet.Pool, members []Member, previous map[string]string) (held 
 	}
 	for i := range pool.Endpoints {
 		e := &pool.Endpoints[i]
-		lost := e.State == fleet.EndpointPreparing && previous[e.Instance] == fleet.EndpointReady
+		lost := e.State == fleet.EndpointPreparing && previous[e.Instance] == fleet.EndpointReady && !parked[e.Instance]
 		if lost && (ready == 0 || !dead[e.Instance] && 2*ready < staying) {
 			e.State = fleet.EndpointReady
 			held = append(held, e.Instance)

@@ -38,6 +38,7 @@ func Map(document []byte) (Project, error) {
 		claims = append(claims, listens...)
 	}
 	checkClaims(p, claims)
+	checkJobs(p, doc, project.Services)
 	if err := p.err(); err != nil {
 		return Project{}, err
 	}

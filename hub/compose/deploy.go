@@ -27,8 +27,10 @@ func mapDeploy(p *problems, path string, s types.ServiceConfig, service *fleet.S
 		case "", fleet.ModeReplicated:
 		case fleet.ModeGlobal:
 			service.Mode = fleet.ModeGlobal
+		case modeJob:
+			service.Mode = fleet.ModeJob
 		default:
-			p.invalid(join(path, "deploy.mode"), "%q is not supported", d.Mode).WithHint("use replicated or global")
+			p.invalid(join(path, "deploy.mode"), "%q is not supported", d.Mode).WithHint("use replicated, global or %s", modeJob)
 		}
 		service.Constraints = mapConstraints(p, join(path, "deploy.placement.constraints"), d.Placement.Constraints)
 	}
@@ -41,6 +43,11 @@ func mapDeploy(p *problems, path string, s types.ServiceConfig, service *fleet.S
 		}
 	}
 	switch {
+	case service.Mode == fleet.ModeJob:
+		service.CountStated = true // as none
+		if replicas != nil && *replicas != 1 {
+			p.invalid(at, "has no meaning in mode %s", modeJob).WithHint("leave it out: a rollout runs one instance to its end")
+		}
 	case service.Mode == fleet.ModeGlobal && replicas != nil:
 		p.invalid(at, "has no meaning in mode global").WithHint("leave it out: one instance runs on every eligible host")
 	case service.Mode == fleet.ModeGlobal:
@@ -56,6 +63,9 @@ func mapDeploy(p *problems, path string, s types.ServiceConfig, service *fleet.S
 // mapRestart reads restart, or deploy.restart_policy, which means the same.
 func mapRestart(p *problems, path string, s types.ServiceConfig) fleet.Restart {
 	out := fleet.Restart{Policy: fleet.RestartAlways}
+	if s.Deploy != nil && s.Deploy.Mode == modeJob {
+		out.Policy = fleet.RestartNo
+	}
 	at := join(path, "restart")
 	if s.Restart != "" {
 		policy, attempts, limited := strings.Cut(s.Restart, ":")

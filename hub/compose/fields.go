@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"fmt"
 	"math"
 	"regexp"
 	"strconv"
@@ -10,7 +11,7 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// fields reads a mapping of ours (x-lb, x-probe) by type and remembers which
+// fields reads a mapping of ours (x-lb, x-rollout) by type and remembers which
 // fields were asked for, so that the others can be refused.
 type fields struct {
 	p     *problems
@@ -50,17 +51,34 @@ func (f *fields) text(key string) string {
 	return s
 }
 
-func (f *fields) number(key string, high int) int {
+func (f *fields) number(key string, high int) int { return f.between(key, 1, high) }
+
+func (f *fields) between(key string, low, high int) int {
 	value, ok := f.get(key)
 	if !ok {
 		return 0
 	}
 	n, ok := integer(value)
-	if !ok || n < 1 || n > high {
-		f.p.invalid(f.at(key), "must be a number from 1 to %d, not %v", high, value)
+	if !ok || n < low || n > high {
+		f.p.invalid(f.at(key), "must be a number from %d to %d, not %v", low, high, value)
 		return 0
 	}
 	return n
+}
+
+// decimal reads a number that need not be whole, and may have its unit behind
+// it.
+func (f *fields) decimal(key, unit string, low, high float64) (n float64, stated bool) {
+	value, ok := f.get(key)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(strings.TrimSuffix(fmt.Sprint(value), unit), 64)
+	if err != nil || !(n >= low && n <= high) {
+		f.p.invalid(f.at(key), "must be a number from %v to %v, not %v", low, high, value)
+		return 0, false
+	}
+	return n, true
 }
 
 // flag reads true or false, which may be text as numbers may. Ok is false for
@@ -73,6 +91,29 @@ func (f *fields) flag(key string) (on, ok bool) {
 		return false, true
 	}
 	return false, false
+}
+
+// yes reads true or false.
+func (f *fields) yes(key string) bool {
+	on, ok := f.flag(key)
+	if value, stated := f.get(key); stated && !ok {
+		f.p.invalid(f.at(key), "must be true or false, not %v", value)
+	}
+	return on
+}
+
+// list reads at most most entries.
+func (f *fields) list(key string, most int, hint string) []any {
+	value, ok := f.get(key)
+	if !ok {
+		return nil
+	}
+	list, ok := value.([]any)
+	if !ok || len(list) == 0 || len(list) > most {
+		f.p.invalid(f.at(key), "must be a list of 1 to %d entries", most).WithHint("%s", hint)
+		return nil
+	}
+	return list
 }
 
 func (f *fields) port(key string) int { return f.number(key, 65535) }

@@ -14,7 +14,10 @@ import (
 // FuzzMap: whatever is sent, Map either explains itself or returns services
 // that hold together, and says the same each time.
 func FuzzMap(f *testing.F) {
-	for _, name := range []string{"testdata/ok/rank.yaml", "testdata/ok/everything.yaml", "testdata/wrong/everything.yaml"} {
+	for _, name := range []string{
+		"testdata/ok/rank.yaml", "testdata/ok/everything.yaml", "testdata/ok/rollout.yaml", "testdata/ok/swarm.yaml",
+		"testdata/wrong/everything.yaml", "testdata/wrong/rollout.yaml", "testdata/wrong/jobs.yaml",
+	} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
@@ -54,6 +57,12 @@ func checkService(t *testing.T, s fleet.Service) {
 	t.Helper()
 	if _, err := fleet.ParseServiceKey(s.Key.String()); err != nil {
 		t.Error(err)
+	}
+	if err := s.ValidateRollout(); err != nil {
+		t.Errorf("%s: %v", s.Key, err)
+	}
+	if s.Mode == fleet.ModeJob && (s.Count != 0 || s.Rollout != nil || s.Balancing != nil) {
+		t.Errorf("%s is a job, and has %+v", s.Key, s)
 	}
 	published := map[int]bool{}
 	for _, p := range s.Spec.Publish {

@@ -66,7 +66,9 @@ var (
 			"limits":       known("cpus", "memory", "pids"),
 			"reservations": known("cpus", "memory"),
 		}},
-		"placement": known("constraints"),
+		"placement":       known("constraints"),
+		"update_config":   updateKeys,
+		"rollback_config": updateKeys,
 		"restart_policy": {fields: map[string]*schema{
 			"condition": leaf, "max_attempts": leaf,
 			"delay":  {hint: "leave it out: the wait grows with each failure by itself"},
@@ -75,6 +77,8 @@ var (
 		"labels":        {hint: "use labels of the service: they are set on its containers"},
 		"endpoint_mode": {hint: "leave it out: services are reached through the balancers"},
 	}}
+
+	updateKeys = known("parallelism", "delay", "failure_action", "monitor", "max_failure_ratio", "order")
 
 	resolveFirst = &schema{
 		refused: "must be resolved before the document reaches the hub",
@@ -97,8 +101,8 @@ func checkKeys(p *problems, path string, tree map[string]any, s *schema) {
 	for _, key := range sortedKeys(tree) {
 		at := join(path, key)
 		if strings.HasPrefix(key, "x-") {
-			if key == keyLB || key == keyProbe {
-				p.invalid(at, "has no meaning here").WithHint("put %s under a service", key)
+			if place, ours := places[key]; ours {
+				p.invalid(at, "has no meaning here").WithHint("put %s under %s", key, place)
 			}
 			delete(tree, key)
 			continue

@@ -10,9 +10,16 @@ import (
 
 // Extensions of Compose that are Muster's.
 const (
-	keyLB    = "x-lb"
-	keyProbe = "x-probe"
+	keyLB       = "x-lb"
+	keyProbe    = "x-probe"
+	keyRollout  = "x-rollout"
+	keyVersions = "x-versions"
 )
+
+// places are where each of them belongs.
+var places = map[string]string{
+	keyLB: "a service", keyProbe: "a service", keyVersions: "a service", keyRollout: "a service's deploy",
+}
 
 // lb is one entry of x-lb.
 type lb struct {

@@ -54,10 +54,8 @@ func parseVolume(p *problems, at, key, name string, value any) string {
 	if driver := f.text("driver"); driver != "" && driver != "local" {
 		p.invalid(join(at, "driver"), "%q is not supported", driver).WithHint("only local volumes are")
 	}
-	if external, ok := f.flag("external"); external {
+	if f.yes("external") {
 		name = key
-	} else if !ok && f.has("external") {
-		p.invalid(join(at, "external"), "must be true or false, not %v", f.tree["external"])
 	}
 	if stated := f.text("name"); stated != "" {
 		name = stated

@@ -23,9 +23,9 @@ func mapService(p *problems, doc *document, name string) (service fleet.Service,
 		p.invalid(path, "must be a mapping")
 		return service, nil, false
 	}
-	lb, probe, built := tree[keyLB], tree[keyProbe], tree["build"] != nil
-	delete(tree, keyLB)
-	delete(tree, keyProbe)
+	deploy, _ := tree["deploy"].(map[string]any)
+	lb, probe, rollout, versions := take(tree, keyLB), take(tree, keyProbe), take(deploy, keyRollout), take(tree, keyVersions)
+	built := tree["build"] != nil
 	checkKeys(p, path, tree, serviceKeys)
 	checkNulls(p, path, tree)
 
@@ -49,7 +49,34 @@ func mapService(p *problems, doc *document, name string) (service fleet.Service,
 	service.Spec.Probe = mapProbe(p, join(path, keyProbe), probe, service.Balancing)
 	service.Spec.Publish = publish(ports, service.Balancing, service.Spec.Probe)
 	ports.warnElsewhere(p, service.Balancing)
+	service.Keep = mapVersions(p, join(path, keyVersions), versions)
+	if service.Mode == fleet.ModeJob {
+		checkJob(p, path, source, lb, probe, rollout, &service)
+	} else {
+		service.Rollout = mapRollout(p, path, source.Deploy, rollout, &service)
+	}
 	return service, claims, true
+}
+
+// take removes a key of ours from a tree and returns what it had.
+func take(tree map[string]any, key string) any {
+	value := tree[key]
+	delete(tree, key)
+	return value
+}
+
+// mapVersions reads x-versions: how many versions are kept.
+func mapVersions(p *problems, path string, value any) int {
+	if value == nil {
+		return 0
+	}
+	f, ok := newFields(p, path, value)
+	if !ok {
+		return 0
+	}
+	keep := f.between("keep", fleet.MinKeep, fleet.MaxKeep)
+	f.done()
+	return keep
 }
 
 // projectOr keeps the Compose library content where the name was refused.

@@ -97,6 +97,9 @@ func (t *tx) refuseApply(c fleet.Command) error {
 		if s.Count < 0 || s.Count > t.s.opts.MaxCount {
 			return fleet.Invalid(path+".deploy.replicas", "%d is not between 0 and %d", s.Count, t.s.opts.MaxCount)
 		}
+		if err := s.ValidateRollout(); err != nil {
+			return fleet.Invalid(path, "%v", err)
+		}
 		if size := len(specText(&s.Spec)); size > maxSpec {
 			return fleet.Invalid(path, "its definition has %d bytes, more than %d", size, maxSpec)
 		}
@@ -186,16 +189,20 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 	}
 	s.Asked = asked
 	s.NamePorts = namePorts
-	version := s.Versions[change.Version]
-	if change.Version != s.Version {
+	from := s.Version
+	version, kept := s.Versions[change.Version]
+	s.Version = change.Version
+	if !kept {
 		version = fleet.Version{Number: change.Version, Spec: asked.Spec, Created: t.now, Cause: c.ID, Actor: c.Actor}
 		version.Spec.Requires = asked.Spec.Features()
-		s.Version = change.Version
 	}
 	version.Balancing = asked.Balancing
 	s.Versions = with(s.Versions, s.Version, version)
 	message := fmt.Sprintf("%s applied: version %d, %s", asked.Key, s.Version, countText(&asked))
 	t.changed(s, fleet.EventServiceApplied, c, message)
+	if !isNew && from != s.Version {
+		t.beginRollout(s, from, false, c)
+	}
 	if change.Action == fleet.ActionAdd {
 		s.Settled = t.s.Restored
 		t.takeInFound(asked.Key)
@@ -209,10 +216,12 @@ func sameNames(a, b *fleet.Balancing) bool {
 }
 
 func countText(s *fleet.Service) string {
-	if s.Mode == fleet.ModeGlobal {
+	switch {
+	case s.Mode == fleet.ModeGlobal:
 		return "one on every eligible host"
-	}
-	if s.Count == 1 {
+	case s.Mode == fleet.ModeJob:
+		return "run by rollouts"
+	case s.Count == 1:
 		return "1 instance"
 	}
 	return fmt.Sprintf("%d instances", s.Count)
@@ -244,6 +253,9 @@ func (t *tx) takeInFound(key fleet.ServiceKey) {
 // taken in and have this very content, else the next.
 func (t *tx) versionFor(s *Service, asked *fleet.Service) int {
 	sum := asked.Spec.Sum()
+	if number := s.numbered(sum); number > 0 {
+		return number
+	}
 	for _, in := range t.members(s.Asked.Key) {
 		if in.Spec == sum {
 			return in.Version
@@ -267,17 +279,24 @@ func (t *tx) nextVersion(s *Service) int {
 // forgetVersions drops old versions that no instance has.
 func (t *tx) forgetVersions(key fleet.ServiceKey) {
 	s := t.services.get(key)
-	if s == nil || len(s.Versions) <= t.s.opts.MaxVersions {
+	most := t.s.opts.MaxVersions
+	if s != nil && s.Asked.Keep > 0 {
+		most = s.Asked.Keep
+	}
+	if s == nil || len(s.Versions) <= most {
 		return
 	}
 	used := map[int]bool{s.Version: true}
+	if r := s.Rollout; r != nil {
+		used[r.From], used[r.To] = true, true
+	}
 	for _, in := range t.members(key) {
 		used[in.Version] = true
 	}
 	numbers := sorted(s.Versions, byNumber)
 	kept := s.Versions
 	for _, number := range numbers {
-		if len(kept) <= t.s.opts.MaxVersions {
+		if len(kept) <= most {
 			break
 		}
 		if !used[number] {

@@ -20,6 +20,10 @@ func TestRefusedOrdersChangeNothing(t *testing.T) {
 	w.pass(5 * time.Second)
 	other := webService(1, "web:1")
 	other.Key.Name = "other"
+	job := fleet.Service{Key: fleet.ServiceKey{Project: "shop", Name: "job"}, Mode: fleet.ModeJob, CountStated: true, Spec: fleet.Spec{Image: "web:1"}}
+	w.apply(job)
+	askew := webService(1, "web:1")
+	askew.Rollout = &fleet.RolloutSpec{Strategy: "sideways"}
 	for _, test := range []struct {
 		name string
 		c    fleet.Command
@@ -29,6 +33,8 @@ func TestRefusedOrdersChangeNothing(t *testing.T) {
 		{"unknown service", fleet.Command{Do: fleet.DoScale, Service: fleet.ServiceKey{Project: "shop", Name: "none"}, Count: 1}, fleet.CodeNotFound, "no service shop/none"},
 		{"stale generation", fleet.Command{Do: fleet.DoScale, Service: web, Count: 2, IfMatch: 1}, fleet.CodePrecondition, "somebody changed it"},
 		{"too many", fleet.Command{Do: fleet.DoScale, Service: web, Count: 10_001}, fleet.CodeInvalid, "between 0 and 10000"},
+		{"more of a job", fleet.Command{Do: fleet.DoScale, Service: job.Key, Count: 1}, fleet.CodeConflict, "is a job"},
+		{"unknown strategy", fleet.Command{Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{askew}}, fleet.CodeInvalid, `services.web: rollout.strategy: "sideways" is not known`},
 		{"unknown host", fleet.Command{Do: fleet.DoHostDrain, Host: "web9"}, fleet.CodeNotFound, "web9"},
 		{"a host that is up isn't dead", fleet.Command{Do: fleet.DoHostFail, Host: "web1"}, fleet.CodeConflict, "is up"},
 		{"unknown balancer", fleet.Command{Do: fleet.DoBalancerForget, Balancer: fleet.BalancerKey{Host: "web9", Name: "x"}}, fleet.CodeNotFound, "web9/x"},

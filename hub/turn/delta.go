@@ -34,6 +34,7 @@ type tables struct {
 	told     layer[fleet.ServiceKey, told]
 	live     layer[string, Live]
 	silences layer[fleet.BalancerKey, Silence]
+	windows  layer[fleet.ServiceKey, window]
 	fleet    Fleetwide
 }
 
@@ -93,11 +94,15 @@ func (d *Delta) Fold() {
 	d.told.fold()
 	d.live.fold()
 	d.silences.fold()
+	d.windows.fold()
 	*d.state.fleet = d.fleet
 	d.state.Revision, d.state.Epoch = d.Revision, d.epoch
 }
 
 func (d *Delta) reindex() {
+	for key, s := range d.services.changed {
+		d.state.roll(key, s)
+	}
 	for id, after := range d.instances.changed {
 		if before := d.state.Instances[id]; before != nil {
 			d.state.unindex(before)
@@ -119,6 +124,15 @@ func (s *State) index(in *Instance) {
 	s.byHost[in.Host][in.ID] = true
 }
 
+// roll keeps which services are being moved to another version.
+func (s *State) roll(key fleet.ServiceKey, service *Service) {
+	if service != nil && service.Rollout != nil && !service.Rollout.Over() {
+		s.rolling[key] = true
+		return
+	}
+	delete(s.rolling, key)
+}
+
 func (s *State) unindex(in *Instance) {
 	if delete(s.byService[in.Service], in.ID); len(s.byService[in.Service]) == 0 {
 		delete(s.byService, in.Service)
@@ -136,6 +150,7 @@ func (s *State) Load(table, key string, value []byte) error {
 		if err = decode(s.Services, key, value, serviceKey); err == nil {
 			service, _ := serviceKey(key)
 			s.blank, s.anew = false, s.anew && s.Services[service].Generation > s.Restored
+			s.roll(service, s.Services[service])
 		}
 	case "instances":
 		if err = decode(s.Instances, key, value, same); err == nil {

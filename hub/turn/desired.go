@@ -83,6 +83,7 @@ func (t *tx) desired(h *Host) fleet.Desired {
 			frozen[in.Service] = true
 		}
 	}
+	t.prepare(&d)
 	d.FrozenServices = sorted(frozen, fleet.ServiceKey.Less)
 	d.Names = t.names(h.ID, projects)
 	return d

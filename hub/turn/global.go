@@ -7,7 +7,7 @@ import (
 )
 
 // planGlobal decides host by host. Only one host at a time replaces.
-func (t *tx) planGlobal(s *Service, members []*Instance) (reasons []string) {
+func (t *tx) planGlobal(s *Service, members []*Instance, wanted rollout.Wanted) (reasons []string) {
 	byHost := map[string][]*Instance{}
 	for _, in := range members {
 		byHost[in.Host] = append(byHost[in.Host], in)
@@ -19,7 +19,7 @@ func (t *tx) planGlobal(s *Service, members []*Instance) (reasons []string) {
 			count = 1
 		}
 		group := t.rolloutMembers(s, byHost[host])
-		next := rollout.Decide(rollout.Input{Count: count, Members: group, StopFirst: stopFirst(s)})
+		next := rollout.Decide(rollout.Input{Count: count, Members: group, StopFirst: stopFirst(s), Still: wanted.Still || wanted.Beside})
 		if len(next.Add) > 0 && t.barred(host) != "" {
 			continue
 		}

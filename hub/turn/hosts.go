@@ -146,6 +146,11 @@ func (t *tx) actual(host string, sequence uint64, a fleet.Actual) {
 	for i := range a.Instances {
 		t.reported(host, l, &a.Instances[i])
 	}
+	if before == nil {
+		t.prepared(host, nil, a.Prepared)
+	} else {
+		t.prepared(host, before.Prepared, a.Prepared)
+	}
 	t.portsAcknowledged(host)
 	if l.Alien == "" && a.Observed.Generation == t.desiredGeneration(host) && a.Engine.Up {
 		t.missing(host, l)

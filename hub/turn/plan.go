@@ -74,19 +74,39 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 		return reasons, true
 	}
 	reasons = append(reasons, t.stays(s)...)
+	wanted := t.roll(key)
+	s = t.services.get(key)
+	reasons = append(reasons, pauseReasons(s)...)
 	members := t.members(key)
 	if s.Asked.Mode == fleet.ModeGlobal {
-		reasons = append(reasons, t.planGlobal(s, members)...)
-	} else {
-		next := rollout.Decide(rollout.Input{
-			Count: s.Asked.Count, Members: t.rolloutMembers(s, members), Surge: surge(s.Asked.Count), StopFirst: stopFirst(s),
-		})
-		if next.Waits != "" {
-			reasons = append(reasons, next.Waits)
-		}
-		reasons = append(reasons, t.carryOut(s, next, "")...)
+		return append(reasons, t.planGlobal(s, members, wanted)...), true
 	}
-	return reasons, true
+	next := rollout.Decide(t.input(s, members, wanted))
+	if next.Waits != "" {
+		reasons = append(reasons, next.Waits)
+	}
+	return append(reasons, t.carryOut(s, next, "")...), true
+}
+
+// input is what a service's next instances are decided by.
+func (t *tx) input(s *Service, members []*Instance, wanted rollout.Wanted) rollout.Input {
+	in := rollout.Input{
+		Count: s.Asked.Count, Members: t.rolloutMembers(s, members), Surge: surge(s.Asked.Count), StopFirst: stopFirst(s),
+		Most: wanted.Most, Still: wanted.Still,
+	}
+	r := s.Rollout
+	if r != nil && !r.Over() {
+		in.StopFirst = in.StopFirst || r.Spec.StopFirst
+		in.Recreate = r.Spec.Strategy == fleet.StrategyRecreate
+		in.Surge = r.Spec.Batch
+	}
+	if stopFirst(s) {
+		in.Surge = 1 // each needs what another has
+	}
+	if wanted.Beside {
+		in.Beside = &rollout.Targets{Current: wanted.New, Outdated: wanted.Old, Kept: wanted.Kept}
+	}
+	return in
 }
 
 // advance moves one instance along: given up, released by the balancers,
@@ -232,6 +252,7 @@ func (t *tx) rolloutMembers(s *Service, members []*Instance) []rollout.Member {
 			Leaving:  in.Goal != fleet.GoalRun,
 			Lost:     in.Lost,
 			Outdated: t.outdated(s, in),
+			Stable:   s.Rollout != nil && in.Version == s.Rollout.From,
 			Frozen:   t.frozen(in),
 			Ready:    in.Ready,
 			Serving:  t.serving(s, in),
@@ -295,11 +316,24 @@ func (t *tx) carryOut(s *Service, next rollout.Next, only string) (reasons []str
 		}
 		t.leave(s, in, "")
 	}
+	if len(next.Old) > 0 {
+		if reason := t.placeAll(former(s), next.Old, only); reason != "" {
+			reasons = append(reasons, reason)
+		}
+	}
 	if reason := t.placeAll(s, next.Add, only); reason != "" {
 		return append(reasons, reason)
 	}
 	t.placeAll(s, next.More, only) // who finds no host comes later
 	return reasons
+}
+
+// former is the service as it was before the rollout that is under way.
+func former(s *Service) *Service {
+	old := *s
+	old.Version = s.Rollout.From
+	old.Asked.Spec = s.Versions[old.Version].Spec
+	return &old
 }
 
 // leave begins an instance's way out: through the drain barrier, then stopped.

@@ -52,11 +52,11 @@ func (t *tx) derivePools(service fleet.ServiceKey) {
 			names[key.Host] = append(names[key.Host], key.Name)
 		}
 	}
-	members := t.balanceMembers(service, s)
+	members, sent := t.balanceMembers(service, s), t.sentTo(service)
 	for _, host := range t.balancerHosts() {
 		key := PoolKey{Host: host, Service: service}
 		before := t.pools.get(key)
-		in := balance.Input{Service: service, Balancers: names[host], Members: members}
+		in := balance.Input{Service: service, Balancers: names[host], Members: members, Sent: sent[host]}
 		if before != nil {
 			in.Previous = &before.Pool
 		}
@@ -81,6 +81,21 @@ func (t *tx) derivePools(service fleet.ServiceKey) {
 	}
 }
 
+// sentTo are the leaving instances of a service that balancers were sent and
+// haven't let go of, by the balancers' host.
+func (t *tx) sentTo(service fleet.ServiceKey) map[string]map[string]bool {
+	out := map[string]map[string]bool{}
+	for _, in := range t.members(service) {
+		for _, key := range t.waits(in) {
+			if out[key.Host] == nil {
+				out[key.Host] = map[string]bool{}
+			}
+			out[key.Host][in.ID] = true
+		}
+	}
+	return out
+}
+
 // leftOver names the host's balancers that still send to a service that they
 // shouldn't have: they were out of reach when it was taken from them.
 func (t *tx) leftOver(key PoolKey) (names []string) {
@@ -100,13 +115,20 @@ func (t *tx) leftOver(key PoolKey) (names []string) {
 
 func (t *tx) balanceMembers(service fleet.ServiceKey, s *Service) []balance.Member {
 	var out []balance.Member
+	newWeight, oldWeight := fleet.DefaultWeight, fleet.DefaultWeight
+	if s != nil {
+		newWeight, oldWeight = t.weights(s)
+	}
 	for _, in := range t.members(service) {
 		if in.Lost && in.Goal == fleet.GoalStop {
 			continue // every balancer has let go of it; only its host has to stop it
 		}
 		member := balance.Member{
 			ID: in.ID, Version: in.Version, Address: in.Address, Ports: in.Ports,
-			Ready: in.Ready, Dead: in.Dead, Leaving: in.Goal != fleet.GoalRun,
+			Ready: in.Ready, Dead: in.Dead, Leaving: in.Goal != fleet.GoalRun, Weight: oldWeight, Parked: oldWeight == 0, Reserve: true,
+		}
+		if s != nil && s.Rollout != nil && in.Version == s.Rollout.To {
+			member.Weight, member.Parked, member.Reserve = newWeight, newWeight == 0, false
 		}
 		if s != nil {
 			member.Balancing = s.Versions[in.Version].Balancing

@@ -126,6 +126,7 @@ func (t *tx) gather(host string, l *Live) {
 		t.resend[host] = true
 		return
 	}
+	t.noteSenders(host, l)
 	for _, in := range t.residents(host) {
 		a := l.instances[in.ID]
 		switch {
@@ -138,6 +139,22 @@ func (t *tx) gather(host string, l *Live) {
 			in.Goal, in.GoalAt = fleet.GoalStop, t.now
 			in.Cause = t.event(fleet.EventInstanceStopping, subjectInstance(in.ID), causeRestore, about(in, fmt.Sprintf("%s is being stopped since before the store was restored", in)))
 			t.dirtyHost[host] = true
+		}
+	}
+}
+
+// noteSenders remembers which instances a host's balancers have that the backup
+// knows, and knows of no balancer: they were sent them since.
+func (t *tx) noteSenders(host string, l *Live) {
+	for _, b := range l.Actual.Balancers {
+		key := fleet.BalancerKey{Host: host, Name: b.Name}
+		for i := range b.Pools {
+			for _, e := range b.Pools[i].Endpoints {
+				if in := t.instances.get(e.Instance); in != nil && !in.Sent[key] {
+					in = t.instances.edit(in.ID)
+					in.Sent = with(in.Sent, key, true)
+				}
+			}
 		}
 	}
 }

@@ -32,6 +32,8 @@ type State struct {
 
 	live     map[string]*Live               // by host; not stored
 	silences map[fleet.BalancerKey]*Silence // not stored
+	windows  map[fleet.ServiceKey]*window   // not stored
+	rolling  map[fleet.ServiceKey]bool      // services whose rollout isn't over
 	fleet    *Fleetwide                     // not stored
 
 	notes map[fleet.ServiceKey]*notes // not stored
@@ -65,7 +67,7 @@ type Service struct {
 	Held []string `json:"held,omitempty"`
 	// Settled is the Restored since which it was compared with what runs.
 	Settled uint64 `json:"settled,omitempty"`
-	// Rollout is the last one, which may be over.
+	// Rollout is the last one; nil: there never was one. It isn't changed in place.
 	Rollout *fleet.Rollout `json:"rollout,omitempty"`
 }
 
@@ -220,6 +222,9 @@ type Live struct {
 	// Foreign lineage that the agent's accepted state belongs to; empty: ours.
 	Alien string
 
+	// Metrics are what its balancers have counted; nil: nothing was heard of that.
+	Metrics *fleet.Metrics
+
 	echo echo // the last acknowledgement
 
 	instances map[string]*fleet.InstanceActual
@@ -331,6 +336,8 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		Documents: map[string]*Document{},
 		live:      map[string]*Live{},
 		silences:  map[fleet.BalancerKey]*Silence{},
+		windows:   map[fleet.ServiceKey]*window{},
+		rolling:   map[fleet.ServiceKey]bool{},
 		notes:     map[fleet.ServiceKey]*notes{},
 		told:      map[fleet.ServiceKey]*told{},
 		blank:     true,

@@ -111,6 +111,9 @@ func (t *tx) judgeFleet(lost, all int) {
 // restless services wait for time to pass: a grace, a barrier, a silence.
 func (t *tx) restless(key fleet.ServiceKey) bool {
 	s := t.services.get(key)
+	if r := s.Rollout; r != nil && (!r.Over() || r.State == fleet.RolloutSucceeded && !r.KeepUntil.IsZero() && t.hasFormer(s)) {
+		return true
+	}
 	if s.Removing || len(s.Held) > 0 || t.notes.get(key) != nil {
 		return true
 	}

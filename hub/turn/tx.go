@@ -49,6 +49,7 @@ func begin(s *State, now time.Time) *tx {
 			told:      over(s.told),
 			live:      over(s.live),
 			silences:  over(s.silences),
+			windows:   over(s.windows),
 			fleet:     *s.fleet,
 		},
 		out:       Outputs{Replies: map[int]Reply{}},

@@ -40,6 +40,15 @@ const (
 	EventServiceRemoved   = "muster.service.removed"
 	EventServiceConverged = "muster.service.converged"
 	EventServiceHeld      = "muster.service.held"
+	EventRolloutBegun     = "muster.rollout.begun"
+	EventRolloutStep      = "muster.rollout.step"
+	EventRolloutPaused    = "muster.rollout.paused"
+	EventRolloutPromoting = "muster.rollout.promoting"
+	EventRolloutSucceeded = "muster.rollout.succeeded"
+	EventRolloutBack      = "muster.rollout.rolling-back"
+	EventRolloutBackAgain = "muster.rollout.rolled-back"
+	EventRolloutOrdered   = "muster.rollout.ordered" // a person promoted, paused, resumed or retried it
+	EventRolloutReplaced  = "muster.rollout.superseded"
 	EventServiceFrozen    = "muster.service.frozen"
 	EventServiceUnfrozen  = "muster.service.unfrozen"
 
@@ -92,6 +101,8 @@ const (
 // EventTypes are all types of events.
 var EventTypes = []string{
 	EventServiceApplied, EventServiceScaled, EventServiceRestart, EventServiceRemoved, EventServiceConverged,
+	EventRolloutBegun, EventRolloutStep, EventRolloutPaused, EventRolloutPromoting, EventRolloutSucceeded,
+	EventRolloutBack, EventRolloutBackAgain, EventRolloutOrdered, EventRolloutReplaced,
 	EventServiceHeld, EventServiceFrozen, EventServiceUnfrozen, EventInstancePlaced, EventInstanceAdopted,
 	EventInstanceReady, EventInstanceUnready, EventInstanceDraining, EventInstanceStopping, EventImageDiffers,
 	EventInstanceGone, EventInstanceExited, EventInstanceFailed, EventInstanceRestored, EventInstanceStarted,

@@ -16,6 +16,12 @@ const (
 	OnFailurePause    = "pause"    // stays as it is until a person decides
 )
 
+// How long a rollout waits where nothing is stated.
+const (
+	DefaultHealthyWithin  = 5 * time.Minute
+	DefaultProgressWithin = 10 * time.Minute
+)
+
 // RolloutSpec says how a service moves from one version to the next. What is
 // zero has the default of its strategy: see Resolved.
 type RolloutSpec struct {
@@ -23,7 +29,7 @@ type RolloutSpec struct {
 	// Steps of a canary; the last has weight 100. Default: 5, 25, 50, 100.
 	Steps []RolloutStep `json:"steps,omitempty"`
 	// Batch is how many instances a rolling replaces at the same time. Default: a
-	// quarter of the count, rounded up.
+	// quarter of the count, rounded up. More than there are: all at once.
 	Batch int `json:"batch,omitempty"`
 	// StopFirst: an old instance stops before its successor comes. So it is
 	// always where a volume or a fixed host port can't be had twice.
@@ -66,7 +72,8 @@ type RolloutStep struct {
 // Verify is how a step is judged: the new version against the old one over the
 // same time.
 type Verify struct {
-	// Off: readiness and restarts alone count. A rolling is so by default.
+	// Off: readiness and restarts alone count. A rolling and a recreate are so by
+	// default.
 	Off *bool `json:"off,omitempty"`
 	// Interval is how often the balancers' counts are judged. Default: 10 s.
 	Interval Duration `json:"interval,omitempty"`
@@ -131,12 +138,19 @@ type Rollout struct {
 	Spec  RolloutSpec `json:"spec"` // resolved: what was the service's when it began
 	State string      `json:"state"`
 	Step  int         `json:"step,omitempty"` // of Spec.Steps, or the batch of a rolling
+	// Weight is the share of the traffic, in percent, that the new version was
+	// given; without meaning where old ones are replaced one for one.
+	Weight int `json:"weight,omitempty"`
 	// PauseReason and PausedIn are why and in which state it paused.
 	PauseReason string `json:"pauseReason,omitempty"`
 	PausedIn    string `json:"pausedIn,omitempty"`
 	Why         string `json:"why,omitempty"` // in words: what it waits for, or what failed
-	Cause       string `json:"cause"`
-	Actor       string `json:"actor,omitempty"`
+	// Hosts are to have the new version's image before anything moves.
+	Hosts []string `json:"hosts,omitempty"`
+	Cause string   `json:"cause"`
+	Actor string   `json:"actor,omitempty"`
+	// Forgiven are the restarts of the new version's instances that count no more.
+	Forgiven int `json:"forgiven,omitempty"`
 	// Promoted is how far a person has let it go on: steps below it need no more
 	// word.
 	Promoted int       `json:"promoted,omitempty"`
@@ -146,6 +160,12 @@ type Rollout struct {
 	Served    time.Time `json:"served,omitzero"`
 	Ended     time.Time `json:"ended,omitzero"`
 	KeepUntil time.Time `json:"keepUntil,omitzero"`
+}
+
+// Beside reports whether the new version's instances come beside all old ones,
+// which stay whole until the end.
+func (r *Rollout) Beside() bool {
+	return r.Spec.Strategy == StrategyCanary || r.Spec.Strategy == StrategyBlueGreen
 }
 
 // Over reports whether nothing of the rollout is left to do.

@@ -6,6 +6,7 @@ import "time"
 const (
 	ModeReplicated = "replicated"
 	ModeGlobal     = "global" // one instance on every eligible host
+	ModeJob        = "job"    // has instances only while a rollout runs it; its count is 0
 )
 
 // Service is what was asked for under one name. Everything in Spec makes a

@@ -76,6 +76,8 @@ func size(service fleet.Service) string {
 		return ""
 	case service.Mode == fleet.ModeGlobal:
 		return "(one instance of " + service.Spec.Image + " on every eligible host)"
+	case service.Mode == fleet.ModeJob:
+		return "(" + service.Spec.Image + ", run by rollouts)"
 	default:
 		return "(" + instances(service.Count) + " of " + service.Spec.Image + ")"
 	}

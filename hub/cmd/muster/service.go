@@ -66,6 +66,9 @@ func (s *session) printService(v fleet.ServiceView) {
 	if v.Mode == fleet.ModeGlobal {
 		count = "one instance on every eligible host, " + strconv.Itoa(v.Desired) + " in all"
 	}
+	if v.Mode == fleet.ModeJob {
+		count = "when a rollout comes to it, one instance"
+	}
 	s.line("Desired", count+" of version "+strconv.Itoa(v.Version)+": "+v.Image)
 	if v.Pin != "" {
 		s.line("", "pinned as "+v.Pin)

@@ -14,7 +14,7 @@ import (
 // of a project with a proper name that the hub takes apart in the same way each
 // time.
 func FuzzResolve(f *testing.F) {
-	for _, name := range []string{"rank.yaml", "everything.yaml"} {
+	for _, name := range []string{"rank.yaml", "everything.yaml", "rollout.yaml", "swarm.yaml"} {
 		data, err := os.ReadFile(filepath.Join("..", "testdata", "ok", name))
 		if err != nil {
 			f.Fatal(err)

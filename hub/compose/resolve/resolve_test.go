@@ -105,9 +105,13 @@ services:
     x-lb: {listen: "${PORT}", target: "8${PORT}", check: {path: /up, rise: "${TRIES}"}}
     x-probe: {tcp: "${PORT}", fall: "${TRIES}"}
     volumes: ["data:/data"]
+    x-versions: {keep: "1${TRIES}"}
   side:
     image: nginx
     x-lb: {listen: 9000, target: 9000}
+    deploy:
+      update_config: {parallelism: 0}
+      x-rollout: {manual: "${YES}", verify: {success: "${PORT}%", slower: "${TRIES}"}}
     x-probe: {tcp: "${YES}"}
 volumes: {data: {external: "${YES}"}}
 `})
@@ -126,6 +130,9 @@ volumes: {data: {external: "${YES}"}}
 	}
 	if p := web.Spec.Probe; p.Port != 80 || p.Fall != 3 || web.Spec.Mounts[0].Source != "data" {
 		t.Errorf("probe %+v, mounts %+v", p, web.Spec.Mounts)
+	}
+	if r := side.Rollout; web.Keep != 13 || !r.Manual || r.Batch != fleet.MaxBatch || r.Verify.Success != 80 || r.Verify.Slower != 3 {
+		t.Errorf("keeps %d, rollout %+v", web.Keep, r)
 	}
 	if p := side.Spec.Probe; p.Type != fleet.ProbeTCP || p.Port != 9000 {
 		t.Errorf("probe %+v", p)

@@ -1,6 +1,7 @@
-// Package rollout decides how a service moves from the instances that it has
-// to those it should have: which are added, and which leave. It is pure, and
-// it is asked again after every change, so it needs no memory of its own.
+// Package rollout moves a service from one version to the next. Step works out
+// how a rollout goes on, which the hub keeps; Decide works out from that which
+// instances are added, and which leave. It is asked again after every change, so
+// it needs no memory of its own. All of it is pure.
 package rollout
 
 import (
@@ -20,6 +21,8 @@ type Member struct {
 	// Outdated: of another version, or born before the last restart, or on a
 	// host that it has to leave.
 	Outdated bool
+	// Stable: outdated, and of the version that a rollout came from.
+	Stable bool
 	// Frozen: it stays as it is, whatever is asked for.
 	Frozen bool
 	Ready  bool
@@ -35,14 +38,31 @@ type Input struct {
 	// outdated ones, beyond the count; less than one is one.
 	Surge int
 	// StopFirst: the old instance has to be gone before the new one can come
-	// (it has a volume or a fixed host port). They are replaced one by one.
+	// (it has a volume or a fixed host port). Surge is how many of them leave at the
+	// same time.
 	StopFirst bool
+	// Recreate: all outdated ones have to be gone before the first new one comes.
+	Recreate bool
+	// Most is how many current ones there may be; 0: as many as are asked for.
+	Most int
+	// Still: no outdated one is replaced; what is missing is filled up with more
+	// of them.
+	Still bool
+	// Beside: outdated ones aren't replaced, but have a target of their own.
+	Beside *Targets
+}
+
+// Targets are how many instances each side is to have.
+type Targets struct {
+	Current, Outdated int
+	Kept              bool // no outdated one is added
 }
 
 // Next is what to do now. All lists may be empty: then there is nothing to
 // do, or Waits says what has to happen first.
 type Next struct {
 	Add   []int    // slots that get a new instance
+	Old   []int    // slots that get one of the outdated version
 	More  []int    // slots that get one too if there is room; nothing waits for them
 	Leave []string // instances that leave, by the drain barrier
 	// First: the one that leaves makes room for its successor, which has to
@@ -57,10 +77,17 @@ const waitsForStop = "replacement waits until an old instance has stopped"
 // added at once. Outdated ones are replaced a few at a time, by Surge: an old
 // one leaves only for a new one that serves, and only then the next one comes.
 func Decide(in Input) Next {
+	switch {
+	case in.Beside != nil:
+		return beside(in)
+	case in.Recreate:
+		return recreate(in)
+	}
 	current, outdated, leaving, frozen := split(in.Members)
 	total := len(current) + len(outdated) + frozen
 	occupied := total
 	surge := max(1, in.Surge)
+	batch := min(surge, len(outdated))
 	if in.StopFirst {
 		occupied += leaving
 		surge = 1
@@ -68,22 +95,31 @@ func Decide(in Input) Next {
 	surge = min(surge, len(outdated))
 	used := slots(in.Members, in.StopFirst)
 	coming := unserving(current)
+	full := in.Most > 0 && len(current) >= in.Most
+	switch {
+	case in.Still:
+		surge = min(surge, len(coming))
+	case in.Most > 0:
+		surge = min(surge, max(0, in.Most-len(current)+len(coming)))
+	}
 	ahead := min(surge, len(coming)) // beyond the count, until they serve
 
 	if leave := shrink(in, total-in.Count-ahead, current, outdated, ahead); len(leave) > 0 {
 		return Next{Leave: leave}
 	}
 	switch {
+	case occupied < in.Count && (in.Still || full):
+		return Next{Old: free(used, in.Count-occupied)}
 	case occupied < in.Count:
 		return Next{Add: free(used, in.Count-occupied)}
-	case len(outdated) == 0:
+	case len(outdated) == 0 || surge == 0 && len(coming) == 0:
 		return Next{}
 	case len(coming) > 0:
 		return Next{More: free(used, surge-ahead), Waits: "replacement waits until " + coming[0].ID + " serves"}
 	case in.StopFirst && (leaving > 0 || total > in.Count):
 		return Next{Waits: waitsForStop}
 	case in.StopFirst:
-		return Next{Leave: []string{outdated[0].ID}, First: true}
+		return Next{Leave: ids(outdated[:batch]), First: true}
 	case leaving > 0: // and makes room
 		return Next{More: free(used, surge), Waits: waitsForStop}
 	default:

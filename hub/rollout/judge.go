@@ -1,0 +1,81 @@
+package rollout
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Counts are what the balancers counted of one version's requests over the time
+// that is judged.
+type Counts struct {
+	Requests, Failed uint64
+	AverageMS        float64 // of a request
+}
+
+// What a verdict can be.
+const (
+	Inconclusive = "inconclusive" // too little is known
+	Passes       = "passes"
+	Fails        = "fails"
+)
+
+// Verdict is how the new version does.
+type Verdict struct {
+	Result string
+	Why    string // in words; empty when it passes
+}
+
+// granted is how much slower a request may always be: less can't be told from noise.
+const granted = 50
+
+// Judge compares the new version with the old one over the same time. Too few
+// requests say nothing, and what may be chance isn't held against anybody: a
+// share of failures counts when even its likely best is below what is asked for.
+func Judge(v fleet.Verify, new, old Counts) Verdict {
+	if *v.Off {
+		return Verdict{Result: Passes}
+	}
+	if new.Requests < uint64(v.Requests) {
+		return Verdict{Inconclusive, fmt.Sprintf("%d requests of at least %d", new.Requests, v.Requests)}
+	}
+	succeeds := share(new)
+	if best := wilson(new, +1); best < v.Success && (old.Requests == 0 || succeeds < wilson(old, -1)) {
+		return Verdict{Fails, fmt.Sprintf("%d of %d requests failed: %.1f %% succeed, %s", new.Failed, new.Requests, succeeds, against(v.Success, old))}
+	}
+	if limit := max(v.Slower*old.AverageMS, old.AverageMS+granted); old.Requests >= uint64(v.Requests) && new.AverageMS > limit {
+		return Verdict{Fails, fmt.Sprintf("a request takes %.0f ms, the old version's %.0f ms", new.AverageMS, old.AverageMS)}
+	}
+	if succeeds < v.Success && (old.Requests == 0 || succeeds < share(old)) {
+		return Verdict{Inconclusive, fmt.Sprintf("%d of %d requests failed, which may be chance", new.Failed, new.Requests)}
+	}
+	return Verdict{Result: Passes}
+}
+
+func against(wanted float64, old Counts) string {
+	if old.Requests == 0 {
+		return fmt.Sprintf("at least %g %% are to", wanted)
+	}
+	return fmt.Sprintf("at least %g %% are to, and of the old version's %.1f %% do", wanted, share(old))
+}
+
+// share of requests that succeeded, in percent.
+func share(c Counts) float64 {
+	if c.Requests == 0 {
+		return 100
+	}
+	return 100 * (1 - float64(c.Failed)/float64(c.Requests))
+}
+
+// wilson is the end of the interval in which the true share of successes lies
+// with 95 % likelihood, in percent: the upper end, or with -1 the lower.
+// https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval
+func wilson(c Counts, end float64) float64 {
+	const z = 1.96
+	n := float64(c.Requests)
+	p := share(c) / 100
+	middle := p + z*z/(2*n)
+	spread := z * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+	return 100 * (middle + end*spread) / (1 + z*z/n)
+}

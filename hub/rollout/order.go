@@ -1,0 +1,102 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Promote lets a rollout go on to its next step without more word from anybody,
+// or fully, to its end. What fails goes back all the same.
+func Promote(r fleet.Rollout, fully bool, now time.Time) (fleet.Rollout, error) {
+	switch {
+	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure:
+		return r, refused(&r, "failed: "+r.Why, "retry or abort it")
+	case r.State == fleet.RolloutPaused:
+		r = resumed(r, now)
+	case r.State != fleet.RolloutProgressing:
+		return r, refused(&r, "is "+r.State, "only one that is progressing or paused can be promoted")
+	}
+	r.Promoted = max(r.Promoted, r.Step+1)
+	if fully {
+		r.Promoted = max(r.Promoted, len(r.Spec.Steps), 1)
+	}
+	return r, nil
+}
+
+// Pause keeps a rollout as it is until it is resumed or promoted.
+func Pause(r fleet.Rollout, actor string, now time.Time) (fleet.Rollout, error) {
+	switch r.State {
+	case fleet.RolloutPaused:
+		if r.PauseReason == fleet.PauseBalancer {
+			r.PauseReason, r.Why = fleet.PauseManual, "paused by "+actor
+		}
+		return r, nil
+	case fleet.RolloutPreparing, fleet.RolloutProgressing, fleet.RolloutPromoting:
+		return paused(r, fleet.PauseManual, "paused by "+actor, now), nil
+	}
+	return r, refused(&r, "is "+r.State, "only one that goes on can be paused")
+}
+
+// Resume lets a paused rollout go on by itself where it paused.
+func Resume(r fleet.Rollout, now time.Time) (fleet.Rollout, error) {
+	switch {
+	case r.State != fleet.RolloutPaused:
+		return r, refused(&r, "is "+r.State, "only a paused one can be resumed")
+	case r.PauseReason == fleet.PauseFailure:
+		return r, refused(&r, "failed: "+r.Why, "retry or abort it")
+	}
+	return resumed(r, now), nil
+}
+
+// Abort has the old version take all traffic again. Of one that goes back
+// already nothing is left to abort.
+func Abort(r fleet.Rollout, actor string, now time.Time) (fleet.Rollout, error) {
+	switch r.State {
+	case fleet.RolloutRollingBack, fleet.RolloutRollbackPaused:
+		return r, nil
+	}
+	if r.Over() {
+		return r, refused(&r, "is "+r.State, "muster rollback goes back to an older version")
+	}
+	return back(r, "aborted by "+actor, now), nil
+}
+
+// Retry begins a rollout anew that failed and paused. What restarted until now
+// is forgiven.
+func Retry(r fleet.Rollout, restarts int, now time.Time) (fleet.Rollout, error) {
+	if r.State != fleet.RolloutPaused || r.PauseReason != fleet.PauseFailure {
+		return r, refused(&r, "is "+r.State, "only one that failed can be retried")
+	}
+	in := r.PausedIn
+	r = enter(r, fleet.RolloutProgressing, now)
+	if in == fleet.RolloutPreparing {
+		r.State = in
+	}
+	r.Forgiven = restarts
+	return r, nil
+}
+
+func refused(r *fleet.Rollout, is, hint string) error {
+	return fleet.Conflict("rollout", "the rollout from version %d to %d %s", r.From, r.To, is).WithHint("%s", hint)
+}
+
+// Begin is a new rollout, resolved for a count.
+func Begin(id uint64, from, to int, spec *fleet.RolloutSpec, count int, now time.Time) fleet.Rollout {
+	return fleet.Rollout{
+		ID: id, From: from, To: to, Spec: Resolved(spec, count), State: fleet.RolloutPreparing, Began: now, Since: now,
+	}
+}
+
+// Describe says in a sentence what a rollout is at.
+func Describe(r *fleet.Rollout) string {
+	text := fmt.Sprintf("rollout from version %d to %d is %s", r.From, r.To, r.State)
+	if r.PauseReason != "" {
+		text += " (" + r.PauseReason + ")"
+	}
+	if r.Why != "" {
+		text += ": " + r.Why
+	}
+	return text
+}

@@ -1,0 +1,271 @@
+package turn
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/hub/placement"
+	"github.com/musterhq/muster/hub/rollout"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// beginRollout begins the move of a service from a version to the one that is
+// asked for now. It supersedes one that is under way, and then comes from where
+// that came from.
+func (t *tx) beginRollout(s *Service, from int, back bool, c fleet.Command) {
+	key := s.Asked.Key
+	if r := s.Rollout; r != nil && !r.Over() {
+		t.rolloutEvent(s, fleet.EventRolloutReplaced, fmt.Sprintf("the rollout of %s from version %d to %d gives way to version %d", key, r.From, r.To, s.Version))
+		if from = r.From; from == s.Version { // what it came from is asked for again
+			next, _ := rollout.Abort(*r, c.Actor, t.now)
+			s.Rollout = &next
+			return
+		}
+	}
+	r := rollout.Begin(t.rev, from, s.Version, s.Asked.Rollout, s.Asked.Count, t.now)
+	r.Back, r.Cause, r.Actor = back, s.Cause, c.Actor
+	r.Hosts = t.prepareHosts(s)
+	s.Rollout = &r
+	t.rolloutEvent(s, fleet.EventRolloutBegun, fmt.Sprintf("%s goes from version %d to %d: %s", key, from, s.Version, r.Spec.Strategy))
+}
+
+func (t *tx) rolloutEvent(s *Service, kind, message string) {
+	key := s.Asked.Key
+	t.event(kind, subjectService(key), s.Cause, fleet.EventData{Message: message, Service: &key, Version: s.Version})
+}
+
+// mostPrepared bounds the hosts that fetch an image before anything moves.
+const mostPrepared = 200
+
+// prepareHosts are those where instances of the version that is asked for would
+// be placed now, and those that have some of the service.
+func (t *tx) prepareHosts(s *Service) []string {
+	hosts := map[string]bool{}
+	for _, in := range t.members(s.Asked.Key) {
+		if in.Goal == fleet.GoalRun {
+			hosts[in.Host] = true
+		}
+	}
+	if s.Asked.Mode == fleet.ModeGlobal || s.Asked.Spec.Pinned() {
+		return sorted(hosts, byText)
+	}
+	siblings := map[string]int{}
+	candidates := t.candidates(s, siblings, "")
+	for range min(s.Asked.Count, mostPrepared) {
+		host, _ := placement.Choose(placement.Of(&s.Asked, ""), candidates)
+		if host == "" {
+			break
+		}
+		hosts[host] = true
+		for i := range candidates {
+			if candidates[i].ID == host {
+				candidates[i].Siblings++
+			}
+		}
+	}
+	return sorted(hosts, byText)
+}
+
+// preparing are the versions whose image a host is to have: those of rollouts
+// that aren't over.
+func (t *tx) preparing(host string) (keys []fleet.ServiceKey) {
+	l := t.live.get(host)
+	if l == nil || l.Actual == nil || !slices.Contains(l.Actual.Facts.Features, fleet.FeaturePrepare) {
+		return nil
+	}
+	moving := map[fleet.ServiceKey]bool{}
+	for key := range t.s.rolling {
+		moving[key] = true
+	}
+	for key := range t.services.changed {
+		moving[key] = true
+	}
+	for _, key := range sorted(moving, fleet.ServiceKey.Less) {
+		if s := t.services.get(key); s != nil && s.Rollout != nil && !s.Rollout.Over() && !s.Removing && slices.Contains(s.Rollout.Hosts, host) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// prepare adds what a host is to fetch to its desired state.
+func (t *tx) prepare(d *fleet.Desired) {
+	for _, key := range t.preparing(d.Host) {
+		s := t.services.get(key)
+		v, known := s.Versions[s.Rollout.To]
+		if !known {
+			continue
+		}
+		name := fleet.VersionKey(key, v.Number)
+		d.Prepare = append(d.Prepare, name)
+		if d.Versions == nil {
+			d.Versions = map[string]fleet.Spec{}
+		}
+		d.Versions[name] = v.Spec
+		if v.Pin != "" {
+			if d.Pins == nil {
+				d.Pins = map[string]string{}
+			}
+			d.Pins[name] = v.Pin
+		}
+	}
+	slices.Sort(d.Prepare)
+}
+
+// prepared takes in which images a host has for versions that are about to come.
+func (t *tx) prepared(host string, before, now map[string]fleet.Prepared) {
+	if reflect.DeepEqual(before, now) {
+		return
+	}
+	for _, key := range t.preparing(host) {
+		s := t.services.get(key)
+		p, known := now[fleet.VersionKey(key, s.Rollout.To)]
+		if v := s.Versions[s.Rollout.To]; known && v.Pin == "" && p.Image != "" {
+			v.Pin = p.Digest
+			if v.Pin == "" {
+				v.Pin = p.Image
+			}
+			t.services.edit(key).Versions = with(s.Versions, v.Number, v)
+			for _, other := range s.Rollout.Hosts {
+				t.dirtyHost[other] = true
+			}
+			for _, in := range t.members(key) {
+				t.dirtyHost[in.Host] = true
+			}
+		}
+		t.touch(key)
+	}
+}
+
+// unprepared says which hosts still fetch the image of a rollout, and which
+// can't. Hosts that aren't heard are waited for by nobody.
+func (t *tx) unprepared(s *Service) (fetching, failing string) {
+	var waits, fails []string
+	key := fleet.VersionKey(s.Asked.Key, s.Rollout.To)
+	for _, host := range s.Rollout.Hosts {
+		l := t.live.get(host)
+		if l == nil || l.State != fleet.HostUp || l.Actual == nil || !slices.Contains(l.Actual.Facts.Features, fleet.FeaturePrepare) {
+			continue
+		}
+		switch p := l.Actual.Prepared[key]; {
+		case p.Image != "":
+		case p.Problem != "":
+			fails = append(fails, host+": "+p.Problem)
+		default:
+			waits = append(waits, host)
+		}
+	}
+	if len(fails) > 0 {
+		failing = fmt.Sprintf("the image of version %d can't be fetched on %s", s.Rollout.To, strings.Join(fails, "; "))
+	}
+	if len(waits) > 0 {
+		fetching = fmt.Sprintf("%s still fetch the image of version %d", strings.Join(waits, ", "), s.Rollout.To)
+	}
+	return fetching, failing
+}
+
+// roll lets a service's rollout go on, and returns what it wants.
+func (t *tx) roll(key fleet.ServiceKey) rollout.Wanted {
+	s := t.services.get(key)
+	if s.Rollout == nil {
+		return rollout.Wanted{Weight: rollout.Natural}
+	}
+	r := *s.Rollout
+	if r.Since.Before(t.s.Started) && !r.Over() { // what nobody saw doesn't count
+		r.Since, r.Served = t.s.Started, time.Time{}
+	}
+	next := r
+	if !r.Over() {
+		for range 2 { // what is prepared goes on at once
+			was := next.State
+			next = rollout.Step(next, t.observe(s, &next), t.now)
+			if was != fleet.RolloutPreparing || next.State == was {
+				break
+			}
+		}
+	}
+	if !reflect.DeepEqual(next, *s.Rollout) {
+		s = t.services.edit(key)
+		before := s.Rollout
+		s.Rollout = &next
+		t.moved(s, before)
+	}
+	return rollout.Wants(s.Rollout, s.Asked.Count, t.now)
+}
+
+// moved tells what a rollout has come to, and carries out that it goes back.
+func (t *tx) moved(s *Service, before *fleet.Rollout) {
+	r := s.Rollout
+	t.touch(s.Asked.Key)
+	t.dirtyPool[s.Asked.Key] = true
+	if before.Over() != r.Over() {
+		for _, host := range r.Hosts {
+			t.dirtyHost[host] = true
+		}
+	}
+	text := fmt.Sprintf("%s, version %d to %d: ", s.Asked.Key, r.From, r.To)
+	switch {
+	case r.State == fleet.RolloutRollingBack && s.Version != r.From:
+		t.returnTo(s, r.From)
+		t.rolloutEvent(s, fleet.EventRolloutBack, text+"goes back: "+r.Why)
+	case r.State == before.State && r.Step == before.Step && r.Weight == before.Weight:
+	case r.State == fleet.RolloutProgressing && r.Beside():
+		t.rolloutEvent(s, fleet.EventRolloutStep, text+fmt.Sprintf("step %d of %d, %d %% of the traffic", r.Step+1, len(r.Spec.Steps), r.Weight))
+	case r.State == before.State:
+	case r.State == fleet.RolloutPaused:
+		t.rolloutEvent(s, fleet.EventRolloutPaused, text+"pauses ("+r.PauseReason+"): "+r.Why)
+	case r.State == fleet.RolloutPromoting:
+		t.rolloutEvent(s, fleet.EventRolloutPromoting, text+"all traffic is the new version's")
+	case r.State == fleet.RolloutSucceeded:
+		t.rolloutEvent(s, fleet.EventRolloutSucceeded, text+"succeeded")
+	case r.State == fleet.RolloutRolledBack:
+		t.rolloutEvent(s, fleet.EventRolloutBackAgain, text+"is back: "+r.Why)
+	}
+}
+
+// returnTo asks for an older version again, as a new generation. Where its
+// listeners can't be had any more, it is offered as the newer one was.
+func (t *tx) returnTo(s *Service, version int) {
+	v := s.Versions[version]
+	asked := s.Asked
+	asked.Spec, asked.Balancing = v.Spec, v.Balancing
+	asked.Spec.Requires = nil
+	if ports, err := t.shareOut(fleet.Command{Project: asked.Key.Project, Services: []fleet.Service{asked}}); err == nil {
+		s.NamePorts = ports.names[asked.Key]
+	} else {
+		asked.Balancing = s.Asked.Balancing
+	}
+	s.Asked, s.Version, s.Generation, s.Held = asked, version, t.rev, nil
+	t.touch(asked.Key)
+	t.dirtyPool[asked.Key] = true
+}
+
+// pauseReasons say what keeps a rollout that doesn't go on by itself.
+func pauseReasons(s *Service) []string {
+	r := s.Rollout
+	if r == nil {
+		return nil
+	}
+	key := s.Asked.Key
+	switch {
+	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure:
+		return []string{fmt.Sprintf(heldPrefix+"%s (muster rollout %s retry, or abort)", rollout.Describe(r), key)}
+	case r.State == fleet.RolloutPaused && r.PauseReason != fleet.PauseBalancer:
+		return []string{fmt.Sprintf(heldPrefix+"%s (muster rollout %s promote, resume or abort)", rollout.Describe(r), key)}
+	case r.State == fleet.RolloutRollbackPaused:
+		return []string{heldPrefix + rollout.Describe(r)}
+	case r.State == fleet.RolloutPreparing && r.Why != "", r.State == fleet.RolloutPaused, r.Beside() && r.State == fleet.RolloutProgressing:
+		return []string{rollout.Describe(r)}
+	}
+	return nil
+}
+
+// kept: an instance of the version before is kept without traffic, for a quick
+// way back.
+func (t *tx) kept(s *Service, in *Instance) bool {
+	r := s.Rollout
+	return r != nil && r.State == fleet.RolloutSucceeded && t.now.Before(r.KeepUntil) && in.Goal == fleet.GoalRun && in.Version == r.From && r.From != s.Version
+}

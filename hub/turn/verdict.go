@@ -1,0 +1,86 @@
+package turn
+
+import (
+	"time"
+
+	"github.com/musterhq/muster/hub/rollout"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// window is the time over which a step of a rollout is judged.
+type window struct {
+	rollout uint64
+	since   time.Time // when all of the step served
+	hosts   map[string]counted
+}
+
+// counted is what a host's balancers had counted when the window began.
+type counted struct {
+	agentStart string
+	counts     map[string]fleet.EndpointCounts // by balancer and instance
+}
+
+// verdict judges a rollout's step by what the balancers have counted since all of
+// it served.
+func (t *tx) verdict(s *Service, r *fleet.Rollout) rollout.Verdict {
+	if *r.Spec.Verify.Off || r.Weight == 0 || s.Asked.Balancing == nil {
+		return rollout.Verdict{Result: rollout.Passes}
+	}
+	if r.Served.IsZero() {
+		return rollout.Verdict{Result: rollout.Inconclusive, Why: "it doesn't serve yet"}
+	}
+	news, olds := t.countsOf(s, r)
+	return rollout.Judge(r.Spec.Verify, news, olds)
+}
+
+// countsOf are the requests of both versions in the window, which begins when it
+// is first asked for.
+func (t *tx) countsOf(s *Service, r *fleet.Rollout) (news, olds rollout.Counts) {
+	key := s.Asked.Key
+	w := t.windows.get(key)
+	if w == nil || w.rollout != r.ID || !w.since.Equal(r.Served) {
+		w = &window{rollout: r.ID, since: r.Served, hosts: map[string]counted{}}
+		t.windows.put(key, w)
+	}
+	for _, balancer := range t.balancersOf(s) {
+		l := t.live.get(balancer.Host)
+		if l == nil || l.Metrics == nil {
+			continue
+		}
+		base, known := w.hosts[balancer.Host]
+		if !known || base.agentStart != l.Metrics.AgentStart {
+			base = counted{agentStart: l.Metrics.AgentStart, counts: byEndpoint(l.Metrics, key)}
+			w = &window{rollout: w.rollout, since: w.since, hosts: with(w.hosts, balancer.Host, base)}
+			t.windows.put(key, w)
+		}
+		for name, now := range byEndpoint(l.Metrics, key) {
+			side := &olds
+			if now.Version == r.To {
+				side = &news
+			}
+			was := base.counts[name]
+			n := now.Requests - min(was.Requests, now.Requests)
+			side.AverageMS += float64(n) * float64(now.AverageMS)
+			side.Requests += n
+			side.Failed += now.Failed - min(was.Failed, now.Failed)
+		}
+	}
+	for _, side := range []*rollout.Counts{&news, &olds} {
+		if side.Requests > 0 {
+			side.AverageMS /= float64(side.Requests)
+		}
+	}
+	return news, olds
+}
+
+func byEndpoint(m *fleet.Metrics, service fleet.ServiceKey) map[string]fleet.EndpointCounts {
+	out := map[string]fleet.EndpointCounts{}
+	for i := range m.Pools {
+		if p := &m.Pools[i]; p.Service == service {
+			for _, e := range p.Endpoints {
+				out[p.Balancer+"/"+e.Instance] = e
+			}
+		}
+	}
+	return out
+}
