@@ -1,8 +1,10 @@
 package turn
 
 import (
+	"math"
 	"slices"
 
+	"github.com/musterhq/muster/hub/rollout"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -107,7 +109,19 @@ func (v View) Rollout(key fleet.ServiceKey) (fleet.RolloutView, bool) {
 		out.Versions = append(out.Versions, v.use(key, number))
 	}
 	out.Weight = v.share(key, s.Rollout.To)
+	if w := v.t.windows.get(key); w != nil && w.rollout == s.Rollout.ID {
+		step := *s.Rollout
+		step.Served = w.since
+		news, olds := v.t.countsOf(s, &step)
+		count(&out.Versions[0], olds)
+		count(&out.Versions[1], news)
+	}
 	return out, true
+}
+
+// count adds what the balancers have counted in the window that is judged.
+func count(use *fleet.VersionUse, c rollout.Counts) {
+	use.Requests, use.Failed, use.AverageMS = int(c.Requests), int(c.Failed), int(math.Round(c.AverageMS))
 }
 
 func (v View) use(key fleet.ServiceKey, number int) fleet.VersionUse {

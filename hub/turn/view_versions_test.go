@@ -141,3 +141,26 @@ func TestARolloutIsToldWithBothItsVersions(t *testing.T) {
 		t.Errorf("the service's is %+v, not a copy to keep", r)
 	}
 }
+
+func TestARolloutIsToldWithWhatIsCounted(t *testing.T) {
+	w := threeVersions(t)
+	served := w.now
+	w.s.Services[web].Rollout = &fleet.Rollout{ID: 7, From: 2, To: 3, State: fleet.RolloutPromoting, Served: served}
+	counts := func(requests, failed uint64) *fleet.Metrics {
+		return &fleet.Metrics{Host: "web1", AgentStart: "a", Pools: []fleet.PoolMetrics{{Service: web, Balancer: "haproxy", Endpoints: []fleet.EndpointCounts{
+			{Instance: "old", Version: 2, Requests: 2 * requests, AverageMS: 7}, {Instance: "new", Version: 3, Requests: requests, Failed: failed, AverageMS: 12},
+		}}}}
+	}
+	before := counts(100, 1)
+	w.s.windows[web] = &window{rollout: 7, since: served, hosts: map[string]counted{"web1": {agentStart: "a", counts: byEndpoint(before, web)}}}
+	w.s.live["web1"].Metrics = counts(150, 4)
+	got, _ := w.view().Rollout(web)
+	old, new := got.Versions[0], got.Versions[1]
+	if old.Requests != 100 || old.Failed != 0 || old.AverageMS != 7 || new.Requests != 50 || new.Failed != 3 || new.AverageMS != 12 {
+		t.Errorf("old %+v, new %+v", old, new)
+	}
+	w.s.windows[web].rollout = 6 // of the rollout before
+	if got, _ := w.view().Rollout(web); got.Versions[1].Requests != 0 {
+		t.Errorf("%+v", got.Versions)
+	}
+}

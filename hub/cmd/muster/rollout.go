@@ -31,7 +31,7 @@ promote   on to the next step, without waiting for it to be judged; with --fully
 pause     keep it as it is
 resume    let a paused one go on
 abort     back to the version that it came from
-retry     try again what failed and paused
+retry     try again what failed, paused or taken back
 
 An order is for the rollout that was the last one when the command began: if
 another has begun meanwhile, nothing is done.

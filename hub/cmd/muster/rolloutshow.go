@@ -104,6 +104,8 @@ func waysOut(r *fleet.Rollout, key fleet.ServiceKey) []string {
 	switch {
 	case r.State == fleet.RolloutRollbackPaused:
 		return []string{"muster service " + key.String() + " says what holds it up"}
+	case r.State == fleet.RolloutRolledBack:
+		return []string{command + "retry    tries version " + strconv.Itoa(r.To) + " again"}
 	case r.State != fleet.RolloutPaused:
 		return nil
 	case r.PauseReason == fleet.PauseFailure:

@@ -68,24 +68,25 @@ func serviceConverged(key fleet.ServiceKey, o order) goal {
 			hint:  "see muster service " + key.String(),
 		}
 		if r := view.Rollout; r != nil {
-			p.heed(r, key, o.revision != 0 && r.ID >= o.revision)
+			p.heed(r, key, o)
 		}
 		return p, nil
 	}}
 }
 
 // heed has a rollout count for a wait: one that is under way is told, and how the
-// one that is waited for ends decides.
-func (p *progress) heed(r *fleet.Rollout, key fleet.ServiceKey, mine bool) {
+// one ends that the order began decides.
+func (p *progress) heed(r *fleet.Rollout, key fleet.ServiceKey, o order) {
 	if !r.Over() {
 		p.text += ", " + rolloutBrief(r)
 	}
-	if !mine {
+	if o.revision == 0 {
 		return
 	}
-	over, err := outcome(r, key)
-	p.ended = err
-	p.done = p.done && over
+	p.done = p.done && r.Over()
+	if r.ID >= o.revision {
+		_, p.ended = outcome(r, key)
+	}
 	if r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseManual {
 		p.stuck, p.hint = true, waysOut(r, key)[0]
 	}
