@@ -82,22 +82,6 @@ func diffVersions(from, to fleet.Version) []fleet.FieldChange {
 	return changes
 }
 
-// Images are those of all kept versions of all services, each by its pin where
-// that is known, else by its name; sorted.
-func (v View) Images() []string {
-	images := map[string]bool{}
-	for _, key := range v.t.services.keys(fleet.ServiceKey.Less) {
-		for _, version := range v.t.services.get(key).Versions {
-			if version.Pin != "" {
-				images[version.Pin] = true
-			} else {
-				images[version.Spec.Image] = true
-			}
-		}
-	}
-	return sorted(images, byText)
-}
-
 // Rollout reads a service's last rollout with both of its versions as they are.
 func (v View) Rollout(key fleet.ServiceKey) (fleet.RolloutView, bool) {
 	s := v.t.services.get(key)

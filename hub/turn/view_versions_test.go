@@ -107,17 +107,6 @@ func TestDiffOfPins(t *testing.T) {
 	}
 }
 
-func TestImagesOfKeptVersions(t *testing.T) {
-	w := threeVersions(t)
-	versions := w.s.Services[web].Versions
-	v1 := versions[1]
-	v1.Pin = ""
-	w.s.Services[web].Versions = with(versions, 1, v1)
-	if diff := cmp.Diff([]string{"sha256:1", "web:1"}, w.view().Images()); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestARolloutIsToldWithBothItsVersions(t *testing.T) {
 	w := threeVersions(t)
 	s := w.s.Services[web]
@@ -155,9 +144,9 @@ func TestARolloutIsToldWithWhatIsCounted(t *testing.T) {
 	w.s.windows[web] = &window{rollout: 7, since: served, hosts: map[string]counted{"web1": {agentStart: "a", counts: byEndpoint(before, web)}}}
 	w.s.live["web1"].Metrics = counts(150, 4)
 	got, _ := w.view().Rollout(web)
-	old, new := got.Versions[0], got.Versions[1]
-	if old.Requests != 100 || old.Failed != 0 || old.AverageMS != 7 || new.Requests != 50 || new.Failed != 3 || new.AverageMS != 12 {
-		t.Errorf("old %+v, new %+v", old, new)
+	from, to := got.Versions[0], got.Versions[1]
+	if from.Requests != 100 || from.Failed != 0 || from.AverageMS != 7 || to.Requests != 50 || to.Failed != 3 || to.AverageMS != 12 {
+		t.Errorf("from %+v, to %+v", from, to)
 	}
 	w.s.windows[web].rollout = 6 // of the rollout before
 	if got, _ := w.view().Rollout(web); got.Versions[1].Requests != 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/musterhq/muster/hub/client"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -42,7 +44,7 @@ Examples:
 // prunedHost is what there is to remove on a host, or was removed.
 type prunedHost struct {
 	Host string `json:"host"`
-	fleet.Pruned
+	client.Pruned
 }
 
 func prune(ctx context.Context, s *session, _ []string) error {
@@ -132,7 +134,7 @@ func (s *session) printPruned(hosts []prunedHost, what string, each bool) error 
 	for _, h := range hosts {
 		bytes += h.Bytes
 		for _, image := range h.Images {
-			rows = append(rows, []string{h.Host, image.Name, size64(image.Bytes)})
+			rows = append(rows, []string{h.Host, cmp.Or(image.Names, image.ID), size64(image.Bytes)})
 		}
 		if h.Problem != "" {
 			s.note("%s: %s", h.Host, h.Problem)
