@@ -89,6 +89,21 @@ func Begin(id uint64, from, to int, spec *fleet.RolloutSpec, count int, now time
 	}
 }
 
+// Back has a rollout go back to an older version by a person's order, the quickest
+// way that drops nothing: by one write to the balancers where all of its instances
+// are still there, else a few at a time. It isn't judged against what it leaves.
+func Back(r fleet.Rollout, whole bool) fleet.Rollout {
+	off := true
+	r.Back, r.Spec.Verify.Off, r.Spec.Manual = true, &off, false
+	switch {
+	case whole:
+		r.State, r.Spec.Strategy, r.Spec.Steps = fleet.RolloutProgressing, fleet.StrategyBlueGreen, []fleet.RolloutStep{{Weight: 100}}
+	case r.Beside():
+		r.Spec.Strategy, r.Spec.Steps = fleet.StrategyRolling, nil
+	}
+	return r
+}
+
 // Describe says in a sentence what a rollout is at.
 func Describe(r *fleet.Rollout) string {
 	text := fmt.Sprintf("rollout from version %d to %d is %s", r.From, r.To, r.State)

@@ -60,6 +60,10 @@ func (t *tx) order(c fleet.Command) (fleet.Result, error) {
 		return t.availability(c, fleet.AvailabilityActive)
 	case fleet.DoHostFail:
 		return t.failHost(c)
+	case fleet.DoRollback:
+		return t.rollback(c)
+	case fleet.DoPromote, fleet.DoPause, fleet.DoResume, fleet.DoAbort, fleet.DoRetry:
+		return t.steer(c)
 	case fleet.DoBalancerForget:
 		return t.forgetBalancer(c)
 	default:

@@ -63,6 +63,8 @@ type fakeHost struct {
 	extra    map[string]*fleet.InstanceActual // containers that may be unclaimed
 	has      map[string]*fleet.InstanceActual // as last reported
 	foreign  []int                            // ports of other programs
+	restarts map[string]int                   // of instances
+	lacks    map[string]string                // versions whose image it can't fetch, and why
 }
 
 func newWorld(t tester, hosts ...string) *world {
@@ -180,7 +182,7 @@ func (w *world) report(h *fakeHost) []Input {
 		if spec, known := h.desired.Versions[fleet.VersionKey(as.Service, as.Version)]; known {
 			in.Spec = spec.Sum()
 		}
-		in.Ready = !w.broken[as.Version] && !h.unready[as.ID]
+		in.Ready, in.Restarts = !w.broken[as.Version] && !h.unready[as.ID], h.restarts[as.ID]
 		if h.dead[as.ID] {
 			in.Phase, in.Ready, in.Reason = fleet.PhaseBackoff, false, "exited with code 1"
 		}
@@ -201,6 +203,13 @@ func (w *world) report(h *fakeHost) []Input {
 			in.Unclaimed = true
 			a.Instances = append(a.Instances, in)
 		}
+	}
+	for _, key := range h.desired.Prepare {
+		p := fleet.Prepared{Image: "sha256:1", Problem: h.lacks[key]}
+		if p.Problem != "" {
+			p.Image = ""
+		}
+		a.Prepared = with(a.Prepared, key, p)
 	}
 	if h.balancer {
 		b := fleet.BalancerActual{Name: "haproxy", Driver: "haproxy", Up: !h.down, Problem: h.trouble}

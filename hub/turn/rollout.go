@@ -20,16 +20,33 @@ func (t *tx) beginRollout(s *Service, from int, back bool, c fleet.Command) {
 	if r := s.Rollout; r != nil && !r.Over() {
 		t.rolloutEvent(s, fleet.EventRolloutReplaced, fmt.Sprintf("the rollout of %s from version %d to %d gives way to version %d", key, r.From, r.To, s.Version))
 		if from = r.From; from == s.Version { // what it came from is asked for again
-			next, _ := rollout.Abort(*r, c.Actor, t.now)
+			next, _ := rollout.Abort(*r, actor(c), t.now)
 			s.Rollout = &next
 			return
 		}
 	}
 	r := rollout.Begin(t.rev, from, s.Version, s.Asked.Rollout, s.Asked.Count, t.now)
-	r.Back, r.Cause, r.Actor = back, s.Cause, c.Actor
-	r.Hosts = t.prepareHosts(s)
+	if back {
+		r = rollout.Back(r, t.whole(s))
+	}
+	r.Cause, r.Actor, r.Hosts = s.Cause, c.Actor, t.prepareHosts(s)
+	for _, host := range r.Hosts {
+		t.dirtyHost[host] = true
+	}
 	s.Rollout = &r
 	t.rolloutEvent(s, fleet.EventRolloutBegun, fmt.Sprintf("%s goes from version %d to %d: %s", key, from, s.Version, r.Spec.Strategy))
+}
+
+// whole: as many instances of the version that is asked for as are wanted are
+// there and ready, kept from before.
+func (t *tx) whole(s *Service) bool {
+	n := 0
+	for _, in := range t.members(s.Asked.Key) {
+		if in.Goal == fleet.GoalRun && in.Ready && in.Version == s.Version {
+			n++
+		}
+	}
+	return n >= s.Asked.Count && n > 0 && s.Asked.Mode != fleet.ModeGlobal
 }
 
 func (t *tx) rolloutEvent(s *Service, kind, message string) {
@@ -182,12 +199,12 @@ func (t *tx) roll(key fleet.ServiceKey) rollout.Wanted {
 		for range 2 { // what is prepared goes on at once
 			was := next.State
 			next = rollout.Step(next, t.observe(s, &next), t.now)
-			if was != fleet.RolloutPreparing || next.State == was {
+			if was != fleet.RolloutPreparing || next.State != fleet.RolloutProgressing {
 				break
 			}
 		}
 	}
-	if !reflect.DeepEqual(next, *s.Rollout) {
+	if !sameRollout(s.Rollout, &next) {
 		s = t.services.edit(key)
 		before := s.Rollout
 		s.Rollout = &next
@@ -195,6 +212,8 @@ func (t *tx) roll(key fleet.ServiceKey) rollout.Wanted {
 	}
 	return rollout.Wants(s.Rollout, s.Asked.Count, t.now)
 }
+
+func sameRollout(a, b *fleet.Rollout) bool { return reflect.DeepEqual(a, b) }
 
 // moved tells what a rollout has come to, and carries out that it goes back.
 func (t *tx) moved(s *Service, before *fleet.Rollout) {

@@ -86,6 +86,9 @@ func (t *tx) distance(s *Service) []string {
 	}
 	running, waiting := 0, map[string]bool{}
 	for _, in := range t.members(key) {
+		if t.kept(s, in) {
+			continue
+		}
 		l := t.live.get(in.Host)
 		up := l != nil && l.State == fleet.HostUp
 		if up && l.Presence.Observed.Generation != t.desiredGeneration(in.Host) && (l.Actual == nil || l.Actual.Observed.Generation != t.desiredGeneration(in.Host)) {

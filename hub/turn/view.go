@@ -47,7 +47,7 @@ func (v View) service(key fleet.ServiceKey, whole bool) fleet.ServiceView {
 		Image: s.Asked.Spec.Image, Pin: s.Versions[s.Version].Pin, Desired: v.t.wanted(s), Offers: v.offers(s),
 	}
 	for _, in := range v.t.members(key) {
-		if view := v.instance(in); in.Goal == fleet.GoalRun {
+		if view := v.instance(in); in.Goal == fleet.GoalRun && !v.t.kept(s, in) {
 			if view.Actual.Phase == fleet.PhaseRunning {
 				out.Running++
 			}
@@ -195,6 +195,8 @@ func (v View) instance(in *Instance) fleet.InstanceView {
 		out.State = "draining"
 	case in.Goal == fleet.GoalStop:
 		out.State = fleet.PhaseStopping
+	case in.Ready && v.t.kept(v.t.services.get(in.Service), in):
+		out.State = "kept"
 	case in.Ready:
 		out.State = "ready"
 	}
