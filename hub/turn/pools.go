@@ -69,6 +69,7 @@ func (t *tx) derivePools(service fleet.ServiceKey) {
 			}
 		}
 		pool, held := balance.Pool(in)
+		pool.Measure = !pool.Removed && s != nil && measured(s)
 		if pool.Removed && before != nil && t.removalAcknowledged(key, before) {
 			t.pools.delete(key)
 			t.leftPool(key, before)

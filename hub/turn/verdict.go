@@ -33,6 +33,12 @@ func (t *tx) verdict(s *Service, r *fleet.Rollout) rollout.Verdict {
 	return rollout.Judge(r.Spec.Verify, news, olds)
 }
 
+// measured: what the balancers count of a service is wanted, as its rollout is
+// judged by it.
+func measured(s *Service) bool {
+	return s.Rollout != nil && !s.Rollout.Over() && !*s.Rollout.Spec.Verify.Off
+}
+
 // countsOf are the requests of both versions in the window, which begins when it
 // is first asked for.
 func (t *tx) countsOf(s *Service, r *fleet.Rollout) (news, olds rollout.Counts) {

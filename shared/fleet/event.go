@@ -101,9 +101,10 @@ const (
 // EventTypes are all types of events.
 var EventTypes = []string{
 	EventServiceApplied, EventServiceScaled, EventServiceRestart, EventServiceRemoved, EventServiceConverged,
+	EventServiceHeld,
 	EventRolloutBegun, EventRolloutStep, EventRolloutPaused, EventRolloutPromoting, EventRolloutSucceeded,
 	EventRolloutBack, EventRolloutBackAgain, EventRolloutOrdered, EventRolloutReplaced,
-	EventServiceHeld, EventServiceFrozen, EventServiceUnfrozen, EventInstancePlaced, EventInstanceAdopted,
+	EventServiceFrozen, EventServiceUnfrozen, EventInstancePlaced, EventInstanceAdopted,
 	EventInstanceReady, EventInstanceUnready, EventInstanceDraining, EventInstanceStopping, EventImageDiffers,
 	EventInstanceGone, EventInstanceExited, EventInstanceFailed, EventInstanceRestored, EventInstanceStarted,
 	EventHostJoined, EventHostLost, EventHostReturned, EventHostStopped, EventHostRebooted, EventHostDrain,
