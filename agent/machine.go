@@ -19,11 +19,11 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// Features are what versions may require of this agent, because it carries
-// them out; sorted.
+// Features are what this agent carries out, so that versions may require it and
+// the hub may ask for it; sorted.
 var Features = []string{
 	fleet.FeatureHealthcheck, fleet.FeatureHostPort, fleet.FeatureMountBind, fleet.FeatureMountTmpfs, fleet.FeatureMountVolume,
-	fleet.FeatureProbeHTTP, fleet.FeatureProbeTCP, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureStopAtOnce, fleet.FeatureStopSignal,
+	fleet.FeaturePrepare, fleet.FeatureProbeHTTP, fleet.FeatureProbeTCP, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureStopAtOnce, fleet.FeatureStopSignal,
 }
 
 // machine tells what the host is and what others use of it.

@@ -78,6 +78,11 @@ func (s *State) wake(now time.Time) time.Time {
 			due(inst.nextTry)
 		}
 	}
+	for _, p := range s.preparations {
+		if p.op == nil && p.nextTry.After(now) {
+			due(p.nextTry)
+		}
+	}
 	due(s.saving.due(s.config.Timing))
 	due(s.report.due(s, now))
 	due(s.outbox.due(s))

@@ -227,7 +227,7 @@ func (a *agent) ask(payload []byte) {
 
 func (a *agent) do(op brain.Op) {
 	a.host.engine.do(op, func(r brain.Result) {
-		r.Kind, r.Instance = op.Kind, op.Instance
+		r.Kind, r.Instance, r.Version = op.Kind, op.Instance, op.Version
 		a.step(brain.OpDone{Result: r})
 		if op.Kind != brain.OpPull {
 			a.list()
