@@ -42,9 +42,12 @@ var messages = map[string]any{
 	"ask": &fleet.Ask{
 		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100,
 		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1",
-		DryRun: true, Keep: []string{"muster.local/web:3", "sha256:0123"},
+		DryRun: true, Cause: "cmd-1",
 	},
-	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host", Looked: true},
+	"answer": &fleet.Answer{
+		ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host", Looked: true,
+		Images: []fleet.PrunedImage{{ID: "sha256:0123", Names: "web:1 web:old", Bytes: 1 << 20}},
+	},
 	"metrics": &fleet.Metrics{Host: "web1", AgentStart: "start", Pools: []fleet.PoolMetrics{{
 		Service: web, Balancer: "haproxy",
 		Endpoints: []fleet.EndpointCounts{{Instance: "1c-1", Version: 3, Requests: 1000, Failed: 5, Retried: 1, AverageMS: 12}},
