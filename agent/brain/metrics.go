@@ -11,6 +11,7 @@ import (
 type metering struct {
 	counted map[string][]fleet.PoolMetrics // by balancer
 	news    bool
+	told    bool // the hub has counts, which are to be taken back when they end
 }
 
 // takeCounts changes nothing else: what is counted is no part of what is.
@@ -35,10 +36,11 @@ func (s *State) tellMetrics(out *Outputs) {
 		return
 	}
 	m.news = false
-	if len(m.counted) == 0 {
+	if len(m.counted) == 0 && !m.told {
 		return
 	}
-	told := fleet.Metrics{Host: s.config.Host, AgentStart: s.config.AgentStart}
+	m.told = len(m.counted) > 0
+	told := fleet.Metrics{Host: s.config.Host, AgentStart: s.config.AgentStart, Pools: []fleet.PoolMetrics{}}
 	for _, balancer := range sortedKeys(m.counted) {
 		told.Pools = append(told.Pools, m.counted[balancer]...)
 	}

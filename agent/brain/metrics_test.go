@@ -41,10 +41,13 @@ func TestCountsOfAllBalancersAreTold(t *testing.T) {
 	w.step(brain.BalancerCounted{Balancer: "edge", Pools: counted("edge", shopWeb, 3)})
 	w.step(brain.BalancerCounted{Balancer: "haproxy"})
 	w.step(brain.BalancerCounted{Balancer: "edge"})
+	w.step(brain.BalancerCounted{Balancer: "edge"})
+	w.connected()
 	w.wantTold(
 		"start1 shop/db on haproxy: 1 shop/web on haproxy: 2",
 		"start1 shop/db on haproxy: 1 shop/web on edge: 3 shop/web on haproxy: 2",
 		"start1 shop/web on edge: 3",
+		"start1",
 	)
 }
 

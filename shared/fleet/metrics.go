@@ -1,7 +1,8 @@
 package fleet
 
 // Metrics is what the balancers of a host count for pools that ask for it (see
-// Pool.Measure). It isn't retained, and goes out once a second while they do.
+// Pool.Measure). It isn't retained, and goes out once a second while they do and
+// there is news; once more, without pools, when none does any more.
 type Metrics struct {
 	Host string `json:"host"`
 	// AgentStart: counts begin anew with each start of the agent.
@@ -16,9 +17,9 @@ type PoolMetrics struct {
 	Endpoints []EndpointCounts `json:"endpoints"` // sorted by Instance
 }
 
-// EndpointCounts are what a balancer counted for one endpoint. They never go down
-// while the agent runs and the endpoint is in the pool, whatever is reloaded. What
-// they begin with says nothing.
+// EndpointCounts are what a balancer counted for one endpoint since it began to be
+// measured. They never go down until that ends or the agent does, whatever is
+// reloaded.
 type EndpointCounts struct {
 	Instance string `json:"instance"`
 	Version  int    `json:"version"`

@@ -55,7 +55,7 @@ func (m meter) read(now counters) (next meter, grown counters) {
 	if now.connections < m.connections || now.answers < m.answers {
 		m = meter{}
 	}
-	next = meter{counters: now, suspected: now.missing}
+	next = since(now)
 	next.missing = max(m.missing, min(now.missing, m.suspected))
 	return next, counters{
 		connections: ahead(next.connections, m.connections),
@@ -68,6 +68,9 @@ func (m meter) read(now counters) (next meter, grown counters) {
 		retried:     ahead(next.retried, m.retried),
 	}
 }
+
+// since is a meter that has read so much already.
+func since(now counters) meter { return meter{counters: now, suspected: now.missing} }
 
 func ahead(now, last uint64) uint64 { return now - min(now, last) }
 

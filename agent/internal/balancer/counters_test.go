@@ -61,8 +61,11 @@ func TestWhatIsARequestAndWhatFailed(t *testing.T) {
 		pool := measuredPool("1a-1")
 		var l ledger
 		l.follow([]fleet.Pool{pool})
-		for range 2 { // what is missing is so at a second look
-			l.take(sequence.Worker{PID: 1}, table(t, test.line), true)
+		worker := sequence.Worker{PID: 1}
+		mode, _, _ := strings.Cut(test.line, " ")
+		for _, line := range []string{mode, test.line, test.line} { // what is missing is so at a second look
+			l.take(worker, table(t, line), true)
+			l.seen([]sequence.Worker{worker})
 		}
 		if got := l.endpoints(&pool)[0]; got.Requests != test.requests || got.Failed != test.failed || got.AverageMS != test.average || got.Version != 3 {
 			t.Errorf("%s: %+v", test.kind, got)
@@ -81,12 +84,17 @@ func TestCountsGoOnThroughReloads(t *testing.T) {
 			t.Errorf("%s: %+v, want %d and %d", when, got, requests, failed)
 		}
 	}
-	l.take(first, table(t, "mode=http stot=10 lbtot=10 hrsp_2xx=9 hrsp_5xx=1"), true)
-	want("at first", 10, 1)
-	l.take(first, table(t, "mode=http stot=14 lbtot=14 hrsp_2xx=11 hrsp_5xx=1 scur=2"), false)
+	for range 2 { // there is no telling when the missing ones were
+		l.take(first, table(t, "mode=http stot=40 lbtot=40 hrsp_2xx=9 hrsp_5xx=1"), true)
+		l.seen([]sequence.Worker{first})
+		want("at first", 0, 0)
+	}
+	l.take(first, table(t, "mode=http stot=50 lbtot=50 hrsp_2xx=18 hrsp_5xx=2"), true)
+	want("later", 10, 1)
+	l.take(first, table(t, "mode=http stot=54 lbtot=54 hrsp_2xx=20 hrsp_5xx=2 scur=2"), false)
 	l.take(second, table(t, "mode=http stot=3 lbtot=3 hrsp_2xx=3"), true)
 	want("with an old worker", 15, 1)
-	l.forget([]sequence.Worker{second})
+	l.seen([]sequence.Worker{second})
 	for range 2 {
 		l.take(second, table(t, "mode=http stot=4 lbtot=4 hrsp_2xx=4"), true)
 	}
@@ -94,7 +102,7 @@ func TestCountsGoOnThroughReloads(t *testing.T) {
 	l.take(second, table(t, "mode=http stot=2 lbtot=2 hrsp_2xx=1 hrsp_5xx=1"), true)
 	want("after the server was added anew", 18, 2)
 	l.follow([]fleet.Pool{measuredPool()})
-	if l.forget([]sequence.Worker{second}); len(l.accounts) > 0 || len(l.meters) > 0 {
+	if l.seen([]sequence.Worker{second}); len(l.accounts) > 0 || len(l.meters) > 0 {
 		t.Error("an endpoint that left is remembered")
 	}
 }
@@ -117,6 +125,7 @@ func FuzzCounts(f *testing.F) {
 				continue
 			}
 			l.take(sequence.Worker{PID: i % 2}, rows, i%2 == 0)
+			l.seen([]sequence.Worker{{PID: 0}, {PID: 1}})
 			for _, now := range l.endpoints(&pool) {
 				last := before[now.Instance]
 				if now.Requests < last.Requests || now.Failed < last.Failed || now.Retried < last.Retried || now.Failed > now.Requests {
@@ -136,7 +145,8 @@ func TestNewsAreTold(t *testing.T) {
 	told := func(pool fleet.Pool) string {
 		now = now.Add(countsPause / 2)
 		l.follow([]fleet.Pool{pool})
-		l.take(sequence.Worker{PID: 1}, table(t, fmt.Sprintf("mode=http lbtot=%d", now.Unix())), true)
+		l.take(sequence.Worker{PID: 1}, table(t, fmt.Sprintf("mode=tcp lbtot=%d", now.Unix())), true)
+		l.seen([]sequence.Worker{{PID: 1}})
 		counts, news := l.news("haproxy", []fleet.Pool{pool}, now)
 		return fmt.Sprint(news, len(counts))
 	}

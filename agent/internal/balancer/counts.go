@@ -36,15 +36,15 @@ type place struct {
 	server sequence.ServerKey
 }
 
-// sums are those of an endpoint, over all of its routes.
+// sums are those of an endpoint, over all of its routes, since it was first seen:
+// what was before began whenever HAProxy or the endpoint did.
 type sums struct {
+	begun     bool
 	protocols map[string]counters
 	average   int // in milliseconds
 }
 
-// follow says what is to be counted: the endpoints of measured pools. Those
-// that were go on until they leave their pool, so that their counts never go
-// down when it is measured again.
+// follow says what is to be counted: the endpoints of measured pools.
 func (l *ledger) follow(pools []fleet.Pool) {
 	l.measured = slices.ContainsFunc(pools, measured)
 	if !l.measured && len(l.accounts) == 0 {
@@ -52,14 +52,13 @@ func (l *ledger) follow(pools []fleet.Pool) {
 	}
 	kept := map[account]*sums{}
 	for _, pool := range pools {
-		if pool.Removed {
+		if !measured(pool) {
 			continue
 		}
 		for _, e := range pool.Endpoints {
 			key := account{pool.Service, e.Instance}
-			if s := l.accounts[key]; s != nil {
-				kept[key] = s
-			} else if pool.Measure {
+			kept[key] = l.accounts[key]
+			if kept[key] == nil {
 				kept[key] = &sums{protocols: map[string]counters{}}
 			}
 		}
@@ -87,6 +86,9 @@ func (l *ledger) take(worker sequence.Worker, rows []row, current bool) {
 		}
 		now, at, protocol := readCounters(r), place{worker, key}, r.text("mode")
 		next, grown := l.meters[at].read(now)
+		if !s.begun {
+			next, grown = since(now), counters{}
+		}
 		if l.meters == nil {
 			l.meters = map[place]meter{}
 		}
@@ -100,9 +102,12 @@ func (l *ledger) take(worker sequence.Worker, rows []row, current bool) {
 	}
 }
 
-// forget drops what was read of workers that are gone, and of servers that
-// aren't counted any more.
-func (l *ledger) forget(workers []sequence.Worker) {
+// seen ends a look at all of these workers. It drops what was read of others,
+// and of servers that aren't counted any more.
+func (l *ledger) seen(workers []sequence.Worker) {
+	for _, s := range l.accounts {
+		s.begun = s.begun || len(s.protocols) > 0
+	}
 	maps.DeleteFunc(l.meters, func(at place, _ meter) bool {
 		return !slices.Contains(workers, at.worker) || l.accounts[account{at.server.Service, at.server.Instance}] == nil
 	})

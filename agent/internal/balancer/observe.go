@@ -56,7 +56,7 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 	b.listening = listening(rows)
 	b.workers = append([]sequence.Worker{current}, workersOf(seen.Old)...)
 	b.ledger.take(current, rows, true)
-	b.ledger.forget(b.workers)
+	b.ledger.seen(b.workers)
 	return seen, nil
 }
 

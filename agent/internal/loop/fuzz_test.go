@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -30,7 +31,7 @@ func FuzzAsk(f *testing.F) {
 		}
 		ask, err := readAsk("L1", payload)
 		if err != nil {
-			if ask != (fleet.Ask{}) {
+			if !reflect.DeepEqual(ask, fleet.Ask{}) {
 				t.Errorf("refused, and yet %+v: %v", ask, err)
 			}
 			return
