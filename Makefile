@@ -42,6 +42,11 @@ demo: setup-demo modules ## the main job on one machine, until Ctrl-C (HOSTS=3; 
 	@go build -o bin/demo ./test/demo
 	$(AS_ROOT) bin/demo -hosts $(HOSTS)
 
+.PHONY: demo-upgrade
+demo-upgrade: setup-demo modules ## the same fleet upgraded under load: to a good version, and to a broken one that is taken back
+	@go build -o bin/demo ./test/demo
+	$(AS_ROOT) bin/demo -hosts $(HOSTS) -upgrade
+
 .PHONY: test
 test: N = 1000
 test: setup race ## everything: fast tests with the race detector, fleets in virtual time, end to end on real engines
@@ -118,6 +123,11 @@ bench: setup-demo modules ## measure this machine: Go benchmarks, then a whole f
 .PHONY: generate
 generate: ## write golden files, docs/openapi.json, the dependency picture and the lines of guards anew
 	go test -count=1 ./shared/wire ./shared/lbconf ./hub/compose ./hub/internal/api ./hub/cmd/muster ./test/arch -update
+
+.PHONY: proto
+proto: ## write the example's gRPC code anew
+	@packaging/dev/setup.sh proto
+	go generate ./examples/rank/rpc
 
 .PHONY: generate-check
 generate-check: generate ## fail where generate changes or adds a file

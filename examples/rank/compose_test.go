@@ -1,51 +1,75 @@
 package main
 
 import (
-	"os"
+	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/musterhq/muster/examples/rank/image"
 	"github.com/musterhq/muster/hub/compose"
+	"github.com/musterhq/muster/hub/compose/resolve"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// The Compose file must mean to Muster what the README says of it.
-func TestComposeFile(t *testing.T) {
-	document, err := os.ReadFile("compose.yaml")
+// project is what the Compose files of a version mean to Muster.
+func project(t *testing.T, version int) map[string]fleet.Service {
+	t.Helper()
+	files := []string{"compose.yaml", "compose.v2.yaml", "compose.v3.yaml"}[:version]
+	document, err := resolve.Resolve(t.Context(), resolve.Options{Files: files})
+	if err != nil || len(document.Warnings) > 0 {
+		t.Fatal(err, document.Warnings)
+	}
+	project, err := compose.Map(document.Document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	project, err := compose.Map(document)
-	if err != nil {
-		t.Fatal(err)
+	services := map[string]fleet.Service{}
+	for _, s := range project.Services {
+		services[s.Key.String()] = s
 	}
-	if project.Name != "leaderboard" || len(project.Services) != 2 {
-		t.Fatalf("project %s with %d services", project.Name, len(project.Services))
+	if len(services) != 2 {
+		t.Fatalf("version %d has %d services", version, len(services))
 	}
-	for _, want := range []struct {
-		key, image string
-		count      int
-		listen     int
-		protocol   string
-		probe      string
-	}{
-		{"leaderboard/board", image.RedisTag, 1, 6379, fleet.ProtocolTCP, fleet.ProbeTCP},
-		{"leaderboard/rank", image.RankTag, 5, 8080, fleet.ProtocolHTTP, fleet.ProbeHTTP},
+	return services
+}
+
+// The Compose files must mean to Muster what the README says of them.
+func TestComposeFiles(t *testing.T) {
+	for version, routes := range map[int]string{
+		1: "[{8080 [8080] http}]",
+		2: "[{8080 [8080] http} {9090 [9090] grpc}]",
+		3: "[{8080 [8080] http} {9090 [9090] grpc}]",
 	} {
-		found := false
-		for _, s := range project.Services {
-			if s.Key.String() != want.key {
-				continue
+		for key, want := range map[string]struct {
+			image, routes, probe string
+			count                int
+		}{
+			"leaderboard/board": {image.RedisTag, "[{6379 [6379] tcp}]", fleet.ProbeTCP, 1},
+			"leaderboard/rank":  {image.RankTag(version), routes, fleet.ProbeHTTP, 5},
+		} {
+			s, ok := project(t, version)[key]
+			if !ok {
+				t.Fatalf("version %d: no service %s", version, key)
 			}
-			found = true
-			route := s.Balancing.Routes[0]
-			if s.Spec.Image != want.image || s.Count != want.count || s.Spec.Probe.Type != want.probe ||
-				route.Listen[0] != want.listen || route.Protocol != want.protocol {
-				t.Errorf("%s: %+v", want.key, s)
+			if got := fmt.Sprint(s.Balancing.Routes); s.Spec.Image != want.image || s.Count != want.count || s.Spec.Probe.Type != want.probe || got != want.routes {
+				t.Errorf("version %d: %s: %+v", version, key, s)
 			}
 		}
-		if !found {
-			t.Errorf("no service %s", want.key)
-		}
+	}
+}
+
+// Version 2 asks balancers the same, and leaves the store as it is.
+func TestVersion2ChangesNothingElse(t *testing.T) {
+	first, second := project(t, 1), project(t, 2)
+	before, after := first["leaderboard/rank"], second["leaderboard/rank"]
+	if before.Balancing.Check != after.Balancing.Check || before.Balancing.DrainTimeout != after.Balancing.DrainTimeout {
+		t.Errorf("%+v became %+v", before.Balancing, after.Balancing)
+	}
+	if a, b := first["leaderboard/board"], second["leaderboard/board"]; !reflect.DeepEqual(a, b) {
+		t.Errorf("the store: %+v\nbecame %+v", a, b)
+	}
+	if fmt.Sprint(before.Spec.Environment) != fmt.Sprint(after.Spec.Environment) || !strings.HasSuffix(after.Spec.Image, ":2") {
+		t.Errorf("%+v", after.Spec)
 	}
 }

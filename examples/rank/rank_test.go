@@ -17,24 +17,27 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/musterhq/muster/examples/rank/image"
 	"github.com/musterhq/muster/examples/rank/internal/redistest"
 )
 
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
-var binary string // the service, built once for all tests
+var binaries = map[int]string{} // the service's versions, built once for all tests
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "rank")
 	if err != nil {
 		panic(err)
 	}
-	binary = filepath.Join(dir, "rank")
-	build := exec.Command("go", "build", "-ldflags", "-X main.version=7", "-o", binary, ".")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the service: %v\n%s", err, out)
-		os.Exit(1)
+	for version := 1; version <= 3; version++ {
+		binaries[version] = filepath.Join(dir, fmt.Sprint("rank", version))
+		build := exec.Command("go", "build", "-ldflags", fmt.Sprint("-X main.version=", version), "-o", binaries[version], image.RankPackage(version))
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build version %d: %v\n%s", version, err, out)
+			os.Exit(1)
+		}
 	}
 	code := m.Run()
 	if err := goleak.Find(); code == 0 && err != nil {
@@ -50,23 +53,29 @@ type instance struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	url  string
+	grpc string // address; nothing listens there before version 2
 	done chan struct{}
 }
 
-func start(t *testing.T, name, store string) *instance {
+func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := listener.Addr().String()
-	_ = listener.Close()
-	cmd := exec.Command(binary)
-	cmd.Env = []string{"LISTEN=" + addr, "STORE=" + store, "MUSTER_INSTANCE=" + name}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func start(t *testing.T, version int, name, store string) *instance {
+	t.Helper()
+	addr, grpc := freeAddress(t), freeAddress(t)
+	cmd := exec.Command(binaries[version])
+	cmd.Env = []string{"LISTEN=" + addr, "LISTEN_GRPC=" + grpc, "STORE=" + store, "MUSTER_INSTANCE=" + name}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	in := &instance{t: t, cmd: cmd, url: "http://" + addr, done: make(chan struct{})}
+	in := &instance{t: t, cmd: cmd, url: "http://" + addr, grpc: grpc, done: make(chan struct{})}
 	go func() { _ = cmd.Wait(); close(in.done) }()
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-in.done })
 	until(t, name+" answers", func() bool { code, _ := in.ask("GET", "/", ""); return code == 200 })
@@ -102,11 +111,18 @@ func person(name string, weight float64) string {
 	return fmt.Sprintf(`{"name":%q,"sex":"male","age":35,"height":180,"weight":%v}`, name, weight)
 }
 
+// Old and new versions stand side by side on one board, each with old clients.
 func TestInstancesShareTheBoard(t *testing.T) {
+	for _, versions := range [][2]int{{1, 1}, {1, 2}, {2, 1}, {2, 2}} {
+		t.Run(fmt.Sprint("versions ", versions), func(t *testing.T) { shareTheBoard(t, versions[0], versions[1]) })
+	}
+}
+
+func shareTheBoard(t *testing.T, first, second int) {
 	store := redistest.Run(t)
-	one, two := start(t, "i1", store.Addr), start(t, "i2", store.Addr)
+	one, two := start(t, first, "i1", store.Addr), start(t, second, "i2", store.Addr)
 	if code, body := one.ask("POST", "/people", person("Ann", 80)); code != 200 ||
-		!strings.Contains(body, `"version":"7","instance":"i1"`) {
+		!strings.Contains(body, fmt.Sprintf(`"version":"%d","instance":"i1"`, first)) {
 		t.Fatalf("enter Ann: %d %s", code, body)
 	}
 	code, body := two.ask("GET", "/people/Ann", "")
@@ -138,7 +154,7 @@ func TestInstancesShareTheBoard(t *testing.T) {
 
 func TestReadyOnlyWhileTheStoreAnswers(t *testing.T) {
 	store := redistest.Run(t)
-	in := start(t, "i1", store.Addr)
+	in := start(t, 1, "i1", store.Addr)
 	healthy := func() bool { code, _ := in.ask("GET", "/healthz", ""); return code == 200 }
 	until(t, "it is ready", healthy)
 	in.ask("POST", "/people", person("Ann", 80))
@@ -155,8 +171,14 @@ func TestReadyOnlyWhileTheStoreAnswers(t *testing.T) {
 
 // A request that runs when the service is told to stop is answered.
 func TestStopsGracefully(t *testing.T) {
+	for version := 1; version <= 2; version++ {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) { stopsGracefully(t, version) })
+	}
+}
+
+func stopsGracefully(t *testing.T, version int) {
 	store := redistest.Run(t)
-	in := start(t, "i1", store.Addr)
+	in := start(t, version, "i1", store.Addr)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(in.url, "http://"))
 	if err != nil {
 		t.Fatal(err)

@@ -92,7 +92,8 @@ func removed(in Input) fleet.Pool {
 
 // ports are a member's host ports by the targets of the routes. A version that
 // served a listener on another port than today's is on that listener's route
-// all the same, so that two versions serve it side by side.
+// all the same, so that two versions serve it side by side; unless one of them
+// calls HTTP what the other calls gRPC: no client speaks both.
 func ports(m Member, routes []fleet.Route) map[int]int {
 	out := m.Ports
 	if m.Balancing == nil {
@@ -104,7 +105,7 @@ func ports(m Member, routes []fleet.Route) map[int]int {
 		}
 		for _, was := range m.Balancing.Routes {
 			served := func(port int) bool { return slices.Contains(route.Listen, port) }
-			if m.Ports[was.Target] != 0 && slices.ContainsFunc(was.Listen, served) {
+			if m.Ports[was.Target] != 0 && alike(was.Protocol, route.Protocol) && slices.ContainsFunc(was.Listen, served) {
 				out = maps.Clone(out)
 				out[route.Target] = m.Ports[was.Target]
 				break
@@ -112,6 +113,12 @@ func ports(m Member, routes []fleet.Route) map[int]int {
 		}
 	}
 	return out
+}
+
+// alike reports whether one listener may serve both protocols: to one of TCP
+// all are bytes.
+func alike(a, b string) bool {
+	return a == b || a == fleet.ProtocolTCP || b == fleet.ProtocolTCP
 }
 
 // check is what all endpoints of the pool can be asked: while a version that

@@ -42,6 +42,7 @@ func TestDrained(t *testing.T) {
 
 func TestPorts(t *testing.T) {
 	route := func(target int, listen ...int) fleet.Route { return fleet.Route{Target: target, Listen: listen} }
+	speaking := func(protocol string, r fleet.Route) fleet.Route { r.Protocol = protocol; return r }
 	offered := func(routes ...fleet.Route) *fleet.Balancing { return &fleet.Balancing{Routes: routes} }
 	for _, test := range []struct {
 		name  string
@@ -58,6 +59,12 @@ func TestPorts(t *testing.T) {
 			[]fleet.Route{route(80, 2000), route(90, 1000)}, map[int]int{80: 1, 90: 2}},
 		{"two move", offered(route(80, 1000), route(90, 2000)), map[int]int{80: 1, 90: 2},
 			[]fleet.Route{route(81, 1000), route(91, 2000)}, map[int]int{80: 1, 90: 2, 81: 1, 91: 2}},
+		{"from bytes to gRPC behind the same listener", offered(speaking(fleet.ProtocolTCP, route(80, 8080))), map[int]int{80: 1},
+			[]fleet.Route{speaking(fleet.ProtocolGRPC, route(90, 8080))}, map[int]int{80: 1, 90: 1}},
+		{"from HTTP to gRPC behind the same listener", offered(speaking(fleet.ProtocolHTTP, route(80, 8080))), map[int]int{80: 1},
+			[]fleet.Route{speaking(fleet.ProtocolGRPC, route(90, 8080))}, map[int]int{80: 1}},
+		{"gRPC beside HTTP", offered(speaking(fleet.ProtocolHTTP, route(80, 8080))), map[int]int{80: 1},
+			[]fleet.Route{speaking(fleet.ProtocolHTTP, route(80, 8080)), speaking(fleet.ProtocolGRPC, route(90, 9090))}, map[int]int{80: 1}},
 		{"it was not offered", nil, map[int]int{80: 1}, []fleet.Route{route(90, 8080)}, map[int]int{80: 1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

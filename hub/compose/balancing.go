@@ -43,6 +43,10 @@ func mapBalancing(p *problems, servicePath string, value any, o ports) (*fleet.B
 	}
 	slices.SortFunc(b.Routes, func(x, y fleet.Route) int { return cmp.Compare(x.Target, y.Target) })
 	mergeShared(p, entries, b)
+	if b.Check.Type == fleet.ProbeHTTP && !slices.ContainsFunc(b.Routes, answersHTTP) {
+		p.invalid(join(servicePath, keyLB), "the check asks for an HTTP page, and every container port speaks grpc").
+			WithHint("leave the check out, so that the balancers only connect; x-probe may still ask for a page")
+	}
 	var claims []claim
 	for _, c := range r.listens {
 		c.balancers = b.Balancers
@@ -50,6 +54,9 @@ func mapBalancing(p *problems, servicePath string, value any, o ports) (*fleet.B
 	}
 	return b, claims
 }
+
+// answersHTTP reports whether a route's check can be a request for a page.
+func answersHTTP(route fleet.Route) bool { return route.Protocol != fleet.ProtocolGRPC }
 
 // add gives a container port one more listener.
 func (r *routes) add(path string, listen, target int) {

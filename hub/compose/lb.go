@@ -70,8 +70,10 @@ func parseEntry(p *problems, path string, value any) (lb, bool) {
 		drain:     parseDrain(f),
 		balancers: parseBalancers(f),
 	}
-	if entry.protocol != "" && entry.protocol != fleet.ProtocolHTTP && entry.protocol != fleet.ProtocolTCP {
-		p.invalid(f.at("protocol"), "%q is not supported", entry.protocol).WithHint("use http or tcp")
+	switch entry.protocol {
+	case "", fleet.ProtocolHTTP, fleet.ProtocolGRPC, fleet.ProtocolTCP:
+	default:
+		p.invalid(f.at("protocol"), "%q is not supported", entry.protocol).WithHint("use http, grpc or tcp")
 		entry.protocol = ""
 	}
 	if check, ok := f.get("check"); ok {

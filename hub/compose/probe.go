@@ -69,15 +69,22 @@ func defaultProbe(b *fleet.Balancing) *fleet.Probe {
 }
 
 // probePort is the first container port on the balancers that speaks the
-// probe's protocol, or the first one at all.
+// probe's protocol, or the first one that may; 0: none.
 func probePort(kind string, b *fleet.Balancing) int {
 	if b == nil || len(b.Routes) == 0 {
 		return 0
 	}
+	if kind != fleet.ProbeHTTP {
+		return b.Routes[0].Target
+	}
+	port := 0
 	for _, route := range b.Routes {
-		if kind == fleet.ProbeHTTP && route.Protocol == fleet.ProtocolHTTP {
+		switch {
+		case route.Protocol == fleet.ProtocolHTTP:
 			return route.Target
+		case port == 0 && answersHTTP(route):
+			port = route.Target
 		}
 	}
-	return b.Routes[0].Target
+	return port
 }

@@ -5,6 +5,7 @@
 #   packaging/dev/setup.sh demo   engine, HAProxy and Redis for the demonstration
 #   packaging/dev/setup.sh test   demo, and what the end-to-end tests use
 #   packaging/dev/setup.sh lint   golangci-lint into bin/
+#   packaging/dev/setup.sh proto  the compiler of the example's gRPC interface
 set -eu
 
 golangci_version=v2.15.0
@@ -15,6 +16,7 @@ demo_needs='dockerd:docker.io docker:docker-cli haproxy:haproxy ip:iproute2 ipta
 nsenter:util-linux redis-server:redis-server curl:curl'
 test_needs="$demo_needs nginx:nginx mosquitto_sub:mosquitto-clients jq:jq redis-cli:redis-tools
 gcc:gcc /usr/include/stdlib.h:libc6-dev"
+proto_needs='protoc:protobuf-compiler'
 
 # Services that the tests and the demonstration start by themselves, so the
 # machine's own should stay off, at the next boot too.
@@ -130,6 +132,7 @@ for group in "$@"; do
     demo) install_packages "$demo_needs" ;;
     test) install_packages "$test_needs" ;;
     lint) install_linter ;;
-    *) fail "unknown group $group: use demo, test or lint" ;;
+    proto) install_packages "$proto_needs" ;;
+    *) fail "unknown group $group: use demo, test, lint or proto" ;;
     esac
 done

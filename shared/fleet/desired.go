@@ -1,6 +1,9 @@
 package fleet
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Desired is the body of a host's desired state. Leaving an instance out
 // never stops it: stopping takes an assignment whose goal is "stop".
@@ -36,6 +39,17 @@ type Desired struct {
 // VersionKey is the key of a version in Desired.Versions: "project/name@3".
 func VersionKey(service ServiceKey, version int) string {
 	return service.String() + "@" + strconv.Itoa(version)
+}
+
+// ParseVersionKey reads what VersionKey made.
+func ParseVersionKey(text string) (ServiceKey, int, error) {
+	name, number, _ := strings.Cut(text, "@")
+	service, err := ParseServiceKey(name)
+	version, notNumber := strconv.Atoi(number)
+	if err != nil || notNumber != nil || version < 0 || VersionKey(service, version) != text {
+		return ServiceKey{}, 0, Invalid("version", "%.140q is not of the form project/service@number", text)
+	}
+	return service, version, nil
 }
 
 // PoolRef names one pool in a host's index.

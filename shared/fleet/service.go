@@ -62,8 +62,9 @@ type Balancing struct {
 
 // Protocols of a route.
 const (
-	ProtocolHTTP = "http"
-	ProtocolTCP  = "tcp"
+	ProtocolHTTP = "http" // HTTP/1: each request goes where there is room
+	ProtocolTCP  = "tcp"  // bytes: each connection does
+	ProtocolGRPC = "grpc" // HTTP/2 in clear text: each call does, and a stream stays where it began
 )
 
 // Route is one container port and the ports that balancers listen on for it.

@@ -50,8 +50,10 @@ func ValidatePool(pool fleet.Pool) error {
 			return fleet.Invalid(path, "the container port %d has two routes", route.Target)
 		}
 		targets[route.Target] = true
-		if route.Protocol != fleet.ProtocolHTTP && route.Protocol != fleet.ProtocolTCP {
-			return fleet.Invalid(path, "%q is not a protocol: use http or tcp", route.Protocol)
+		switch route.Protocol {
+		case fleet.ProtocolHTTP, fleet.ProtocolTCP, fleet.ProtocolGRPC:
+		default:
+			return fleet.Invalid(path, "%q is not a protocol: use http, grpc or tcp", route.Protocol)
 		}
 		for _, port := range append([]int{route.Target}, route.Listen...) {
 			if !isPort(port) {

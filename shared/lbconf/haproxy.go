@@ -136,20 +136,25 @@ func writePool(out *bytes.Buffer, global Global, pool fleet.Pool) {
 
 func writeFrontend(out *bytes.Buffer, global Global, pool fleet.Pool, route fleet.Route, port int) {
 	fmt.Fprintf(out, "\nfrontend %s\n", FrontendName(pool.Service, port))
-	fmt.Fprintf(out, "    mode %s\n", route.Protocol)
+	fmt.Fprintf(out, "    mode %s\n", mode(route))
 	if len(global.Bind) == 0 {
-		fmt.Fprintf(out, "    bind ipv4@*:%d\n", port)
+		fmt.Fprintf(out, "    bind ipv4@*:%d%s\n", port, speaks(route))
 	}
 	for _, address := range global.Bind {
-		fmt.Fprintf(out, "    bind %s\n", haproxyAddress(address, port))
+		fmt.Fprintf(out, "    bind %s%s\n", haproxyAddress(address, port), speaks(route))
 	}
-	if route.Protocol == fleet.ProtocolHTTP {
+	switch route.Protocol {
+	case fleet.ProtocolHTTP:
 		fmt.Fprintf(out, "    option idle-close-on-response\n")
 		fmt.Fprintf(out, "    option forwardfor\n")
 		fmt.Fprintf(out, "    timeout http-request %s\n", millis(global.KeepAlive))
 		fmt.Fprintf(out, "    timeout http-keep-alive %s\n", millis(global.KeepAlive))
 		fmt.Fprintf(out, "    timeout client %s\n", millis(global.Idle))
-	} else {
+	case fleet.ProtocolGRPC:
+		// A client keeps one connection for all its calls, and a stream may rest.
+		fmt.Fprintf(out, "    option forwardfor\n")
+		fmt.Fprintf(out, "    timeout client %s\n", millis(global.Tunnel))
+	default:
 		fmt.Fprintf(out, "    timeout client %s\n", millis(global.Tunnel))
 	}
 	fmt.Fprintf(out, "    default_backend %s\n", BackendName(pool.Service, route.Target))
@@ -157,7 +162,7 @@ func writeFrontend(out *bytes.Buffer, global Global, pool fleet.Pool, route flee
 
 func writeBackend(out *bytes.Buffer, global Global, pool fleet.Pool, route fleet.Route) {
 	fmt.Fprintf(out, "\nbackend %s\n", BackendName(pool.Service, route.Target))
-	fmt.Fprintf(out, "    mode %s\n", route.Protocol)
+	fmt.Fprintf(out, "    mode %s\n", mode(route))
 	fmt.Fprintf(out, "    balance roundrobin\n")
 	if checksHTTP(pool, route) {
 		path := pool.Check.Path
@@ -188,13 +193,17 @@ func writeServer(out *bytes.Buffer, pool fleet.Pool, route fleet.Route, endpoint
 	case fleet.EndpointPreparing:
 		suffix = " disabled"
 	}
-	fmt.Fprintf(out, "    server %s %s %s%s\n", endpoint.Instance,
-		ServerAddress(endpoint, route.Target), serverKeywords(pool.Check, weight), suffix)
+	fmt.Fprintf(out, "    server %s %s %s%s%s\n", endpoint.Instance,
+		ServerAddress(endpoint, route.Target), serverKeywords(pool.Check, weight), speaks(route), suffix)
 }
 
 // checksHTTP says whether a route's endpoints are checked by a request: those
-// of HTTP routes, or all of them when the pool has no HTTP route.
+// of HTTP routes, or those of TCP when the pool has no HTTP route. A gRPC
+// server answers no such request, so there a connection has to do.
 func checksHTTP(pool fleet.Pool, route fleet.Route) bool {
+	if route.Protocol == fleet.ProtocolGRPC {
+		return false
+	}
 	if pool.Check.Type != fleet.ProbeHTTP || route.Protocol == fleet.ProtocolHTTP {
 		return pool.Check.Type == fleet.ProbeHTTP
 	}

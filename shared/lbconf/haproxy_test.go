@@ -71,6 +71,9 @@ func goldens() map[string]Input {
 	ports.Endpoints[0].Ports = map[int]int{80: 32001, 9000: 33000}
 	ports.Endpoints[1].Ports = map[int]int{9000: 33001}
 	ports.Endpoints = append(ports.Endpoints, fleet.Endpoint{Instance: "c3", Address: "10.0.0.3", Weight: 128, State: fleet.EndpointReady})
+	called := web()
+	called.Routes = append(called.Routes, fleet.Route{Target: 9000, Listen: []int{9000}, Protocol: fleet.ProtocolGRPC})
+	called.Endpoints[1].Ports[9000] = 33001 // a1 is of a version without gRPC
 	gone := web()
 	gone.Removed = true
 	tuned := global()
@@ -85,6 +88,7 @@ func goldens() map[string]Input {
 		"http-and-tcp":     {Global: global(), Pools: []fleet.Pool{mixed}},
 		"ports-differ":     {Global: global(), Pools: []fleet.Pool{ports}},
 		"tcp-http-check":   {Global: global(), Pools: []fleet.Pool{tcpChecked}},
+		"http-and-grpc":    {Global: global(), Pools: []fleet.Pool{called}},
 		"removed":          {Global: global(), Pools: []fleet.Pool{gone}},
 		"no-retries-tuned": {Global: tuned, Pools: []fleet.Pool{web()}},
 		"everything":       {Global: everySetting(), Pools: []fleet.Pool{everyField()}},
@@ -218,9 +222,9 @@ func TestAChangedFileIsForeign(t *testing.T) {
 func TestStructureFollowsOnlyWhatNeedsAReload(t *testing.T) {
 	base := Structure(Input{Global: global(), Pools: []fleet.Pool{web()}})
 	same := web()
-	same.Generation, same.Endpoints, same.DrainTimeout = 8, nil, fleet.Duration(time.Second)
+	same.Generation, same.Endpoints, same.DrainTimeout, same.Measure = 8, nil, fleet.Duration(time.Second), true
 	if Structure(Input{Global: global(), Pools: []fleet.Pool{same}}) != base || !SameSection(web(), same) {
-		t.Error("endpoints or a drain timeout that isn't the longest need a reload")
+		t.Error("endpoints, a drain timeout that isn't the longest, or that it is measured need a reload")
 	}
 	longest, gone := web(), web()
 	longest.DrainTimeout = fleet.Duration(time.Hour)

@@ -35,7 +35,24 @@ func ServerAddress(endpoint fleet.Endpoint, target int) string {
 // The runtime API knows no defaults: every keyword is there.
 func AddServer(pool fleet.Pool, route fleet.Route, endpoint fleet.Endpoint) string {
 	return fmt.Sprintf("add server %s/%s %s %s", BackendName(pool.Service, route.Target),
-		endpoint.Instance, ServerAddress(endpoint, route.Target), serverKeywords(pool.Check, endpoint.Weight))
+		endpoint.Instance, ServerAddress(endpoint, route.Target), serverKeywords(pool.Check, endpoint.Weight)) + speaks(route)
+}
+
+// speaks are the keywords of a route's binds and servers, whose structure they
+// are a part of: HTTP/2 isn't negotiated in clear text, both sides begin with it.
+func speaks(route fleet.Route) string {
+	if route.Protocol == fleet.ProtocolGRPC {
+		return " proto h2"
+	}
+	return ""
+}
+
+// mode is HAProxy's word for what it has to understand of a route.
+func mode(route fleet.Route) string {
+	if route.Protocol == fleet.ProtocolGRPC {
+		return fleet.ProtocolHTTP
+	}
+	return route.Protocol
 }
 
 func serverKeywords(check fleet.Check, weight int) string {

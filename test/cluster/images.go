@@ -2,27 +2,33 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 
 	"github.com/musterhq/muster/examples/rank/image"
 	"github.com/musterhq/muster/test/hosts"
 )
 
-// LoadExample builds the leaderboard's images and loads them into every engine.
-func (c *Cluster) LoadExample(ctx context.Context) error {
-	binary := filepath.Join(c.dir, "rank")
-	if err := hosts.BuildGo(ctx, "github.com/musterhq/muster/examples/rank", binary, "main.version=1"); err != nil {
-		return err
-	}
-	rank, err := image.Rank(binary)
-	if err != nil {
-		return err
-	}
+// LoadExample builds the images of versions of the leaderboard and of its store,
+// and loads them into every engine.
+func (c *Cluster) LoadExample(ctx context.Context, versions ...int) error {
 	redis, err := image.Redis(ctx)
 	if err != nil {
 		return err
 	}
-	for _, img := range []image.Image{rank, redis} {
+	images := []image.Image{redis}
+	for _, version := range versions {
+		binary := filepath.Join(c.dir, fmt.Sprint("rank", version))
+		if err := hosts.BuildGo(ctx, image.RankPackage(version), binary, fmt.Sprint("main.version=", version)); err != nil {
+			return err
+		}
+		rank, err := image.Rank(version, binary)
+		if err != nil {
+			return err
+		}
+		images = append(images, rank)
+	}
+	for _, img := range images {
 		if err := c.load(ctx, archive(img)); err != nil {
 			return err
 		}

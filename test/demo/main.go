@@ -1,7 +1,7 @@
 // Command demo shows Muster's main job on one machine: a hub, test hosts with
 // engines and agents of their own, HAProxy on the first, and the body-fat
-// leaderboard as five containers behind it. It stays up until Ctrl-C, then
-// leaves nothing behind.
+// leaderboard as five containers behind it. It stays up until Ctrl-C, or shows
+// upgrades under load (-upgrade), then leaves nothing behind.
 package main
 
 import (
@@ -26,16 +26,17 @@ const composeFile = "examples/rank/compose.yaml"
 func main() {
 	n := flag.Int("hosts", 3, "`number` of test hosts; 1 uses the machine's own engine, or one of its own where none runs")
 	once := flag.Bool("once", false, "stop after the first answers instead of waiting for Ctrl-C")
+	upgrades := flag.Bool("upgrade", false, "then upgrade under load, to a good version and to a broken one, and stop")
 	flag.Parse()
 	ctx, stop := hosts.UntilEnded()
 	defer stop()
-	if err := run(ctx, *n, *once); err != nil && !errors.Is(err, context.Canceled) {
+	if err := run(ctx, *n, *once, *upgrades); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, n int, once bool) (err error) {
+func run(ctx context.Context, n int, once, upgrades bool) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("network namespaces and engines need root: run it with sudo")
 	}
@@ -61,8 +62,12 @@ func run(ctx context.Context, n int, once bool) (err error) {
 			say("Nothing is left.")
 		}
 	}()
-	say("Making the leaderboard's two images, without a registry …")
-	if err := c.LoadExample(ctx); err != nil {
+	versions := []int{1}
+	if upgrades {
+		versions = []int{1, 2, 3}
+	}
+	say("Making the leaderboard's images, and its store's, without a registry …")
+	if err := c.LoadExample(ctx, versions...); err != nil {
 		return err
 	}
 	if err := show(ctx, c, "apply", "-f", composeFile, "--wait"); err != nil {
@@ -78,7 +83,10 @@ func run(ctx context.Context, n int, once bool) (err error) {
 		return err
 	}
 	say("\nFrom nothing to this: %s.", time.Since(began).Round(time.Second))
-	if once {
+	switch {
+	case upgrades:
+		return upgrade(ctx, c)
+	case once:
 		return nil
 	}
 	if err := next(ctx, c, url, n); err != nil {

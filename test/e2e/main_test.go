@@ -168,7 +168,7 @@ func TestFreeze(t *testing.T) {
 func TestNamesAcrossHosts(t *testing.T) {
 	t.Parallel()
 	p := begin(t, "names")
-	if err := p.c.LoadExample(context.Background()); err != nil {
+	if err := p.c.LoadExample(context.Background(), 1); err != nil {
 		t.Fatal(err)
 	}
 	out, err := p.muster("apply", "-f", "../../examples/rank/compose.yaml", "--wait", "--timeout", "90s")

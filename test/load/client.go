@@ -90,7 +90,7 @@ func (c *client) postOnce(conn *connection, path string, keep bool) (answer, err
 	}
 	got.reusable = keep && !resp.Close && conn.reader.Buffered() == 0
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return got, fmt.Errorf("status %d", resp.StatusCode)
+		return got, statusError(resp.StatusCode)
 	}
 	return got, nil
 }
@@ -119,6 +119,11 @@ func (conn *connection) closedByServer() bool {
 	})
 	return closed || err != nil
 }
+
+// statusError is an answer, read to its end, that isn't 2xx.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
 
 // stepError says at which step of a request what went wrong.
 type stepError struct {

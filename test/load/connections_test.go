@@ -227,6 +227,7 @@ func TestOptions(t *testing.T) {
 		"slow backwards":   func(o *Options) { o.SlowMax = 1 },
 		"idle for nothing": func(o *Options) { o.IdleFor = 0 },
 		"ws without pause": func(o *Options) { o.WSEvery = 0 },
+		"calls nobody":     func(o *Options) { o.Callers, o.CallMethod, o.CallEvery = 1, "/a.B/C", time.Second },
 		"no timeout":       func(o *Options) { o.Timeout = 0 },
 		"none in flight":   func(o *Options) { o.MaxInFlight = 0 },
 	} {

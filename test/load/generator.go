@@ -59,6 +59,9 @@ func (g *Generator) Run(ctx context.Context) (Result, error) {
 	for range g.options.WebSockets {
 		beside.Go(func() { g.talk(ctx, rec) })
 	}
+	for range g.options.Callers {
+		beside.Go(func() { g.phone(ctx, rec) })
+	}
 	var requests sync.WaitGroup
 	g.send(ctx, rec, &requests)
 	requests.Wait()

@@ -295,3 +295,28 @@ func TestRunsOnce(t *testing.T) {
 		t.Fatal("ran twice")
 	}
 }
+
+// What the service refuses by itself is told from what is lost on the way to it.
+func TestRefusedIsNotLost(t *testing.T) {
+	var n atomic.Int64
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		switch n.Add(1) % 4 {
+		case 0: // no program of the service answers
+			w.WriteHeader(503)
+		case 1:
+			w.Header().Set("X-Version", "3")
+			w.WriteHeader(500)
+		case 2: // an answer that is cut off
+			w.Header().Set("X-Version", "3")
+			w.Header().Set("Content-Length", "9")
+			w.WriteHeader(500)
+			_, _ = io.WriteString(w, "half")
+		default:
+			w.Header().Set("X-Version", "2")
+		}
+	})
+	res := run(t, fast(url, 40))
+	if res.Failed != 30 || res.RefusedBy["3"] != 10 || len(res.RefusedBy) != 1 || res.Lost() != 20 {
+		t.Fatalf("%d are lost of %v", res.Lost(), res)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -11,7 +12,7 @@ import (
 const (
 	maxTotal       = 10_000_000
 	maxRate        = 20_000
-	maxConnections = 10_000 // idle connections and WebSockets, each
+	maxConnections = 10_000 // idle connections, WebSockets and callers, each
 )
 
 // Options say what load to make. Start from DefaultOptions; zero means none,
@@ -42,6 +43,14 @@ type Options struct {
 	WSPath     string
 	WSEvery    time.Duration
 	WSLife     time.Duration
+
+	// Callers make gRPC calls of CallMethod (/package.Service/Method) at CallTarget
+	// (host:port), one every CallEvery, each over one connection that it keeps.
+	Callers    int
+	CallTarget string
+	CallMethod string
+	CallBody   []byte // the encoded request; empty: one without fields
+	CallEvery  time.Duration
 
 	Timeout     time.Duration // for one request, beyond its own slowness
 	MaxInFlight int           // requests at a time; one more is a failure
@@ -85,6 +94,10 @@ func (o Options) Validate() error {
 		return errors.New("idle connections need IdleFor")
 	case o.WebSockets > 0 && (o.WSEvery <= 0 || o.WSPath == ""):
 		return errors.New("WebSockets need WSPath and WSEvery")
+	case o.Callers < 0 || o.Callers > maxConnections:
+		return fmt.Errorf("more than %d callers", maxConnections)
+	case o.Callers > 0 && (o.CallTarget == "" || !strings.HasPrefix(o.CallMethod, "/") || o.CallEvery <= 0):
+		return errors.New("callers need CallTarget, CallMethod and CallEvery")
 	case o.Timeout <= 0:
 		return errors.New("no timeout for a request")
 	case o.MaxInFlight < 1:

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -32,8 +33,9 @@ type recorder struct {
 
 func newRecorder(began time.Time) *recorder {
 	return &recorder{began: began, result: Result{
-		ByError: map[string]int{}, ByInstance: map[string]int{}, ByVersion: map[string]int{},
+		ByError: map[string]int{}, ByInstance: map[string]int{}, ByVersion: map[string]int{}, RefusedBy: map[string]int{},
 		WebSockets: WebSocketResult{ByError: map[string]int{}},
+		Calls:      CallResult{ByVersion: map[string]int{}, ByError: map[string]int{}},
 	}}
 }
 
@@ -74,6 +76,10 @@ func (r *recorder) add(o outcome) {
 		if idle {
 			res.Idle.Failed++
 		}
+		var refused statusError
+		if errors.As(o.err, &refused) && o.version != "" {
+			res.RefusedBy[o.version]++
+		}
 		kind := errorKind(o.err)
 		res.ByError[kind]++
 		if len(res.Failures) < maxFailures {
@@ -92,6 +98,20 @@ func (r *recorder) webSocket(change func(*WebSocketResult)) {
 	change(&r.result.WebSockets)
 }
 
+// call counts one gRPC call.
+func (r *recorder) call(version string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calls := &r.result.Calls
+	calls.Sent++
+	if err != nil {
+		calls.Failed++
+		calls.ByError[err.Error()]++
+		return
+	}
+	calls.ByVersion[version]++
+}
+
 // snapshot returns the counts so far.
 func (r *recorder) snapshot(now time.Time) Result {
 	r.mu.Lock()
@@ -100,8 +120,10 @@ func (r *recorder) snapshot(now time.Time) Result {
 	res.ByError = maps.Clone(res.ByError)
 	res.ByInstance = maps.Clone(res.ByInstance)
 	res.ByVersion = maps.Clone(res.ByVersion)
+	res.RefusedBy = maps.Clone(res.RefusedBy)
 	res.Failures = slices.Clone(res.Failures)
 	res.WebSockets.ByError = maps.Clone(res.WebSockets.ByError)
+	res.Calls.ByVersion, res.Calls.ByError = maps.Clone(res.Calls.ByVersion), maps.Clone(res.Calls.ByError)
 	sorted := slices.Sorted(slices.Values(r.latencies))
 	res.Latency = Latency{P50: percentile(sorted, 0.5), P99: percentile(sorted, 0.99), Max: percentile(sorted, 1)}
 	res.Elapsed = now.Sub(r.began)

@@ -22,7 +22,10 @@ type Result struct {
 	ByError    map[string]int // failed requests: "status 503", "read: EOF" …
 	ByInstance map[string]int // answered requests, by X-Instance
 	ByVersion  map[string]int // answered requests, by X-Version
-	Failures   []Failure      // the first 50
+	// RefusedBy are failed requests that the service itself answered, whole, by
+	// X-Version: nobody on the way lost them.
+	RefusedBy map[string]int
+	Failures  []Failure // the first 50
 
 	Latency Latency // of requests that went well and aren't slow by intent
 
@@ -31,6 +34,7 @@ type Result struct {
 
 	Idle       IdleResult
 	WebSockets WebSocketResult
+	Calls      CallResult
 	Elapsed    time.Duration
 }
 
@@ -58,6 +62,14 @@ type WebSocketResult struct {
 	ByError  map[string]int // of Failed
 }
 
+// CallResult is about the gRPC calls; one that the run's end cut isn't counted.
+type CallResult struct {
+	Sent      int
+	Failed    int
+	ByVersion map[string]int // those that went well, by x-version
+	ByError   map[string]int // of Failed
+}
+
 // Failure is one failed request.
 type Failure struct {
 	Request  int // its number, from 0; -1 for an idle connection's
@@ -66,6 +78,15 @@ type Failure struct {
 	Slow     bool
 	Reused   bool   // was sent over a connection that was there
 	Instance string // that answered, if one did
+}
+
+// Lost is how many requests failed that the service itself didn't refuse.
+func (r Result) Lost() int {
+	lost := r.Failed
+	for _, refused := range r.RefusedBy {
+		lost -= refused
+	}
+	return lost
 }
 
 // Err is nil if nothing failed.
@@ -77,6 +98,9 @@ func (r Result) Err() error {
 	if ws := r.WebSockets; ws.Failed > 0 {
 		errs = append(errs, fmt.Errorf("WebSockets failed %d times: %s", ws.Failed, tally(ws.ByError)))
 	}
+	if calls := r.Calls; calls.Failed > 0 {
+		errs = append(errs, fmt.Errorf("%d of %d gRPC calls failed: %s", calls.Failed, calls.Sent, tally(calls.ByError)))
+	}
 	return errors.Join(errs...)
 }
 
@@ -84,12 +108,13 @@ func (r Result) String() string {
 	return fmt.Sprintf(
 		"sent %d, ok %d, failed %d, cut %d in %v; p50 %v, p99 %v, max %v; "+
 			"reused %d, reopened %d; idle: sent %d, reused %d, reopened %d, failed %d; "+
-			"websockets: opened %d, messages %d, closed %d, failed %d; instances %s; versions %s; errors %s",
+			"websockets: opened %d, messages %d, closed %d, failed %d; calls: sent %d, failed %d, versions %s; instances %s; versions %s; refused by versions %s; errors %s",
 		r.Sent, r.OK, r.Failed, r.Cut, r.Elapsed.Round(time.Millisecond),
 		r.Latency.P50.Round(time.Microsecond), r.Latency.P99.Round(time.Microsecond), r.Latency.Max.Round(time.Microsecond),
 		r.Reused, r.Reopened, r.Idle.Sent, r.Idle.Reused, r.Idle.Reopened, r.Idle.Failed,
 		r.WebSockets.Opened, r.WebSockets.Messages, r.WebSockets.Closed, r.WebSockets.Failed,
-		tally(r.ByInstance), tally(r.ByVersion), tally(r.ByError))
+		r.Calls.Sent, r.Calls.Failed, tally(r.Calls.ByVersion),
+		tally(r.ByInstance), tally(r.ByVersion), tally(r.RefusedBy), tally(r.ByError))
 }
 
 // tally prints counts in the order of their keys.

@@ -137,3 +137,15 @@ func TestWaitsAreBounded(t *testing.T) {
 		t.Fatalf("gave up after %v", took)
 	}
 }
+
+// A later version may write more about a person than this one knows.
+func TestReadsWhatALaterVersionWrites(t *testing.T) {
+	b := open(t, redistest.Run(t))
+	put(t, b, "Ann", 20)
+	if err := b.client.HSet(t.Context(), peopleKey, "Ann", `{"name":"Ann","percent":20,"club":"Harriers"}`).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if person, _, err := b.Get(t.Context(), "Ann"); err != nil || person.Name != "Ann" || person.Percent != 20 {
+		t.Fatalf("%+v, %v", person, err)
+	}
+}

@@ -70,30 +70,31 @@ func TestRedisImageIsComplete(t *testing.T) {
 }
 
 func TestRankImageIsComplete(t *testing.T) {
-	binary := build(t)
-	im, err := Rank(binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A port that cannot be had makes it end, which proves that it ran.
-	if got := runInside(t, im, im.Entrypoint...); !strings.Contains(got, "listen on nowhere:http-nothing") {
-		t.Errorf("it says %q", got)
+	for version := 1; version <= 3; version++ {
+		im, err := Rank(version, build(t, version))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A port that cannot be had makes it end, which proves that it ran.
+		if got := runInside(t, im, im.Entrypoint...); !strings.Contains(got, "listen on nowhere:http-nothing") {
+			t.Errorf("%s says %q", im.Tag, got)
+		}
 	}
 }
 
 func TestRankRefusesADynamicBinary(t *testing.T) {
-	if _, err := Rank("/bin/sh"); err == nil || !strings.Contains(err.Error(), "CGO_ENABLED=0") {
+	if _, err := Rank(1, "/bin/sh"); err == nil || !strings.Contains(err.Error(), "CGO_ENABLED=0") {
 		t.Fatalf("error %v", err)
 	}
-	if _, err := Rank("image.go"); err == nil {
+	if _, err := Rank(1, "image.go"); err == nil {
 		t.Fatal("a text file was taken for a binary")
 	}
 }
 
-func build(t *testing.T) string {
+func build(t *testing.T, version int) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "rank")
-	cmd := exec.Command("go", "build", "-o", binary, "github.com/musterhq/muster/examples/rank")
+	cmd := exec.Command("go", "build", "-o", binary, RankPackage(version))
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)

@@ -5,20 +5,33 @@ import (
 	"fmt"
 )
 
-// RankTag names the leaderboard's image.
-const RankTag = "muster.local/rank:1"
+// RankTag names the image of a version of the leaderboard.
+func RankTag(version int) string { return fmt.Sprintf("muster.local/rank:%d", version) }
 
-// Rank returns the leaderboard's image: the binary and nothing else. The binary
-// must be linked statically (CGO_ENABLED=0), as the image has no libraries.
-func Rank(binary string) (Image, error) {
+// RankPackage is the program of a version of the leaderboard.
+func RankPackage(version int) string {
+	if version == 1 {
+		return "github.com/musterhq/muster/examples/rank"
+	}
+	return fmt.Sprintf("github.com/musterhq/muster/examples/rank/v%d", version)
+}
+
+// Rank returns the image of a version of the leaderboard: the binary and nothing
+// else. The binary must be linked statically (CGO_ENABLED=0), as the image has
+// no libraries.
+func Rank(version int, binary string) (Image, error) {
 	if err := mustBeStatic(binary); err != nil {
 		return Image{}, err
 	}
+	ports := []string{"8080/tcp"}
+	if version > 1 {
+		ports = append(ports, "9090/tcp")
+	}
 	return Image{
-		Tag:          RankTag,
+		Tag:          RankTag(version),
 		Files:        map[string]File{"/rank": {Source: binary, Mode: 0o755}},
 		Entrypoint:   []string{"/rank"},
-		ExposedPorts: []string{"8080/tcp"},
+		ExposedPorts: ports,
 	}, nil
 }
 

@@ -5,17 +5,15 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/musterhq/muster/examples/rank/board"
 	"github.com/musterhq/muster/examples/rank/bodyfat"
+	"github.com/musterhq/muster/examples/rank/register"
 )
 
 // personAnswer answers POST /people and GET /people/{name}.
 type personAnswer struct {
-	board.Person
-	board.Standing
-	Hint string `json:"hint,omitempty"`
+	register.Entry
 	who
 }
 
@@ -33,34 +31,17 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, err)
 		return
 	}
-	estimate, err := bodyfat.Of(body)
-	if err != nil {
-		s.refuse(w, err)
-		return
-	}
-	person := board.Person{
-		Name: name, Percent: estimate.Percent, Formula: estimate.Formula,
-		RecordedAt: s.Now().UTC().Truncate(time.Millisecond), RecordedBy: s.Instance,
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
-	standing, err := s.Board.Put(ctx, person)
-	if err != nil {
-		s.storeFailed(w, err)
-		return
-	}
-	s.answer(w, http.StatusOK, personAnswer{person, standing, hint(body, estimate), s.who})
-}
-
-// hint says what would have given a better estimate.
-func hint(body bodyfat.Body, estimate bodyfat.Estimate) string {
+	entry, err := s.register.Enter(ctx, name, body)
+	var field *bodyfat.FieldError
 	switch {
-	case estimate.Formula != bodyfat.BMI:
-		return ""
-	case body.Sex == bodyfat.Female:
-		return "give waist, neck and hip (cm) for the more exact circumference method"
+	case errors.As(err, &field):
+		s.refuse(w, err)
+	case err != nil:
+		s.storeFailed(w, err)
 	default:
-		return "give waist and neck (cm) for the more exact circumference method"
+		s.answer(w, http.StatusOK, personAnswer{entry, s.who})
 	}
 }
 
@@ -74,7 +55,7 @@ func (s *server) person(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.storeFailed(w, err)
 	default:
-		s.answer(w, http.StatusOK, personAnswer{Person: person, Standing: standing, who: s.who})
+		s.answer(w, http.StatusOK, personAnswer{register.Entry{Person: person, Standing: standing}, s.who})
 	}
 }
 

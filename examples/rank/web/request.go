@@ -7,13 +7,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/musterhq/muster/examples/rank/bodyfat"
 )
-
-const maxName = 40 // characters
 
 // readPerson reads the body of POST /people. An error is a *bodyfat.FieldError
 // where one field is to blame, or an *http.MaxBytesError.
@@ -33,11 +29,7 @@ func readPerson(from io.Reader) (string, bodyfat.Body, error) {
 	case !errors.Is(err, io.EOF):
 		return "", bodyfat.Body{}, explain(err)
 	}
-	name := strings.TrimSpace(request.Name)
-	if err := checkName(name); err != nil {
-		return "", bodyfat.Body{}, err
-	}
-	return name, request.Body, nil
+	return request.Name, request.Body, nil
 }
 
 // explain turns the decoder's errors into ones for the reader.
@@ -72,24 +64,4 @@ func inWords(kind string) string {
 	default:
 		return "a text in quotes"
 	}
-}
-
-// checkName takes letters of any script, digits, and what joins names.
-func checkName(name string) error {
-	switch {
-	case name == "":
-		return &bodyfat.FieldError{Field: "name", Message: "missing"}
-	case utf8.RuneCountInString(name) > maxName:
-		return &bodyfat.FieldError{Field: "name", Message: fmt.Sprintf("longer than %d characters", maxName)}
-	}
-	for i, r := range name {
-		switch {
-		case unicode.IsLetter(r), unicode.IsDigit(r):
-		case i > 0 && (unicode.IsMark(r) || strings.ContainsRune(" .-_'", r)):
-		default:
-			return &bodyfat.FieldError{Field: "name",
-				Message: fmt.Sprintf("%q is not allowed there; use letters, digits, and spaces . - _ ' between them", r)}
-		}
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/examples/rank/board"
+	"github.com/musterhq/muster/examples/rank/register"
 )
 
 const (
@@ -19,7 +20,7 @@ const (
 
 // Board is where the leaderboard is kept.
 type Board interface {
-	Put(ctx context.Context, p board.Person) (board.Standing, error)
+	register.Board
 	Get(ctx context.Context, name string) (board.Person, board.Standing, error)
 	Top(ctx context.Context, n int) (entries []board.Entry, people int64, err error)
 }
@@ -32,6 +33,8 @@ type Options struct {
 	Instance string
 	Now      func() time.Time
 	Log      *slog.Logger
+	// Around wraps the pages, within what every answer has; nil: nothing does.
+	Around func(http.Handler) http.Handler
 }
 
 // who is part of every answer: which instance of which version gave it.
@@ -42,12 +45,16 @@ type who struct {
 
 type server struct {
 	Options
-	who who
+	who      who
+	register register.Register
 }
 
 // Handler returns the whole interface.
 func Handler(o Options) http.Handler {
-	s := &server{Options: o, who: who{Version: o.Version, Instance: o.Instance}}
+	s := &server{
+		Options: o, who: who{Version: o.Version, Instance: o.Instance},
+		register: register.Register{Board: o.Board, Instance: o.Instance, Now: o.Now},
+	}
 	mux := http.NewServeMux()
 	for _, route := range []struct {
 		method, path string
@@ -63,6 +70,9 @@ func Handler(o Options) http.Handler {
 		mux.HandleFunc(route.path, s.wrongMethod(route.method))
 	}
 	mux.HandleFunc("/", s.unknown)
+	if o.Around != nil {
+		return s.observed(o.Around(mux))
+	}
 	return s.observed(mux)
 }
 

@@ -40,6 +40,10 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.WebSockets, "websockets", o.WebSockets, "WebSockets to -ws-path")
 	flags.StringVar(&o.WSPath, "ws-path", o.WSPath, "answers what it is sent")
 	flags.DurationVar(&o.Timeout, "timeout", o.Timeout, "for one request, beyond its own slowness")
+	flags.IntVar(&o.Callers, "callers", o.Callers, "gRPC clients that call -call-method")
+	flags.StringVar(&o.CallTarget, "call-target", o.CallTarget, "host:port of the gRPC calls")
+	flags.StringVar(&o.CallMethod, "call-method", o.CallMethod, "/package.Service/Method, is sent a request without fields")
+	flags.DurationVar(&o.CallEvery, "call-every", time.Second, "how often each of them calls")
 	body := flags.String("body", string(o.Body), "of each request")
 	flags.StringVar(&o.ContentType, "type", o.ContentType, "content type of -body")
 	if err := flags.Parse(args); err != nil {

@@ -1,6 +1,6 @@
 // Command context writes the build context of one of the example's images:
 //
-//	context rank BINARY DIR
+//	context rank VERSION BINARY DIR
 //	context redis DIR
 package main
 
@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/musterhq/muster/examples/rank/image"
 )
@@ -21,12 +22,16 @@ func main() {
 
 func run(args []string) error {
 	switch {
-	case len(args) == 3 && args[0] == "rank":
-		im, err := image.Rank(args[1])
+	case len(args) == 4 && args[0] == "rank":
+		version, err := strconv.Atoi(args[1])
+		if err != nil {
+			return fmt.Errorf("%q is not a version", args[1])
+		}
+		im, err := image.Rank(version, args[2])
 		if err != nil {
 			return err
 		}
-		return im.WriteContext(args[2])
+		return im.WriteContext(args[3])
 	case len(args) == 2 && args[0] == "redis":
 		im, err := image.Redis(context.Background())
 		if err != nil {
@@ -34,5 +39,5 @@ func run(args []string) error {
 		}
 		return im.WriteContext(args[1])
 	}
-	return fmt.Errorf("want: rank BINARY DIR, or redis DIR")
+	return fmt.Errorf("want: rank VERSION BINARY DIR, or redis DIR")
 }
