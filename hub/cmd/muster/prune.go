@@ -141,7 +141,7 @@ func (s *session) printPruned(hosts []prunedHost, what string, each bool) error 
 	for _, h := range hosts {
 		bytes += h.Bytes
 		for _, image := range h.Images {
-			rows = append(rows, []string{h.Host, cmp.Or(image.Names, image.ID), size64(image.Bytes)})
+			rows = append(rows, []string{h.Host, cmp.Or(strings.Join(image.Names, " "), image.ID), size64(image.Bytes)})
 		}
 		if h.Problem != "" {
 			s.note("%s: %s", h.Host, h.Problem)
