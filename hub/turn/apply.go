@@ -198,6 +198,7 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 	}
 	version.Balancing = asked.Balancing
 	s.Versions = with(s.Versions, s.Version, version)
+	t.dirtyMembers(asked.Key)
 	message := fmt.Sprintf("%s applied: version %d, %s", asked.Key, s.Version, countText(&asked))
 	t.changed(s, fleet.EventServiceApplied, c, message)
 	if !isNew && from != s.Version {
@@ -305,6 +306,7 @@ func (t *tx) forgetVersions(key fleet.ServiceKey) {
 	}
 	if len(kept) < len(s.Versions) {
 		t.services.edit(key).Versions = kept
+		t.dirtyMembers(key)
 	}
 }
 

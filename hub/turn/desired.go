@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"cmp"
 	"encoding/json"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -54,7 +55,7 @@ func (t *tx) sendAll(host string) {
 
 func (t *tx) desired(h *Host) fleet.Desired {
 	d := fleet.Desired{Host: h.ID, Frozen: h.Frozen, Pools: t.poolRefs(h.ID), HeldPorts: heldPorts(h)}
-	projects := map[string]bool{}
+	projects, services := map[string]bool{}, map[fleet.ServiceKey]bool{}
 	frozen := map[fleet.ServiceKey]bool{}
 	for _, in := range t.residents(h.ID) {
 		s := t.services.get(in.Service)
@@ -79,14 +80,38 @@ func (t *tx) desired(h *Host) fleet.Desired {
 			d.Versions[fleet.VersionKey(in.Service, in.Version)] = v.Spec
 		}
 		projects[in.Service.Project] = true
+		services[in.Service] = true
 		if s.Frozen {
 			frozen[in.Service] = true
 		}
 	}
 	t.prepare(&d)
+	d.Keep = t.keptImages(services, d.Versions)
 	d.FrozenServices = sorted(frozen, fleet.ServiceKey.Less)
 	d.Names = t.names(h.ID, projects)
 	return d
+}
+
+// keptImages are those of kept versions of the services that a host has instances
+// of, beside the versions that it is sent: a way back needs no registry.
+func (t *tx) keptImages(services map[fleet.ServiceKey]bool, sent map[string]fleet.Spec) []string {
+	images := map[string]bool{}
+	for key := range services {
+		for number, v := range t.services.get(key).Versions {
+			if _, here := sent[fleet.VersionKey(key, number)]; !here {
+				images[cmp.Or(v.Pin, v.Spec.Image)] = true
+			}
+		}
+	}
+	return sorted(images, byText)
+}
+
+// dirtyMembers has the desired states derived anew of hosts that have instances of
+// a service.
+func (t *tx) dirtyMembers(key fleet.ServiceKey) {
+	for _, in := range t.members(key) {
+		t.dirtyHost[in.Host] = true
+	}
 }
 
 // acknowledge echoes what was taken in of an agent's messages. At rest that is

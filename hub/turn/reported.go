@@ -112,9 +112,7 @@ func (t *tx) pin(in *Instance, a *fleet.InstanceActual) {
 			v.Pin = a.Image
 		}
 		t.services.edit(in.Service).Versions = with(s.Versions, in.Version, v)
-		for _, member := range t.members(in.Service) {
-			t.dirtyHost[member.Host] = true
-		}
+		t.dirtyMembers(in.Service)
 		return
 	}
 	if in.Differs != a.Image {

@@ -153,3 +153,26 @@ func TestARolloutIsToldWithWhatIsCounted(t *testing.T) {
 		t.Errorf("%+v", got.Versions)
 	}
 }
+
+// A host keeps the images of kept versions, for as long as they are kept.
+func TestHostsKeepTheImagesOfKeptVersions(t *testing.T) {
+	w := threeVersions(t)
+	for number, pin := range map[int]string{1: "sha256:one", 2: ""} {
+		v := w.s.Services[web].Versions[number]
+		v.Pin = pin
+		w.s.Services[web].Versions[number] = v
+	}
+	s := webService(2, "web:4")
+	w.apply(s)
+	w.pass(time.Minute)
+	w.wantState(fleet.ServiceConverged)
+	if diff := cmp.Diff([]string{"sha256:1", "sha256:one", "web:2"}, w.hosts["web1"].desired.Keep); diff != "" {
+		t.Error(diff)
+	}
+	s.Keep = 2
+	w.apply(s)
+	w.pass(time.Minute)
+	if diff := cmp.Diff([]string{"sha256:1"}, w.hosts["web1"].desired.Keep); diff != "" {
+		t.Error(diff)
+	}
+}

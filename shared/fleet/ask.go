@@ -41,9 +41,9 @@ type Answer struct {
 
 // PrunedImage is an image that nothing needs.
 type PrunedImage struct {
-	ID    string `json:"id"`              // the engine's
-	Names string `json:"names,omitempty"` // with spaces between; else its digests
-	Bytes int64  `json:"bytes"`           // with layers that it may share with others
+	ID    string   `json:"id"`              // the engine's
+	Names []string `json:"names,omitempty"` // without one: its digests
+	Bytes int64    `json:"bytes"`           // with layers that it may share with others
 }
 
 // Ack is the hub's echo: what it has processed of an agent's messages.

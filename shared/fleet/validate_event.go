@@ -51,5 +51,5 @@ func (a *Answer) Validate() error {
 }
 
 func (p *PrunedImage) validate() *Error {
-	return firstOf(name("id", p.ID, maxName), text("names", p.Names, MaxReason), notNegative("bytes", p.Bytes))
+	return firstOf(name("id", p.ID, maxName), each("names", maxLabels, p.Names, func(n *string) *Error { return name("name", *n, maxLabel) }), notNegative("bytes", p.Bytes))
 }

@@ -53,8 +53,12 @@ func prune(ctx context.Context, s *session, _ []string) error {
 		return usage("say --yes to remove images, or --dry-run to see which").hint("there is nobody here to ask")
 	}
 	hosts, err := s.hostsToPrune(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case len(hosts) == 0 && !s.json:
+		s.printf("no host is up\n")
+		return nil
 	}
 	if !yes || dry {
 		found, err := s.pruneHosts(ctx, hosts, true)
@@ -126,15 +130,18 @@ func removable(hosts []prunedHost) bool {
 // printPruned writes the images of all hosts, each or only how many there are, and
 // what is with them.
 func (s *session) printPruned(hosts []prunedHost, what string, each bool) error {
-	if s.json {
+	switch {
+	case s.json:
 		return s.printJSON(map[string]any{"items": hosts})
+	case len(hosts) == 0: // nobody has said anything
+		return nil
 	}
 	var rows [][]string
 	bytes := int64(0)
 	for _, h := range hosts {
 		bytes += h.Bytes
 		for _, image := range h.Images {
-			rows = append(rows, []string{h.Host, cmp.Or(image.Names, image.ID), size64(image.Bytes)})
+			rows = append(rows, []string{h.Host, cmp.Or(strings.Join(image.Names, " "), image.ID), size64(image.Bytes)})
 		}
 		if h.Problem != "" {
 			s.note("%s: %s", h.Host, h.Problem)

@@ -22,7 +22,7 @@ func TestPruneAsksAPerson(t *testing.T) {
 			var body bytes.Buffer
 			_, _ = body.ReadFrom(r.Body)
 			orders = append(orders, body.String())
-			_, _ = w.Write([]byte(`{"images": [{"id": "sha256:3", "names": "shop/web:3", "bytes": 2147483648}], "bytes": 2147483648}`))
+			_, _ = w.Write([]byte(`{"images": [{"id": "sha256:3", "names": ["shop/web:3"], "bytes": 2147483648}], "bytes": 2147483648}`))
 		}))
 		var stdout, stderr bytes.Buffer
 		p := &program{stdin: strings.NewReader(answer), stdout: &stdout, stderr: &stderr, asks: true}
