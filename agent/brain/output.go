@@ -30,6 +30,8 @@ type Outputs struct {
 	Presence *fleet.Presence
 	Beat     uint64
 	Events   *fleet.EventBatch
+	// Answers are to be given now.
+	Answers []fleet.Answer
 	// Stages say what became of single instances, for the log.
 	Stages []Stage
 	// Wake is when to step with Tick, if nothing comes before; zero: never.

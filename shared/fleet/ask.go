@@ -5,9 +5,11 @@ const (
 	AskLogs     = "logs"      // Instance, Tail: the agent sends the bytes to Stream
 	AskCheck    = "check"     // Address: can this host open a TCP connection to it?
 	AskAgentLog = "agent-log" // the agent sends the end of its own log to Stream
+	AskPrune    = "prune"     // DryRun, Cause: images that nothing needs go; answered with Images
 )
 
-// Ask is a question of the hub's to an agent. It changes nothing.
+// Ask is a question of the hub's to an agent. It changes nothing, but for an
+// AskPrune without DryRun, which takes away what nothing needs.
 type Ask struct {
 	ID       string   `json:"id"`
 	Do       string   `json:"do"`
@@ -18,6 +20,10 @@ type Ask struct {
 	// Stream is the path on the hub's HTTP address that takes a byte stream
 	// by POST, once.
 	Stream string `json:"stream,omitempty"`
+	// DryRun asks what would be removed.
+	DryRun bool `json:"dryRun,omitempty"`
+	// Cause is the id of the command behind an AskPrune.
+	Cause string `json:"cause,omitempty"`
 }
 
 // Answer is an agent's answer to an Ask.
@@ -28,6 +34,16 @@ type Answer struct {
 	// Looked: the agent did try the address of an AskCheck. Without it the
 	// answer says nothing about the address.
 	Looked bool `json:"looked,omitempty"`
+	// Images are those that an AskPrune removed, or would remove; also when not
+	// all went.
+	Images []PrunedImage `json:"images,omitempty"`
+}
+
+// PrunedImage is an image that nothing needs.
+type PrunedImage struct {
+	ID    string   `json:"id"`              // the engine's
+	Names []string `json:"names,omitempty"` // without one: its digests
+	Bytes int64    `json:"bytes"`           // with layers that it may share with others
 }
 
 // Ack is the hub's echo: what it has processed of an agent's messages.

@@ -23,6 +23,9 @@ type Desired struct {
 	// Pins are the images of versions in Prepare, where they are known already; see
 	// Version.Pin.
 	Pins map[string]string `json:"pins,omitempty"`
+	// Keep are images that kept versions of services need, though nothing of them
+	// is to run here: references, digests or ids; sorted.
+	Keep []string `json:"keep,omitempty"`
 	// Names are the services that containers of a project reach by name, and
 	// the balancers' addresses that stand for them: project, service, addresses.
 	Names map[string]map[string][]string `json:"names,omitempty"`

@@ -41,9 +41,10 @@ var messages = map[string]any{
 	"ack": &fleet.Ack{Session: "session", Actual: 7, Events: 9, Numbering: "numbering"},
 	"ask": &fleet.Ask{
 		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100,
-		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1",
+		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1", DryRun: true, Cause: "command-1",
 	},
-	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host", Looked: true},
+	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host", Looked: true,
+		Images: []fleet.PrunedImage{{ID: "sha256:1", Names: []string{"web:2"}, Bytes: 1 << 20}}},
 	"metrics": &fleet.Metrics{Host: "web1", AgentStart: "start", Pools: []fleet.PoolMetrics{{
 		Service: web, Balancer: "haproxy",
 		Endpoints: []fleet.EndpointCounts{{Instance: "1c-1", Version: 3, Requests: 1000, Failed: 5, Retried: 1, AverageMS: 12}},
@@ -101,6 +102,7 @@ var desired = fleet.Desired{
 	Prepare:   []string{"shop/web@4"}, Pins: map[string]string{"shop/web@4": "web@sha256:4"},
 	Names:     map[string]map[string][]string{"shop": {"web": {"10.0.0.1", "10.0.0.2"}}},
 	Pools:     []fleet.PoolRef{{Service: web, Generation: 41, Sum: "fedcba9876543210"}},
+	Keep:      []string{"web@sha256:2"},
 	HeldPorts: []int{20003},
 }
 
