@@ -140,7 +140,7 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 			Adopt: options.AdoptLineage, Limits: options.Limits, Timing: options.Timing.Brain,
 		},
 		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store,
-		Facts: p.machine.read, Foreign: p.machine.foreign,
+		Facts: p.machine.read, Foreign: p.machine.foreign, Disk: p.machine.disk,
 		HubHTTP: options.HubHTTP, Recent: recent, Logger: options.Logger.With("room", "loop"),
 		Timing: timing, Observer: observer, Alive: alive, Reached: failPoint.reached,
 	}

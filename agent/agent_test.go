@@ -165,6 +165,9 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		{"ports reversed", func(o *agent.Options) { o.PortLast = o.PortFirst - 1 }, "not a range"},
 		{"label", func(o *agent.Options) { o.Labels = map[string]string{"hostname": "x"} }, "name of a label"},
 		{"watchdog", func(o *agent.Options) { o.Timing.Watchdog = time.Second }, "too short"},
+		{"percentages", func(o *agent.Options) { o.Limits.PruneAbove, o.Limits.PruneTo = 80, 85 }, "prune-above: 80 and prune-to 85"},
+		{"no percentage", func(o *agent.Options) { o.Limits.PruneAbove = 101 }, "prune-above: 101"},
+		{"to nothing", func(o *agent.Options) { o.Limits.PruneTo = 0 }, "percentages"},
 		{"debug address", func(o *agent.Options) { o.Debug.Addr = "0.0.0.0:6060" }, "isn't loopback"},
 		{"failpoint", func(o *agent.Options) { o.FailPoint = "after-lunch:kill" }, "after-save:kill"},
 		{"advertised address", func(o *agent.Options) { o.Advertise = "web1.example.com" }, "not an IP address"},
@@ -201,6 +204,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 	good := alone(t)
 	good.Hub, good.InsecurePlaintextHub = "tcp://hub.example.com:1883", true
 	good.Advertise = "2001:db8::1"
+	good.Limits.PruneAbove, good.Limits.PruneTo = 0, 0
 	haproxy := agent.DefaultHAProxy()
 	haproxy.Address = "192.0.2.1"
 	good.HAProxy = &haproxy

@@ -146,6 +146,17 @@ func (m *machine) foreign(ctx context.Context, ours loop.Ours) (fleet.Foreign, e
 	return m.meter.Foreign(ctx, readings.Ours{Memory: readings.ContainerMemory(ours.Containers), Ports: ours.Ports})
 }
 
+// disk reads the file system of the engine's directory. An engine that isn't on
+// this machine has none that can be read.
+func (m *machine) disk(ctx context.Context) (brain.DiskRead, error) {
+	root, err := m.engine.Root(ctx)
+	if err != nil {
+		return brain.DiskRead{}, err
+	}
+	used, size, err := readings.Disk(ctx, root)
+	return brain.DiskRead{Used: used, Size: size}, err
+}
+
 func balancerOptions(options *Options, l *loop.Loop) balancer.Options {
 	h := options.HAProxy
 	o := balancer.DefaultOptions()

@@ -30,6 +30,7 @@ type meters struct {
 var (
 	works = []string{
 		brain.OpPull, brain.OpCreate, brain.OpStart, brain.OpStop, brain.OpRemove, brain.OpUnpause, brain.OpRestore,
+		brain.OpImages, brain.OpRemoveImage,
 		loop.WorkList, loop.WorkSave,
 	}
 	phases = []string{

@@ -174,6 +174,10 @@ func (o *Options) Validate() error {
 	if _, err := parseFailPoint(o.FailPoint); err != nil {
 		return err
 	}
+	if l := o.Limits; l.PruneAbove < 0 || l.PruneAbove > 100 || l.PruneAbove > 0 && (l.PruneTo < 1 || l.PruneTo > l.PruneAbove) {
+		return fleet.Invalid("prune-above", "%d and prune-to %d are not percentages of which the second is the lower one", l.PruneAbove, l.PruneTo).
+			WithHint("85 and 80 are usual; 0 and any other: images never go by themselves")
+	}
 	t := o.Timing
 	if t.Brain.Heartbeat <= 0 || t.Watchdog < 2*t.Brain.Heartbeat {
 		return fleet.Invalid("watchdog", "%v is too short for a heartbeat of %v", t.Watchdog, t.Brain.Heartbeat).

@@ -20,6 +20,8 @@ type Cache struct {
 	// Advertise is the last address that others were told to reach this host at.
 	Advertise string             `json:"advertise,omitempty"`
 	Instances map[string]*Record `json:"instances,omitempty"`
+	// Fetched are the images that this agent brought from a registry, by their id.
+	Fetched map[string]*Fetched `json:"fetched,omitempty"`
 	// Quarantine has released ports and when they may be given away again.
 	Quarantine map[int]time.Time `json:"quarantine,omitempty"`
 	// Sequence is above every sequence that was published.

@@ -31,11 +31,14 @@ type Limits struct {
 	Others int // any other operations side by side
 	Events int // unacknowledged events kept
 	Batch  int // events in one message
+	// Images that nothing needs go when the engine's disk is fuller than PruneAbove
+	// (0: never by itself), until it is as full as PruneTo; percent.
+	PruneAbove, PruneTo int
 }
 
 // DefaultLimits returns the limits of an ordinary host.
 func DefaultLimits() Limits {
-	return Limits{Pulls: 3, Stops: 8, Others: 8, Events: 1000, Batch: 50}
+	return Limits{Pulls: 3, Stops: 8, Others: 8, Events: 1000, Batch: 50, PruneAbove: 85, PruneTo: 80}
 }
 
 // Timing holds every time that the brain decides by.
@@ -53,6 +56,7 @@ type Timing struct {
 	BackoffMax     time.Duration
 	PermanentRetry time.Duration // least wait after a failure that trying again can't help
 	Look           time.Duration // between looks whether an image that was prepared is still there
+	Clean          time.Duration // least time between two rounds in which images are removed for want of room
 	Stable         time.Duration // a run this long makes earlier exits forgotten
 }
 
@@ -72,6 +76,7 @@ func DefaultTiming() Timing {
 		BackoffMax:     time.Minute,
 		PermanentRetry: 15 * time.Second,
 		Look:           time.Minute,
+		Clean:          time.Minute,
 		Stable:         time.Minute,
 	}
 }

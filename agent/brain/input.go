@@ -64,6 +64,17 @@ type FactsRead struct {
 // ForeignRead is what others use of the machine now.
 type ForeignRead struct{ Foreign fleet.Foreign }
 
+// DiskRead is how full the file system is that the engine keeps its images on.
+type DiskRead struct{ Used, Size int64 } // bytes
+
+// PruneAsked orders that images go that nothing needs; a DryRun only asks which.
+// It is answered by an Answer with the same ID.
+type PruneAsked struct {
+	ID     string
+	DryRun bool
+	Cause  string
+}
+
 // Connected says that a new session with the hub's broker began.
 type Connected struct{ Session string }
 
@@ -88,6 +99,8 @@ func (BalancerReported) input() {}
 func (BalancerCounted) input()  {}
 func (FactsRead) input()        {}
 func (ForeignRead) input()      {}
+func (DiskRead) input()         {}
+func (PruneAsked) input()       {}
 func (Connected) input()        {}
 func (Disconnected) input()     {}
 func (Saved) input()            {}

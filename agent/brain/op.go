@@ -15,10 +15,13 @@ const (
 	OpRemove  = "remove"  // Container (stopped) with its anonymous volumes, never named ones
 	OpUnpause = "unpause" // Container
 	OpRestore = "restore" // Container, Snapshot: name, resources and networks are put back
+	// For the host, of no instance or version.
+	OpImages      = "images"       // -> Result.Images
+	OpRemoveImage = "remove-image" // Image (an id), Names: all that it has; never by force
 )
 
-// Op is one step on the engine, for one instance or, a pull, for a version that
-// is to be prepared. The shell carries it out and answers with a Result that has
+// Op is one step on the engine, for one instance; a pull may be for a version that
+// is to be prepared, and what concerns images is for neither. The shell carries it out and answers with a Result that has
 // the same Instance, Version and Kind.
 type Op struct {
 	Kind      string
@@ -26,7 +29,8 @@ type Op struct {
 	Version   string // its key, where there is no Instance
 	Container string
 	Image     string
-	Local     bool // no transfer, only a look whether the image is there
+	Names     []string // of the image
+	Local     bool     // no transfer, only a look whether the image is there
 	Create    *Create
 	Signal    string        // empty: the image's, else SIGTERM
 	Grace     time.Duration // before SIGKILL
@@ -45,6 +49,9 @@ type Result struct {
 	PortTaken bool   // a host port is used by somebody else
 	Missing   bool   // after a local pull: the image isn't there
 	Image     Image
+	Fetched   bool // after a pull: it came from a registry
+	New       bool // and the engine didn't have it before, by any name
+	Images    []StoredImage
 	Container Container // after create and start: as the engine has it, with its Snapshot
 }
 

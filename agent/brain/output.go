@@ -31,6 +31,8 @@ type Outputs struct {
 	Beat     uint64
 	Events   *fleet.EventBatch
 	Metrics  *fleet.Metrics
+	// Answers are to be given now.
+	Answers []fleet.Answer
 	// Stages say what became of single instances, for the log.
 	Stages []Stage
 	// Wake is when to step with Tick, if nothing comes before; zero: never.

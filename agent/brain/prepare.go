@@ -15,6 +15,7 @@ type preparation struct {
 	version string // its key
 	service fleet.ServiceKey
 	pin     string // the hub's word for the image; empty: it knows none
+	named   string // the image by the version's spec
 
 	op        *Op    // outstanding
 	image     Image  // as last found; zero: it isn't there, as far as anybody looked
@@ -39,11 +40,13 @@ func (s *State) usePreparations() {
 			p = &preparation{}
 			s.preparations[version] = p
 		}
-		if pin := s.accepted.desired.Pins[version]; pin != p.pin && pin != p.image.Digest && pin != p.image.ID {
+		spec, known := s.accepted.desired.Versions[version]
+		pin := s.accepted.desired.Pins[version]
+		if asked := cmp.Or(pin, spec.Image); asked != cmp.Or(p.pin, p.named) && asked != p.image.Digest && asked != p.image.ID {
 			*p = preparation{op: p.op} // another image than was found
 		}
-		p.version, p.service, p.pin = version, service, s.accepted.desired.Pins[version]
-		if spec, known := s.accepted.desired.Versions[version]; known {
+		p.version, p.service, p.pin, p.named = version, service, pin, spec.Image
+		if known {
 			if why := s.unable(&spec); why != "" {
 				s.refused[version] = fleet.Clip(why, fleet.MaxReason)
 			}
@@ -81,7 +84,7 @@ func (s *State) prepare(room *room, now time.Time) (ops []Op) {
 func (s *State) imageOf(p *preparation) string {
 	pin := cmp.Or(p.pin, p.image.Digest, p.image.ID)
 	if pin == "" || p.pinFailed && isImageID(pin) {
-		return s.accepted.desired.Versions[p.version].Image
+		return p.named
 	}
 	return pin
 }

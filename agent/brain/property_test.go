@@ -53,7 +53,7 @@ func (c *chaos) do(in brain.Input) {
 	for {
 		outstanding := map[string]int{}
 		for _, op := range c.held {
-			outstanding[op.Instance+op.Version]++
+			outstanding[about(op)]++
 		}
 		out := brain.Step(c.state, in, c.now)
 		c.inputs, c.times = append(c.inputs, in), append(c.times, c.now)
@@ -89,7 +89,7 @@ func (c *chaos) accepted() (d fleet.Desired) {
 }
 
 func (c *chaos) check(op brain.Op, outstanding map[string]int) {
-	key := op.Instance + op.Version
+	key := about(op)
 	if outstanding[key]++; outstanding[key] > 1 {
 		c.t.Fatalf("two operations on %s: %+v", key, op)
 	}
@@ -97,6 +97,10 @@ func (c *chaos) check(op brain.Op, outstanding map[string]int) {
 		c.t.Fatalf("the engine is silent: %+v", op)
 	}
 	accepted := c.accepted()
+	if op.Kind == brain.OpImages || op.Kind == brain.OpRemoveImage {
+		c.checkCleans(op, &accepted)
+		return
+	}
 	if op.Version != "" {
 		c.checkPrepares(op, &accepted)
 		return
@@ -126,6 +130,36 @@ func (c *chaos) check(op brain.Op, outstanding map[string]int) {
 		}
 	} else if op.Container != "" && slices.ContainsFunc(c.foreign, func(f brain.Container) bool { return f.ID == op.Container }) {
 		c.t.Fatalf("a foreign container: %+v", op)
+	}
+}
+
+// about is what an operation is for; the host's images: nothing.
+func about(op brain.Op) string { return op.Instance + op.Version }
+
+// checkCleans checks an operation on images that may go.
+func (c *chaos) checkCleans(op brain.Op, accepted *fleet.Desired) {
+	if accepted.Frozen || op.Cause == "" || op.Instance+op.Version != "" {
+		c.t.Fatalf("frozen, or nobody wants it: %+v", op)
+	}
+	if op.Kind == brain.OpImages {
+		return
+	}
+	needed := slices.Clone(accepted.Keep)
+	for version, spec := range accepted.Versions {
+		needed = append(needed, spec.Image, accepted.Pins[version])
+	}
+	for _, ref := range needed {
+		if c.images[ref].ID == op.Image {
+			c.t.Fatalf("%s is needed: %+v", ref, op)
+		}
+	}
+	for _, box := range c.boxes {
+		if box.ImageID == op.Image {
+			c.t.Fatalf("a container is made from it: %+v", op)
+		}
+	}
+	if !c.brought[op.Image] {
+		c.t.Fatalf("somebody else brought it: %+v", op)
 	}
 }
 
@@ -165,6 +199,15 @@ func (c *chaos) want(t *rapid.T) {
 	}
 	if rapid.Bool().Draw(t, "pinned") {
 		d.Pins = map[string]string{"shop/web@2": "web@sha256:bbb"}
+	}
+	if rapid.Bool().Draw(t, "keep") {
+		d.Keep = []string{"web:2"}
+	}
+	for version := range d.Versions { // those that nothing wants aren't told
+		wanted := slices.Contains(d.Prepare, version) || version == "shop/web@1" && len(d.Instances) > 0
+		if !wanted {
+			delete(d.Versions, version)
+		}
 	}
 	c.ask(d)
 }
@@ -254,6 +297,12 @@ func (c *chaos) actions() map[string]func(*rapid.T) {
 		"image": func(t *rapid.T) {
 			c.away[rapid.SampledFrom(slices.Sorted(maps.Keys(c.images))).Draw(t, "image")] = rapid.Bool().Draw(t, "away")
 		},
+		"disk": func(t *rapid.T) {
+			c.do(brain.DiskRead{Used: int64(rapid.IntRange(0, 100).Draw(t, "used")) * 1000, Size: 100_000})
+		},
+		"prune": func(t *rapid.T) {
+			c.do(brain.PruneAsked{ID: fmt.Sprint("ask", c.turn), DryRun: rapid.Bool().Draw(t, "dry")})
+		},
 		"probe": func(t *rapid.T) {
 			ok := rapid.Bool().Draw(t, "ok")
 			for _, p := range slices.Clone(c.probes) {
@@ -264,7 +313,7 @@ func (c *chaos) actions() map[string]func(*rapid.T) {
 			c.down = rapid.Bool().Draw(t, "down")
 			c.doList()
 		},
-		"disk": func(t *rapid.T) {
+		"cache's disk": func(t *rapid.T) {
 			c.full = rapid.IntRange(0, 3).Draw(t, "full") == 0
 			c.slow = rapid.Bool().Draw(t, "slow")
 		},

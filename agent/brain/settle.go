@@ -11,6 +11,10 @@ import (
 // settle takes in how an operation ended. After most of them the instance
 // waits for a fresh listing: what is, counts, not what was tried.
 func (s *State) settle(r Result, now time.Time) {
+	if r.Kind == OpImages || r.Kind == OpRemoveImage {
+		s.settleCleaning(&r, now)
+		return
+	}
 	if r.Version != "" {
 		s.settlePreparation(&r, now)
 		return
@@ -65,6 +69,7 @@ func (s *State) succeeded(inst *instance, op *Op, r *Result, now time.Time) {
 // pulled goes on once it is known whether the image is there, with all that
 // want it. Earlier failures are forgotten only once the instance starts.
 func (s *State) pulled(op *Op, r *Result, now time.Time) {
+	s.keep(op.Image, r, now)
 	for _, p := range s.preparations {
 		if p.op == nil && s.imageOf(p) == op.Image {
 			p.looked(op.Image, r, now.Add(s.config.Timing.Look))

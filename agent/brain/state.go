@@ -46,6 +46,10 @@ type State struct {
 	listened  map[int]bool // ports of our balancers at the last reading
 	balancers map[string]fleet.BalancerActual
 
+	cleaning   *cleaning      // the round under way; nil: none
+	cleanAfter time.Time      // no round begins by itself before
+	answers    []fleet.Answer // of this step
+
 	saving   saving
 	stages   []Stage // of this step
 	session  string
@@ -155,6 +159,9 @@ func (s *State) prepareCache() {
 	}
 	if c.Instances == nil {
 		c.Instances = map[string]*Record{}
+	}
+	if c.Fetched == nil {
+		c.Fetched = map[string]*Fetched{}
 	}
 	if c.Quarantine == nil {
 		c.Quarantine = map[int]time.Time{}

@@ -15,7 +15,8 @@ func Step(s *State, input Input, now time.Time) Outputs {
 	s.match(now)
 	s.forget(now)
 	s.choosePorts(now)
-	out.Ops = s.plan(now)
+	out.Ops = append(s.plan(now), s.clean(now)...)
+	out.Answers, s.answers = s.answers, nil
 	s.reportAll(&out, now)
 	out.Save = s.beginSave(now)
 	out.Stages, s.stages = s.stages, nil
@@ -54,6 +55,10 @@ func (s *State) take(input Input, now time.Time) (nothingNew bool) {
 		s.locate(in.Facts.Advertise, in.Bind, now)
 	case ForeignRead:
 		s.takeForeign(in.Foreign)
+	case DiskRead:
+		s.takeDisk(in, now)
+	case PruneAsked:
+		s.takePrune(in, now)
 	case Connected:
 		s.connect(in.Session)
 	case Disconnected:

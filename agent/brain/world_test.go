@@ -28,7 +28,10 @@ type world struct {
 	hold    bool   // operations stay outstanding
 	held    []brain.Op
 	images  map[string]brain.Image
-	away    map[string]bool         // images that are to be fetched first
+	away    map[string]bool               // images that are to be fetched first
+	stored  map[string]*brain.StoredImage // images that are here because somebody brought them
+	brought map[string]bool               // those of them that the agent did
+	answers []fleet.Answer
 	fail    map[string]brain.Result // kind -> how it fails
 	foreign []brain.Container
 	boxes   map[string]*brain.Container
@@ -69,7 +72,7 @@ func newWorld(t tester) *world {
 			"web:1": {ID: "sha256:aaa", Digest: "web@sha256:aaa"}, "sha256:aaa": {ID: "sha256:aaa"}, "web@sha256:aaa": {ID: "sha256:aaa", Digest: "web@sha256:aaa"},
 			"web:2": {ID: "sha256:bbb", Digest: "web@sha256:bbb"}, "web@sha256:bbb": {ID: "sha256:bbb", Digest: "web@sha256:bbb"},
 		},
-		away:   map[string]bool{},
+		away: map[string]bool{}, stored: map[string]*brain.StoredImage{}, brought: map[string]bool{},
 		fail:   map[string]brain.Result{},
 		boxes:  map[string]*brain.Container{},
 		answer: func(brain.ProbeTarget) (bool, string) { return true, "" },
@@ -161,6 +164,7 @@ func (w *world) take(out brain.Outputs) {
 	if out.Metrics != nil {
 		w.metrics = append(w.metrics, out.Metrics)
 	}
+	w.answers = append(w.answers, out.Answers...)
 	w.wake = out.Wake
 	w.held = append(w.held, out.Ops...)
 }
@@ -265,7 +269,7 @@ func (w *world) do(op brain.Op) brain.Result {
 			r.Image = image
 			return r
 		}
-		delete(w.away, op.Image)
+		w.transfer(op.Image, &r)
 		if !ok {
 			r.Problem, r.Permanent = "no such image "+op.Image, true
 		}
@@ -293,6 +297,10 @@ func (w *world) do(op brain.Op) brain.Result {
 		delete(w.boxes, op.Container)
 	case brain.OpUnpause:
 		c.State = brain.ContainerRunning
+	case brain.OpImages:
+		r.Images = w.storedNow()
+	case brain.OpRemoveImage:
+		w.drop(op.Image)
 	case brain.OpRestore:
 		c.Snapshot = *op.Snapshot
 	}

@@ -84,6 +84,8 @@ const (
 
 	EventHostEventsDropped = "muster.host.events-dropped" // by an agent: no hub took them in time
 
+	EventImagesPruned = "muster.images.pruned" // by an agent: nothing needed them
+
 	EventEngineDown = "muster.engine.down" // by an agent
 	EventEngineUp   = "muster.engine.up"   // by an agent
 
@@ -110,6 +112,6 @@ var EventTypes = []string{
 	EventHostJoined, EventHostLost, EventHostReturned, EventHostStopped, EventHostRebooted, EventHostDrain,
 	EventHostActivated, EventHostFrozen, EventHostUnfrozen, EventHostFailed, EventHostRefused, EventHostSlowed, EventHostForeign,
 	EventHubOutranked, EventHubBehind,
-	EventHostEventsDropped, EventEngineDown, EventEngineUp, EventBalancerJoined, EventBalancerProblem,
+	EventHostEventsDropped, EventImagesPruned, EventEngineDown, EventEngineUp, EventBalancerJoined, EventBalancerProblem,
 	EventBalancerRecovered, EventBalancerForgotten, EventFleetHeld, EventFleetReleased, EventMessageRefused,
 }

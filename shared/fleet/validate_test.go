@@ -174,7 +174,7 @@ func TestEventBatchValidate(t *testing.T) {
 }
 
 func TestEveryEventTypeIsValid(t *testing.T) {
-	for _, kind := range []string{EventHostEventsDropped, EventInstanceExited, EventInstanceFailed, EventInstanceRestored, EventInstanceStarted, EventEngineDown, EventEngineUp, EventMessageRefused} {
+	for _, kind := range []string{EventHostEventsDropped, EventImagesPruned, EventInstanceExited, EventInstanceFailed, EventInstanceRestored, EventInstanceStarted, EventEngineDown, EventEngineUp, EventMessageRefused} {
 		if !eventName.MatchString(kind) {
 			t.Errorf("%s is refused", kind)
 		}
@@ -187,6 +187,10 @@ func TestAnswerValidate(t *testing.T) {
 	}
 	wantPath(t, (&Answer{}).Validate(), "id")
 	wantPath(t, (&Answer{ID: "a/b"}).Validate(), "id")
+	wantPath(t, (&Answer{ID: "a", Images: []PrunedImage{{ID: "sha256:1", Bytes: -1}}}).Validate(), "images[0].bytes")
+	wantPath(t, (&Answer{ID: "a", Images: []PrunedImage{{Names: []string{"web:1"}}}}).Validate(), "images[0].id")
+	wantPath(t, (&Answer{ID: "a", Images: []PrunedImage{{ID: "sha256:1", Names: []string{""}}}}).Validate(), "images[0].names[0].name")
+	wantPath(t, (&Answer{ID: "a", Images: make([]PrunedImage, maxImages+1)}).Validate(), "images")
 	wantPath(t, (&Answer{ID: "a", Problem: strings.Repeat("s", MaxReason+1)}).Validate(), "problem")
 }
 

@@ -59,6 +59,8 @@ func flags() []cli.Flag {
 		&cli.DurationFlag{Name: "resync", Value: t.Resync, Usage: "time between listings of all containers", EnvVars: environment("resync")},
 		&cli.DurationFlag{Name: "port-quarantine", Value: t.Brain.Quarantine, Usage: "how long a released port isn't given away", EnvVars: environment("port-quarantine")},
 		&cli.DurationFlag{Name: "backoff-max", Value: t.Brain.BackoffMax, Usage: "longest pause before something that failed is tried again", EnvVars: environment("backoff-max")},
+		&cli.IntFlag{Name: "prune-above", Value: d.Limits.PruneAbove, Usage: "images that nothing needs are removed when the engine's disk is fuller than that, in `percent`; 0: never by itself", EnvVars: environment("prune-above")},
+		&cli.IntFlag{Name: "prune-to", Value: d.Limits.PruneTo, Usage: "and until it is as full as that, in `percent`", EnvVars: environment("prune-to")},
 		text("debug-addr", "", "the `address` of metrics and profiles, like 127.0.0.1:6060 (default: none)"),
 		toggle("insecure-debug-without-authentication", "serve profiles elsewhere than on loopback, to anyone who can connect"),
 		text("log-level", "info", "debug, info, warn or error"),

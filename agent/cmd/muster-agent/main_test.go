@@ -59,6 +59,8 @@ port-range: 21000-21999
 label: {tier: web, zone: a}
 haproxy: true
 haproxy-retries: 0
+prune-above: 70
+prune-to: 60
 haproxy-bind: [127.0.0.1, 127.0.0.2]
 `)
 	t.Setenv("MUSTER_AGENT_CONFIG", path)
@@ -71,7 +73,7 @@ haproxy-bind: [127.0.0.1, 127.0.0.2]
 	if got.Host != "from-file" || got.Hub != "tcp://127.0.0.1:2000" || got.HubHTTP != "http://127.0.0.1:3001" {
 		t.Errorf("got %s %s %s", got.Host, got.Hub, got.HubHTTP)
 	}
-	if got.Timing.Brain.Heartbeat != 2*time.Second || got.PortFirst != 21000 || got.PortLast != 21999 {
+	if got.Timing.Brain.Heartbeat != 2*time.Second || got.PortFirst != 21000 || got.PortLast != 21999 || got.Limits.PruneAbove != 70 || got.Limits.PruneTo != 60 {
 		t.Errorf("got %+v", got)
 	}
 	if diff := cmp.Diff(map[string]string{"tier": "web", "zone": "a"}, got.Labels); diff != "" {
@@ -104,6 +106,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"argument", []string{"start"}, "", `"start" is not an option`},
 		{"level", []string{"--log-level", "loud"}, "", "log-level"},
 		{"format", []string{"--log-format", "xml"}, "", "neither text nor json"},
+		{"percentage", []string{"--prune-to", "x"}, "", "prune-to"},
 		{"range", []string{"--port-range", "20000"}, "", "20000-29999"},
 		{"label", []string{"--label", "web"}, "", "name=value"},
 		{"hub", []string{"--hub", "tcp://192.0.2.1:1883"}, "", "--insecure-plaintext-hub"},

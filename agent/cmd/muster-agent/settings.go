@@ -33,6 +33,7 @@ func options(c *cli.Context, stderr io.Writer) (agent.Options, error) {
 	o.Advertise, o.Engine, o.StateDir = c.String("advertise"), c.String("engine"), c.String("state-dir")
 	o.FailPoint = c.String("failpoint")
 	o.Debug = debug.Options{Addr: c.String("debug-addr"), Insecure: c.Bool("insecure-debug-without-authentication")}
+	o.Limits.PruneAbove, o.Limits.PruneTo = c.Int("prune-above"), c.Int("prune-to")
 	t := &o.Timing
 	t.Brain.Heartbeat, t.Brain.Quarantine = c.Duration("heartbeat"), c.Duration("port-quarantine")
 	t.Brain.BackoffMax = c.Duration("backoff-max")

@@ -22,6 +22,10 @@ func (e *Engine) Do(ctx context.Context, op brain.Op) brain.Result {
 		result = e.create(ctx, &op)
 	case brain.OpStart, brain.OpStop, brain.OpRemove, brain.OpUnpause, brain.OpRestore:
 		result = e.change(ctx, &op)
+	case brain.OpImages:
+		result = e.images(ctx, &op)
+	case brain.OpRemoveImage:
+		result = e.removeImage(ctx, &op)
 	default:
 		result = failed(&op, "carry out operation", fmt.Errorf("unknown kind %q", op.Kind))
 		result.Permanent = true

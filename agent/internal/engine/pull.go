@@ -34,16 +34,31 @@ func (e *Engine) pull(ctx context.Context, op *brain.Op) brain.Result {
 		if strings.HasPrefix(op.Image, "sha256:") {
 			return permanent(op, doing, errors.New("this host doesn't have it, and no registry finds an image by its id"))
 		}
-		if err := e.transfer(ctx, op.Image); err != nil {
-			return pullFailed(op, doing, err)
-		}
-		found, err = e.findImage(ctx, op.Image)
+		return e.fetch(ctx, op, doing)
 	}
 	if err != nil {
 		return failed(op, doing, err)
 	}
 	r := done(op)
 	r.Image = found
+	return r
+}
+
+// fetch brings an image from its registry, and tells whether it is new here.
+func (e *Engine) fetch(ctx context.Context, op *brain.Op, doing string) brain.Result {
+	before, err := e.has(ctx)
+	if err != nil {
+		return failed(op, doing, err)
+	}
+	if err := e.transfer(ctx, op.Image); err != nil {
+		return pullFailed(op, doing, err)
+	}
+	found, err := e.findImage(ctx, op.Image)
+	if err != nil {
+		return failed(op, doing, err)
+	}
+	r := done(op)
+	r.Image, r.Fetched, r.New = found, true, !before[found.ID]
 	return r
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/musterhq/muster/agent/brain"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/reach"
 	"github.com/musterhq/muster/shared/wire"
@@ -27,11 +28,16 @@ const (
 
 var askID = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 
-// ask begins to answer a question. It changes nothing on this host.
+// ask begins to answer a question. Which images may go is the brain's to decide;
+// nothing else changes anything on this host.
 func (s *shell) ask(payload []byte) {
 	ask, err := readAsk(s.state.Lineage(), payload)
 	if err != nil {
 		s.options.Logger.Warn("ask refused", "error", err)
+		return
+	}
+	if ask.Do == fleet.AskPrune {
+		s.step(brain.PruneAsked{ID: ask.ID, DryRun: ask.DryRun, Cause: ask.Cause})
 		return
 	}
 	under := s.streaming

@@ -68,7 +68,7 @@ func (s *shell) begin(op brain.Op) {
 			s.observer.Worked(op.Kind, took, result.Problem != "")
 			s.logOp(&op, &result, took)
 			s.step(brain.OpDone{Result: result})
-			if op.Kind != brain.OpPull && result.Container.ID == "" {
+			if op.Instance != "" && op.Kind != brain.OpPull && result.Container.ID == "" {
 				s.wantListing(0)
 			}
 		})

@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,11 +78,13 @@ func (e *engine) Do(ctx context.Context, op brain.Op) brain.Result {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.busy--
-	e.did = append(e.did, op.Kind+" "+op.Instance)
-	r := brain.Result{Kind: op.Kind, Instance: op.Instance}
+	e.did = append(e.did, op.Kind+" "+cmp.Or(op.Instance, op.Image))
+	r := brain.Result{}
 	switch op.Kind {
 	case brain.OpPull:
-		r.Image = brain.Image{ID: "sha256:aaa"}
+		r.Image, r.Fetched, r.New = brain.Image{ID: "sha256:aaa"}, true, true
+	case brain.OpImages:
+		r.Images = []brain.StoredImage{{ID: "sha256:aaa", Names: []string{"web:1"}, Size: 1, Used: len(e.boxes) > 0}}
 	case brain.OpCreate:
 		c := &brain.Container{ID: "c-" + op.Instance, Name: op.Create.Name, Labels: op.Create.Labels, State: brain.ContainerCreated}
 		e.boxes[c.ID] = c
@@ -237,6 +240,7 @@ func run(t *testing.T, change func(o *loop.Options, r *rig)) *rig {
 			return brain.FactsRead{Facts: fleet.HostFacts{Hostname: "one"}}, nil
 		},
 		Foreign: func(context.Context, loop.Ours) (fleet.Foreign, error) { return fleet.Foreign{Memory: 5}, nil },
+		Disk:    func(context.Context) (brain.DiskRead, error) { return brain.DiskRead{Used: 1, Size: 100}, nil },
 		HubHTTP: "http://127.0.0.1:1", Logger: slog.New(slog.DiscardHandler), Timing: loop.DefaultTiming(),
 	}
 	if change != nil {

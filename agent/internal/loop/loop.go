@@ -81,6 +81,7 @@ func (l *Loop) Run(ctx context.Context, around Surroundings) error {
 	watchers.Go(func() { l.watchEngine(ctx) })
 	watchers.Go(func() { l.readFacts(ctx) })
 	watchers.Go(func() { l.readForeign(ctx) })
+	watchers.Go(func() { l.readDisk(ctx) })
 	s.run()
 	close(l.over)
 	return nil

@@ -110,6 +110,24 @@ func TestOperationsAreBounded(t *testing.T) {
 	}
 }
 
+func TestAFullDiskLosesWhatNothingNeeds(t *testing.T) {
+	r := run(t, func(o *loop.Options, _ *rig) {
+		o.Timing.Disk, o.Brain.Timing.Clean = 5*time.Millisecond, time.Millisecond
+		o.Disk = func(context.Context) (brain.DiskRead, error) { return brain.DiskRead{Used: 99, Size: 100}, nil }
+	})
+	r.loop.Connected("s1")
+	r.send(fleet.GoalRun, "a-1")
+	r.until("it is ready", func() bool { return r.ready() == 1 })
+	r.send(fleet.GoalStop, "a-1")
+	r.until("it is stopped", func() bool { return slices.Contains(r.engine.done(), "remove a-1") })
+	r.gen++
+	r.message(wire.LeafDesired, r.gen, fleet.Desired{Host: "h1"})
+	r.until("its image is removed", func() bool { return slices.Contains(r.engine.done(), "remove-image sha256:aaa") })
+	if did := r.engine.done(); slices.Index(did, "remove-image sha256:aaa") < slices.Index(did, "remove a-1") {
+		t.Errorf("it did %v", did)
+	}
+}
+
 func TestSavedBeforeAnythingFollows(t *testing.T) {
 	var mu sync.Mutex
 	var order []string
@@ -255,6 +273,7 @@ func TestAsks(t *testing.T) {
 		{fleet.Ask{ID: "8", Do: fleet.AskCheck, Address: shut.Addr().String()}, "refused", true},
 		{fleet.Ask{ID: "9", Do: fleet.AskCheck, Address: "nowhere"}, "not an ip:port", false},
 		{fleet.Ask{ID: "10", Do: fleet.AskCheck, Address: "127.0.0.1:x"}, "invalid port", false},
+		{fleet.Ask{ID: "14", Do: fleet.AskPrune, DryRun: true}, "", false},
 		{fleet.Ask{ID: "11", Do: "restart"}, `the question "restart"`, false},
 	} {
 		answer := r.answer(tt.ask)

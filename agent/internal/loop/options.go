@@ -68,6 +68,8 @@ type Options struct {
 	// Facts and Foreign read the machine.
 	Facts   func(ctx context.Context) (brain.FactsRead, error)
 	Foreign func(ctx context.Context, ours Ours) (fleet.Foreign, error)
+	// Disk reads the file system that the engine keeps its images on.
+	Disk func(ctx context.Context) (brain.DiskRead, error)
 	// HubHTTP is the hub's HTTP address, for streams: "http://127.0.0.1:8080".
 	HubHTTP string
 	Logger  *slog.Logger
@@ -101,6 +103,7 @@ type Timing struct {
 	Settle   time.Duration // from any other event of the engine's to the listing
 	Facts    time.Duration // between readings of what the machine is
 	Foreign  time.Duration // between readings of what others use
+	Disk     time.Duration // between readings of how full the engine's disk is
 	Ask      time.Duration // longest time for an answer, if the ask names none
 	Alive    time.Duration
 }
@@ -114,6 +117,7 @@ func DefaultTiming() Timing {
 		Settle:   100 * time.Millisecond,
 		Facts:    time.Minute,
 		Foreign:  20 * time.Second,
+		Disk:     time.Minute,
 		Ask:      30 * time.Second,
 		Alive:    5 * time.Second,
 	}
@@ -121,11 +125,11 @@ func DefaultTiming() Timing {
 
 // Validate checks the options without doing anything.
 func (o Options) Validate() error {
-	if o.Engine == nil || o.Logs == nil || o.Store == nil || o.Facts == nil || o.Foreign == nil || o.Logger == nil {
+	if o.Engine == nil || o.Logs == nil || o.Store == nil || o.Facts == nil || o.Foreign == nil || o.Disk == nil || o.Logger == nil {
 		return errors.New("loop options: something to work with is missing")
 	}
 	t := o.Timing
-	for _, d := range []time.Duration{t.Resync, t.Relist, t.Facts, t.Foreign, t.Ask, t.Alive} {
+	for _, d := range []time.Duration{t.Resync, t.Relist, t.Facts, t.Foreign, t.Disk, t.Ask, t.Alive} {
 		if d <= 0 {
 			return errors.New("loop options: a time is missing")
 		}

@@ -42,6 +42,24 @@ func (l *Loop) readForeign(ctx context.Context) {
 	})
 }
 
+// readDisk reads now and then how full the engine's disk is. Why it can't is said
+// once.
+func (l *Loop) readDisk(ctx context.Context) {
+	problem := ""
+	every(ctx, l.options.Timing.Disk, nil, func() {
+		disk, err := l.options.Disk(ctx)
+		if err == nil {
+			problem = ""
+			l.input(disk)
+			return
+		}
+		if ctx.Err() == nil && err.Error() != problem {
+			problem = err.Error()
+			l.options.Logger.Warn("engine's disk not read: no image is removed for want of room", "error", err)
+		}
+	})
+}
+
 func (s *shell) ours() Ours {
 	containers, ports := s.state.Ours()
 	return Ours{Containers: containers, Ports: ports}

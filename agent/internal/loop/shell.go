@@ -107,6 +107,9 @@ func (s *shell) perform(out *brain.Outputs) {
 		}
 	}
 	s.publish(out)
+	for _, answer := range out.Answers {
+		s.answer(answer)
+	}
 	if out.Actual != nil {
 		s.observer.Reported(out.Actual)
 	}
