@@ -112,7 +112,7 @@ func assemble(ctx context.Context, options *Options, store *cache.Cache, kept br
 	p.prober = readings.NewProber(p.loop.Probed)
 	if options.HAProxy != nil {
 		warnOfKillMode(ctx, options.Logger)
-		b, err := balancer.New(balancerOptions(options, p.loop.Balanced))
+		b, err := balancer.New(balancerOptions(options, p.loop))
 		if err != nil {
 			return nil, err
 		}

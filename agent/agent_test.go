@@ -227,7 +227,7 @@ func TestHostID(t *testing.T) {
 	}
 }
 
-// Whatever a version can ask for, an agent of the same release carries out.
+// Whatever a version or the hub can ask for, an agent of the same release carries out.
 func TestTodaysAgentKnowsEveryFeature(t *testing.T) {
 	spec := fleet.Spec{
 		Publish:    []fleet.Publish{{Target: 80, HostPort: 80}},
@@ -237,8 +237,9 @@ func TestTodaysAgentKnowsEveryFeature(t *testing.T) {
 		Probe: &fleet.Probe{Type: fleet.ProbeHTTP},
 	}
 	wanted := append(spec.Features(), (&fleet.Spec{Probe: &fleet.Probe{Type: fleet.ProbeTCP}}).Features()...)
+	wanted = append(wanted, fleet.FeaturePrepare) // the hub asks for it, no version does
 	slices.Sort(wanted)
 	if !slices.Equal(agent.Features, wanted) {
-		t.Errorf("it knows %v, versions can ask for %v", agent.Features, wanted)
+		t.Errorf("it knows %v, asked for can be %v", agent.Features, wanted)
 	}
 }

@@ -19,11 +19,11 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// Features are what versions may require of this agent, because it carries
-// them out; sorted.
+// Features are what this agent carries out, so that versions may require it and
+// the hub may ask for it; sorted.
 var Features = []string{
 	fleet.FeatureHealthcheck, fleet.FeatureHostPort, fleet.FeatureMountBind, fleet.FeatureMountTmpfs, fleet.FeatureMountVolume,
-	fleet.FeatureProbeHTTP, fleet.FeatureProbeTCP, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureStopAtOnce, fleet.FeatureStopSignal,
+	fleet.FeaturePrepare, fleet.FeatureProbeHTTP, fleet.FeatureProbeTCP, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureStopAtOnce, fleet.FeatureStopSignal,
 }
 
 // machine tells what the host is and what others use of it.
@@ -146,7 +146,7 @@ func (m *machine) foreign(ctx context.Context, ours loop.Ours) (fleet.Foreign, e
 	return m.meter.Foreign(ctx, readings.Ours{Memory: readings.ContainerMemory(ours.Containers), Ports: ours.Ports})
 }
 
-func balancerOptions(options *Options, report func(fleet.BalancerActual)) balancer.Options {
+func balancerOptions(options *Options, l *loop.Loop) balancer.Options {
 	h := options.HAProxy
 	o := balancer.DefaultOptions()
 	o.Name, o.Binary, o.Dir = h.Name, h.Binary, h.Dir
@@ -158,6 +158,7 @@ func balancerOptions(options *Options, report func(fleet.BalancerActual)) balanc
 	}
 	o.MaxConn, o.Retries, o.HardStop = h.MaxConn, h.Retries, h.HardStop
 	o.Logger = options.Logger.With("room", "balancer", "balancer", fleet.BalancerKey{Host: options.Host, Name: h.Name}.String())
-	o.Report = report
+	o.Report = l.Balanced
+	o.Counted = func(pools []fleet.PoolMetrics) { l.Counted(h.Name, pools) }
 	return o
 }

@@ -110,6 +110,11 @@ func readDesired(host string, payload []byte) (*accepted, string) {
 		}
 		seen[assignment.ID] = true
 	}
+	for _, version := range a.desired.Prepare {
+		if _, _, err := fleet.ParseVersionKey(version); err != nil {
+			return nil, fmt.Sprintf("it wants %.140q prepared, which is no version", version)
+		}
+	}
 	a.index()
 	return a, ""
 }
@@ -152,6 +157,7 @@ func (s *State) use(next *accepted) {
 			s.stage(StageAccepted, inst)
 		}
 	}
+	s.usePreparations()
 	s.unmatched = true
 }
 

@@ -56,6 +56,11 @@ func TestMessagesThatChangeNothing(t *testing.T) {
 			return w.seal(3, 6, d)
 		}, "doesn't say what instance a-1 is of"},
 		{"a strange id", func(w *world) []byte { return w.seal(3, 6, desired(webSpec(), "../x")) }, "not an instance's id"},
+		{"no version to prepare", func(w *world) []byte {
+			d := stop("a-1")
+			d.Prepare = []string{"shop/web"}
+			return w.seal(3, 6, d)
+		}, `wants "shop/web" prepared`},
 		{"too large", func(w *world) []byte {
 			d := stop("a-1")
 			d.Versions["shop/web@2"] = fleet.Spec{Image: strings.Repeat("x", wire.MaxDesired)}

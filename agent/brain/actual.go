@@ -21,6 +21,7 @@ func (s *State) actual(now time.Time) fleet.Actual {
 		Foreign:    s.foreignUse(),
 		Problem:    fleet.Clip(s.saving.problem, fleet.MaxReason),
 	}
+	a.Prepared = s.preparedImages(now)
 	if len(s.refused) > 0 {
 		a.Refused = maps.Clone(s.refused)
 	}

@@ -52,6 +52,7 @@ type Timing struct {
 	BackoffFirst   time.Duration // wait before the second try; doubles from there
 	BackoffMax     time.Duration
 	PermanentRetry time.Duration // least wait after a failure that trying again can't help
+	Look           time.Duration // between looks whether an image that was prepared is still there
 	Stable         time.Duration // a run this long makes earlier exits forgotten
 }
 
@@ -70,6 +71,7 @@ func DefaultTiming() Timing {
 		BackoffFirst:   time.Second,
 		BackoffMax:     time.Minute,
 		PermanentRetry: 15 * time.Second,
+		Look:           time.Minute,
 		Stable:         time.Minute,
 	}
 }

@@ -26,6 +26,7 @@ func FuzzDesired(f *testing.F) {
 	f.Add(true, must(json.Marshal(d)))
 	f.Add(true, []byte(`{"host":"h1","instances":[{"id":"a-1","goal":"run"},{"id":"b-1","service":"shop/web","version":9,"goal":"hover"}]}`))
 	f.Add(true, []byte(`{"host":"h1","versions":{"":{"publish":[{"target":-1},{"target":70000,"hostPort":-5}]}},"names":{"shop":null}}`))
+	f.Add(true, []byte(`{"host":"h1","versions":{"shop/web@2":{"image":"web:2"}},"prepare":["shop/web@2","shop/web@2","shop/web@3"],"pins":{"shop/web@2":"sha256:x"}}`))
 	f.Add(false, []byte(`{"v":1,"body":null}`))
 	f.Fuzz(func(t *testing.T, sealed bool, body []byte) {
 		if len(body) > largest {

@@ -47,6 +47,13 @@ type Probed struct{ Result ProbeResult }
 // BalancerReported is one balancer as it is now.
 type BalancerReported struct{ Actual fleet.BalancerActual }
 
+// BalancerCounted is what one balancer has counted for the pools that are to be
+// measured. No pools: it measures none.
+type BalancerCounted struct {
+	Balancer string
+	Pools    []fleet.PoolMetrics // sorted by Service
+}
+
 // FactsRead is what the machine says of itself now. Bind is the address that
 // ports from the range are published on from now on, if Facts has an address.
 type FactsRead struct {
@@ -78,6 +85,7 @@ func (Noticed) input()          {}
 func (OpDone) input()           {}
 func (Probed) input()           {}
 func (BalancerReported) input() {}
+func (BalancerCounted) input()  {}
 func (FactsRead) input()        {}
 func (ForeignRead) input()      {}
 func (Connected) input()        {}

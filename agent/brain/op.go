@@ -17,11 +17,13 @@ const (
 	OpRestore = "restore" // Container, Snapshot: name, resources and networks are put back
 )
 
-// Op is one step on the engine for one instance. The shell carries it out
-// and answers with a Result that has the same Instance and Kind.
+// Op is one step on the engine, for one instance or, a pull, for a version that
+// is to be prepared. The shell carries it out and answers with a Result that has
+// the same Instance, Version and Kind.
 type Op struct {
 	Kind      string
 	Instance  string
+	Version   string // its key, where there is no Instance
 	Container string
 	Image     string
 	Local     bool // no transfer, only a look whether the image is there
@@ -36,6 +38,7 @@ type Op struct {
 type Result struct {
 	Kind      string
 	Instance  string
+	Version   string
 	Problem   string // in words, for people; no secret in it
 	Permanent bool   // trying again as it is can't help (no such image, bad request)
 	Gone      bool   // the container isn't there any more

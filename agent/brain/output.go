@@ -22,14 +22,15 @@ type Outputs struct {
 	// Pools is the whole set that balancers are to have, when PoolsChanged.
 	Pools        []fleet.Pool
 	PoolsChanged bool
-	// Actual, Presence and Events are to be published, where not nil. The
-	// generation of an envelope is Sequence, Beat and the number of the last
-	// event, in that order.
+	// Actual, Presence, Events and Metrics are to be published, where not nil. The
+	// generation of an envelope is Sequence, Beat, the number of the last event
+	// and Turn, in that order. Only the newest Metrics matter.
 	Actual   *fleet.Actual
 	Sequence uint64
 	Presence *fleet.Presence
 	Beat     uint64
 	Events   *fleet.EventBatch
+	Metrics  *fleet.Metrics
 	// Stages say what became of single instances, for the log.
 	Stages []Stage
 	// Wake is when to step with Tick, if nothing comes before; zero: never.

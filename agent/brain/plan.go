@@ -7,7 +7,8 @@ import (
 )
 
 // plan returns the operations that are to begin now: at most one for an
-// instance at a time, stops first.
+// instance at a time, stops first, and last what is to be there before anything
+// runs.
 func (s *State) plan(now time.Time) []Op {
 	if s.accepted == nil || s.accepted.desired.Frozen || !s.listed || !s.engine.Up {
 		return nil
@@ -41,7 +42,7 @@ func (s *State) plan(now time.Time) []Op {
 			ops = append(ops, *op)
 		}
 	}
-	return ops
+	return append(ops, s.prepare(room, now)...)
 }
 
 // next is the one step that brings an instance nearer to its goal; nil: none

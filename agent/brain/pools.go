@@ -98,15 +98,17 @@ func (s *State) wantedPools(now time.Time) ([]fleet.Pool, bool) {
 }
 
 func (s *State) poolKeys() []fleet.ServiceKey {
-	return slices.SortedFunc(maps.Keys(s.pools), func(a, b fleet.ServiceKey) int {
-		switch {
-		case a.Less(b):
-			return -1
-		case b.Less(a):
-			return 1
-		}
-		return 0
-	})
+	return slices.SortedFunc(maps.Keys(s.pools), compareServices)
+}
+
+func compareServices(a, b fleet.ServiceKey) int {
+	switch {
+	case a.Less(b):
+		return -1
+	case b.Less(a):
+		return 1
+	}
+	return 0
 }
 
 // poolGenerations are those that count, by service.

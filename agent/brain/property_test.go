@@ -53,7 +53,7 @@ func (c *chaos) do(in brain.Input) {
 	for {
 		outstanding := map[string]int{}
 		for _, op := range c.held {
-			outstanding[op.Instance]++
+			outstanding[op.Instance+op.Version]++
 		}
 		out := brain.Step(c.state, in, c.now)
 		c.inputs, c.times = append(c.inputs, in), append(c.times, c.now)
@@ -89,13 +89,18 @@ func (c *chaos) accepted() (d fleet.Desired) {
 }
 
 func (c *chaos) check(op brain.Op, outstanding map[string]int) {
-	if outstanding[op.Instance]++; outstanding[op.Instance] > 1 {
-		c.t.Fatalf("two operations on %s: %+v", op.Instance, op)
+	key := op.Instance + op.Version
+	if outstanding[key]++; outstanding[key] > 1 {
+		c.t.Fatalf("two operations on %s: %+v", key, op)
 	}
 	if c.down {
 		c.t.Fatalf("the engine is silent: %+v", op)
 	}
 	accepted := c.accepted()
+	if op.Version != "" {
+		c.checkPrepares(op, &accepted)
+		return
+	}
 	var a *fleet.Assignment
 	for i := range accepted.Instances {
 		if accepted.Instances[i].ID == op.Instance {
@@ -124,9 +129,22 @@ func (c *chaos) check(op brain.Op, outstanding map[string]int) {
 	}
 }
 
+// checkPrepares checks an operation for a version of which nothing may run.
+func (c *chaos) checkPrepares(op brain.Op, accepted *fleet.Desired) {
+	service, _, err := fleet.ParseVersionKey(op.Version)
+	switch {
+	case err != nil || !slices.Contains(accepted.Prepare, op.Version):
+		c.t.Fatalf("nobody wants it prepared: %+v", op)
+	case accepted.Frozen || slices.Contains(accepted.FrozenServices, service):
+		c.t.Fatalf("frozen: %+v", op)
+	case op.Kind != brain.OpPull || op.Instance != "" || op.Container != "" || op.Cause == "":
+		c.t.Fatalf("that isn't what prepares: %+v", op)
+	}
+}
+
 // want asks for something new.
 func (c *chaos) want(t *rapid.T) {
-	d := fleet.Desired{Host: "h1", Versions: map[string]fleet.Spec{"shop/web@1": webSpec()}}
+	d := fleet.Desired{Host: "h1", Versions: preparable()}
 	d.Frozen = rapid.IntRange(0, 9).Draw(t, "frozen") == 0
 	if rapid.IntRange(0, 9).Draw(t, "frozen service") == 0 {
 		d.FrozenServices = []fleet.ServiceKey{shopWeb}
@@ -140,7 +158,23 @@ func (c *chaos) want(t *rapid.T) {
 			d.Instances = append(d.Instances, assignment(i, fleet.GoalRun))
 		}
 	}
+	for _, version := range prepared {
+		if rapid.Bool().Draw(t, "prepare") {
+			d.Prepare = append(d.Prepare, version)
+		}
+	}
+	if rapid.Bool().Draw(t, "pinned") {
+		d.Pins = map[string]string{"shop/web@2": "web@sha256:bbb"}
+	}
 	c.ask(d)
+}
+
+// prepared are versions that may be prepared: of one nothing is known, another's
+// image is nowhere.
+var prepared = []string{"shop/web@1", "shop/web@2", "shop/web@3", "shop/web@4"}
+
+func preparable() map[string]fleet.Spec {
+	return map[string]fleet.Spec{"shop/web@1": webSpec(), "shop/web@2": {Image: "web:2"}, "shop/web@3": {Image: "web:none"}}
 }
 
 func (c *chaos) ask(d fleet.Desired) {
@@ -217,6 +251,9 @@ func (c *chaos) actions() map[string]func(*rapid.T) {
 				c.boxes[copied.ID] = &copied
 			}
 		}),
+		"image": func(t *rapid.T) {
+			c.away[rapid.SampledFrom(slices.Sorted(maps.Keys(c.images))).Draw(t, "image")] = rapid.Bool().Draw(t, "away")
+		},
 		"probe": func(t *rapid.T) {
 			ok := rapid.Bool().Draw(t, "ok")
 			for _, p := range slices.Clone(c.probes) {
@@ -299,6 +336,23 @@ func TestWhateverHappens(t *testing.T) {
 	})
 }
 
+// wantPrepared wants told of each version that was asked for that its image is
+// there, or why not.
+func (c *chaos) wantPrepared(t *rapid.T, d *fleet.Desired) {
+	c.now = c.now.Add(time.Second)
+	c.do(brain.Tick{})
+	if len(c.actual.Prepared) != len(d.Prepare) {
+		t.Fatalf("%v is to be prepared, told is %v", d.Prepare, c.actual.Prepared)
+	}
+	for _, version := range d.Prepare {
+		got := c.actual.Prepared[version]
+		want := map[string]string{"shop/web@1": "sha256:aaa", "shop/web@2": "sha256:bbb"}[version]
+		if got.Image != want || (got.Problem == "") != (want != "") {
+			t.Fatalf("%s: %+v", version, got)
+		}
+	}
+}
+
 // calm ends all trouble and wants everything as it was asked for.
 func (c *chaos) calm(t *rapid.T) {
 	c.full, c.slow, c.down, c.fail = false, false, false, map[string]brain.Result{}
@@ -309,7 +363,7 @@ func (c *chaos) calm(t *rapid.T) {
 		box.Problem = ""
 	}
 	d := c.wanted
-	d.Versions = map[string]fleet.Spec{"shop/web@1": webSpec()}
+	d.Versions = preparable()
 	d.Frozen, d.FrozenServices = false, nil
 	c.do(brain.Connected{Session: "s1"})
 	c.ask(d)
@@ -323,12 +377,15 @@ func (c *chaos) calm(t *rapid.T) {
 		c.do(brain.Tick{})
 	}
 	c.doList()
-	c.ops = nil
 	c.now = c.now.Add(20 * time.Minute)
 	c.doList()
-	if len(c.ops)+len(c.held) > 0 {
-		t.Fatalf("it never comes to rest: %+v %+v", c.ops, c.held)
+	for len(c.held) > 0 { // it looks whether what was prepared is still there
+		if c.held[0].Version == "" {
+			t.Fatalf("it never comes to rest: %+v", c.held)
+		}
+		c.doFinish(1)
 	}
+	c.wantPrepared(t, &d)
 	ports := map[int]string{}
 	for _, a := range d.Instances {
 		got := c.instance(a.ID)

@@ -34,6 +34,7 @@ func (s *State) connect(session string) {
 	s.report.at, s.report.beatAt = time.Time{}, time.Time{}
 	s.report.calm, s.report.counts = nil, nil
 	s.report.acknowledged = 0
+	s.metering.news = true
 	s.outbox.sent, s.outbox.sentAt = 0, time.Time{}
 }
 

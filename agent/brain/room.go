@@ -28,6 +28,7 @@ type room struct {
 	looks    map[string]bool          // images that are looked for
 	services map[fleet.ServiceKey]int // images on their way for each
 	share    int                      // most of them for one
+	ahead    int                      // images on their way for what doesn't run yet
 }
 
 func (s *State) room() *room {
@@ -44,6 +45,11 @@ func (s *State) room() *room {
 			r.take(inst.op, inst.rec.Service)
 		}
 	}
+	for _, p := range s.preparations {
+		if p.op != nil {
+			r.take(p.op, p.service)
+		}
+	}
 	return r
 }
 
@@ -57,15 +63,16 @@ func class(op *Op) string {
 
 // has says whether an operation may begin, and if it is to wait, for what,
 // where that may take long. An image is looked for once and comes once, whoever
-// needs it, and no service has all the room for images.
+// needs it. Neither one service nor what is only prepared has all the room for
+// images.
 func (r *room) has(op *Op, service fleet.ServiceKey) (waits string, fits bool) {
 	kind := class(op)
 	switch {
 	case kind == OpPull && r.images[op.Image]:
-		return "it waits for its image, which is being pulled for another instance", false
+		return "it waits for its image, which is being pulled already", false
 	case op.Local && r.looks[op.Image]:
 		return "", false
-	case kind == OpPull && (r.left[kind] <= 0 || r.services[service] >= r.share):
+	case kind == OpPull && (r.left[kind] <= 0 || r.services[service] >= r.share || op.Version != "" && r.ahead >= r.share):
 		return "it waits for other images to be pulled", false
 	}
 	return "", r.left[kind] > 0
@@ -79,5 +86,8 @@ func (r *room) take(op *Op, service fleet.ServiceKey) {
 	if class(op) == OpPull {
 		r.images[op.Image] = true
 		r.services[service]++
+		if op.Version != "" {
+			r.ahead++
+		}
 	}
 }

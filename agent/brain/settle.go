@@ -11,6 +11,10 @@ import (
 // settle takes in how an operation ended. After most of them the instance
 // waits for a fresh listing: what is, counts, not what was tried.
 func (s *State) settle(r Result, now time.Time) {
+	if r.Version != "" {
+		s.settlePreparation(&r, now)
+		return
+	}
 	inst, ok := s.instances[r.Instance]
 	if !ok || inst.op == nil || inst.op.Kind != r.Kind {
 		return
@@ -61,6 +65,11 @@ func (s *State) succeeded(inst *instance, op *Op, r *Result, now time.Time) {
 // pulled goes on once it is known whether the image is there, with all that
 // want it. Earlier failures are forgotten only once the instance starts.
 func (s *State) pulled(op *Op, r *Result, now time.Time) {
+	for _, p := range s.preparations {
+		if p.op == nil && s.imageOf(p) == op.Image {
+			p.looked(op.Image, r, now.Add(s.config.Timing.Look))
+		}
+	}
 	for _, inst := range s.wanting(op.Image) {
 		if r.Missing {
 			inst.lacks = op.Image

@@ -14,14 +14,17 @@ type State struct {
 	wakeAt time.Time // the last step's Outputs.Wake
 
 	// What the hub asked for.
-	accepted    *accepted
-	assigned    map[string]*fleet.Assignment
-	pools       map[fleet.ServiceKey]acceptedPool
-	refused     map[string]string // version key -> why
-	lastRefusal string
-	lineage     string   // of the hub that this agent follows; empty: none yet
-	incoming    incoming // newer than what counts, and not in a write yet
-	written     incoming // in the write under way
+	accepted *accepted
+	assigned map[string]*fleet.Assignment
+	pools    map[fleet.ServiceKey]acceptedPool
+	refused  map[string]string // version key -> why
+	// preparations are those of the accepted desired state, and others of which
+	// something is under way; by version key.
+	preparations map[string]*preparation
+	lastRefusal  string
+	lineage      string   // of the hub that this agent follows; empty: none yet
+	incoming     incoming // newer than what counts, and not in a write yet
+	written      incoming // in the write under way
 
 	// What the engine said.
 	engine     fleet.EngineStatus
@@ -43,12 +46,13 @@ type State struct {
 	listened  map[int]bool // ports of our balancers at the last reading
 	balancers map[string]fleet.BalancerActual
 
-	saving  saving
-	stages  []Stage // of this step
-	session string
-	report  reporting
-	outbox  outbox
-	born    time.Time
+	saving   saving
+	stages   []Stage // of this step
+	session  string
+	report   reporting
+	outbox   outbox
+	metering metering
+	born     time.Time
 }
 
 // signal is one that somebody else sent to a container.
@@ -105,18 +109,19 @@ type instance struct {
 // New makes a brain that goes on from cache. Time now is the host's clock.
 func New(config Config, cache Cache, now time.Time) *State {
 	s := &State{
-		config:    config,
-		cache:     cache,
-		assigned:  map[string]*fleet.Assignment{},
-		pools:     map[fleet.ServiceKey]acceptedPool{},
-		signalled: map[string][]signal{},
-		instances: map[string]*instance{},
-		balancers: map[string]fleet.BalancerActual{},
-		facts:     config.Facts,
-		advertise: cache.Advertise,
-		bind:      config.Bind,
-		engine:    fleet.EngineStatus{Problem: "not asked yet"},
-		born:      now,
+		config:       config,
+		cache:        cache,
+		assigned:     map[string]*fleet.Assignment{},
+		preparations: map[string]*preparation{},
+		pools:        map[fleet.ServiceKey]acceptedPool{},
+		signalled:    map[string][]signal{},
+		instances:    map[string]*instance{},
+		balancers:    map[string]fleet.BalancerActual{},
+		facts:        config.Facts,
+		advertise:    cache.Advertise,
+		bind:         config.Bind,
+		engine:       fleet.EngineStatus{Problem: "not asked yet"},
+		born:         now,
 	}
 	s.prepareCache()
 	s.locate(config.Facts.Advertise, config.Bind, now)

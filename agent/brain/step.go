@@ -7,6 +7,7 @@ func Step(s *State, input Input, now time.Time) Outputs {
 	s.turn++
 	nothingNew := s.take(input, now)
 	out := Outputs{Turn: s.turn}
+	s.tellMetrics(&out)
 	if nothingNew && !s.unmatched && now.Before(s.wakeAt) {
 		out.Wake = s.wakeAt
 		return out
@@ -45,6 +46,9 @@ func (s *State) take(input Input, now time.Time) (nothingNew bool) {
 		return !s.takeProbe(in.Result, now)
 	case BalancerReported:
 		s.takeBalancer(in.Actual)
+	case BalancerCounted:
+		s.takeCounts(in.Balancer, in.Pools)
+		return true // it says nothing of what is
 	case FactsRead:
 		s.facts = in.Facts
 		s.locate(in.Facts.Advertise, in.Bind, now)
@@ -72,6 +76,11 @@ func (s *State) wake(now time.Time) time.Time {
 	for _, inst := range s.instances {
 		if inst.op == nil && inst.nextTry.After(now) {
 			due(inst.nextTry)
+		}
+	}
+	for _, p := range s.preparations {
+		if p.op == nil && p.nextTry.After(now) {
+			due(p.nextTry)
 		}
 	}
 	due(s.saving.due(s.config.Timing))

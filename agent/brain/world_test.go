@@ -48,6 +48,7 @@ type world struct {
 	presence *fleet.Presence
 	beats    int
 	batch    *fleet.EventBatch
+	metrics  []*fleet.Metrics // all that were told
 	answer   func(brain.ProbeTarget) (bool, string)
 }
 
@@ -64,7 +65,10 @@ type tester interface {
 func newWorld(t tester) *world {
 	w := &world{
 		t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), epoch: 1,
-		images: map[string]brain.Image{"web:1": {ID: "sha256:aaa", Digest: "web@sha256:aaa"}, "sha256:aaa": {ID: "sha256:aaa"}, "web@sha256:aaa": {ID: "sha256:aaa", Digest: "web@sha256:aaa"}},
+		images: map[string]brain.Image{
+			"web:1": {ID: "sha256:aaa", Digest: "web@sha256:aaa"}, "sha256:aaa": {ID: "sha256:aaa"}, "web@sha256:aaa": {ID: "sha256:aaa", Digest: "web@sha256:aaa"},
+			"web:2": {ID: "sha256:bbb", Digest: "web@sha256:bbb"}, "web@sha256:bbb": {ID: "sha256:bbb", Digest: "web@sha256:bbb"},
+		},
 		away:   map[string]bool{},
 		fail:   map[string]brain.Result{},
 		boxes:  map[string]*brain.Container{},
@@ -154,6 +158,9 @@ func (w *world) take(out brain.Outputs) {
 	if out.Events != nil {
 		w.batch = out.Events
 	}
+	if out.Metrics != nil {
+		w.metrics = append(w.metrics, out.Metrics)
+	}
 	w.wake = out.Wake
 	w.held = append(w.held, out.Ops...)
 }
@@ -169,6 +176,9 @@ func (w *world) wantValid(out brain.Outputs) {
 	}
 	if out.Events != nil {
 		err = errors.Join(err, out.Events.Validate())
+	}
+	if out.Metrics != nil {
+		err = errors.Join(err, out.Metrics.Validate())
 	}
 	if err != nil {
 		w.t.Fatalf("the hub refuses a message: %v", err)
@@ -237,9 +247,9 @@ func (w *world) listing() brain.Listed {
 
 // do is the engine.
 func (w *world) do(op brain.Op) brain.Result {
-	r := brain.Result{Kind: op.Kind, Instance: op.Instance}
+	r := brain.Result{Kind: op.Kind, Instance: op.Instance, Version: op.Version}
 	if f, ok := w.fail[op.Kind]; ok {
-		f.Kind, f.Instance = op.Kind, op.Instance
+		f.Kind, f.Instance, f.Version = op.Kind, op.Instance, op.Version
 		return f
 	}
 	c := w.boxes[op.Container]

@@ -115,15 +115,22 @@ func (c *Client) FailHost(ctx context.Context, id string, dataLost bool, w Write
 // pruneTimeout is longer than the hub waits for a host.
 const pruneTimeout = 6 * time.Minute
 
+// Pruned is what pruning a host came to.
+type Pruned struct {
+	Images  []fleet.PrunedImage `json:"images"`
+	Bytes   int64               `json:"bytes"`             // that this frees at most: images share layers
+	Problem string              `json:"problem,omitempty"` // why others stay that nothing needs
+}
+
 // Prune removes images from a host that no kept version of any service needs, or
 // says in a dry run which they are. It may take minutes.
-func (c *Client) Prune(ctx context.Context, host string, dryRun bool) (fleet.Pruned, error) {
+func (c *Client) Prune(ctx context.Context, host string, dryRun bool) (Pruned, error) {
 	patient, err := New(Options{URL: c.URL(), Timeout: pruneTimeout})
 	if err != nil {
-		return fleet.Pruned{}, err
+		return Pruned{}, err
 	}
 	defer patient.Close()
-	var out fleet.Pruned
+	var out Pruned
 	err = patient.call(ctx, http.MethodPost, "/v1/hosts/"+step(host)+"/prune", nil, nil, map[string]bool{"dryRun": dryRun}, &out)
 	return out, err
 }

@@ -26,8 +26,10 @@ func load(p *problems, path, project, name string, tree map[string]any) (service
 	}
 	loaded, err := loader.LoadWithContext(context.Background(), config, closed(project))
 	if err != nil {
-		at, message := splitPath(err.Error(), path)
-		p.invalid(at, "%s", message)
+		if !checkShape(p, path, name, tree) {
+			at, message := splitPath(err.Error(), path)
+			p.invalid(at, "%s", message)
+		}
 		return types.ServiceConfig{}, false
 	}
 	service, ok = loaded.Services[name]

@@ -1,6 +1,7 @@
 package compose_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,47 @@ func TestBalancersDoNotReachAPortOfOneAddress(t *testing.T) {
 		project, err := compose.Map([]byte("name: shop\nservices: {web: {image: nginx, ports: [{target: 80, published: '9000', mode: host, host_ip: " + test.ip + "}], x-lb: " + test.lb + "}}"))
 		if got := strings.Join(project.Warnings, "; "); err != nil || got != test.want {
 			t.Errorf("%s with %s: %v, warnings %q", test.ip, test.lb, err, got)
+		}
+	}
+}
+
+// The Compose library tells of one of these, another one each time.
+func TestMapTellsOfEveryWrongShape(t *testing.T) {
+	document := `name: shop
+services:
+  web:
+    image: [nginx]
+    scale: {}
+    expose: [80, [81], {}]
+    ports: [{target: [], published: "80", mode: {}}, {target: 80, protocol: []}]
+    healthcheck: {test: {}, retries: []}
+    labels: {a.b: [], a: {b: 1}}
+    deploy: {replicas: , placement: , resources: {limits: {cpus: [], memory: []}}}
+`
+	want := []string{
+		"services.web.deploy.placement: must be a mapping",
+		"services.web.deploy.replicas: must be a integer or string",
+		"services.web.deploy.resources.limits.cpus: must be a number or string",
+		"services.web.deploy.resources.limits.memory: must be a string",
+		"services.web.expose[1]: must be a number or string",
+		"services.web.healthcheck.retries: must be a number or string",
+		"services.web.healthcheck.test: must be a string",
+		"services.web.image: must be a string",
+		"services.web.labels.a: must be a boolean, null, number or string",
+		"services.web.labels.a.b: must be a boolean, null, number or string",
+		"services.web.ports[0].mode: must be a string",
+		"services.web.ports[0].target: must be a integer or string",
+		"services.web.ports[1].protocol: must be a string",
+		"services.web.scale: must be a integer or string",
+	}
+	for range 20 {
+		_, err := compose.Map([]byte(document))
+		var got []string
+		for _, e := range compose.Errors(err) {
+			got = append(got, e.Error())
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("got\n%s", strings.Join(got, "\n"))
 		}
 	}
 }

@@ -36,21 +36,23 @@ func mapRollout(p *problems, servicePath string, d *types.DeployConfig, value an
 		return nil
 	}
 	spec := readRollout(f)
-	here := readPace(f)
+	stated := readPace(f)
 	f.done()
 	strategy := cmp.Or(spec.Strategy, fleet.StrategyRolling)
 	if !slices.Contains(strategies, strategy) {
 		p.invalid(f.at("strategy"), "%q is not supported", strategy).WithHint("use %s", or(strategies))
 		return nil
 	}
+	here := stated
 	if d != nil {
-		update := mapUpdate(p, join(path, "update_config"), d.UpdateConfig, strategy, whyAlone(service))
+		update := mapUpdate(p, join(path, "update_config"), d.UpdateConfig, strategy)
+		update.fit(p, service)
 		warnRollback(p, join(path, "rollback_config"), d.RollbackConfig, update)
-		here = here.join(p, update)
+		here = stated.join(p, update)
 	}
 	here.fill(&spec)
 	checkSuits(f, strategy)
-	checkRoom(f, strategy, service)
+	checkRoom(f, strategy, stated, service)
 	checkInstances(f, spec.Steps, service)
 	settleVerify(f, strategy, &spec.Verify, service.Balancing != nil)
 	if reflect.DeepEqual(spec, fleet.RolloutSpec{}) {
@@ -115,7 +117,7 @@ func or(words []string) string {
 
 // checkRoom refuses new instances beside the old ones where that can't be, and
 // shares of the traffic where no balancer gives them.
-func checkRoom(f *fields, strategy string, service *fleet.Service) {
+func checkRoom(f *fields, strategy string, here pace, service *fleet.Service) {
 	alone := whyAlone(service)
 	side := strategy == fleet.StrategyCanary || strategy == fleet.StrategyBlueGreen
 	if side && service.Mode == fleet.ModeGlobal {
@@ -131,6 +133,18 @@ func checkRoom(f *fields, strategy string, service *fleet.Service) {
 	case alone != "" && f.text("order") == startFirst:
 		f.p.invalid(f.at("order"), "can't be: %s", alone).WithHint("leave it out: such a service stops the old instance first")
 	}
+	if why := whyOneByOne(service); why != "" && here.batch != nil && *here.batch > 1 {
+		f.p.invalid(f.at("batch"), "can't be: %s", why).WithHint("leave it out: such a service is replaced one by one")
+	}
+}
+
+// whyOneByOne says why no two instances are replaced at the same time; "" where
+// they can be.
+func whyOneByOne(service *fleet.Service) string {
+	if service.Mode == fleet.ModeGlobal {
+		return "a global service is replaced host by host"
+	}
+	return whyAlone(service)
 }
 
 // whyAlone says why an instance can't run beside its successor; "" where it can.

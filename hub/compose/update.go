@@ -7,9 +7,8 @@ import (
 )
 
 // mapUpdate reads update_config, as Swarm has it. What it doesn't state has
-// Muster's default, not Swarm's. Alone says why an instance can't run beside
-// its successor; "" where it can.
-func mapUpdate(p *problems, path string, c *types.UpdateConfig, strategy, alone string) pace {
+// Muster's default, not Swarm's.
+func mapUpdate(p *problems, path string, c *types.UpdateConfig, strategy string) pace {
 	out := pace{path: path}
 	if c == nil {
 		return out
@@ -21,10 +20,6 @@ func mapUpdate(p *problems, path string, c *types.UpdateConfig, strategy, alone 
 	delay := mapWait(p, join(path, "delay"), c.Delay)
 	order := mapOrder(p, path, c)
 	if strategy == fleet.StrategyRolling {
-		if alone != "" && order != nil && *order == startFirst {
-			p.warn(join(path, "order"), "ignored: the old instance stops first, as %s", alone)
-			order = nil
-		}
 		out.batch, out.delay, out.order = batch, delay, order
 		return out
 	}
@@ -34,6 +29,18 @@ func mapUpdate(p *problems, path string, c *types.UpdateConfig, strategy, alone 
 		}
 	}
 	return out
+}
+
+// fit leaves out, with a warning, what can't be for the service.
+func (x *pace) fit(p *problems, service *fleet.Service) {
+	if why := whyAlone(service); why != "" && x.order != nil && *x.order == startFirst {
+		p.warn(join(x.path, "order"), "ignored: the old instance stops first, as %s", why)
+		x.order = nil
+	}
+	if why := whyOneByOne(service); why != "" && x.batch != nil && *x.batch > 1 {
+		p.warn(join(x.path, "parallelism"), "ignored: no two are replaced at the same time, as %s", why)
+		x.batch = nil
+	}
 }
 
 // mapParallelism reads how many are replaced at a time; 0 is all of them,

@@ -157,6 +157,9 @@ func (a *agent) publish(out *brain.Outputs) {
 	if b := out.Events; b != nil {
 		a.send(wire.LeafEvents, b.First+uint64(len(b.Events))-1, b)
 	}
+	if out.Metrics != nil {
+		a.send(wire.LeafMetrics, out.Turn, out.Metrics)
+	}
 }
 
 func (a *agent) send(leaf string, generation uint64, body interface{ Validate() error }) {
@@ -224,7 +227,7 @@ func (a *agent) ask(payload []byte) {
 
 func (a *agent) do(op brain.Op) {
 	a.host.engine.do(op, func(r brain.Result) {
-		r.Kind, r.Instance = op.Kind, op.Instance
+		r.Kind, r.Instance, r.Version = op.Kind, op.Instance, op.Version
 		a.step(brain.OpDone{Result: r})
 		if op.Kind != brain.OpPull {
 			a.list()

@@ -68,7 +68,7 @@ func (h *host) facts() fleet.HostFacts {
 		PortRangeFirst: firstPort, PortRangeLast: firstPort + h.sim.options.Ports - 1,
 	}
 	if !h.old {
-		f.Features = append(f.Features, fleet.FeatureMountVolume, fleet.FeatureResources, fleet.FeatureRestart)
+		f.Features = append(f.Features, fleet.FeatureMountVolume, fleet.FeaturePrepare, fleet.FeatureResources, fleet.FeatureRestart)
 	}
 	if h.haproxy != nil {
 		f.Balancers = []fleet.BalancerFacts{{Name: balancerName, Driver: balancerName, Version: "2.6", Address: h.address}}

@@ -262,6 +262,10 @@ func decode(host, leaf string, payload []byte) (turn.Input, error) {
 		in := turn.EventsIn{Host: host}
 		_, err := wire.Open(payload, &in.Batch)
 		return in, err
+	case wire.LeafMetrics:
+		in := turn.MetricsIn{Host: host}
+		_, err := wire.Open(payload, &in.Metrics)
+		return in, err
 	case wire.LeafResult:
 		in := turn.AnswerIn{Host: host}
 		_, err := wire.Open(payload, &in.Answer)

@@ -217,6 +217,7 @@ type Live struct {
 	Presence  fleet.Presence
 	Actual    *fleet.Actual // nil until the first report
 	ActualSeq uint64
+	Metrics   *fleet.Metrics // nil: none yet; never changed in place
 	// BehindSince is when the host was first seen to lack its desired state.
 	BehindSince time.Time
 	// Foreign lineage that the agent's accepted state belongs to; empty: ours.

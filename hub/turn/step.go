@@ -7,7 +7,7 @@ import (
 )
 
 // Input is something that came in. It is one of CommandIn, PresenceIn,
-// ActualIn, EventsIn, AnswerIn, ReachedIn, RefusedIn and Tick.
+// ActualIn, EventsIn, MetricsIn, AnswerIn, ReachedIn, RefusedIn and Tick.
 type Input interface{ input() }
 
 // CommandIn is an order. Its reply has the same index as the input.
@@ -30,6 +30,12 @@ type ActualIn struct {
 type EventsIn struct {
 	Host  string
 	Batch fleet.EventBatch
+}
+
+// MetricsIn is what the balancers of a host count, for pools that ask for it.
+type MetricsIn struct {
+	Host    string
+	Metrics fleet.Metrics
 }
 
 // AnswerIn is an agent's answer to a question.
@@ -59,6 +65,7 @@ func (CommandIn) input()  {}
 func (PresenceIn) input() {}
 func (ActualIn) input()   {}
 func (EventsIn) input()   {}
+func (MetricsIn) input()  {}
 func (AnswerIn) input()   {}
 func (ReachedIn) input()  {}
 func (RefusedIn) input()  {}
@@ -108,6 +115,8 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 			t.actual(in.Host, in.Sequence, in.Actual)
 		case EventsIn:
 			t.agentEvents(in.Host, in.Batch)
+		case MetricsIn:
+			t.metrics(in)
 		case AnswerIn:
 			t.answer(in.Host, in.Answer)
 		case ReachedIn:

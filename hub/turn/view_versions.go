@@ -1,8 +1,10 @@
 package turn
 
 import (
+	"math"
 	"slices"
 
+	"github.com/musterhq/muster/hub/rollout"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -80,22 +82,6 @@ func diffVersions(from, to fleet.Version) []fleet.FieldChange {
 	return changes
 }
 
-// Images are those of all kept versions of all services, each by its pin where
-// that is known, else by its name; sorted.
-func (v View) Images() []string {
-	images := map[string]bool{}
-	for _, key := range v.t.services.keys(fleet.ServiceKey.Less) {
-		for _, version := range v.t.services.get(key).Versions {
-			if version.Pin != "" {
-				images[version.Pin] = true
-			} else {
-				images[version.Spec.Image] = true
-			}
-		}
-	}
-	return sorted(images, byText)
-}
-
 // Rollout reads a service's last rollout with both of its versions as they are.
 func (v View) Rollout(key fleet.ServiceKey) (fleet.RolloutView, bool) {
 	s := v.t.services.get(key)
@@ -107,7 +93,19 @@ func (v View) Rollout(key fleet.ServiceKey) (fleet.RolloutView, bool) {
 		out.Versions = append(out.Versions, v.use(key, number))
 	}
 	out.Weight = v.share(key, s.Rollout.To)
+	if w := v.t.windows.get(key); w != nil && w.rollout == s.Rollout.ID {
+		step := *s.Rollout
+		step.Served = w.since
+		news, olds := v.t.countsOf(s, &step)
+		count(&out.Versions[0], olds)
+		count(&out.Versions[1], news)
+	}
 	return out, true
+}
+
+// count adds what the balancers have counted in the window that is judged.
+func count(use *fleet.VersionUse, c rollout.Counts) {
+	use.Requests, use.Failed, use.AverageMS = int(c.Requests), int(c.Failed), int(math.Round(c.AverageMS))
 }
 
 func (v View) use(key fleet.ServiceKey, number int) fleet.VersionUse {
@@ -153,17 +151,17 @@ func (v View) share(key fleet.ServiceKey, number int) int {
 	return (100*mine + all/2) / all
 }
 
-// offered are the endpoints that may get traffic, as a balancer of the service is
-// sent them.
-func (v View) offered(key fleet.ServiceKey) []fleet.Endpoint {
-	for _, pool := range v.Pools(key) {
-		var out []fleet.Endpoint
-		for _, e := range pool.Endpoints {
-			if e.State == fleet.EndpointReady {
-				out = append(out, e.Endpoint)
-			}
-		}
-		return out
+// offered are the endpoints that may get traffic, as the first balancer of the
+// service is sent them: all are sent the same.
+func (v View) offered(key fleet.ServiceKey) (out []fleet.Endpoint) {
+	pools := v.Pools(key)
+	if len(pools) == 0 {
+		return nil
 	}
-	return nil
+	for _, e := range pools[0].Endpoints {
+		if e.State == fleet.EndpointReady {
+			out = append(out, e.Endpoint)
+		}
+	}
+	return out
 }

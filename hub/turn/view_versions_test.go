@@ -107,17 +107,6 @@ func TestDiffOfPins(t *testing.T) {
 	}
 }
 
-func TestImagesOfKeptVersions(t *testing.T) {
-	w := threeVersions(t)
-	versions := w.s.Services[web].Versions
-	v1 := versions[1]
-	v1.Pin = ""
-	w.s.Services[web].Versions = with(versions, 1, v1)
-	if diff := cmp.Diff([]string{"sha256:1", "web:1"}, w.view().Images()); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestARolloutIsToldWithBothItsVersions(t *testing.T) {
 	w := threeVersions(t)
 	s := w.s.Services[web]
@@ -139,5 +128,28 @@ func TestARolloutIsToldWithBothItsVersions(t *testing.T) {
 	}
 	if r := w.service().Rollout; r == nil || r == s.Rollout {
 		t.Errorf("the service's is %+v, not a copy to keep", r)
+	}
+}
+
+func TestARolloutIsToldWithWhatIsCounted(t *testing.T) {
+	w := threeVersions(t)
+	served := w.now
+	w.s.Services[web].Rollout = &fleet.Rollout{ID: 7, From: 2, To: 3, State: fleet.RolloutPromoting, Served: served}
+	counts := func(requests, failed uint64) *fleet.Metrics {
+		return &fleet.Metrics{Host: "web1", AgentStart: "a", Pools: []fleet.PoolMetrics{{Service: web, Balancer: "haproxy", Endpoints: []fleet.EndpointCounts{
+			{Instance: "old", Version: 2, Requests: 2 * requests, AverageMS: 7}, {Instance: "new", Version: 3, Requests: requests, Failed: failed, AverageMS: 12},
+		}}}}
+	}
+	before := counts(100, 1)
+	w.s.windows[web] = &window{rollout: 7, since: served, hosts: map[string]counted{"web1": {agentStart: "a", counts: byEndpoint(before, web)}}}
+	w.s.live["web1"].Metrics = counts(150, 4)
+	got, _ := w.view().Rollout(web)
+	from, to := got.Versions[0], got.Versions[1]
+	if from.Requests != 100 || from.Failed != 0 || from.AverageMS != 7 || to.Requests != 50 || to.Failed != 3 || to.AverageMS != 12 {
+		t.Errorf("from %+v, to %+v", from, to)
+	}
+	w.s.windows[web].rollout = 6 // of the rollout before
+	if got, _ := w.view().Rollout(web); got.Versions[1].Requests != 0 {
+		t.Errorf("%+v", got.Versions)
 	}
 }

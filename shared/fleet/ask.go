@@ -5,14 +5,11 @@ const (
 	AskLogs     = "logs"      // Instance, Tail: the agent sends the bytes to Stream
 	AskCheck    = "check"     // Address: can this host open a TCP connection to it?
 	AskAgentLog = "agent-log" // the agent sends the end of its own log to Stream
-	// AskPrune has the agent remove images that nothing needs, or say with DryRun
-	// which they are; it sends Pruned as JSON to Stream. Beside Keep, what the host
-	// is to run stays, and what was never of ours.
-	AskPrune = "prune"
+	AskPrune    = "prune"     // DryRun, Cause: images that nothing needs go; answered with Images
 )
 
 // Ask is a question of the hub's to an agent. It changes nothing, but for an
-// AskPrune without DryRun.
+// AskPrune without DryRun, which takes away what nothing needs.
 type Ask struct {
 	ID       string   `json:"id"`
 	Do       string   `json:"do"`
@@ -23,10 +20,10 @@ type Ask struct {
 	// Stream is the path on the hub's HTTP address that takes a byte stream
 	// by POST, once.
 	Stream string `json:"stream,omitempty"`
-	DryRun bool   `json:"dryRun,omitempty"`
-	// Keep are the images of all kept versions, each by its pin where that is known,
-	// else by its name.
-	Keep []string `json:"keep,omitempty"`
+	// DryRun asks what would be removed.
+	DryRun bool `json:"dryRun,omitempty"`
+	// Cause is the id of the command behind an AskPrune.
+	Cause string `json:"cause,omitempty"`
 }
 
 // Answer is an agent's answer to an Ask.
@@ -37,21 +34,16 @@ type Answer struct {
 	// Looked: the agent did try the address of an AskCheck. Without it the
 	// answer says nothing about the address.
 	Looked bool `json:"looked,omitempty"`
-}
-
-// Pruned is what an AskPrune came to.
-type Pruned struct {
-	// Images were removed, or would be in a dry run; sorted by Name.
+	// Images are those that an AskPrune removed, or would remove; also when not
+	// all went.
 	Images []PrunedImage `json:"images,omitempty"`
-	Bytes  int64         `json:"bytes"` // on the disk that this frees, at most: images share layers
-	// Problem is why not all that nothing needs could be removed, in words.
-	Problem string `json:"problem,omitempty"`
 }
 
 // PrunedImage is an image that nothing needs.
 type PrunedImage struct {
-	Name  string `json:"name"` // with its tag or digest; an image id where it has neither
-	Bytes int64  `json:"bytes"`
+	ID    string `json:"id"`              // the engine's
+	Names string `json:"names,omitempty"` // with spaces between; else its digests
+	Bytes int64  `json:"bytes"`           // with layers that it may share with others
 }
 
 // Ack is the hub's echo: what it has processed of an agent's messages.

@@ -1,6 +1,9 @@
 package fleet
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Desired is the body of a host's desired state. Leaving an instance out
 // never stops it: stopping takes an assignment whose goal is "stop".
@@ -20,6 +23,9 @@ type Desired struct {
 	// Pins are the images of versions in Prepare, where they are known already; see
 	// Version.Pin.
 	Pins map[string]string `json:"pins,omitempty"`
+	// Keep are images that kept versions of services need, though nothing of them
+	// is to run here: references, digests or ids; sorted.
+	Keep []string `json:"keep,omitempty"`
 	// Names are the services that containers of a project reach by name, and
 	// the balancers' addresses that stand for them: project, service, addresses.
 	Names map[string]map[string][]string `json:"names,omitempty"`
@@ -33,6 +39,17 @@ type Desired struct {
 // VersionKey is the key of a version in Desired.Versions: "project/name@3".
 func VersionKey(service ServiceKey, version int) string {
 	return service.String() + "@" + strconv.Itoa(version)
+}
+
+// ParseVersionKey reads what VersionKey made.
+func ParseVersionKey(text string) (ServiceKey, int, error) {
+	name, number, _ := strings.Cut(text, "@")
+	service, err := ParseServiceKey(name)
+	version, notNumber := strconv.Atoi(number)
+	if err != nil || notNumber != nil || version < 0 || VersionKey(service, version) != text {
+		return ServiceKey{}, 0, Invalid("version", "%.140q is not of the form project/service@number", text)
+	}
+	return service, version, nil
 }
 
 // PoolRef names one pool in a host's index.

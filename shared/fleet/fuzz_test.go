@@ -10,7 +10,7 @@ import (
 // and HAProxy's sections as it is, so it can't have anything that means
 // something there; and keys are read as they were written.
 func FuzzNames(f *testing.F) {
-	for _, text := range []string{"shop/web", "a_b/C.d-e", "web1/haproxy", "web1", "Web1", "-a", "a-", "", "/", "a//b", "shop/web\n", "shöp/web"} {
+	for _, text := range []string{"shop/web", "shop/web@3", "shop/web@03", "a_b/C.d-e", "web1/haproxy", "web1", "Web1", "-a", "a-", "", "/", "a//b", "shop/web\n", "shöp/web"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -24,6 +24,9 @@ func FuzzNames(f *testing.F) {
 		}
 		if key, err := ParseServiceKey(text); err == nil && key.String() != text {
 			t.Errorf("service %q is %q", text, key)
+		}
+		if key, version, err := ParseVersionKey(text); err == nil && VersionKey(key, version) != text {
+			t.Errorf("version %q is %q", text, VersionKey(key, version))
 		}
 		var service ServiceKey
 		wantSameKey(t, text, &service, func() string { return service.String() })

@@ -16,15 +16,16 @@ type PoolMetrics struct {
 	Endpoints []EndpointCounts `json:"endpoints"` // sorted by Instance
 }
 
-// EndpointCounts are what a balancer counted for one endpoint since its agent
-// started. They never go down meanwhile, whatever is reloaded.
+// EndpointCounts are what a balancer counted for one endpoint. They never go down
+// while the agent runs and the endpoint is in the pool, whatever is reloaded. What
+// they begin with says nothing.
 type EndpointCounts struct {
 	Instance string `json:"instance"`
 	Version  int    `json:"version"`
-	Requests uint64 `json:"requests"`          // HTTP: answered ones; else connections
-	Failed   uint64 `json:"failed,omitempty"`  // answered with 5xx, not connected, or not answered
+	Requests uint64 `json:"requests"`          // HTTP: those that were answered, or failed; else connections
+	Failed   uint64 `json:"failed,omitempty"`  // of them: answered with 5xx, not connected, not answered or not to the end
 	Retried  uint64 `json:"retried,omitempty"` // tried again, here or elsewhere
-	// AverageMS is how long a request took, in milliseconds: the mean of up to the
-	// last 512.
+	// AverageMS is how long an HTTP request took until its answer began, in
+	// milliseconds: the mean of about the last 512. Zero: nobody knows, or less.
 	AverageMS int `json:"averageMS,omitempty"`
 }

@@ -26,6 +26,8 @@ const (
 	maxPorts      = 65535   // that others listen on
 	maxPublished  = 1000    // ports of an instance
 	maxRefused    = 5000    // versions that an agent can't run
+	maxPrepared   = 5000    // versions whose image an agent is to have
+	maxImages     = 10_000  // of a host
 	maxEvents     = 1000    // in a batch
 	maxDetail     = 8 << 10 // bytes of an event's detail
 	maxEventFirst = 1 << 62 // numbers of events never wrap

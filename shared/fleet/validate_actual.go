@@ -16,6 +16,7 @@ func (a *Actual) Validate() error {
 		unique("balancers", a.Balancers, func(b *BalancerActual) string { return b.Name }),
 		within("foreign", a.Foreign.validate()),
 		refused(a.Refused),
+		prepared(a.Prepared),
 		text("problem", a.Problem, MaxReason),
 	)
 }
@@ -26,6 +27,21 @@ func refused(versions map[string]string) *Error {
 	}
 	for version, why := range versions {
 		if err := firstOf(name("refused", version, maxName), text("refused", why, MaxReason)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func prepared(versions map[string]Prepared) *Error {
+	if len(versions) > maxPrepared {
+		return Invalid("prepared", "has %d entries, more than %d", len(versions), maxPrepared)
+	}
+	for version, p := range versions {
+		if _, _, err := ParseVersionKey(version); err != nil {
+			return Invalid("prepared", "%.140q is not a version", version)
+		}
+		if err := firstOf(text("prepared", p.Image, maxLabel), text("prepared", p.Digest, maxLabel), text("prepared", p.Problem, MaxReason)); err != nil {
 			return err
 		}
 	}

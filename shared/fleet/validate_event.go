@@ -46,5 +46,10 @@ func (a *Answer) Validate() error {
 	return first(
 		matches("id", a.ID, askName, "a question's id"),
 		text("problem", a.Problem, MaxReason),
+		each("images", maxImages, a.Images, (*PrunedImage).validate),
 	)
+}
+
+func (p *PrunedImage) validate() *Error {
+	return firstOf(name("id", p.ID, maxName), text("names", p.Names, MaxReason), notNegative("bytes", p.Bytes))
 }

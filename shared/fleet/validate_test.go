@@ -27,8 +27,9 @@ func goodActual() *Actual {
 		Balancers: []BalancerActual{{Name: "haproxy", Driver: "haproxy", Version: "2.6.12-1+deb12u4", Pools: []PoolActual{{
 			Service: web, Endpoints: []EndpointActual{{Instance: "1c-1", State: EndpointReady, Check: CheckUnknown}},
 		}}}},
-		Foreign: Foreign{CPUs: 0.5, Ports: []int{22, 22}},
-		Refused: map[string]string{"shop/web@1": "this agent doesn't know it"},
+		Foreign:  Foreign{CPUs: 0.5, Ports: []int{22, 22}},
+		Refused:  map[string]string{"shop/web@1": "this agent doesn't know it"},
+		Prepared: map[string]Prepared{"shop/web@2": {Image: "sha256:1", Digest: "web@sha256:2"}, "shop/web@3": {Problem: "there is no such image"}},
 	}
 }
 
@@ -99,6 +100,12 @@ func TestActualValidate(t *testing.T) {
 		{"foreign.cpus", func(a *Actual) { a.Foreign.CPUs = math.NaN() }},
 		{"foreign.ports[0].port", func(a *Actual) { a.Foreign.Ports[0] = 70000 }},
 		{"refused", func(a *Actual) { a.Refused[""] = "x" }},
+		{"prepared", func(a *Actual) { a.Prepared["web"] = Prepared{} }},
+		{"prepared", func(a *Actual) { a.Prepared["shop/web@-1"] = Prepared{} }},
+		{"prepared", func(a *Actual) { a.Prepared["shop/web@02"] = Prepared{} }},
+		{"prepared", func(a *Actual) { a.Prepared["shop/web@2"] = Prepared{Image: strings.Repeat("i", maxLabel+1)} }},
+		{"prepared", func(a *Actual) { a.Prepared["shop/web@2"] = Prepared{Digest: strings.Repeat("d", maxLabel+1)} }},
+		{"prepared", func(a *Actual) { a.Prepared["shop/web@2"] = Prepared{Problem: strings.Repeat("p", MaxReason+1)} }},
 	} {
 		a := goodActual()
 		test.spoil(a)

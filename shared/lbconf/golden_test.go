@@ -36,6 +36,7 @@ func everyField() fleet.Pool {
 			{Instance: "1c-2", Version: 2, Address: "::ffff:10.0.0.2", Ports: ports, Weight: fleet.MaxWeight, State: fleet.EndpointDraining},
 			{Instance: "1c-3", Version: 1, Address: "2001:db8::2", Ports: ports, Weight: fleet.DefaultWeight, State: fleet.EndpointPreparing},
 		},
+		Measure: true,
 	}
 }
 

@@ -222,9 +222,9 @@ func TestAChangedFileIsForeign(t *testing.T) {
 func TestStructureFollowsOnlyWhatNeedsAReload(t *testing.T) {
 	base := Structure(Input{Global: global(), Pools: []fleet.Pool{web()}})
 	same := web()
-	same.Generation, same.Endpoints, same.DrainTimeout = 8, nil, fleet.Duration(time.Second)
+	same.Generation, same.Endpoints, same.DrainTimeout, same.Measure = 8, nil, fleet.Duration(time.Second), true
 	if Structure(Input{Global: global(), Pools: []fleet.Pool{same}}) != base || !SameSection(web(), same) {
-		t.Error("endpoints or a drain timeout that isn't the longest need a reload")
+		t.Error("endpoints, a drain timeout that isn't the longest, or that it is measured need a reload")
 	}
 	longest, gone := web(), web()
 	longest.DrainTimeout = fleet.Duration(time.Hour)

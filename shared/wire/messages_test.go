@@ -32,7 +32,7 @@ var messages = map[string]any{
 			{Instance: "1c-1", Version: 3, Address: "10.0.0.1", Ports: ports, Weight: 128, State: fleet.EndpointReady},
 			{Instance: "1c-2", Version: 2, Address: "10.0.0.2", Ports: ports, Weight: 128, State: fleet.EndpointDraining},
 		},
-		Removed: true,
+		Measure: true, Removed: true,
 	},
 	"status": &fleet.ServiceStatus{
 		State: fleet.ServiceProgressing, Reasons: []string{"instance 1c-2 on web2 isn't ready yet"}, Version: 3, Desired: 2, Ready: 1,
@@ -42,9 +42,16 @@ var messages = map[string]any{
 	"ask": &fleet.Ask{
 		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100,
 		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1",
-		DryRun: true, Keep: []string{"muster.local/web:3", "sha256:0123"},
+		DryRun: true, Cause: "cmd-1",
 	},
-	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host", Looked: true},
+	"answer": &fleet.Answer{
+		ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host", Looked: true,
+		Images: []fleet.PrunedImage{{ID: "sha256:0123", Names: "web:1 web:old", Bytes: 1 << 20}},
+	},
+	"metrics": &fleet.Metrics{Host: "web1", AgentStart: "start", Pools: []fleet.PoolMetrics{{
+		Service: web, Balancer: "haproxy",
+		Endpoints: []fleet.EndpointCounts{{Instance: "1c-1", Version: 3, Requests: 1000, Failed: 5, Retried: 1, AverageMS: 12}},
+	}}},
 	"events": &fleet.EventBatch{Numbering: "numbering", First: 9, Events: []fleet.Event{event}},
 	"event":  &event,
 	"hub":    &fleet.HubState{Lineage: "lineage", Epoch: 1767355200, Revision: 42, Started: "2026-01-02T12:00:00Z"},
@@ -85,13 +92,17 @@ var actual = fleet.Actual{
 	}},
 	Foreign: fleet.Foreign{Memory: 16 << 20, CPUs: 0.5, Ports: []int{22}},
 	Refused: map[string]string{"shop/web@4": "this agent doesn't know it"},
+	Prepared: map[string]fleet.Prepared{
+		"shop/web@4": {Image: "sha256:3", Digest: "web@sha256:4", Problem: "the registry didn't answer"},
+	},
 	Problem: "the disk is full",
 }
 
 var desired = fleet.Desired{
 	Host: "web1", Frozen: true, FrozenServices: []fleet.ServiceKey{web},
 	Instances: []fleet.Assignment{{ID: "1c-1", Service: web, Version: 3, Slot: 1, Goal: fleet.GoalRun, Cause: "command-1", Pin: "web@sha256:2"}},
-	Versions:  map[string]fleet.Spec{"shop/web@3": spec},
+	Versions:  map[string]fleet.Spec{"shop/web@3": spec, "shop/web@4": spec},
+	Prepare:   []string{"shop/web@4"}, Pins: map[string]string{"shop/web@4": "web@sha256:4"},
 	Names:     map[string]map[string][]string{"shop": {"web": {"10.0.0.1", "10.0.0.2"}}},
 	Pools:     []fleet.PoolRef{{Service: web, Generation: 41, Sum: "fedcba9876543210"}},
 	HeldPorts: []int{20003},

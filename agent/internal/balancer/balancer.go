@@ -44,6 +44,7 @@ type Balancer struct {
 	// unfinished: the last turn acted, and the next one is to see what came of it.
 	unfinished bool
 	reported   *fleet.BalancerActual
+	ledger     ledger
 }
 
 // New returns a balancer that does nothing until Run.
@@ -131,6 +132,13 @@ func (b *Balancer) wanted() []fleet.Pool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.want
+}
+
+// publishCounts tells the agent what was counted.
+func (b *Balancer) publishCounts() {
+	if counts, news := b.ledger.news(b.options.Name, b.wanted(), time.Now()); news && b.options.Counted != nil {
+		b.options.Counted(counts)
+	}
 }
 
 // publish tells the agent what is new.

@@ -1,11 +1,8 @@
 package balancer
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -219,22 +216,7 @@ func TestAWebSocketOutlivesAReloadAndHoldsDrainedBack(t *testing.T) {
 	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
 	r.apply(web)
 	r.ready(web, "a")
-	conn, err := net.Dial("tcp", address(web))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := fmt.Fprint(conn, "GET /socket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	reader := bufio.NewReader(conn)
-	if response, err := http.ReadResponse(reader, nil); err != nil || response.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("%+v, %v", response, err)
-	}
+	conn, reader := openSocket(t, address(web))
 	r.reload()
 	if now := r.pids(); len(now.old) != 1 {
 		t.Fatalf("%+v", now)

@@ -37,8 +37,10 @@ type rig struct {
 	reloads atomic.Int64
 	blames  atomic.Int64 // pools that were rejected
 
-	mu     sync.Mutex // guards actual
+	mu     sync.Mutex // guards actual, counts and told
 	actual fleet.BalancerActual
+	counts []fleet.PoolMetrics
+	told   int // how often of counts
 	gen    atomic.Uint64
 }
 
@@ -78,6 +80,11 @@ func (r *rig) attach() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.actual = actual
+	}
+	options.Counted = func(counts []fleet.PoolMetrics) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.counts, r.told = counts, r.told+1
 	}
 	lb, err := New(options)
 	if err != nil {
@@ -281,8 +288,10 @@ type program struct {
 	health atomic.Bool
 }
 
-func newProgram(t testing.TB, id string) *program {
+// newProgram answers with its id, or as it is told.
+func newProgram(t testing.TB, id string, answer ...http.HandlerFunc) *program {
 	t.Helper()
+	answer = append(answer, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, id) })
 	listener, err := net.Listen("tcp", loopback+":0")
 	if err != nil {
 		t.Fatal(err)
@@ -299,7 +308,7 @@ func newProgram(t testing.TB, id string) *program {
 		time.Sleep(time.Second)
 		fmt.Fprint(w, id)
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, id) })
+	mux.HandleFunc("/", answer[0])
 	mux.HandleFunc("/socket", func(w http.ResponseWriter, _ *http.Request) {
 		conn, buffer, err := http.NewResponseController(w).Hijack()
 		if err != nil {

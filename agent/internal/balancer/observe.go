@@ -55,6 +55,8 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 	seen.Old = b.oldWorkers(ctx, procs)
 	b.listening = listening(rows)
 	b.workers = append([]sequence.Worker{current}, workersOf(seen.Old)...)
+	b.ledger.take(current, rows, true)
+	b.ledger.forget(b.workers)
 	return seen, nil
 }
 
@@ -72,6 +74,7 @@ func (b *Balancer) oldWorkers(ctx context.Context, procs processes) []sequence.O
 		if err == nil {
 			if rows, err := statistics(answer); err == nil {
 				out = readOld(worker, rows)
+				b.ledger.take(worker, rows, false)
 			}
 		}
 		old = append(old, out)

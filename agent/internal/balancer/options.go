@@ -33,6 +33,10 @@ type Options struct {
 	// Report is called, never concurrently, with each new state of the
 	// balancer. It must not block. Nil: nobody is told.
 	Report func(fleet.BalancerActual)
+	// Counted is called, never concurrently, with what was counted for the pools
+	// that are to be measured: once a second at most, and only with news. Nil
+	// pools: none is measured any more. It must not block. Nil: nobody is told.
+	Counted func([]fleet.PoolMetrics)
 }
 
 // DefaultOptions returns the options of a balancer in production.

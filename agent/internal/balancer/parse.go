@@ -19,6 +19,9 @@ const (
 	adminDrain = 0x08 | 0x10
 )
 
+// maxCount is the largest number that every reader of JSON takes as it is.
+const maxCount = 1 << 53
+
 // processes is the answer to "show proc".
 type processes struct {
 	master  int
@@ -88,6 +91,12 @@ func (r row) text(column string) string {
 func (r row) number(column string) int {
 	n, _ := strconv.Atoi(r.text(column)) // an empty column is 0
 	return n
+}
+
+// count reads a number that only grows.
+func (r row) count(column string) uint64 {
+	n, _ := strconv.ParseUint(r.text(column), 10, 64)
+	return min(n, maxCount)
 }
 
 // statistics reads "show stat".

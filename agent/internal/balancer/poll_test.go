@@ -11,10 +11,18 @@ import (
 // BenchmarkLook is the cost of one look at HAProxy, which happens once a
 // second at rest and ten times while something moves.
 func BenchmarkLook(b *testing.B) {
-	for _, count := range []int{10, 300} {
-		b.Run(fmt.Sprintf("%d-endpoints", count), func(b *testing.B) {
+	for _, look := range []struct {
+		count   int
+		measure bool
+	}{{10, false}, {300, false}, {300, true}} {
+		count, name := look.count, fmt.Sprintf("%d-endpoints", look.count)
+		if look.measure {
+			name += "-measured"
+		}
+		b.Run(name, func(b *testing.B) {
 			r := newRig(b)
 			web := newPool(b, "web")
+			web.Measure = look.measure
 			p := newProgram(b, "a")
 			for n := range count {
 				e := p.endpoint(fleet.EndpointReady)
@@ -23,6 +31,7 @@ func BenchmarkLook(b *testing.B) {
 			}
 			r.apply(web)
 			r.ready(web, "a000")
+			r.detach()
 			for b.Loop() {
 				if _, err := r.lb.observe(context.Background()); err != nil {
 					b.Fatal(err)

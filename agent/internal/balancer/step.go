@@ -28,11 +28,13 @@ var errRejected = errors.New("a pool's section was rejected")
 // step looks once and does what is due. It returns the pause until the next.
 func (b *Balancer) step(ctx context.Context) time.Duration {
 	fileProblem := b.lookAtFile()
+	b.ledger.follow(b.wanted())
 	seen, err := b.observe(ctx)
 	if err != nil {
 		return b.unreadable(ctx, err)
 	}
 	b.busyFrom = time.Time{}
+	b.publishCounts()
 	turn := sequence.Next(b.wanted(), seen, b.memory, time.Now())
 	b.memory = turn.Memory
 	b.unfinished = len(turn.Actions) > 0

@@ -32,7 +32,8 @@ var unreachable = []string{
 // phrase like "start container".
 func failed(op *brain.Op, doing string, err error) brain.Result {
 	text := clean(err)
-	r := brain.Result{Kind: op.Kind, Instance: op.Instance, Problem: fleet.Clip(doing+": "+text, maxProblem)}
+	r := done(op)
+	r.Problem = fleet.Clip(doing+": "+text, maxProblem)
 	switch {
 	case isGone(err):
 		r.Gone = true
@@ -45,10 +46,14 @@ func failed(op *brain.Op, doing string, err error) brain.Result {
 	return r
 }
 
-func done(op *brain.Op) brain.Result { return brain.Result{Kind: op.Kind, Instance: op.Instance} }
+func done(op *brain.Op) brain.Result {
+	return brain.Result{Kind: op.Kind, Instance: op.Instance, Version: op.Version}
+}
 
 func gone(op *brain.Op) brain.Result {
-	return brain.Result{Kind: op.Kind, Instance: op.Instance, Gone: true}
+	r := done(op)
+	r.Gone = true
+	return r
 }
 
 // isGone tells a missing container from a missing image or network.

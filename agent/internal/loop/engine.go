@@ -57,12 +57,12 @@ func (s *shell) listed(after uint64, containers []brain.Container, err error) {
 // begin carries an operation out on a goroutine of its own. The brain bounds
 // how many there are.
 func (s *shell) begin(op brain.Op) {
-	s.options.Logger.Debug("operation begins", "kind", op.Kind, "instance", op.Instance, "container", op.Container, "cause", op.Cause)
+	s.options.Logger.Debug("operation begins", "kind", op.Kind, "instance", op.Instance, "version", op.Version, "container", op.Container, "cause", op.Cause)
 	s.workers.Go(func() {
 		began := time.Now()
 		result := s.options.Engine.Do(s.ctx, op)
 		took := time.Since(began)
-		result.Instance, result.Kind = op.Instance, op.Kind
+		result.Instance, result.Version, result.Kind = op.Instance, op.Version, op.Kind
 		s.reached(PointAfterOp)
 		s.put(func(s *shell) {
 			s.observer.Worked(op.Kind, took, result.Problem != "")

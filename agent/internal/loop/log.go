@@ -56,6 +56,9 @@ func (s *shell) logStages(stages []brain.Stage) {
 func (s *shell) logOp(op *brain.Op, result *brain.Result, took time.Duration) {
 	log := s.options.Logger.With("kind", op.Kind, "instance", op.Instance, "service", s.state.ServiceOf(op.Instance).String(),
 		"container", cmp.Or(op.Container, result.Container.ID), "cause", op.Cause, "took", took)
+	if op.Version != "" {
+		log = s.options.Logger.With("kind", op.Kind, "version", op.Version, "image", op.Image, "cause", op.Cause, "took", took)
+	}
 	switch {
 	case result.Problem != "":
 		log.Warn("operation failed", "problem", result.Problem)

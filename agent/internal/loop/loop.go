@@ -124,6 +124,12 @@ func (l *Loop) Balanced(actual fleet.BalancerActual) {
 	})
 }
 
+// Counted takes what a balancer has counted for the pools that are to be
+// measured; nil: it measures none any more.
+func (l *Loop) Counted(balancer string, pools []fleet.PoolMetrics) {
+	l.input(brain.BalancerCounted{Balancer: balancer, Pools: pools})
+}
+
 // Will returns what the hub's broker is to publish when the session breaks.
 func (l *Loop) Will(session string) (topic string, payload []byte) {
 	config := &l.options.Brain

@@ -187,6 +187,12 @@ func TestPoolsReachBalancers(t *testing.T) {
 	})
 	r.loop.Balanced(fleet.BalancerActual{Name: "haproxy", Up: true})
 	r.until("the hub is told", func() bool { return len(r.actual().Balancers) == 1 })
+	r.loop.Counted("haproxy", []fleet.PoolMetrics{{Service: shopWeb, Balancer: "haproxy", Endpoints: []fleet.EndpointCounts{{Instance: "a-1", Requests: 7}}}})
+	var metrics fleet.Metrics
+	r.until("the hub is told what was counted", func() bool {
+		_, err := wire.Open(r.link.last(wire.LeafMetrics), &metrics)
+		return err == nil && len(metrics.Pools) == 1 && metrics.Pools[0].Endpoints[0].Requests == 7
+	})
 }
 
 func (r *rig) answer(ask fleet.Ask) fleet.Answer {

@@ -15,6 +15,9 @@ func (s *shell) publish(out *brain.Outputs) {
 	if b := out.Events; b != nil {
 		s.send(wire.LeafEvents, b.First+uint64(len(b.Events))-1, b, false)
 	}
+	if out.Metrics != nil {
+		s.send(wire.LeafMetrics, out.Turn, out.Metrics, false)
+	}
 }
 
 // send leaves a message with the link, which delivers it when it can.

@@ -72,7 +72,7 @@ func apply(ctx context.Context, s *session, _ []string) error {
 	if dry || !s.flags.Bool("wait") || result.Plan == nil {
 		return nil
 	}
-	return s.wait(ctx, planGoals(result.Plan)...)
+	return s.wait(ctx, planGoals(result)...)
 }
 
 // asked is what the document says of its services. The hub maps it too, and
@@ -88,13 +88,16 @@ func asked(document []byte) map[fleet.ServiceKey]fleet.Service {
 
 // planGoals is what to wait for after an apply: also for what it left
 // unchanged, which may not be there yet.
-func planGoals(plan *fleet.Plan) []goal {
+func planGoals(result fleet.Result) []goal {
 	var goals []goal
-	for _, change := range plan.Services {
-		if change.Action == fleet.ActionRemove {
+	for _, change := range result.Plan.Services {
+		switch change.Action {
+		case fleet.ActionRemove:
 			goals = append(goals, serviceGone(change.Service))
-		} else {
-			goals = append(goals, serviceConverged(change.Service, change.Version))
+		case fleet.ActionUnchanged:
+			goals = append(goals, serviceConverged(change.Service, order{version: change.Version}))
+		default:
+			goals = append(goals, serviceConverged(change.Service, order{version: change.Version, revision: result.Revision}))
 		}
 	}
 	return goals

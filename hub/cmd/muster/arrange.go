@@ -33,7 +33,10 @@ func arrange(app *cli.App, args []string) []string {
 			words := args[i : i+1]
 			if takesValue(flag) && !strings.Contains(arg, "=") && i+1 < len(args) {
 				words = args[i : i+2]
-				i++
+				if i++; args[i] == completionFlag { // what the value may be is asked
+					words = []string{arg + "=0"}
+					rest = append(rest, completionFlag)
+				}
 			}
 			if flag != nil && !mine {
 				global = append(global, words...)

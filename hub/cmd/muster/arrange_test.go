@@ -21,6 +21,12 @@ func TestArrangeMovesFlagsToTheirCommand(t *testing.T) {
 		"muster logs -- -n 5":                        "muster logs -- -n 5",
 		"muster apply -f -":                          "muster apply -f -",
 		"muster service --generate-bash-completion":  "muster service --generate-bash-completion",
+		"muster rollout web promote --fully":         "muster rollout --fully web promote",
+		// What is to be completed is no value.
+		"muster rollback web --to --generate-bash-completion": "muster rollback --to=0 web --generate-bash-completion",
+		"muster rm web --timeout --generate-bash-completion":  "muster rm --timeout=0 web --generate-bash-completion",
+		"muster rm web --wait --generate-bash-completion":     "muster rm --wait web --generate-bash-completion",
+		"muster rm web db --hub --generate-bash-completion":   "muster --hub=0 rm web db --generate-bash-completion",
 	} {
 		if got := strings.Join(arrange(app, strings.Fields(in)), " "); got != want {
 			t.Errorf("%s\nbecame %s\n not   %s", in, got, want)

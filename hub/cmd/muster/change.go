@@ -55,7 +55,7 @@ func scale(ctx context.Context, s *session, args []string) error {
 		if err := s.printResult(result); err != nil {
 			return err
 		}
-		goals = append(goals, serviceConverged(key, 0))
+		goals = append(goals, serviceConverged(key, order{}))
 	}
 	return s.waitIfAsked(ctx, goals)
 }
@@ -73,7 +73,7 @@ Example:
 		Action: p.with(1, -1, func(ctx context.Context, s *session, args []string) error {
 			return s.eachService(ctx, args, func(key fleet.ServiceKey) (fleet.Result, goal, error) {
 				result, err := s.hub.Restart(ctx, key, s.write())
-				return result, serviceConverged(key, 0), err
+				return result, serviceConverged(key, order{}), err
 			})
 		}),
 		BashComplete: p.completeServices,

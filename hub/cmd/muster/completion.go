@@ -4,6 +4,9 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -64,6 +67,40 @@ func (p *program) complete(c *cli.Context, words ...func(ctx context.Context, s 
 
 func (p *program) completeServices(c *cli.Context) { p.complete(c, serviceWords) }
 
+// completeVersions has services first, then the versions of the one that stands
+// there.
+func (p *program) completeVersions(c *cli.Context) {
+	if service := c.Args().First(); service != "" {
+		p.complete(c, versionWords(service))
+	} else {
+		p.complete(c, serviceWords)
+	}
+}
+
+func (p *program) completeRollback(c *cli.Context) {
+	if service := c.Args().First(); service != "" && c.IsSet("to") {
+		p.complete(c, versionWords(service))
+	} else if service == "" {
+		p.complete(c, serviceWords)
+	}
+}
+
+func (p *program) completeRollout(c *cli.Context) {
+	given := c.Args().Slice()
+	switch {
+	case len(given) == 0, len(given) == 1 && slices.Contains(verbs, given[0]):
+		p.complete(c, serviceWords)
+	case len(given) == 1:
+		fmt.Fprintln(p.stdout, strings.Join(verbs, "\n"))
+	}
+}
+
+func (p *program) completePrune(c *cli.Context) {
+	if c.IsSet("host") {
+		p.complete(c, hostWords(""))
+	}
+}
+
 func (p *program) completeHosts(c *cli.Context) {
 	for _, command := range c.Command.Subcommands {
 		fmt.Fprintln(p.stdout, command.Name)
@@ -91,6 +128,21 @@ func serviceWords(ctx context.Context, s *session) []string {
 		words = append(words, view.Key.String())
 	}
 	return words
+}
+
+func versionWords(service string) func(context.Context, *session) []string {
+	return func(ctx context.Context, s *session) []string {
+		key, err := s.serviceKey(ctx, service)
+		if err != nil {
+			return nil
+		}
+		list, _ := s.hub.Versions(ctx, key)
+		var words []string
+		for _, view := range list.Items {
+			words = append(words, strconv.Itoa(view.Number))
+		}
+		return words
+	}
 }
 
 func hostWords(prefix string) func(context.Context, *session) []string {

@@ -18,6 +18,7 @@ const (
 	exitNotConverged = 3
 	exitUnreachable  = 4
 	exitRefused      = 5
+	exitTakenBack    = 6
 	exitInterrupted  = 130
 )
 
@@ -29,6 +30,7 @@ EXIT CODES:
    3    done, but the fleet did not get there in time
    4    the hub can't be reached, or can't take orders now
    5    refused: it contradicts something else that was asked for
+   6    the new version failed: its rollout was taken back, or is paused
    130  interrupted
 `
 
@@ -51,9 +53,15 @@ type notConverged struct{ reason, advice string }
 
 func (e *notConverged) Error() string { return e.reason }
 
+// rolloutFailed means that a new version is no good.
+type rolloutFailed struct{ reason, advice string }
+
+func (e *rolloutFailed) Error() string { return e.reason }
+
 func exitCode(err error) int {
 	var wrong *usageError
 	var late *notConverged
+	var failed *rolloutFailed
 	switch {
 	case err == nil:
 		return exitOK
@@ -63,6 +71,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &late):
 		return exitNotConverged
+	case errors.As(err, &failed):
+		return exitTakenBack
 	case errors.Is(err, client.ErrUnreachable):
 		return exitUnreachable
 	}
@@ -86,12 +96,15 @@ func sentences(err error) []string {
 	}
 	var wrong *usageError
 	var late *notConverged
+	var failed *rolloutFailed
 	var explained *fleet.Error
 	switch {
 	case errors.As(err, &wrong):
 		say(wrong.message, wrong.advice)
 	case errors.As(err, &late):
 		say(late.reason, late.advice)
+	case errors.As(err, &failed):
+		say(failed.reason, failed.advice)
 	case !errors.As(err, &explained):
 		say(err.Error(), "")
 	case errors.Is(err, client.ErrUnreachable):

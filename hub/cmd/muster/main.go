@@ -16,7 +16,10 @@ func main() {
 func muster() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	p := &program{stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), terminal: isTerminal(os.Stdout)}
+	p := &program{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(),
+		asks: isTerminal(os.Stdin), terminal: isTerminal(os.Stdout),
+	}
 	return p.run(ctx, os.Args)
 }
 

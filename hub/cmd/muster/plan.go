@@ -58,12 +58,7 @@ func (s *session) printChange(change fleet.ServiceChange, width int, asked map[f
 	}
 	s.printf("\n")
 	for _, f := range change.Fields {
-		switch {
-		case f.From == "" && f.To == "":
-			s.printf("    %s: differs\n", f.Path)
-		default:
-			s.printf("    %s: %s -> %s\n", f.Path, none(f.From), none(f.To))
-		}
+		s.printf("    %s\n", difference(f))
 	}
 }
 

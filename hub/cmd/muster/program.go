@@ -14,8 +14,10 @@ import (
 
 // program is one run of the command line and what it may touch.
 type program struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
+	asks           bool // stdin is a terminal: a person can be asked
 	terminal       bool // stdout is one: colors help
 }
 
@@ -54,8 +56,9 @@ func (p *program) app() *cli.App {
 	app.Commands = []*cli.Command{
 		p.applyCommand(), p.servicesCommand(), p.serviceCommand(), p.instancesCommand(),
 		p.scaleCommand(), p.restartCommand(), p.removeCommand(), p.logsCommand(),
+		p.versionsCommand(), p.diffCommand(), p.rollbackCommand(), p.rolloutCommand(),
 		p.hostsCommand(), p.hostCommand(), p.balancerCommand(), p.eventsCommand(),
-		p.freezeCommand(), p.unfreezeCommand(), p.supportCommand(), p.completionCommand(), p.versionCommand(),
+		p.freezeCommand(), p.unfreezeCommand(), p.pruneCommand(), p.supportCommand(), p.completionCommand(), p.versionCommand(),
 	}
 	prepare(app.Commands)
 	return app

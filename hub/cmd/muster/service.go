@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -79,6 +80,9 @@ func (s *session) printService(v fleet.ServiceView) {
 		}
 		s.line("", "where "+strings.Join(where, " and "))
 	}
+	if r := v.Rollout; r != nil {
+		s.printLastRollout(r, v.Key)
+	}
 	s.line("Actual", strconv.Itoa(v.Running)+" running, "+strconv.Itoa(v.Ready)+" ready")
 	for i, address := range v.Addresses {
 		s.line(first(i, "Addresses"), address)
@@ -86,6 +90,23 @@ func (s *session) printService(v fleet.ServiceView) {
 	for i, offer := range v.Offers {
 		s.line(first(i, "Offered as"), offer)
 	}
+}
+
+// printLastRollout writes in short what a rollout is at, or how it ended.
+func (s *session) printLastRollout(r *fleet.Rollout, key fleet.ServiceKey) {
+	if r.Over() {
+		text := fmt.Sprintf("from version %d to %d %s %s", r.From, r.To, s.state(r.State), stamp(r.Ended))
+		if r.Why != "" && r.State != fleet.RolloutSucceeded {
+			text += ": " + r.Why
+		}
+		s.line("Rollout", text)
+		return
+	}
+	s.line("Rollout", join(", ", fmt.Sprintf("from version %d to %d %s%s", r.From, r.To, s.state(r.State), reasonOf(r)), stepOf(r)))
+	if r.Why != "" {
+		s.line("", r.Why)
+	}
+	s.line("", "more: muster rollout "+key.String())
 }
 
 // line writes one named fact.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,13 +41,7 @@ func listServices(ctx context.Context, s *session, args []string) error {
 		s.printf("no services yet: muster apply -f compose.yaml\n")
 		return nil
 	}
-	var rows [][]string
-	for _, v := range list.Items {
-		rows = append(rows, []string{
-			v.Key.String(), s.state(v.State), ratio(v.Ready, v.Desired), strconv.Itoa(v.Version), v.Image, dash(brief(v.Offers)),
-		})
-	}
-	s.printTable([]column{{title: "service"}, {title: "state"}, {title: "ready"}, {title: "version", right: true}, {title: "image", width: 30}, {title: "offered as", width: 30}}, rows)
+	s.printServices(list.Items)
 	for _, v := range list.Items {
 		for _, reason := range v.Reasons {
 			s.printf("\n%s: %s", v.Key, reason)
@@ -55,6 +51,37 @@ func listServices(ctx context.Context, s *session, args []string) error {
 		s.printf("\n")
 	}
 	return nil
+}
+
+// printServices writes a table, with a column for rollouts while one is under way.
+func (s *session) printServices(views []fleet.ServiceView) {
+	columns := []column{{title: "service"}, {title: "state"}, {title: "ready"}, {title: "version", right: true}, {title: "image", width: 30}, {title: "offered as", width: 30}}
+	moving := slices.ContainsFunc(views, underWay)
+	if moving {
+		columns[4].width = 22
+		columns = slices.Insert(columns, 4, column{title: "rollout", width: 20, prose: true})
+	}
+	var rows [][]string
+	for _, v := range views {
+		row := []string{
+			v.Key.String(), s.state(v.State), ratio(v.Ready, v.Desired), strconv.Itoa(v.Version), v.Image, dash(brief(v.Offers)),
+		}
+		if moving {
+			row = slices.Insert(row, 4, s.rolloutCell(v))
+		}
+		rows = append(rows, row)
+	}
+	s.printTable(columns, rows)
+}
+
+func underWay(v fleet.ServiceView) bool { return v.Rollout != nil && !v.Rollout.Over() }
+
+func (s *session) rolloutCell(v fleet.ServiceView) string {
+	if !underWay(v) {
+		return "-"
+	}
+	r := v.Rollout
+	return fmt.Sprintf("%d -> %d %s%s", r.From, r.To, s.state(r.State), reasonOf(r))
 }
 
 func anyReason(views []fleet.ServiceView) bool {

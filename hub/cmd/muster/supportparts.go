@@ -24,7 +24,7 @@ import (
 // Bounds of what is asked for one by one, so that a large fleet isn't kept
 // busy by a dump.
 const (
-	maxDetails = 50 // services that aren't converged
+	maxDetails = 50 // services that are told in full
 	maxAgents  = 20 // hosts whose agents' logs are read
 )
 
@@ -157,18 +157,26 @@ func (s *session) debugAddr(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("the hub was started without --debug-addr")
 }
 
-// troubled are the services that aren't converged, with their pools.
+// troubled are the services that aren't converged, or whose new version was no
+// good, with what belongs to them.
 func (s *session) troubled(ctx context.Context) (sources []support.Source) {
 	list, err := s.hub.Services(ctx, "")
 	if err != nil {
 		return []support.Source{missing("fleet/details.txt", err)}
 	}
+	services := 0
 	for _, view := range list.Items {
-		if view.State == fleet.ServiceConverged || len(sources) >= 2*maxDetails {
+		takenBack := view.Rollout != nil && view.Rollout.State == fleet.RolloutRolledBack
+		if view.State == fleet.ServiceConverged && !takenBack || services == maxDetails {
 			continue
 		}
+		services++
 		path := "/v1/projects/" + url.PathEscape(view.Key.Project) + "/services/" + url.PathEscape(view.Key.Name)
-		for name, path := range map[string]string{"service": path, "pools": path + "/pools"} {
+		parts := map[string]string{"service": path, "pools": path + "/pools", "versions": path + "/versions"}
+		if view.Rollout != nil {
+			parts["rollout"] = path + "/rollout"
+		}
+		for name, path := range parts {
 			sources = append(sources, support.Source{
 				Name: "fleet/" + view.Key.String() + "/" + name + ".json",
 				Read: func(ctx context.Context) ([]byte, error) { return s.hub.Raw(ctx, path, nil) },

@@ -33,6 +33,7 @@ const (
 type progress struct {
 	done  bool
 	stuck bool   // it won't get there by itself
+	ended error  // it will never get there, which ends the wait
 	held  bool   // nor this, unless something changes soon
 	text  string // "3/5 ready"
 	why   []string
@@ -45,22 +46,50 @@ type goal struct {
 	look func(ctx context.Context, hub *client.Client) (progress, error)
 }
 
-// serviceConverged waits until a service runs as asked for; version 0: any.
-func serviceConverged(key fleet.ServiceKey, version int) goal {
+// order is one whose outcome is waited for. Zero: of any.
+type order struct {
+	version  int    // that the service is to have at least
+	revision uint64 // of the order: a rollout that began with it decides, too
+}
+
+// serviceConverged waits until a service runs as asked for.
+func serviceConverged(key fleet.ServiceKey, o order) goal {
 	return goal{name: key.String(), look: func(ctx context.Context, hub *client.Client) (progress, error) {
 		view, err := hub.Service(ctx, key)
 		if err != nil {
 			return progress{}, err
 		}
-		return progress{
-			done:  view.State == fleet.ServiceConverged && view.Version >= version,
+		p := progress{
+			done:  view.State == fleet.ServiceConverged && view.Version >= o.version,
 			stuck: view.State == fleet.ServiceFrozen,
 			held:  view.State == fleet.ServiceHeld,
 			text:  fmt.Sprintf("%d/%d ready, %s", view.Ready, view.Desired, view.State),
 			why:   withoutState(view),
 			hint:  "see muster service " + key.String(),
-		}, nil
+		}
+		if r := view.Rollout; r != nil {
+			p.heed(r, key, o)
+		}
+		return p, nil
 	}}
+}
+
+// heed has a rollout count for a wait: one that is under way is told, and how the
+// one ends that the order began decides.
+func (p *progress) heed(r *fleet.Rollout, key fleet.ServiceKey, o order) {
+	if !r.Over() {
+		p.text += ", " + rolloutBrief(r)
+	}
+	if o.revision == 0 {
+		return
+	}
+	p.done = p.done && r.Over()
+	if r.ID >= o.revision {
+		_, p.ended = outcome(r, key)
+	}
+	if r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseManual {
+		p.stuck, p.hint = true, waysOut(r, key)[0]
+	}
 }
 
 // withoutState are the reasons for a state, without the word for the state
@@ -120,6 +149,11 @@ func (s *session) wait(ctx context.Context, goals ...goal) error {
 		open, err := s.look(ctx, goals, said)
 		if err == nil && len(open) == 0 {
 			return nil
+		}
+		for _, o := range open {
+			if o.ended != nil {
+				return o.ended
+			}
 		}
 		if err != nil && (!errors.Is(err, client.ErrUnreachable) || time.Now().After(deadline)) {
 			return err
@@ -211,7 +245,7 @@ func (s *session) look(ctx context.Context, goals []goal, said []saying) ([]open
 			line += ": " + someOf(p.why)
 		}
 		last := &said[i]
-		if line != last.line && (p.done || p.held || p.stuck || time.Since(last.at) >= sayEvery) {
+		if line != last.line && (p.done || p.held || p.stuck || p.ended != nil || time.Since(last.at) >= sayEvery) {
 			s.note("%s", line)
 			last.line, last.at = line, time.Now()
 		}

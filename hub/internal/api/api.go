@@ -18,6 +18,7 @@ type API struct {
 	log     *slog.Logger
 	metrics *metrics
 	streams *streams
+	answers *answers
 
 	watchers chan struct{} // one place for each watcher
 	stopping chan struct{} // closed when streams have to end
@@ -42,6 +43,7 @@ func New(options Options) *API {
 		log:      options.Logger,
 		metrics:  newMetrics(options.Registry, options.Version),
 		streams:  newStreams(options.Limits.Streams),
+		answers:  newAnswers(options.Limits.Asks),
 		watchers: make(chan struct{}, options.Limits.Watchers),
 		stopping: make(chan struct{}),
 		mux:      http.NewServeMux(),

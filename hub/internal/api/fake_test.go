@@ -141,8 +141,6 @@ func (fakeView) Rollout(key fleet.ServiceKey) (fleet.RolloutView, bool) {
 	}, true
 }
 
-func (fakeView) Images() []string { return []string{"sha256:1", "web:4"} }
-
 func (fakeView) Instances(service fleet.ServiceKey, host string) []fleet.InstanceView {
 	all := []fleet.InstanceView{
 		{ID: "1a-1", Service: web, Host: "web1"}, {ID: "1a-2", Service: web, Host: "web2"}, {ID: "2b-1", Service: db, Host: "web1"},

@@ -126,8 +126,8 @@ func lastLines(instance fleet.InstanceView, tail int) fleet.Ask {
 	return fleet.Ask{Do: fleet.AskLogs, Instance: instance.ID, Tail: tail}
 }
 
-// fetch asks a host for a stream and waits until it begins, as long as the
-// question is good for. The caller has to finish the stream.
+// fetch asks a host for a stream and waits until it begins. The caller has to
+// finish the stream.
 func (a *API) fetch(ctx context.Context, host string, ask fleet.Ask) (*stream, io.Reader, error) {
 	if ctx.Err() != nil {
 		return nil, nil, unavailable("there was no time left to ask host %s", host)
@@ -136,7 +136,7 @@ func (a *API) fetch(ctx context.Context, host string, ask fleet.Ask) (*stream, i
 	if err != nil {
 		return nil, nil, err
 	}
-	ask.ID, ask.Stream, ask.TTL = st.ask, streamPath+st.token, fleet.Duration(ask.TTL.Or(a.limits.StreamBegin))
+	ask.ID, ask.Stream, ask.TTL = st.ask, streamPath+st.token, fleet.Duration(a.limits.StreamBegin)
 	body, err := a.await(ctx, st, ask)
 	if err != nil {
 		a.streams.finish(st)
@@ -147,29 +147,21 @@ func (a *API) fetch(ctx context.Context, host string, ask fleet.Ask) (*stream, i
 
 func (a *API) await(ctx context.Context, st *stream, ask fleet.Ask) (io.Reader, error) {
 	if err := a.options.Asker.Ask(st.host, ask); err != nil {
-		return nil, fmt.Errorf("ask host %s: %w", st.host, err)
+		return nil, fmt.Errorf("ask host %s for logs: %w", st.host, err)
 	}
-	patience := time.NewTimer(ask.TTL.D())
+	patience := time.NewTimer(a.limits.StreamBegin)
 	defer patience.Stop()
 	select {
 	case body := <-st.begun:
 		return body, nil
 	case problem := <-st.refused:
-		return nil, unavailable("host %s %s: %s", st.host, failing(ask), problem)
+		return nil, unavailable("host %s gives no logs: %s", st.host, problem)
 	case <-patience.C:
 	case <-ctx.Done():
 	case <-a.stopping:
 		return nil, unavailable("the hub is stopping")
 	}
 	return nil, unavailable("host %s did not answer", st.host).WithHint("muster hosts shows whether it is up")
-}
-
-// failing says what a host doesn't do that refuses a question.
-func failing(ask fleet.Ask) string {
-	if ask.Do == fleet.AskPrune {
-		return "removes no images"
-	}
-	return "gives no logs"
 }
 
 func unavailable(format string, args ...any) *fleet.Error {

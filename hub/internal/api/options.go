@@ -41,6 +41,7 @@ type Limits struct {
 	StreamBegin  time.Duration // until an agent begins to send
 	LogBytes     int64         // one answer with logs
 	LogTime      time.Duration // one answer with logs
+	Asks         int           // of hosts, at a time, besides streams
 	PruneTime    time.Duration // until a host has removed its images
 	ShutdownTime time.Duration // for requests to end by themselves
 }
@@ -60,6 +61,7 @@ func DefaultLimits() Limits {
 		StreamBegin:  30 * time.Second,
 		LogBytes:     4 << 20,
 		LogTime:      time.Minute,
+		Asks:         64,
 		PruneTime:    5 * time.Minute,
 		ShutdownTime: 10 * time.Second,
 	}

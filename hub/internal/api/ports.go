@@ -37,8 +37,6 @@ type View interface {
 	Diff(service fleet.ServiceKey, from, to int) ([]fleet.FieldChange, error)
 	// Rollout is the last one; false: there was none.
 	Rollout(fleet.ServiceKey) (fleet.RolloutView, bool)
-	// Images are those of all kept versions, each by its pin or else its name.
-	Images() []string
 	// Instances of a service on a host; a zero value stands for all.
 	Instances(service fleet.ServiceKey, host string) []fleet.InstanceView
 	Hosts() []fleet.HostView

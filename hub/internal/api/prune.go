@@ -2,8 +2,7 @@ package api
 
 import (
 	"context"
-	"encoding/json"
-	"io"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 )
 
 type pruneInput struct {
+	Caller
 	Patience
 	Host string `path:"host"`
 	Body *struct {
@@ -22,8 +22,15 @@ type pruneInput struct {
 	}
 }
 
+// Pruned is what pruning a host came to.
+type Pruned struct {
+	Images  []fleet.PrunedImage `json:"images" nullable:"false" doc:"Those that were removed, or would be in a dry run"`
+	Bytes   int64               `json:"bytes" doc:"What that frees at most: images share layers"`
+	Problem string              `json:"problem,omitempty" doc:"Why others stay that nothing needs"`
+}
+
 type pruneOutput struct {
-	Body fleet.Pruned
+	Body Pruned
 }
 
 func (a *API) routePrune() {
@@ -51,7 +58,6 @@ func (p *Patience) until(deadline time.Time) {
 }
 
 func (a *API) prune(ctx context.Context, in *pruneInput) (*pruneOutput, error) {
-	ask := fleet.Ask{Do: fleet.AskPrune, DryRun: in.Body != nil && in.Body.DryRun, TTL: fleet.Duration(a.limits.PruneTime)}
 	host, err := a.getHost(ctx, &hostInput{Host: in.Host})
 	if err != nil {
 		return nil, err
@@ -59,22 +65,42 @@ func (a *API) prune(ctx context.Context, in *pruneInput) (*pruneOutput, error) {
 	if state := host.Body.Status.State; state != fleet.HostUp {
 		return nil, unavailable("host %s is %s", in.Host, state).WithHint("muster host %s says more", in.Host)
 	}
-	if err := a.read(ctx, func(view View) { ask.Keep = view.Images() }); err != nil {
-		return nil, err
-	}
-	limit := a.limits.PruneTime + a.limits.WriteTime
-	in.until(time.Now().Add(limit + a.limits.WriteTime))
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	in.until(time.Now().Add(a.limits.PruneTime + a.limits.WriteTime))
+	ctx, cancel := context.WithTimeout(ctx, a.limits.PruneTime)
 	defer cancel()
-	st, body, err := a.fetch(ctx, in.Host, ask)
+	answer, err := a.ask(ctx, in.Host, fleet.Ask{
+		Do: fleet.AskPrune, DryRun: in.Body != nil && in.Body.DryRun, TTL: fleet.Duration(a.limits.PruneTime), Cause: "prune by " + in.actor(),
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer a.streams.finish(st)
-	defer context.AfterFunc(ctx, st.abandon)()
-	out := &pruneOutput{}
-	if err := json.NewDecoder(io.LimitReader(body, a.limits.LogBytes)).Decode(&out.Body); err != nil {
-		return nil, unavailable("host %s gave no answer that can be read: %v", in.Host, err)
+	if !answer.OK && len(answer.Images) == 0 {
+		return nil, unavailable("host %s removes no images: %s", in.Host, answer.Problem)
+	}
+	out := &pruneOutput{Body: Pruned{Images: append([]fleet.PrunedImage{}, answer.Images...), Problem: answer.Problem}}
+	for _, image := range answer.Images {
+		out.Body.Bytes += image.Bytes
 	}
 	return out, nil
+}
+
+// ask puts a question to a host and waits for its answer.
+func (a *API) ask(ctx context.Context, host string, ask fleet.Ask) (fleet.Answer, error) {
+	id, answered, err := a.answers.expect(host)
+	if err != nil {
+		return fleet.Answer{}, err
+	}
+	defer a.answers.forget(host, id)
+	ask.ID = id
+	if err := a.options.Asker.Ask(host, ask); err != nil {
+		return fleet.Answer{}, fmt.Errorf("ask host %s: %w", host, err)
+	}
+	select {
+	case answer := <-answered:
+		return answer, nil
+	case <-ctx.Done():
+		return fleet.Answer{}, unavailable("host %s did not answer", host).WithHint("muster host %s shows whether it is up", host)
+	case <-a.stopping:
+		return fleet.Answer{}, unavailable("the hub is stopping")
+	}
 }

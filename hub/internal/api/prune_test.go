@@ -1,9 +1,8 @@
 package api
 
 import (
-	"io"
-	"slices"
-	"strings"
+	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,65 +11,86 @@ import (
 
 const prunePath = "/v1/hosts/web1/prune"
 
-func TestAHostIsPruned(t *testing.T) {
-	s, agents := serveAgents(t, func(string, fleet.Ask) io.Reader {
-		return strings.NewReader(`{"images":[{"name":"web:1","bytes":7}],"bytes":7,"problem":"web:0 is in use"}`)
+// servePruned is an API whose agents answer as they are told, after a while.
+func servePruned(t *testing.T, after time.Duration, answer fleet.Answer, change ...func(*Options)) (*server, *[]fleet.Ask) {
+	var s *server
+	var asked []fleet.Ask
+	var group sync.WaitGroup
+	change = append(change, func(o *Options) {
+		o.Asker = askerFunc(func(host string, ask fleet.Ask) error {
+			asked = append(asked, ask)
+			group.Go(func() {
+				time.Sleep(after)
+				s.api.Answered("web9", fleet.Answer{ID: ask.ID, Problem: "not its question"})
+				s.api.Answered(host, fleet.Answer{ID: "other", Problem: "another question"})
+				answer.ID = ask.ID
+				s.api.Answered(host, answer)
+				s.api.Answered(host, answer) // once is enough
+			})
+			return nil
+		})
 	})
+	s = serve(t, change...)
+	t.Cleanup(group.Wait)
+	return s, &asked
+}
+
+func TestAHostIsPruned(t *testing.T) {
+	images := []fleet.PrunedImage{{ID: "sha256:1", Names: "web:1", Bytes: 7}, {ID: "sha256:2", Bytes: 5}}
+	s, asked := servePruned(t, 0, fleet.Answer{Problem: "web:0 is in use", Images: images})
 	for i, body := range []string{"", `{"dryRun":true}`} {
 		a := s.call("POST", prunePath, body)
-		got := decode[fleet.Pruned](t, a)
-		if a.status != 200 || got.Bytes != 7 || len(got.Images) != 1 || got.Images[0].Name != "web:1" || got.Problem == "" {
+		got := decode[Pruned](t, a)
+		if a.status != 200 || got.Bytes != 12 || len(got.Images) != 2 || got.Images[0] != images[0] || got.Problem != "web:0 is in use" {
 			t.Errorf("%d %s", a.status, a.body)
 		}
-		ask := agents.asked[i]
-		if ask.Do != fleet.AskPrune || ask.DryRun != (i == 1) || ask.TTL.D() != s.api.limits.PruneTime || !slices.Equal(ask.Keep, fakeView{}.Images()) {
+		ask := (*asked)[i]
+		if ask.Do != fleet.AskPrune || ask.DryRun != (i == 1) || ask.TTL.D() != s.api.limits.PruneTime || ask.Cause != "prune by local@127.0.0.1" {
 			t.Errorf("asked %+v", ask)
 		}
 	}
 }
 
+func TestNothingToPrune(t *testing.T) {
+	s, _ := servePruned(t, 0, fleet.Answer{OK: true})
+	if a := s.call("POST", prunePath, ""); a.status != 200 || a.body != `{"images":[],"bytes":0}`+"\n" {
+		t.Errorf("%d %q", a.status, a.body)
+	}
+}
+
 func TestWhatIsNotPruned(t *testing.T) {
-	s, agents := serveAgents(t, func(string, fleet.Ask) io.Reader { return strings.NewReader("images\n") })
+	s, asked := servePruned(t, 0, fleet.Answer{Problem: "this agent doesn't know the question"})
 	s.call("POST", "/v1/hosts/none/prune", "").problem(t, 404, "not_found")
 	s.call("POST", "/v1/hosts/-/prune", "").problem(t, 422, "invalid")
 	s.call("POST", prunePath, `{"all":true}`).problem(t, 422, "invalid")
 	if p := s.call("POST", "/v1/hosts/web2/prune", "").problem(t, 503, "unavailable"); p.Detail != "host web2 is lost" || p.Hint == "" {
 		t.Errorf("%+v", p)
 	}
-	if len(agents.asked) > 0 {
-		t.Errorf("asked %+v", agents.asked)
+	if len(*asked) > 0 {
+		t.Errorf("asked %+v", *asked)
 	}
-	if p := s.call("POST", prunePath, "").problem(t, 503, "unavailable"); !strings.HasPrefix(p.Detail, "host web1 gave no answer that can be read: ") {
-		t.Errorf("%+v", p)
-	}
-	poll(t, func() bool { return streamsOpen(s.api) == 0 })
-}
-
-func TestAnAgentThatCannotPrune(t *testing.T) {
-	var s *server
-	s = serve(t, func(o *Options) {
-		o.Asker = askerFunc(func(host string, ask fleet.Ask) error {
-			s.api.Answered(host, fleet.Answer{ID: ask.ID, Problem: "this agent doesn't know the question"})
-			return nil
-		})
-	})
 	want := "host web1 removes no images: this agent doesn't know the question"
 	if p := s.call("POST", prunePath, "").problem(t, 503, "unavailable"); p.Detail != want {
 		t.Errorf("%+v", p)
 	}
 }
 
+func TestAHostThatDoesNotSayWhatItPruned(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Limits.PruneTime, o.Limits.Asks = 10*time.Millisecond, 1 })
+	for range 2 { // who has given up waits no more
+		if p := s.call("POST", prunePath, "").problem(t, 503, "unavailable"); p.Detail != "host web1 did not answer" || p.Hint == "" {
+			t.Errorf("%+v", p)
+		}
+	}
+	s.api.options.Asker = askerFunc(func(string, fleet.Ask) error { return errors.New("the wire is cut") })
+	s.call("POST", prunePath, "").problem(t, 500, "internal")
+}
+
 // Removing many images takes longer than any other request may.
 func TestPruningOutlastsDeadlines(t *testing.T) {
-	slow, done := io.Pipe()
-	s, _ := serveAgents(t, func(string, fleet.Ask) io.Reader {
-		time.AfterFunc(100*time.Millisecond, func() {
-			_, _ = done.Write([]byte(`{"bytes":7}`)) // the pipe breaks with the test
-			done.Close()
-		})
-		return slow
-	}, func(o *Options) { o.Limits.RequestTime, o.Limits.OrderTime = 20*time.Millisecond, 20*time.Millisecond })
-	if a := s.call("POST", prunePath, ""); a.status != 200 || decode[fleet.Pruned](t, a).Bytes != 7 {
+	s, _ := servePruned(t, 100*time.Millisecond, fleet.Answer{OK: true, Images: []fleet.PrunedImage{{ID: "sha256:1", Bytes: 7}}},
+		func(o *Options) { o.Limits.RequestTime, o.Limits.OrderTime = 20*time.Millisecond, 20*time.Millisecond })
+	if a := s.call("POST", prunePath, ""); a.status != 200 || decode[Pruned](t, a).Bytes != 7 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }

@@ -97,8 +97,9 @@ func (s *streams) finish(st *stream) {
 }
 
 // Answered takes an agent's answer to an Ask of the API's: one that refuses
-// ends the wait for its stream. Other answers are of no interest here.
+// ends the wait for its stream.
 func (a *API) Answered(host string, answer fleet.Answer) {
+	a.answers.take(host, answer)
 	if !answer.OK {
 		a.streams.refuse(host, answer.ID, answer.Problem)
 	}

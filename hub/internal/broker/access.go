@@ -44,7 +44,7 @@ func (i *identity) mayPublish(topic string) bool {
 		return false
 	}
 	switch path {
-	case wire.LeafActual, wire.LeafPresence, wire.LeafEvents:
+	case wire.LeafActual, wire.LeafPresence, wire.LeafEvents, wire.LeafMetrics:
 		return true
 	}
 	ask, isResult := strings.CutPrefix(path, wire.LeafResult+"/")

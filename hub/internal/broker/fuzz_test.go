@@ -46,7 +46,7 @@ func FuzzFirstPacket(f *testing.F) {
 // nothing of another host's, and nobody but it reads its environments.
 func FuzzAccess(f *testing.F) {
 	for _, leaf := range []string{
-		wire.LeafActual, wire.LeafPresence, wire.LeafEvents, wire.LeafDesired, wire.LeafAck, wire.LeafAsk, wire.LeafResult + "/ask-1",
+		wire.LeafActual, wire.LeafPresence, wire.LeafEvents, wire.LeafMetrics, wire.LeafDesired, wire.LeafAck, wire.LeafAsk, wire.LeafResult + "/ask-1",
 		wire.LeafPools + "/shop/web", wire.LeafPools + "/+/+", wire.LeafPools + "/#", "#", "+",
 	} {
 		f.Add(wire.Host("web1", leaf))

@@ -61,11 +61,13 @@ func (l *Loop) flushLocked() {
 	}
 }
 
-// put drops what finds the queue full.
-func (l *Loop) put(it item) {
+// put drops what finds the queue full, and reports whether it took it.
+func (l *Loop) put(it item) bool {
 	select {
 	case l.queue <- it:
+		return true
 	default:
 		l.dropped.Add(uint64(max(1, len(it.again))))
+		return false
 	}
 }

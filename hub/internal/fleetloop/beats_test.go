@@ -11,9 +11,9 @@ import (
 
 var online = fleet.Presence{State: fleet.PresenceOnline, AgentStart: "a", Session: "s", Observed: fleet.Observed{Lineage: "L", Epoch: 3, Generation: 7, Sum: "x"}}
 
-func seal(t *testing.T, number uint64, p fleet.Presence) string {
+func seal(t *testing.T, number uint64, body any) string {
 	t.Helper()
-	payload, err := wire.Seal("L", 0, number, p)
+	payload, err := wire.Seal("L", 0, number, body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ type Turn struct {
 }
 
 // Kinds of inputs, as a Turn counts them.
-var Kinds = []string{"command", "presence", "actual", "events", "answer", "reached", "refused", "tick"}
+var Kinds = []string{"command", "presence", "actual", "events", "metrics", "answer", "reached", "refused", "tick"}
 
 func kinds(inputs []turn.Input) map[string]int {
 	counts := make(map[string]int, len(Kinds))
@@ -48,6 +48,8 @@ func kindOf(in turn.Input) string {
 		return "actual"
 	case turn.EventsIn:
 		return "events"
+	case turn.MetricsIn:
+		return "metrics"
 	case turn.AnswerIn:
 		return "answer"
 	case turn.ReachedIn:

@@ -59,13 +59,15 @@ func DefaultOptions() Options {
 	}
 }
 
-// item is one thing in the queue: an input, signs of life, or a read.
+// item is one thing in the queue: an input, signs of life, a host that has
+// counted, or a read.
 type item struct {
-	in    turn.Input
-	again []turn.Input
-	reply chan turn.Reply // commands only
-	read  func(*turn.State, time.Time)
-	done  chan struct{} // reads only
+	in      turn.Input
+	again   []turn.Input
+	counted string
+	reply   chan turn.Reply // commands only
+	read    func(*turn.State, time.Time)
+	done    chan struct{} // reads only
 }
 
 // Loop owns the fleet's state while it runs.
@@ -76,6 +78,7 @@ type Loop struct {
 	machines machines
 	beats    beats
 	again    again
+	counts   counts
 	watchers watchers
 	waits    *waits       // owned by the loop's goroutine
 	lastTurn atomic.Int64 // nanoseconds since start of the last turn's end
@@ -143,6 +146,10 @@ func (l *Loop) turn(ctx context.Context, batch []item) {
 		}
 		if it.again != nil {
 			inputs = append(inputs, it.again...)
+			continue
+		}
+		if it.counted != "" {
+			inputs = append(inputs, l.counts.take(it.counted))
 			continue
 		}
 		if it.reply != nil {

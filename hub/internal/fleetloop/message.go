@@ -29,6 +29,10 @@ func (l *Loop) Message(host, leaf, _ string, payload []byte) {
 	if answer, ok := in.(turn.AnswerIn); ok {
 		l.opts.Answered(host, answer.Answer)
 	}
+	if counts, ok := in.(turn.MetricsIn); ok {
+		l.count(counts)
+		return
+	}
 	if in != nil {
 		l.Enqueue(in)
 	}
@@ -75,6 +79,13 @@ func decode(host, leaf string, payload []byte) (turn.Input, error) {
 		var b fleet.EventBatch
 		_, err := open(payload, &b)
 		return turn.EventsIn{Host: host, Batch: b}, err
+	case wire.LeafMetrics:
+		var m fleet.Metrics
+		_, err := open(payload, &m)
+		if err == nil && m.Host != host {
+			err = fleet.Invalid("payload.body.host", "is %q", m.Host)
+		}
+		return turn.MetricsIn{Host: host, Metrics: m}, err
 	case wire.LeafResult:
 		var a fleet.Answer
 		_, err := open(payload, &a)

@@ -21,6 +21,8 @@ func TestDecodeRefusesWhatCantBeStored(t *testing.T) {
 		{"a service that is none", wire.LeafActual, `{"host":"web1","instances":[{"id":"1-1","service":"` + long + `"}]}`, "payload.body"},
 		{"events without a number", wire.LeafEvents, `{"numbering":"n","first":0,"events":[]}`, "first"},
 		{"an endless event", wire.LeafEvents, `{"numbering":"n","first":1,"events":[{"id":"1","type":"muster.host.lost","data":{"message":"` + long + `"}}]}`, "events[0].data.message"},
+		{"another host's counts", wire.LeafMetrics, `{"host":"web2","agentStart":"a","pools":[]}`, "payload.body.host"},
+		{"counts of no service", wire.LeafMetrics, `{"host":"web1","agentStart":"a","pools":[{"service":"","balancer":"haproxy","endpoints":[]}]}`, "pools[0].service"},
 		{"an answer to no question", wire.LeafResult, `{"ok":true}`, "id"},
 		{"a presence of no kind", wire.LeafPresence, `{"state":"asleep","agentStart":"a","session":"s"}`, "state"},
 	} {
@@ -55,7 +57,7 @@ func TestReasonsAreBounded(t *testing.T) {
 // FuzzDecode checks that no message, however odd, stops the hub or makes a
 // store that the next hub can't read.
 func FuzzDecode(f *testing.F) {
-	leaves := []string{wire.LeafPresence, wire.LeafActual, wire.LeafEvents, wire.LeafResult}
+	leaves := []string{wire.LeafPresence, wire.LeafActual, wire.LeafEvents, wire.LeafResult, wire.LeafMetrics}
 	for leaf, body := range map[int]any{
 		0: fleet.Presence{State: fleet.PresenceOnline, AgentStart: "a", Session: "s", Pools: map[fleet.ServiceKey]uint64{key: 3}},
 		1: fleet.Actual{
@@ -68,6 +70,9 @@ func FuzzDecode(f *testing.F) {
 		},
 		2: fleet.EventBatch{Numbering: "n", First: 1, Events: []fleet.Event{{ID: "1", Type: fleet.EventInstanceStarted, Data: fleet.EventData{Message: "began", Service: &key}}}},
 		3: fleet.Answer{ID: "a", OK: true},
+		4: fleet.Metrics{Host: "web1", AgentStart: "a", Pools: []fleet.PoolMetrics{{
+			Service: key, Balancer: "haproxy", Endpoints: []fleet.EndpointCounts{{Instance: "2-1", Version: 1, Requests: 100, Failed: 5}},
+		}}},
 	} {
 		raw, err := wire.Encode(body)
 		if err != nil {

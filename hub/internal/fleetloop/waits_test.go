@@ -196,7 +196,8 @@ func TestTheLogNamesWhatItIsAbout(t *testing.T) {
 
 func TestEveryKindOfInputIsCounted(t *testing.T) {
 	inputs := []turn.Input{
-		turn.CommandIn{}, turn.PresenceIn{}, turn.ActualIn{}, turn.EventsIn{}, turn.AnswerIn{}, turn.ReachedIn{}, turn.RefusedIn{}, turn.Tick{}, turn.Tick{},
+		turn.CommandIn{}, turn.PresenceIn{}, turn.ActualIn{}, turn.EventsIn{}, turn.MetricsIn{}, turn.AnswerIn{}, turn.ReachedIn{}, turn.RefusedIn{},
+		turn.Tick{}, turn.Tick{},
 	}
 	counts := kinds(inputs)
 	for _, kind := range Kinds {

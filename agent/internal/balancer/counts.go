@@ -1,0 +1,147 @@
+package balancer
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/musterhq/muster/agent/sequence"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// countsPause is the least time between two reports of counts.
+const countsPause = time.Second
+
+// ledger adds up what HAProxy's workers count. Each begins at 0, and goes on
+// when a reload has replaced it until its last connection ends; what it counts
+// after the last look at it is lost.
+type ledger struct {
+	measured bool // some pool is
+	accounts map[account]*sums
+	meters   map[place]meter
+	told     []fleet.PoolMetrics // nil: nothing is measured, for all that others know
+	toldAt   time.Time
+}
+
+// account is what is added up for: an endpoint.
+type account struct {
+	service  fleet.ServiceKey
+	instance string
+}
+
+// place is where a meter is: one worker has one for each server.
+type place struct {
+	worker sequence.Worker
+	server sequence.ServerKey
+}
+
+// sums are those of an endpoint, over all of its routes.
+type sums struct {
+	protocols map[string]counters
+	average   int // in milliseconds
+}
+
+// follow says what is to be counted: the endpoints of measured pools. Those
+// that were go on until they leave their pool, so that their counts never go
+// down when it is measured again.
+func (l *ledger) follow(pools []fleet.Pool) {
+	l.measured = slices.ContainsFunc(pools, measured)
+	if !l.measured && len(l.accounts) == 0 {
+		return
+	}
+	kept := map[account]*sums{}
+	for _, pool := range pools {
+		if pool.Removed {
+			continue
+		}
+		for _, e := range pool.Endpoints {
+			key := account{pool.Service, e.Instance}
+			if s := l.accounts[key]; s != nil {
+				kept[key] = s
+			} else if pool.Measure {
+				kept[key] = &sums{protocols: map[string]counters{}}
+			}
+		}
+	}
+	l.accounts = kept
+}
+
+func measured(pool fleet.Pool) bool { return pool.Measure && !pool.Removed }
+
+// take adds what a worker has counted since it was last read. Only the current
+// one knows how long requests take now.
+func (l *ledger) take(worker sequence.Worker, rows []row, current bool) {
+	if len(l.accounts) == 0 {
+		return
+	}
+	took := map[*sums]average{}
+	for _, r := range rows {
+		key, ok := serverOf(r.text("pxname"), r.text("svname"))
+		if !ok {
+			continue
+		}
+		s := l.accounts[account{key.Service, key.Instance}]
+		if s == nil {
+			continue
+		}
+		now, at, protocol := readCounters(r), place{worker, key}, r.text("mode")
+		next, grown := l.meters[at].read(now)
+		if l.meters == nil {
+			l.meters = map[place]meter{}
+		}
+		l.meters[at], s.protocols[protocol] = next, s.protocols[protocol].plus(grown)
+		took[s] = took[s].with(r, now)
+	}
+	for s, took := range took {
+		if current && took.requests > 0 {
+			s.average = took.sum / took.requests
+		}
+	}
+}
+
+// forget drops what was read of workers that are gone, and of servers that
+// aren't counted any more.
+func (l *ledger) forget(workers []sequence.Worker) {
+	maps.DeleteFunc(l.meters, func(at place, _ meter) bool {
+		return !slices.Contains(workers, at.worker) || l.accounts[account{at.server.Service, at.server.Instance}] == nil
+	})
+}
+
+// news are the counts of measured pools, where there is something to tell.
+// Nil: from now on no pool is measured.
+func (l *ledger) news(balancer string, pools []fleet.Pool, now time.Time) ([]fleet.PoolMetrics, bool) {
+	if !l.measured && l.told == nil || now.Sub(l.toldAt) < countsPause {
+		return nil, false
+	}
+	var all []fleet.PoolMetrics
+	for i := range pools {
+		if measured(pools[i]) {
+			all = append(all, fleet.PoolMetrics{Service: pools[i].Service, Balancer: balancer, Endpoints: l.endpoints(&pools[i])})
+		}
+	}
+	if reflect.DeepEqual(all, l.told) {
+		return nil, false
+	}
+	l.told, l.toldAt = all, now
+	return all, true
+}
+
+// endpoints are the counts of those that HAProxy was seen to have.
+func (l *ledger) endpoints(pool *fleet.Pool) []fleet.EndpointCounts {
+	counts := []fleet.EndpointCounts{}
+	for _, e := range pool.Endpoints {
+		s := l.accounts[account{pool.Service, e.Instance}]
+		if s == nil || len(s.protocols) == 0 {
+			continue
+		}
+		out := fleet.EndpointCounts{Instance: e.Instance, Version: e.Version, AverageMS: s.average}
+		for protocol, c := range s.protocols {
+			out.Requests += c.requests(protocol)
+			out.Failed += c.failed(protocol)
+			out.Retried += c.retried
+		}
+		counts = append(counts, out)
+	}
+	return counts
+}
