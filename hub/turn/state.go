@@ -223,9 +223,6 @@ type Live struct {
 	// Foreign lineage that the agent's accepted state belongs to; empty: ours.
 	Alien string
 
-	// Metrics are what its balancers have counted; nil: nothing was heard of that.
-	Metrics *fleet.Metrics
-
 	echo echo // the last acknowledgement
 
 	instances map[string]*fleet.InstanceActual
