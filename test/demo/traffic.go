@@ -76,12 +76,13 @@ func (t *traffic) end(ctx context.Context) (load.Result, error) {
 	return t.generator.Snapshot(), <-t.ended
 }
 
-// line says who has answered since the last line.
+// line says who has answered since the last line, and what has failed so far:
+// lost on the way, or refused by the service itself.
 func (t *traffic) line() string {
 	now := t.generator.Snapshot()
 	before := t.last
 	t.last = now
-	return fmt.Sprintf("%s  lost %d, answered with 500 %d", shares(before.ByVersion, now.ByVersion), now.Lost(), now.Failed-now.Lost())
+	return fmt.Sprintf("%s  lost %d, refused %d", shares(before.ByVersion, now.ByVersion), now.Lost(), now.Failed-now.Lost())
 }
 
 // shares draws who answered between two counts: "[11111111111111111112]  1: 95 %  2: 5 %".

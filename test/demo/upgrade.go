@@ -130,12 +130,15 @@ func account(ctx context.Context, requests, calls *traffic, took time.Duration) 
 	}
 	lost := byHTTP.Lost() + byGRPC.Lost() + byGRPC.Calls.Failed
 	say("\nIn %s: %d requests by HTTP, %d calls by gRPC.", took.Round(time.Second), byHTTP.Sent+byGRPC.Sent, byGRPC.Calls.Sent)
-	say("  lost on the way:                        %d", lost)
-	say("  answered with 500 by version 3 itself:  %d", byHTTP.RefusedBy["3"]+byGRPC.RefusedBy["3"])
-	say("  latency by HTTP:                        half within %s, 99 %% within %s, the slowest %s",
+	onPurpose := byHTTP.RefusedBy["3"] + byGRPC.RefusedBy["3"]
+	refused := byHTTP.Failed + byGRPC.Failed - byHTTP.Lost() - byGRPC.Lost() - onPurpose
+	say("  lost on the way:                              %d", lost)
+	say("  refused by version 1 or 2:                    %d", refused)
+	say("  answered with 500 by version 3, on purpose:   %d", onPurpose)
+	say("  latency by HTTP:                              half within %s, 99 %% within %s, the slowest %s",
 		byHTTP.Latency.P50.Round(time.Millisecond), byHTTP.Latency.P99.Round(time.Millisecond), byHTTP.Latency.Max.Round(time.Millisecond))
-	if lost > 0 {
-		return errors.Join(fmt.Errorf("%d requests were lost", lost), byHTTP.Err(), byGRPC.Err())
+	if lost+refused > 0 {
+		return errors.Join(fmt.Errorf("%d requests were lost, and %d refused", lost, refused), byHTTP.Err(), byGRPC.Err())
 	}
 	return nil
 }

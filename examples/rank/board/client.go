@@ -14,6 +14,12 @@ func init() {
 	redis.SetLogger(quiet{})
 }
 
+// connLifetime is when a connection is replaced, between two commands. A load
+// balancer that was configured anew cuts those that were open before after a
+// while, in the middle of a command perhaps; Muster's after 30 s, or the longest
+// drain that any service asks for.
+const connLifetime = 20 * time.Second
+
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
@@ -32,7 +38,7 @@ func options(addr string) *redis.Options {
 		MaxRetries:            2,
 		DialerRetries:         1,
 		PoolSize:              20,
-		ConnMaxIdleTime:       time.Minute,
+		ConnMaxLifetime:       connLifetime,
 		DisableIdentity:       true,
 		MaintNotificationsConfig: &maintnotifications.Config{
 			Mode: maintnotifications.ModeDisabled,
