@@ -40,6 +40,9 @@ func (s *State) takeDisk(in DiskRead, now time.Time) {
 	}
 }
 
+// maxCause bounds what an event says of its cause, in bytes: the hub refuses more.
+const maxCause = 256
+
 // takePrune begins the round that somebody asked for.
 func (s *State) takePrune(in PruneAsked, now time.Time) {
 	why := s.uncleanable()
@@ -50,7 +53,7 @@ func (s *State) takePrune(in PruneAsked, now time.Time) {
 		s.answers = append(s.answers, fleet.Answer{ID: in.ID, Problem: why})
 		return
 	}
-	s.cleaning = &cleaning{order: &in, cause: cmp.Or(in.Cause, "question "+in.ID), began: now, tried: map[string]bool{}}
+	s.cleaning = &cleaning{order: &in, cause: fleet.Clip(cmp.Or(in.Cause, "question "+in.ID), maxCause), began: now, tried: map[string]bool{}}
 }
 
 // uncleanable says why no image may go now; empty: some may.

@@ -239,6 +239,16 @@ func TestAnImageThatStaysIsTold(t *testing.T) {
 	}
 }
 
+func TestALongCauseIsCut(t *testing.T) {
+	w := hoarding(t, desired(webSpec()), "a:1")
+	w.step(brain.PruneAsked{ID: "ask1", Cause: strings.Repeat("c", 1000)})
+	w.settle()
+	w.pass(time.Second) // the hub takes what is told
+	if events := w.eventsOf(fleet.EventImagesPruned); len(events) != 1 || len(events[0].Cause) > 256 {
+		t.Errorf("told: %+v", events)
+	}
+}
+
 func TestOneRoundAtATime(t *testing.T) {
 	w := hoarding(t, desired(webSpec()), "a:1")
 	w.step(full)
