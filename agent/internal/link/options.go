@@ -123,7 +123,7 @@ func (o Options) sendable(topic string, payload []byte) error {
 		return fmt.Errorf("%q is not a topic of host %s", topic, o.Host)
 	}
 	switch leaf {
-	case wire.LeafActual, wire.LeafPresence, wire.LeafEvents:
+	case wire.LeafActual, wire.LeafPresence, wire.LeafEvents, wire.LeafMetrics:
 		ok = rest == ""
 	case wire.LeafResult:
 		ok = rest != "" && len(rest) <= 64 && !strings.Contains(rest, "/")
