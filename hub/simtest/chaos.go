@@ -140,6 +140,7 @@ func (c *chaos) mend() error {
 		}
 	}
 	c.settle()
+	c.urge()
 	for _, id := range c.names {
 		if c.checker.forgotten[id] {
 			c.CrashAgent(id) // a balancer comes back with another start of its agent

@@ -132,6 +132,7 @@ func (k *checker) instance(row turn.Row, unsettled map[fleet.ServiceKey]bool) {
 		k.givesUp(&before, &in)
 		k.goesBack(&before, &in)
 		k.unready(&before, &in)
+		k.stays(&before, &in)
 	}
 	for balancer, how := range in.Released {
 		if before.Released[balancer] == "" {

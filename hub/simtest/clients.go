@@ -137,6 +137,8 @@ func (x *client) exchange(s *server, lasts time.Duration, then func()) {
 	sim.checker.routed(s, c)
 	if !ok {
 		count.Failed++
+		s.counts.failed++
+		s.counts.answered++
 		sim.after(time.Millisecond, then)
 		return
 	}
@@ -145,6 +147,10 @@ func (x *client) exchange(s *server, lasts time.Duration, then func()) {
 	sim.after(lasts, func() {
 		s.open--
 		alive, _ := s.dial()
+		s.counts.answered++
+		if c.image.errs && s.counts.answered%4 == 0 {
+			s.counts.failed++
+		}
 		if alive && c.run == run && !s.worker.ended {
 			count.OK++
 		} else {
@@ -166,8 +172,22 @@ func (w *worker) pick(service fleet.ServiceKey) *server {
 		return nil
 	}
 	w.turn++
-	return ready[w.turn%len(ready)]
+	all := 0
+	for _, s := range ready {
+		all += s.weight
+	}
+	at := w.turn * evenly % all
+	for _, s := range ready {
+		if at -= s.weight; at < 0 {
+			return s
+		}
+	}
+	return nil
 }
+
+// evenly spreads whose turn it is over all weights: it shares no factor with a sum
+// of weights that is less.
+const evenly = 1_000_003
 
 // Connect opens one long connection to an instance through a balancer. It
 // returns false when no balancer sends to it.

@@ -59,6 +59,9 @@ func (s *Sim) Distance() string {
 			return fmt.Sprintf("%s on %s is to %s", in.ID, in.Host, in.Goal)
 		}
 		running[in.ID] = true
+		if in.State == fleet.StateKept {
+			return fmt.Sprintf("%s on %s is kept for a way back", in.ID, in.Host)
+		}
 	}
 	return s.containersDiffer(running)
 }

@@ -3,6 +3,7 @@ package simtest
 import (
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -25,6 +26,8 @@ type driver struct {
 	memory   sequence.Memory
 	pools    []fleet.Pool          // nil: unknown
 	reported *fleet.BalancerActual // nil: nothing yet
+	told     []fleet.PoolMetrics   // counts, as last told
+	toldAt   time.Time
 	waking   int
 }
 
@@ -76,6 +79,7 @@ func (d *driver) step() time.Duration {
 		}
 	}
 	d.report(seen.Up, turn.Report)
+	d.count()
 	if failed {
 		return driverWait
 	}
@@ -100,6 +104,37 @@ func (d *driver) report(up bool, pools []fleet.PoolActual) {
 	}
 	d.reported = &actual
 	d.agent.step(brain.BalancerReported{Actual: actual})
+}
+
+// count tells what the current worker has counted for pools that are measured.
+func (d *driver) count() {
+	now := d.agent.sim.now
+	if d.haproxy.current == nil || now.Sub(d.toldAt) < time.Second {
+		return
+	}
+	var all []fleet.PoolMetrics
+	for _, pool := range d.pools {
+		if !pool.Measure {
+			continue
+		}
+		m := fleet.PoolMetrics{Service: pool.Service, Balancer: balancerName, Endpoints: []fleet.EndpointCounts{}}
+		for _, e := range pool.Endpoints {
+			c := fleet.EndpointCounts{Instance: e.Instance, Version: e.Version}
+			for _, s := range d.haproxy.current.servers {
+				if s.Service == pool.Service && s.Instance == e.Instance {
+					c.Requests += s.counts.answered
+					c.Failed += s.counts.failed
+				}
+			}
+			m.Endpoints = append(m.Endpoints, c)
+		}
+		all = append(all, m)
+	}
+	if reflect.DeepEqual(all, d.told) {
+		return
+	}
+	d.told, d.toldAt = all, now
+	d.agent.step(brain.BalancerCounted{Balancer: balancerName, Pools: all})
 }
 
 func samePool(a, b fleet.PoolActual) bool {

@@ -59,7 +59,11 @@ type server struct {
 	gone        bool
 	open        int       // exchanges
 	leftAt      time.Time // when it ceased to take traffic
+	counts      counts
 }
+
+// counts are of exchanges that ended.
+type counts struct{ answered, failed uint64 }
 
 func (h *haproxy) structureOf(pools []fleet.Pool) string {
 	return lbconf.Structure(lbconf.Input{Pools: pools})

@@ -9,6 +9,7 @@ type image struct {
 	exits       bool          // soon after each start
 	neverReady  bool
 	ignoresTerm bool
+	errs        bool // one answer in four
 }
 
 // Habits of images, as scripts name them.

@@ -23,6 +23,7 @@ func (k *checker) pool(row turn.Row) {
 		k.removals[row.Key] = true
 		return
 	}
+	k.shares(&now)
 	isReady := func(e fleet.Endpoint) bool { return e.State == fleet.EndpointReady }
 	if slices.ContainsFunc(now.Endpoints, isReady) {
 		return

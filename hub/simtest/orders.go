@@ -108,6 +108,7 @@ func (c *chaos) change(w *wish) {
 		}
 		c.versions++
 		w.Spec.Image = fmt.Sprintf("%s:x%d", w.Key.Name, c.versions)
+		c.image(w.Spec.Image).errs = c.chance("rollouts").IntN(6) == 0
 		switch d.IntN(8) {
 		case 0:
 			c.image(w.Spec.Image).exits = true

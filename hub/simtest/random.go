@@ -42,6 +42,9 @@ func Torment(options Options) (*Sim, error) {
 		if c.chance("replays").IntN(4) == 0 {
 			c.replay(c.hosts[c.names[c.chance("replays").IntN(len(c.names))]])
 		}
+		if c.chance("rollouts").IntN(3) == 0 {
+			c.steer()
+		}
 		err = c.Run(c.chance("chaos").between(500*time.Millisecond, 7*time.Second))
 	}
 	if err == nil {

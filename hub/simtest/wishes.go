@@ -43,6 +43,7 @@ func (c *chaos) invent(n int) *wish {
 		w.Spec.Resources.CPUReservation, w.Spec.Resources.MemoryReservation = 0.1, 64<<20
 		w.Spec.Restart = fleet.Restart{Policy: fleet.RestartUnlessStopped}
 	}
+	c.upgradesBy(w)
 	return w
 }
 

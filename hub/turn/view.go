@@ -196,7 +196,7 @@ func (v View) instance(in *Instance) fleet.InstanceView {
 	case in.Goal == fleet.GoalStop:
 		out.State = fleet.PhaseStopping
 	case in.Ready && v.t.kept(v.t.services.get(in.Service), in):
-		out.State = "kept"
+		out.State = fleet.StateKept
 	case in.Ready:
 		out.State = "ready"
 	}

@@ -99,6 +99,10 @@ type InstanceView struct {
 	Actual   InstanceActual `json:"actual"`
 }
 
+// StateKept is the state of an instance that a rollout has taken off the balancers
+// and keeps for a quick way back.
+const StateKept = "kept"
+
 // GoalDrain is the goal of an instance that is leaving the balancers.
 const GoalDrain = "drain"
 
