@@ -19,6 +19,7 @@ import (
 	"github.com/musterhq/muster/hub/internal/broker"
 	"github.com/musterhq/muster/hub/internal/control"
 	"github.com/musterhq/muster/hub/internal/fleetloop"
+	"github.com/musterhq/muster/hub/internal/judge"
 	"github.com/musterhq/muster/hub/internal/store"
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/buildinfo"
@@ -180,7 +181,7 @@ func assemble(o Options, stored *store.Store, state *turn.State, start time.Time
 	}
 	loop := fleetloop.DefaultOptions()
 	loop.State, loop.Store, loop.Bus, loop.Logger = state, records{stored}, b, o.Logger
-	loop.Reach, loop.Reached = reach.Try, fail.reached
+	loop.Reach, loop.Reached, loop.Judge = reach.Try, fail.reached, judge.New().Ask
 	measured := newMetrics(registry)
 	loop.Observe = func(t fleetloop.Turn) {
 		measured.observe(t)

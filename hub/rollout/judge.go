@@ -17,6 +17,7 @@ type Counts struct {
 // What a verdict can be.
 const (
 	Inconclusive = "inconclusive" // too little is known
+	Held         = "held"         // a judge asks to wait
 	Passes       = "passes"
 	Fails        = "fails"
 )

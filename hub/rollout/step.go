@@ -30,6 +30,8 @@ type Observed struct {
 	Unready string
 	// Stale says which balancers are silent, or behind their pool.
 	Stale string
+	// Jobs is how far the one-shot services are that are to run where it is.
+	Jobs Verdict
 	// Verdict is what the balancers' counts and judges say of this step so far.
 	Verdict Verdict
 }
@@ -121,6 +123,12 @@ func prepare(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 		return failed(r, o.Unprepared, now)
 	case o.Unprepared != "":
 		r.Why = o.Unprepared
+	case o.Jobs.Result == Fails:
+		return failed(r, o.Jobs.Why, now)
+	case o.Jobs.Result != Passes && now.Sub(r.Since) > r.Spec.ProgressWithin.D():
+		return failed(r, "it takes too long: "+o.Jobs.Why, now)
+	case o.Jobs.Result != Passes:
+		r.Why = o.Jobs.Why
 	default:
 		return enter(r, fleet.RolloutProgressing, now)
 	}
@@ -136,6 +144,8 @@ func trouble(r *fleet.Rollout, o *Observed) string {
 		return o.Unready
 	case o.Verdict.Result == Fails:
 		return o.Verdict.Why
+	case o.Jobs.Result == Fails:
+		return o.Jobs.Why
 	}
 	return ""
 }
@@ -168,6 +178,9 @@ func replace(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 		r.Served = now
 	}
 	switch {
+	case o.Jobs.Result != Passes:
+		r.Why = o.Jobs.Why
+		return late(r, now)
 	case r.Spec.Manual && r.Promoted == 0:
 		return paused(r, fleet.PauseManual, "the first batch serves; a person is to promote it", now)
 	case now.Sub(r.Served) >= r.Spec.Delay.D():
@@ -204,16 +217,20 @@ func weigh(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 		r.Why = fmt.Sprintf("%d of %d instances of version %d are in every balancer", o.New.Serving, wanted, r.To)
 		return late(r, now)
 	}
-	if r.Served.IsZero() {
+	if r.Served.IsZero() { // what is to be seen from now on comes first
 		r.Served = now
+		return r
 	}
 	last := r.Step == len(r.Spec.Steps)-1
-	if last {
+	if last && o.Jobs.Result == Passes {
 		return enter(r, fleet.RolloutPromoting, now)
 	}
 	held := now.Sub(r.Served) >= step.Hold.D()
 	promoted := r.Promoted > r.Step
 	switch {
+	case o.Jobs.Result != Passes:
+		r.Why = o.Jobs.Why
+		return late(r, now)
 	case promoted, held && o.Verdict.Result == Passes && !step.Manual && !r.Spec.Manual:
 		r.Step++
 		r.Since, r.Served, r.Why = now, time.Time{}, ""
@@ -249,11 +266,19 @@ func watch(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 	}
 	if r.Served.IsZero() {
 		r.Served = now
+		return r
 	}
 	monitor := r.Spec.Monitor.D()
 	r.Why = fmt.Sprintf("version %d has all traffic, and is watched for %s", r.To, monitor)
-	if now.Sub(r.Served) < monitor {
+	switch {
+	case now.Sub(r.Served) < monitor:
 		return r
+	case o.Jobs.Result != Passes:
+		r.Why = o.Jobs.Why
+		return late(r, now)
+	case o.Verdict.Result == Held:
+		r.Why = o.Verdict.Why
+		return late(r, now)
 	}
 	r = enter(r, fleet.RolloutSucceeded, now)
 	if r.Beside() {

@@ -201,7 +201,7 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 	t.dirtyMembers(asked.Key)
 	message := fmt.Sprintf("%s applied: version %d, %s", asked.Key, s.Version, countText(&asked))
 	t.changed(s, fleet.EventServiceApplied, c, message)
-	if !isNew && from != s.Version {
+	if !isNew && from != s.Version && s.Asked.Mode != fleet.ModeJob {
 		t.beginRollout(s, from, false, c)
 	}
 	if change.Action == fleet.ActionAdd {

@@ -30,12 +30,13 @@ type tables struct {
 	results   layer[string, Answered]
 	documents layer[string, Document]
 
-	notes    layer[fleet.ServiceKey, notes]
-	told     layer[fleet.ServiceKey, told]
-	live     layer[string, Live]
-	silences layer[fleet.BalancerKey, Silence]
-	windows  layer[fleet.ServiceKey, window]
-	fleet    Fleetwide
+	notes     layer[fleet.ServiceKey, notes]
+	told      layer[fleet.ServiceKey, told]
+	live      layer[string, Live]
+	silences  layer[fleet.BalancerKey, Silence]
+	windows   layer[fleet.ServiceKey, window]
+	judgments layer[fleet.ServiceKey, judgment]
+	fleet     Fleetwide
 }
 
 // Tables are the names of the tables, as the store has them.
@@ -95,6 +96,7 @@ func (d *Delta) Fold() {
 	d.live.fold()
 	d.silences.fold()
 	d.windows.fold()
+	d.judgments.fold()
 	*d.state.fleet = d.fleet
 	d.state.Revision, d.state.Epoch = d.Revision, d.epoch
 }

@@ -65,6 +65,7 @@ type fakeHost struct {
 	foreign  []int                            // ports of other programs
 	restarts map[string]int                   // of instances
 	lacks    map[string]string                // versions whose image it can't fetch, and why
+	ended    map[fleet.ServiceKey]int         // services whose instances have ended, and with which code
 }
 
 func newWorld(t tester, hosts ...string) *world {
@@ -185,6 +186,9 @@ func (w *world) report(h *fakeHost) []Input {
 		in.Ready, in.Restarts = !w.broken[as.Version] && !h.unready[as.ID], h.restarts[as.ID]
 		if h.dead[as.ID] {
 			in.Phase, in.Ready, in.Reason = fleet.PhaseBackoff, false, "exited with code 1"
+		}
+		if code, ended := h.ended[as.Service]; ended {
+			in.Phase, in.Ready, in.ExitCode = fleet.PhaseExited, false, code
 		}
 		if as.Goal == fleet.GoalStop && h.lingers {
 			in.Phase, in.Ready = fleet.PhaseStopping, false

@@ -45,6 +45,7 @@ func (t *tx) observe(s *Service, r *fleet.Rollout) rollout.Observed {
 			o.Unready = fmt.Sprintf("instance %s on %s isn't ready after %s%s", in.ID, in.Host, r.Spec.HealthyWithin.D(), t.reasonOf(in))
 		}
 	}
+	o.Jobs = t.jobs(s, r, o.Unprepared == "" && o.Unfetched == "")
 	o.Verdict = t.verdict(s, r)
 	return o
 }

@@ -74,6 +74,11 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 		return reasons, true
 	}
 	reasons = append(reasons, t.stays(s)...)
+	if s.Asked.Mode == fleet.ModeJob {
+		t.planJob(s)
+		return reasons, true
+	}
+	reasons = append(reasons, t.runJobs(s)...)
 	wanted := t.roll(key)
 	s = t.services.get(key)
 	reasons = append(reasons, pauseReasons(s)...)

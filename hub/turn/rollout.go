@@ -231,6 +231,7 @@ func (t *tx) moved(s *Service, before *fleet.Rollout) {
 		t.returnTo(s, r.From)
 		t.rolloutEvent(s, fleet.EventRolloutBack, text+"goes back: "+r.Why)
 	case r.State == before.State && r.Step == before.Step && r.Weight == before.Weight:
+	case r.State == fleet.RolloutProgressing && r.Beside() && r.Weight != r.Spec.Steps[r.Step].Weight: // not yet
 	case r.State == fleet.RolloutProgressing && r.Beside():
 		t.rolloutEvent(s, fleet.EventRolloutStep, text+fmt.Sprintf("step %d of %d, %d %% of the traffic", r.Step+1, len(r.Spec.Steps), r.Weight))
 	case r.State == before.State:

@@ -15,7 +15,7 @@ import (
 func upgrading(t *testing.T, spec *fleet.RolloutSpec) *world {
 	w := newWorld(t, "web1", "web2", "web3").withBalancer("web1")
 	for _, h := range w.hosts {
-		h.facts.Features = append(slices.Clone(h.facts.Features), fleet.FeaturePrepare)
+		h.facts.Features = append(slices.Clone(h.facts.Features), fleet.FeaturePrepare, fleet.FeatureRestart)
 		h.drained = true
 	}
 	w.join()

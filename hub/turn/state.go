@@ -30,11 +30,12 @@ type State struct {
 	Results   map[string]*Answered
 	Documents map[string]*Document // by project
 
-	live     map[string]*Live               // by host; not stored
-	silences map[fleet.BalancerKey]*Silence // not stored
-	windows  map[fleet.ServiceKey]*window   // not stored
-	rolling  map[fleet.ServiceKey]bool      // services whose rollout isn't over
-	fleet    *Fleetwide                     // not stored
+	live      map[string]*Live               // by host; not stored
+	silences  map[fleet.BalancerKey]*Silence // not stored
+	windows   map[fleet.ServiceKey]*window   // not stored
+	judgments map[fleet.ServiceKey]*judgment // not stored
+	rolling   map[fleet.ServiceKey]bool      // services whose rollout isn't over
+	fleet     *Fleetwide                     // not stored
 
 	notes map[fleet.ServiceKey]*notes // not stored
 	told  map[fleet.ServiceKey]*told
@@ -335,6 +336,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		live:      map[string]*Live{},
 		silences:  map[fleet.BalancerKey]*Silence{},
 		windows:   map[fleet.ServiceKey]*window{},
+		judgments: map[fleet.ServiceKey]*judgment{},
 		rolling:   map[fleet.ServiceKey]bool{},
 		notes:     map[fleet.ServiceKey]*notes{},
 		told:      map[fleet.ServiceKey]*told{},

@@ -185,7 +185,11 @@ func (t *tx) instanceDistance(s *Service, in *Instance, l *Live) string {
 }
 
 func (t *tx) wanted(s *Service) int {
-	if s.Asked.Mode != fleet.ModeGlobal {
+	switch s.Asked.Mode {
+	case fleet.ModeJob:
+		return t.working(s)
+	case fleet.ModeGlobal:
+	default:
 		return s.Asked.Count
 	}
 	n := 0

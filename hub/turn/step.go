@@ -76,6 +76,7 @@ type Outputs struct {
 	Publish []Publish
 	Replies map[int]Reply // by the index of the input
 	Reach   []Reach
+	Judge   []JudgeAsk
 	Events  []fleet.Event
 	Change  fleet.Change
 }
@@ -123,6 +124,8 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 			t.reached(in.Balancer, in.OK)
 		case RefusedIn:
 			t.refused(in)
+		case JudgedIn:
+			t.judged(in)
 		case Tick:
 			ticks = true
 		}

@@ -50,6 +50,7 @@ func begin(s *State, now time.Time) *tx {
 			live:      over(s.live),
 			silences:  over(s.silences),
 			windows:   over(s.windows),
+			judgments: over(s.judgments),
 			fleet:     *s.fleet,
 		},
 		out:       Outputs{Replies: map[int]Reply{}},

@@ -20,9 +20,17 @@ type counted struct {
 	counts     map[string]fleet.EndpointCounts // by balancer and instance
 }
 
-// verdict judges a rollout's step by what the balancers have counted since all of
-// it served.
+// verdict is what judges say of a rollout's step, and what the balancers have
+// counted since all of it served.
 func (t *tx) verdict(s *Service, r *fleet.Rollout) rollout.Verdict {
+	judged := t.judge(s, r)
+	if counted := t.byCounts(s, r); judged.Result == rollout.Passes || counted.Result == rollout.Fails {
+		return counted
+	}
+	return judged
+}
+
+func (t *tx) byCounts(s *Service, r *fleet.Rollout) rollout.Verdict {
 	if *r.Spec.Verify.Off || r.Weight == 0 || s.Asked.Balancing == nil {
 		return rollout.Verdict{Result: rollout.Passes}
 	}

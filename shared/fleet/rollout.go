@@ -151,6 +151,8 @@ type Rollout struct {
 	Actor string   `json:"actor,omitempty"`
 	// Forgiven are the restarts of the new version's instances that count no more.
 	Forgiven int `json:"forgiven,omitempty"`
+	// Jobs are the one-shot services that it has run.
+	Jobs []RolloutJob `json:"jobs,omitempty"`
 	// Promoted is how far a person has let it go on: steps below it need no more
 	// word.
 	Promoted int       `json:"promoted,omitempty"`
@@ -160,6 +162,14 @@ type Rollout struct {
 	Served    time.Time `json:"served,omitzero"`
 	Ended     time.Time `json:"ended,omitzero"`
 	KeepUntil time.Time `json:"keepUntil,omitzero"`
+}
+
+// RolloutJob is one run of a one-shot service for a rollout.
+type RolloutJob struct {
+	At       string `json:"at"` // "before", "step 2" or "after"
+	Service  string `json:"service"`
+	Instance string `json:"instance"`
+	Done     bool   `json:"done,omitempty"` // it ended with code 0
 }
 
 // Beside reports whether the new version's instances come beside all old ones,

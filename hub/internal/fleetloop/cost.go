@@ -52,6 +52,8 @@ func kindOf(in turn.Input) string {
 		return "metrics"
 	case turn.AnswerIn:
 		return "answer"
+	case turn.JudgedIn:
+		return "judged"
 	case turn.ReachedIn:
 		return "reached"
 	case turn.RefusedIn:

@@ -39,6 +39,8 @@ type Options struct {
 	// Reach tries a TCP connection to a balancer; nil error: it answers. Where
 	// it couldn't look, that says nothing.
 	Reach func(ctx context.Context, address string) (looked bool, err error)
+	// Judge asks somebody outside about a rollout.
+	Judge func(ctx context.Context, ask turn.JudgeAsk) turn.JudgedIn
 	// Answered is told of every answer of an agent's, besides the brain.
 	Answered func(host string, answer fleet.Answer)
 	// Observe is told of every turn, by the loop's goroutine.
@@ -52,7 +54,10 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		Tick: 500 * time.Millisecond, Queue: 65536, Batch: 4096,
-		Reach:    func(context.Context, string) (bool, error) { return false, fmt.Errorf("not tried") },
+		Reach: func(context.Context, string) (bool, error) { return false, fmt.Errorf("not tried") },
+		Judge: func(_ context.Context, ask turn.JudgeAsk) turn.JudgedIn {
+			return turn.JudgedIn{Service: ask.Service, Rollout: ask.Rollout.ID, Index: ask.Index, Reason: "nobody asks judges"}
+		},
 		Answered: func(string, fleet.Answer) {},
 		Observe:  func(Turn) {},
 		Reached:  func(string) {},
@@ -211,6 +216,9 @@ func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]ch
 	report.Ended = append(report.Ended, l.waits.begun(l.opts.State, delta, now)...)
 	for _, r := range out.Reach {
 		go l.reach(ctx, r)
+	}
+	for _, ask := range out.Judge {
+		go func() { l.Enqueue(l.opts.Judge(ctx, ask)) }()
 	}
 }
 
