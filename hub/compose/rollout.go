@@ -133,8 +133,25 @@ func checkRoom(f *fields, strategy string, here pace, service *fleet.Service) {
 	case alone != "" && f.text("order") == startFirst:
 		f.p.invalid(f.at("order"), "can't be: %s", alone).WithHint("leave it out: such a service stops the old instance first")
 	}
+	checkGlobal(f, strategy, service)
 	if why := whyOneByOne(service); why != "" && here.batch != nil && *here.batch > 1 {
 		f.p.invalid(f.at("batch"), "can't be: %s", why).WithHint("leave it out: such a service is replaced one by one")
+	}
+}
+
+// checkGlobal refuses what has no meaning where each host is replaced when the one
+// before serves.
+func checkGlobal(f *fields, strategy string, service *fleet.Service) {
+	if service.Mode != fleet.ModeGlobal {
+		return
+	}
+	for _, key := range []string{"delay", "each", "manual"} {
+		if f.has(key) {
+			f.p.invalid(f.at(key), "has no meaning: a global service is replaced host by host, without steps").WithHint("leave it out")
+		}
+	}
+	if strategy == fleet.StrategyRecreate {
+		f.p.invalid(f.at("strategy"), "can't be: a global service is replaced host by host").WithHint("use strategy: %s with order: stop-first", fleet.StrategyRolling)
 	}
 }
 

@@ -141,7 +141,7 @@ func (t *tx) compare(asked *fleet.Service, namePorts []int) fleet.ServiceChange 
 	if !bytes.Equal(specText(&stands.Asked.Spec), specText(&asked.Spec)) {
 		change.Version = t.versionFor(stands, asked)
 		for _, in := range t.members(asked.Key) {
-			if in.Goal == fleet.GoalRun && in.Version != change.Version {
+			if in.Goal == fleet.GoalRun && in.Version != change.Version && !t.kept(stands, in) {
 				change.Replaces++
 			}
 		}

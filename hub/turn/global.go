@@ -19,7 +19,7 @@ func (t *tx) planGlobal(s *Service, members []*Instance, wanted rollout.Wanted) 
 			count = 1
 		}
 		group := t.rolloutMembers(s, byHost[host])
-		next := rollout.Decide(rollout.Input{Count: count, Members: group, StopFirst: stopFirst(s), Still: wanted.Still || wanted.Beside})
+		next := rollout.Decide(rollout.Input{Count: count, Members: group, StopFirst: stopFirst(s) || stopsFirst(s.Rollout), Still: wanted.Still || wanted.Beside})
 		if len(next.Add) > 0 && t.barred(host) != "" {
 			continue
 		}
@@ -34,6 +34,9 @@ func (t *tx) planGlobal(s *Service, members []*Instance, wanted rollout.Wanted) 
 	}
 	return reasons
 }
+
+// stopsFirst: a rollout that is under way was asked to let old ones go first.
+func stopsFirst(r *fleet.Rollout) bool { return r != nil && !r.Over() && r.Spec.StopFirst }
 
 // replacing is the host on which a global service is between two versions: it
 // has an instance that comes or goes, or lacks one that it could have. Hosts

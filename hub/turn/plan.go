@@ -101,7 +101,7 @@ func (t *tx) input(s *Service, members []*Instance, wanted rollout.Wanted) rollo
 	}
 	r := s.Rollout
 	if r != nil && !r.Over() {
-		in.StopFirst = in.StopFirst || r.Spec.StopFirst
+		in.StopFirst = in.StopFirst || stopsFirst(r)
 		in.Recreate = r.Spec.Strategy == fleet.StrategyRecreate
 		in.Surge = r.Spec.Batch
 	}
