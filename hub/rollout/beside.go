@@ -2,32 +2,76 @@ package rollout
 
 import "sort"
 
-// beside brings both sides to their targets. None of the outdated has to leave
-// for a current one, and what leaves is of the least use.
+// beside brings both sides to their targets. None of the outdated leaves for a
+// current one, and what leaves is of the least use. What is displaced is followed,
+// a few at a time, by another of its own version, and leaves when that serves.
 func beside(in Input) Next {
-	current, outdated, _, _ := split(in.Members)
-	frozenOutdated, frozenCurrent := 0, 0
+	var news, olds side
 	for _, m := range in.Members {
 		switch {
-		case !m.Frozen || m.Leaving:
-		case m.Outdated:
-			frozenOutdated++
+		case m.Leaving:
+		case m.Former:
+			olds.add(m)
 		default:
-			frozenCurrent++
+			news.add(m)
 		}
 	}
-	olds, news := len(outdated)+frozenOutdated, len(current)+frozenCurrent
-	if surplus := olds - in.Beside.Outdated; surplus > 0 {
-		return Next{Leave: ids(first(byStanding(outdated), surplus))}
+	if leave := olds.leave(in.Beside.Outdated, byStanding); len(leave) > 0 {
+		return Next{Leave: leave}
 	}
-	if surplus := news - in.Beside.Current; surplus > 0 {
-		return Next{Leave: ids(first(byDispensable(current), surplus))}
+	if leave := news.leave(in.Beside.Current, byDispensable); len(leave) > 0 {
+		return Next{Leave: leave}
 	}
-	slots := free(slots(in.Members, false), max(0, in.Beside.Outdated-olds)+max(0, in.Beside.Current-news))
+	moreOld, moreNew := olds.missing(in.Beside.Outdated, in.Surge), news.missing(in.Beside.Current, in.Surge)
 	if in.Beside.Kept {
-		return Next{Add: first(slots, in.Beside.Current-news)}
+		moreOld = 0
 	}
-	return Next{Old: first(slots, in.Beside.Outdated-olds), Add: slots[max(0, in.Beside.Outdated-olds):]}
+	slots := free(slots(in.Members, false), moreOld+moreNew)
+	return Next{Old: slots[:moreOld], Add: slots[moreOld:]}
+}
+
+// side are the members of one side that don't leave.
+type side struct{ steady, displaced, frozen []Member }
+
+func (s *side) add(m Member) {
+	switch {
+	case m.Frozen:
+		s.frozen = append(s.frozen, m)
+	case m.Displaced:
+		s.displaced = append(s.displaced, m)
+	default:
+		s.steady = append(s.steady, m)
+	}
+}
+
+// leave names those that are too many: of the displaced as many as there are
+// others that serve in their place, and all once these are enough.
+func (s *side) leave(target int, order func([]Member) []Member) []string {
+	stay := len(s.steady) + len(s.frozen)
+	if stay > target {
+		return ids(first(order(s.steady), stay-target))
+	}
+	serving := len(s.frozen)
+	for _, m := range s.steady {
+		if m.Serving || m.Ready {
+			serving++
+		}
+	}
+	return ids(first(order(s.displaced), len(s.displaced)-max(0, target-serving)))
+}
+
+// missing is how many are to be added: all that the target lacks, and of those
+// that follow displaced ones a few at a time.
+func (s *side) missing(target, surge int) int {
+	stay, coming := len(s.steady)+len(s.frozen), 0
+	for _, m := range s.steady {
+		if !m.Ready {
+			coming++
+		}
+	}
+	lacks := target - stay
+	follow := min(len(s.displaced), max(0, lacks))
+	return max(0, lacks-follow) + max(0, min(follow, max(1, surge)-coming))
 }
 
 // recreate lets all outdated ones go, and new ones come when they are gone.

@@ -21,8 +21,12 @@ type Member struct {
 	// Outdated: of another version, or born before the last restart, or on a
 	// host that it has to leave.
 	Outdated bool
-	// Stable: outdated, and of the version that a rollout came from.
-	Stable bool
+	// What makes it outdated is told apart where both sides have targets of their
+	// own. Former: it is of another version; Displaced: it has to leave its host, or
+	// restart, whatever its version. Stable: of the version that a rollout came from.
+	Former    bool
+	Displaced bool
+	Stable    bool
 	// Frozen: it stays as it is, whatever is asked for.
 	Frozen bool
 	Ready  bool
@@ -45,9 +49,6 @@ type Input struct {
 	Recreate bool
 	// Most is how many current ones there may be; 0: as many as are asked for.
 	Most int
-	// Still: no outdated one is replaced; what is missing is filled up with more
-	// of them.
-	Still bool
 	// Beside: outdated ones aren't replaced, but have a target of their own.
 	Beside *Targets
 }
@@ -96,10 +97,7 @@ func Decide(in Input) Next {
 	used := slots(in.Members, in.StopFirst)
 	coming := unserving(current)
 	full := in.Most > 0 && len(current) >= in.Most
-	switch {
-	case in.Still:
-		surge = min(surge, len(coming))
-	case in.Most > 0:
+	if in.Most > 0 {
 		surge = min(surge, max(0, in.Most-len(current)+len(coming)))
 	}
 	ahead := min(surge, len(coming)) // beyond the count, until they serve
@@ -108,7 +106,7 @@ func Decide(in Input) Next {
 		return Next{Leave: leave}
 	}
 	switch {
-	case occupied < in.Count && (in.Still || full):
+	case occupied < in.Count && full:
 		return Next{Old: free(used, in.Count-occupied)}
 	case occupied < in.Count:
 		return Next{Add: free(used, in.Count-occupied)}

@@ -19,7 +19,9 @@ func (t *tx) planGlobal(s *Service, members []*Instance, wanted rollout.Wanted) 
 			count = 1
 		}
 		group := t.rolloutMembers(s, byHost[host])
-		next := rollout.Decide(rollout.Input{Count: count, Members: group, StopFirst: stopFirst(s) || stopsFirst(s.Rollout), Still: wanted.Still || wanted.Beside})
+		next := rollout.Decide(rollout.Input{
+			Count: count, Members: group, StopFirst: stopFirst(s) || stopsFirst(s.Rollout), Beside: targets(s, byHost[host], count, wanted),
+		})
 		if len(next.Add) > 0 && t.barred(host) != "" {
 			continue
 		}

@@ -97,7 +97,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 func (t *tx) input(s *Service, members []*Instance, wanted rollout.Wanted) rollout.Input {
 	in := rollout.Input{
 		Count: s.Asked.Count, Members: t.rolloutMembers(s, members), Surge: surge(s.Asked.Count), StopFirst: stopFirst(s),
-		Most: wanted.Most, Still: wanted.Still,
+		Most: wanted.Most, Beside: targets(s, members, s.Asked.Count, wanted),
 	}
 	r := s.Rollout
 	if r != nil && !r.Over() {
@@ -108,10 +108,26 @@ func (t *tx) input(s *Service, members []*Instance, wanted rollout.Wanted) rollo
 	if stopFirst(s) {
 		in.Surge = 1 // each needs what another has
 	}
-	if wanted.Beside {
-		in.Beside = &rollout.Targets{Current: wanted.New, Outdated: wanted.Old, Kept: wanted.Kept}
-	}
 	return in
+}
+
+// targets are those of both sides where none is replaced by the other: as a
+// rollout wants them, or while it stands still as they are.
+func targets(s *Service, members []*Instance, count int, wanted rollout.Wanted) *rollout.Targets {
+	switch {
+	case wanted.Still:
+		news := 0
+		for _, in := range members {
+			if in.Goal == fleet.GoalRun && in.Version == s.Version {
+				news++
+			}
+		}
+		news = min(news, count)
+		return &rollout.Targets{Current: news, Outdated: count - news}
+	case wanted.Beside:
+		return &rollout.Targets{Current: min(wanted.New, count), Outdated: min(wanted.Old, count), Kept: wanted.Kept}
+	}
+	return nil
 }
 
 // advance moves one instance along: given up, released by the balancers,
@@ -251,23 +267,30 @@ func (t *tx) rolloutMembers(s *Service, members []*Instance) []rollout.Member {
 	out := make([]rollout.Member, 0, len(members))
 	for _, in := range members {
 		out = append(out, rollout.Member{
-			ID:       in.ID,
-			Slot:     in.Slot,
-			Host:     in.Host,
-			Leaving:  in.Goal != fleet.GoalRun,
-			Lost:     in.Lost,
-			Outdated: t.outdated(s, in),
-			Stable:   s.Rollout != nil && in.Version == s.Rollout.From,
-			Frozen:   t.frozen(in),
-			Ready:    in.Ready,
-			Serving:  t.serving(s, in),
+			ID:        in.ID,
+			Slot:      in.Slot,
+			Host:      in.Host,
+			Leaving:   in.Goal != fleet.GoalRun,
+			Lost:      in.Lost,
+			Outdated:  t.outdated(s, in),
+			Former:    in.Version != s.Version,
+			Displaced: t.displaced(s, in),
+			Stable:    s.Rollout != nil && in.Version == s.Rollout.From,
+			Frozen:    t.frozen(in),
+			Ready:     in.Ready,
+			Serving:   t.serving(s, in),
 		})
 	}
 	return out
 }
 
 func (t *tx) outdated(s *Service, in *Instance) bool {
-	if in.Version != s.Version || in.Born < s.Restarted {
+	return in.Version != s.Version || t.displaced(s, in)
+}
+
+// displaced: an instance has to restart, or to leave its host, whatever its version.
+func (t *tx) displaced(s *Service, in *Instance) bool {
+	if in.Born < s.Restarted {
 		return true
 	}
 	h := t.hosts.get(in.Host)

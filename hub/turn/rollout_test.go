@@ -413,3 +413,28 @@ func TestOrdersNameTheRolloutTheySaw(t *testing.T) {
 	w.pass(20 * time.Second)
 	w.wantRollout(fleet.RolloutRolledBack)
 }
+
+// A host that is drained while a rollout stands still is empty before it goes on.
+func TestAHostIsDrainedWhileARolloutStandsStill(t *testing.T) {
+	for name, spec := range map[string]*fleet.RolloutSpec{"rolling": {Delay: fleet.Duration(3 * time.Second)}, "canary": canary(50)} {
+		t.Run(name, func(t *testing.T) {
+			w := upgrading(t, spec)
+			w.version(2, spec)
+			w.pass(6 * time.Second)
+			w.steer(fleet.DoPause)
+			w.pass(10 * time.Second)
+			is := w.traffic()
+			w.order(fleet.Command{Do: fleet.DoHostDrain, Host: "web3"})
+			w.pass(30 * time.Second)
+			for _, in := range w.s.Instances {
+				if in.Host == "web3" {
+					t.Errorf("%s stays", in)
+				}
+			}
+			w.wantTraffic(is)
+			w.steer(fleet.DoResume)
+			w.pass(time.Minute)
+			w.wantRollout(fleet.RolloutSucceeded)
+		})
+	}
+}
