@@ -26,6 +26,8 @@ type config struct {
 	Crash      bool          // set by CRASH_AFTER or EXIT_CODE
 	CrashAfter time.Duration // CRASH_AFTER: exit by itself after so long
 	ExitCode   int           // EXIT_CODE: the code of that exit, default 1
+	FailEvery  int           // FAIL_EVERY: each so many-th answer to / and /slow is 500
+	Slow       time.Duration // SLOW: each answer to / takes so much longer
 }
 
 // readConfig takes its values from getenv. Times are Go durations ("1.5s")
@@ -60,6 +62,14 @@ func readConfig(getenv func(string) string) (config, error) {
 		c.Crash = true
 		if c.CrashAfter, err = parseTime(after); err != nil {
 			return c, fmt.Errorf("read CRASH_AFTER: %w", err)
+		}
+	}
+	if c.Slow, err = parseTime(getenv("SLOW")); err != nil {
+		return c, fmt.Errorf("read SLOW: %w", err)
+	}
+	if every := getenv("FAIL_EVERY"); every != "" {
+		if c.FailEvery, err = strconv.Atoi(every); err != nil {
+			return c, fmt.Errorf("read FAIL_EVERY: %w", err)
 		}
 	}
 	if code := getenv("EXIT_CODE"); code != "" {

@@ -26,6 +26,7 @@ type service struct {
 	leaving   chan struct{} // closed when the service takes leave
 	leaveOnce sync.Once
 	sockets   sync.WaitGroup // open WebSockets
+	answers   atomic.Int64   // begun, of those that may fail
 }
 
 func newService(cfg config, now time.Time) *service {
@@ -39,9 +40,9 @@ func (s *service) leave() { s.leaveOnce.Do(func() { close(s.leaving) }) }
 
 func (s *service) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.who)
-	mux.HandleFunc("POST /{$}", s.echo)
-	mux.HandleFunc("/slow", s.slow)
+	mux.HandleFunc("GET /{$}", s.faulty(s.who))
+	mux.HandleFunc("POST /{$}", s.faulty(s.echo))
+	mux.HandleFunc("/slow", s.faulty(s.slow))
 	mux.HandleFunc("GET "+s.cfg.Health, s.health)
 	mux.HandleFunc("/unhealthy", func(w http.ResponseWriter, r *http.Request) {
 		s.unhealthy.Store(true)
@@ -58,6 +59,24 @@ func (s *service) handler() http.Handler {
 		w.Header().Set("X-Instance", s.cfg.Instance)
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// faulty answers as a version does that is broken on purpose.
+func (s *service) faulty(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s.cfg.Slow > 0 {
+			select {
+			case <-time.After(s.cfg.Slow):
+			case <-r.Context().Done():
+				return
+			}
+		}
+		if n := s.answers.Add(1); s.cfg.FailEvery > 0 && n%int64(s.cfg.FailEvery) == 0 {
+			http.Error(w, "broken on purpose", http.StatusInternalServerError)
+			return
+		}
+		next(w, r)
+	}
 }
 
 // who answers {"instance": …, "version": …}.

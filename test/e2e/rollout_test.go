@@ -1,0 +1,238 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/test/load"
+)
+
+// rollingOut is the file of a service with a rollout of its own.
+func rollingOut(image string, port int, rollout string) string {
+	return strings.Replace(web(image, 3, port), "      replicas: 3\n", "      replicas: 3\n      x-rollout: "+rollout+"\n", 1)
+}
+
+// lightly is a load that every rollout has to survive: nobody tries twice.
+func (p *project) lightly(port int) (g *load.Generator, end <-chan load.Result) {
+	options := load.DefaultOptions(p.url(port))
+	options.Rate, options.Total = 150, 1_000_000
+	options.WSLife = 8 * time.Second
+	return p.under(options)
+}
+
+// rolledOut waits until the service's rollout has come to a state.
+func (p *project) rolledOut(state string) fleet.Rollout {
+	p.Helper()
+	var r fleet.Rollout
+	p.until(90*time.Second, "the rollout is "+state, func() (bool, string) {
+		v := p.service("web")
+		if v.Rollout == nil {
+			return false, "there is none"
+		}
+		r = *v.Rollout
+		return r.State == state, fmt.Sprintf("%s at step %d (%s): %s", r.State, r.Step, r.PauseReason, r.Why)
+	})
+	return r
+}
+
+// whole ends the load: none of it was lost.
+func (p *project) whole(g *load.Generator, end <-chan load.Result, onPurpose string) load.Result {
+	p.Helper()
+	p.must(g.Stop(p.ctx()))
+	r := <-end
+	p.Logf("%d sent, %d failed; worst %s; by version %v, refused by %v", r.Sent, r.Failed, r.Latency.Max, r.ByVersion, r.RefusedBy)
+	if lost := r.Failed - r.RefusedBy[onPurpose]; lost > 0 || r.WebSockets.Failed > 0 {
+		p.Errorf("%d requests and %d WebSockets were lost: %v; %+v", lost, r.WebSockets.Failed, r.Err(), r.Failures)
+	}
+	return r
+}
+
+// TestRolloutsDropNothing upgrades, goes back and upgrades again in each way that
+// promises to lose nothing, for a service that stops gracefully and for one that
+// exits at once.
+func TestRolloutsDropNothing(t *testing.T) {
+	port := 9200
+	for strategy, rollout := range map[string]string{
+		"rolling":    "{strategy: rolling, monitor: 2s}",
+		"canary":     "{strategy: canary, steps: [20, 60], monitor: 2s, keep: 5s, verify: {interval: 3s}}",
+		"blue-green": "{strategy: blue-green, monitor: 2s, keep: 30s}",
+	} {
+		for _, program := range []string{"app", "rude"} {
+			port++
+			t.Run(strategy+" "+program, func(t *testing.T) {
+				p := begin(t, strings.ReplaceAll(strategy, "-", "")+program)
+				p.apply(rollingOut(program+":1", port, rollout))
+				p.allAnswer(port, 3)
+				g, end := p.lightly(port)
+				p.mustMuster("apply", "-f", p.file(rollingOut(program+":2", port, rollout)))
+				p.rolledOut(fleet.RolloutSucceeded)
+				p.mustMuster("rollback", p.name+"/web")
+				if r := p.rolledOut(fleet.RolloutSucceeded); !r.Back || r.To != 1 {
+					p.Errorf("rollout %+v", r)
+				}
+				p.mustMuster("apply", "-f", p.file(rollingOut(program+":2", port, rollout)), "--wait", "--timeout", "90s")
+				r := p.whole(g, end, "")
+				if r.ByVersion["1"] == 0 || r.ByVersion["2"] == 0 {
+					p.Errorf("by version %v", r.ByVersion)
+				}
+			})
+		}
+	}
+}
+
+// TestABadVersionIsTakenBack: by its answers, by its slowness, and by its crashes.
+func TestABadVersionIsTakenBack(t *testing.T) {
+	port := 9220
+	for image, why := range map[string]string{"err:3": "requests failed", "slow:3": "a request takes", "crash:3": "ended by itself"} {
+		port++
+		t.Run(image, func(t *testing.T) {
+			p := begin(t, "bad"+strings.TrimSuffix(image, ":3"))
+			rollout := "{strategy: canary, steps: [25, 50], monitor: 5s, keep: 1s, verify: {interval: 5s}}"
+			p.apply(rollingOut("app:1", port, rollout))
+			p.allAnswer(port, 3)
+			g, end := p.lightly(port)
+			p.mustMuster("apply", "-f", p.file(rollingOut(image, port, rollout)))
+			r := p.rolledOut(fleet.RolloutRolledBack)
+			if !strings.Contains(r.Why, why) {
+				p.Errorf("it went back because of %q, want %q", r.Why, why)
+			}
+			if v := p.service("web"); v.Version != 1 {
+				p.Errorf("version %d", v.Version)
+			}
+			p.must(g.Stop(p.ctx()))
+			result := <-end
+			t.Logf("%s: %d sent, %d failed: %v; by version %v", r.Why, result.Sent, result.Failed, result.ByError, result.ByVersion)
+			if image != "crash:3" && result.Lost() > 0 {
+				p.Errorf("%d were lost: %+v", result.Lost(), result.Failures)
+			}
+			if out, err := p.muster("apply", "-f", p.file(rollingOut(image, port, rollout)), "--wait"); err == nil || !strings.Contains(out, "rolled-back") {
+				p.Errorf("apply --wait: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// TestPeopleSteerARollout promotes, pauses, resumes and aborts, and a newer version
+// takes an older one's place.
+func TestPeopleSteerARollout(t *testing.T) {
+	const port = 9230
+	p := begin(t, "steered")
+	rollout := "{strategy: canary, steps: [25, 50], manual: true, monitor: 1s, keep: 1s, verify: {interval: 2s}}"
+	file := func(image string) string { return p.file(rollingOut(image, port, rollout)) }
+	steer := func(args ...string) { p.mustMuster(append([]string{"rollout", p.name + "/web"}, args...)...) }
+	p.apply(rollingOut("app:1", port, rollout))
+	p.allAnswer(port, 3)
+	g, end := p.lightly(port)
+	p.mustMuster("apply", "-f", file("app:2"))
+	if r := p.rolledOut(fleet.RolloutPaused); r.PauseReason != fleet.PauseManual || r.Step != 0 {
+		p.Fatalf("paused: %+v", r)
+	}
+	steer("promote")
+	p.until(30*time.Second, "it waits at the second step", func() (bool, string) {
+		r := p.rolledOut(fleet.RolloutPaused)
+		return r.Step == 1, fmt.Sprint(r.Step)
+	})
+	steer("abort")
+	p.rolledOut(fleet.RolloutRolledBack)
+	p.mustMuster("apply", "-f", file("app:2"))
+	p.rolledOut(fleet.RolloutPaused)
+	p.mustMuster("apply", "-f", file("rude:2"))
+	if r := p.rolledOut(fleet.RolloutPaused); r.From != 1 {
+		p.Errorf("it comes from version %d", r.From)
+	}
+	steer("pause")
+	steer("promote", "--fully")
+	p.rolledOut(fleet.RolloutSucceeded)
+	p.whole(g, end, "")
+}
+
+// TestJobsRunRoundARollout has a migration run before anything moves, and one that
+// fails keeps everything as it is.
+func TestJobsRunRoundARollout(t *testing.T) {
+	const port = 9231
+	p := begin(t, "jobs")
+	file := func(image, job string) string {
+		return rollingOut(image, port, "{before: [migrate], monitor: 1s}") + `
+  migrate:
+    image: ` + job + `
+    deploy: {mode: replicated-job}
+`
+	}
+	p.apply(file("app:1", "job:1"))
+	p.allAnswer(port, 3)
+	g, end := p.lightly(port)
+	p.mustMuster("apply", "-f", p.file(file("app:2", "job:1")))
+	if r := p.rolledOut(fleet.RolloutSucceeded); len(r.Jobs) != 1 || !r.Jobs[0].Done {
+		p.Errorf("jobs %+v", r.Jobs)
+	}
+	p.mustMuster("apply", "-f", p.file(file("rude:2", "job:2")))
+	if r := p.rolledOut(fleet.RolloutRolledBack); !strings.Contains(r.Why, "ended with code 3") {
+		p.Errorf("why: %s", r.Why)
+	}
+	p.whole(g, end, "")
+	if v := p.service("web"); v.Version != 2 {
+		p.Errorf("version %d", v.Version)
+	}
+}
+
+// TestNothingMovesWithoutTheImage: a version whose image a host can't get is said,
+// with the host's name, and changes nothing.
+func TestNothingMovesWithoutTheImage(t *testing.T) {
+	const port = 9232
+	p := begin(t, "imageless")
+	p.apply(rollingOut("app:1", port, "{healthy_within: 20s}"))
+	before := p.service("web").Instances
+	p.mustMuster("apply", "-f", p.file(rollingOut("nowhere.invalid/app:9", port, "{healthy_within: 20s}")))
+	p.until(30*time.Second, "it says which hosts can't fetch it", func() (bool, string) {
+		v := p.service("web")
+		text := strings.Join(v.Reasons, "\n")
+		return strings.Contains(text, "can't be fetched on web1: ") && strings.Contains(text, "web2: "), text
+	})
+	for _, in := range before {
+		if now, err := p.c.Client.Instances(p.ctx(), p.key("web"), ""); err != nil || len(now.Items) != len(before) || now.Items[0].ID != before[0].ID {
+			p.Fatalf("%s: now %+v, %v", in.ID, now, err)
+		}
+	}
+	p.rolledOut(fleet.RolloutRolledBack)
+}
+
+// TestAHubKilledInARolloutGoesOn kills the hub at whatever state a rollout is in,
+// again and again, and none of it is lost.
+func TestAHubKilledInARolloutGoesOn(t *testing.T) {
+	const port = 9233
+	p := begin(t, "hubkilled")
+	rollout := "{strategy: canary, steps: [30, 60], monitor: 2s, keep: 2s, verify: {off: true, interval: 2s}}"
+	p.apply(rollingOut("app:1", port, rollout))
+	p.allAnswer(port, 3)
+	g, end := p.lightly(port)
+	seen := map[string]bool{}
+	p.mustMuster("apply", "-f", p.file(rollingOut("app:2", port, rollout)))
+	p.until(2*time.Minute, "the rollout has succeeded", func() (bool, string) {
+		ctx, cancel := context.WithTimeout(p.ctx(), 2*time.Second)
+		defer cancel()
+		v, err := p.c.Client.Service(ctx, p.key("web"))
+		var refused *fleet.Error
+		if err != nil && !errors.As(err, &refused) || v.Rollout == nil {
+			return false, fmt.Sprint(err)
+		}
+		state := fmt.Sprintf("%s %d %d", v.Rollout.State, v.Rollout.Step, v.Rollout.Weight)
+		if !seen[state] && !v.Rollout.Over() {
+			seen[state] = true
+			p.kill("hub")
+			p.start("hub")
+		}
+		return v.Rollout.State == fleet.RolloutSucceeded, state
+	})
+	if len(seen) < 4 {
+		p.Errorf("the hub was killed in %v only", seen)
+	}
+	p.Logf("killed in %v", seen)
+	p.whole(g, end, "")
+}
