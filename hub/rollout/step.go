@@ -247,10 +247,10 @@ func weigh(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 	return r
 }
 
-// late fails a rollout that stands still.
+// late pauses a rollout that stands still: nobody knows whose fault that is.
 func late(r fleet.Rollout, now time.Time) fleet.Rollout {
 	if now.Sub(r.Since) > r.Spec.ProgressWithin.D() {
-		return failed(r, fmt.Sprintf("nothing has moved for %s: %s", r.Spec.ProgressWithin.D(), r.Why), now)
+		return paused(r, fleet.PauseInconclusive, fmt.Sprintf("nothing has moved for %s: %s", r.Spec.ProgressWithin.D(), r.Why), now)
 	}
 	return r
 }
