@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
@@ -188,6 +189,11 @@ func (t *tx) freeze(c fleet.Command, frozen bool) (fleet.Result, error) {
 	}
 	s = t.services.edit(c.Service)
 	s.Frozen = frozen
+	if r := s.Rollout; r != nil && !r.Over() && !frozen { // what nobody looked at doesn't count
+		next := *r
+		next.Since, next.Served = t.now, time.Time{}
+		s.Rollout = &next
+	}
 	t.changed(s, eventType, c, message)
 	for _, in := range t.members(c.Service) {
 		t.dirtyHost[in.Host] = true

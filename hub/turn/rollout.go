@@ -93,19 +93,33 @@ func (t *tx) preparing(host string) (keys []fleet.ServiceKey) {
 	if l == nil || l.Actual == nil || !slices.Contains(l.Actual.Facts.Features, fleet.FeaturePrepare) {
 		return nil
 	}
-	moving := map[fleet.ServiceKey]bool{}
-	for key := range t.s.rolling {
-		moving[key] = true
-	}
-	for key := range t.services.changed {
-		moving[key] = true
-	}
-	for _, key := range sorted(moving, fleet.ServiceKey.Less) {
-		if s := t.services.get(key); s != nil && s.Rollout != nil && !s.Rollout.Over() && !s.Removing && slices.Contains(s.Rollout.Hosts, host) {
+	for _, key := range t.moving() {
+		if slices.Contains(t.services.get(key).Rollout.Hosts, host) {
 			keys = append(keys, key)
 		}
 	}
 	return keys
+}
+
+// moving are the services whose rollout isn't over. At the turn's end, when many
+// hosts are derived, they are found once.
+func (t *tx) moving() (keys []fleet.ServiceKey) {
+	if t.movers != nil {
+		return *t.movers
+	}
+	found := map[fleet.ServiceKey]bool{}
+	look := func(key fleet.ServiceKey) {
+		if s := t.services.get(key); s != nil && s.Rollout != nil && !s.Rollout.Over() && !s.Removing {
+			found[key] = true
+		}
+	}
+	for key := range t.s.rolling {
+		look(key)
+	}
+	for key := range t.services.changed {
+		look(key)
+	}
+	return sorted(found, fleet.ServiceKey.Less)
 }
 
 // prepare adds what a host is to fetch to its desired state.

@@ -30,7 +30,8 @@ type tx struct {
 	dirtyPool  map[fleet.ServiceKey]bool // services whose pools to derive
 	acks       map[string]bool           // hosts to acknowledge
 	crowd      *crowd
-	namesOf    map[string][]named // by project; nil until the turn's end
+	namesOf    map[string][]named  // by project; nil until the turn's end
+	movers     *[]fleet.ServiceKey // see moving; nil until the turn's end
 }
 
 func begin(s *State, now time.Time) *tx {
@@ -68,6 +69,8 @@ func begin(s *State, now time.Time) *tx {
 // finish derives the messages and returns the delta.
 func (t *tx) finish() (*Delta, Outputs) {
 	t.namesOf = map[string][]named{}
+	movers := t.moving()
+	t.movers = &movers
 	for _, host := range sorted(t.dirtyHost, byText) {
 		t.deriveDesired(host)
 	}
