@@ -31,6 +31,10 @@ type Verdict struct {
 // granted is how much slower a request may always be: less can't be told from noise.
 const granted = 50
 
+// averaged is how many times the fewest requests a mean of their times needs on both
+// sides before it is compared: a few slow ones among few requests are chance.
+const averaged = 5
+
 // Judge compares the new version with the old one over the same time. Too few
 // requests say nothing, and what may be chance isn't held against anybody: a
 // share of failures counts when even its likely best is below what is asked for.
@@ -45,7 +49,8 @@ func Judge(v fleet.Verify, new, old Counts) Verdict {
 	if best := wilson(new, +1); best < v.Success && (old.Requests == 0 || succeeds < wilson(old, -1)) {
 		return Verdict{Fails, fmt.Sprintf("%d of %d requests failed: %.1f %% succeed, %s", new.Failed, new.Requests, succeeds, against(v.Success, old))}
 	}
-	if limit := max(v.Slower*old.AverageMS, old.AverageMS+granted); old.Requests >= uint64(v.Requests) && new.AverageMS > limit {
+	enough := averaged * uint64(v.Requests)
+	if limit := max(v.Slower*old.AverageMS, old.AverageMS+granted); min(new.Requests, old.Requests) >= enough && new.AverageMS > limit {
 		return Verdict{Fails, fmt.Sprintf("a request takes %.0f ms, the old version's %.0f ms", new.AverageMS, old.AverageMS)}
 	}
 	if succeeds < v.Success && (old.Requests == 0 || succeeds < share(old)) {

@@ -83,7 +83,8 @@ type Verify struct {
 	// old version does no better. Default: 99.
 	Success float64 `json:"success,omitempty"`
 	// Slower is how many times as long as the old version's a request of the new
-	// one may take on average, and 50 ms are granted in any case. Default: 2.
+	// one may take on average, and 50 ms are granted in any case. It counts from five
+	// times Requests of each version on. Default: 2.
 	Slower float64 `json:"slower,omitempty"`
 	// Restarts are how often an instance of the new version may restart. Default: 0.
 	Restarts int `json:"restarts,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/test/cluster"
 	"github.com/musterhq/muster/test/load"
 )
 
@@ -22,7 +23,7 @@ func rollingOut(image string, port int, rollout string) string {
 // lightly is a load that every rollout has to survive: nobody tries twice.
 func (p *project) lightly(port int) (g *load.Generator, end <-chan load.Result) {
 	options := load.DefaultOptions(p.url(port))
-	options.Rate, options.Total = 150, 1_000_000
+	options.Rate, options.Total = 60, 1_000_000
 	options.WSLife = 8 * time.Second
 	return p.under(options)
 }
@@ -58,6 +59,7 @@ func (p *project) whole(g *load.Generator, end <-chan load.Result, onPurpose str
 // promises to lose nothing, for a service that stops gracefully and for one that
 // exits at once.
 func TestRolloutsDropNothing(t *testing.T) {
+	t.Parallel()
 	port := 9200
 	for strategy, rollout := range map[string]string{
 		"rolling":    "{strategy: rolling, monitor: 2s}",
@@ -66,7 +68,9 @@ func TestRolloutsDropNothing(t *testing.T) {
 	} {
 		for _, program := range []string{"app", "rude"} {
 			port++
+			port := port
 			t.Run(strategy+" "+program, func(t *testing.T) {
+				t.Parallel()
 				p := begin(t, strings.ReplaceAll(strategy, "-", "")+program)
 				p.apply(rollingOut(program+":1", port, rollout))
 				p.allAnswer(port, 3)
@@ -89,16 +93,22 @@ func TestRolloutsDropNothing(t *testing.T) {
 
 // TestABadVersionIsTakenBack: by its answers, by its slowness, and by its crashes.
 func TestABadVersionIsTakenBack(t *testing.T) {
+	t.Parallel()
 	port := 9220
 	for image, why := range map[string]string{"err:3": "requests failed", "slow:3": "a request takes", "crash:3": "ended by itself"} {
 		port++
+		port := port
 		t.Run(image, func(t *testing.T) {
+			t.Parallel()
 			p := begin(t, "bad"+strings.TrimSuffix(image, ":3"))
 			rollout := "{strategy: canary, steps: [25, 50], monitor: 5s, keep: 1s, verify: {interval: 5s}}"
 			p.apply(rollingOut("app:1", port, rollout))
 			p.allAnswer(port, 3)
 			g, end := p.lightly(port)
-			p.mustMuster("apply", "-f", p.file(rollingOut(image, port, rollout)))
+			out, err := p.muster("apply", "-f", p.file(rollingOut(image, port, rollout)), "--wait", "--timeout", "60s")
+			if err == nil || !strings.Contains(out, why) {
+				p.Errorf("apply --wait: %v\n%s", err, out)
+			}
 			r := p.rolledOut(fleet.RolloutRolledBack)
 			if !strings.Contains(r.Why, why) {
 				p.Errorf("it went back because of %q, want %q", r.Why, why)
@@ -112,9 +122,6 @@ func TestABadVersionIsTakenBack(t *testing.T) {
 			if image != "crash:3" && result.Lost() > 0 {
 				p.Errorf("%d were lost: %+v", result.Lost(), result.Failures)
 			}
-			if out, err := p.muster("apply", "-f", p.file(rollingOut(image, port, rollout)), "--wait"); err == nil || !strings.Contains(out, "rolled-back") {
-				p.Errorf("apply --wait: %v\n%s", err, out)
-			}
 		})
 	}
 }
@@ -122,6 +129,7 @@ func TestABadVersionIsTakenBack(t *testing.T) {
 // TestPeopleSteerARollout promotes, pauses, resumes and aborts, and a newer version
 // takes an older one's place.
 func TestPeopleSteerARollout(t *testing.T) {
+	t.Parallel()
 	const port = 9230
 	p := begin(t, "steered")
 	rollout := "{strategy: canary, steps: [25, 50], manual: true, monitor: 1s, keep: 1s, verify: {interval: 2s}}"
@@ -156,6 +164,7 @@ func TestPeopleSteerARollout(t *testing.T) {
 // TestJobsRunRoundARollout has a migration run before anything moves, and one that
 // fails keeps everything as it is.
 func TestJobsRunRoundARollout(t *testing.T) {
+	t.Parallel()
 	const port = 9231
 	p := begin(t, "jobs")
 	file := func(image, job string) string {
@@ -185,11 +194,13 @@ func TestJobsRunRoundARollout(t *testing.T) {
 // TestNothingMovesWithoutTheImage: a version whose image a host can't get is said,
 // with the host's name, and changes nothing.
 func TestNothingMovesWithoutTheImage(t *testing.T) {
+	t.Parallel()
 	const port = 9232
 	p := begin(t, "imageless")
 	p.apply(rollingOut("app:1", port, "{healthy_within: 20s}"))
 	before := p.service("web").Instances
-	p.mustMuster("apply", "-f", p.file(rollingOut("nowhere.invalid/app:9", port, "{healthy_within: 20s}")))
+	missing := p.c.Fleet.Host(cluster.HubHost).Address + ":5000/nothing:1" // nothing listens there
+	p.mustMuster("apply", "-f", p.file(rollingOut(missing, port, "{healthy_within: 20s}")))
 	p.until(30*time.Second, "it says which hosts can't fetch it", func() (bool, string) {
 		v := p.service("web")
 		text := strings.Join(v.Reasons, "\n")
