@@ -13,7 +13,7 @@ func rank(state string) int {
 	switch state {
 	case fleet.EndpointReady:
 		return 2
-	case fleet.EndpointDraining:
+	case fleet.EndpointDraining, fleet.EndpointParked:
 		return 1
 	}
 	return 0

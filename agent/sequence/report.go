@@ -170,6 +170,9 @@ func (t *turn) endpoint(g goal, endpoint fleet.Endpoint) fleet.EndpointActual {
 		if endpoint.State != fleet.EndpointReady && t.takesTraffic(key) {
 			out.State = fleet.EndpointReady
 		}
+		if endpoint.State == fleet.EndpointParked && out.State == fleet.EndpointDraining {
+			out.State = fleet.EndpointParked
+		}
 		out.Connections = t.connections(key)
 		out.Drained = t.drained(key)
 	}

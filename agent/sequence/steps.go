@@ -22,8 +22,32 @@ func (t *turn) retire() {
 			t.state(server, StateMaint)
 		case endpoint.State == fleet.EndpointDraining && server.State == StateReady:
 			t.state(server, StateDrain)
+		case endpoint.State == fleet.EndpointParked && server.State == StateReady && t.relieved(server.Service):
+			t.state(server, StateDrain)
 		}
 	}
+}
+
+// relieved says whether those that a service is to send to serve, as far as they
+// can: until then what is to be parked goes on.
+func (t *turn) relieved(service fleet.ServiceKey) bool {
+	serves := false
+	for _, g := range t.goals {
+		if g.pool.Service != service || g.pool.Removed {
+			continue
+		}
+		for _, endpoint := range g.pool.Endpoints {
+			if endpoint.State != fleet.EndpointReady {
+				continue
+			}
+			state, check, _ := inForce(g.pool, endpoint, t.onRoute)
+			if state != fleet.EndpointReady && check != fleet.CheckFailing {
+				return false
+			}
+			serves = serves || state == fleet.EndpointReady && check != fleet.CheckFailing
+		}
+	}
+	return serves
 }
 
 // moves says whether a reload takes a server's route away while its instance

@@ -152,7 +152,9 @@ func state(m Member, parked bool) string {
 	switch {
 	case m.Leaving:
 		return fleet.EndpointDraining
-	case m.Ready && !parked:
+	case m.Ready && parked:
+		return fleet.EndpointParked
+	case m.Ready:
 		return fleet.EndpointReady
 	default:
 		return fleet.EndpointPreparing

@@ -96,7 +96,7 @@ func (h *haproxy) launch() {
 				s := w.add(sequence.ServerKey{Service: pool.Service, Target: route.Target, Instance: endpoint.Instance}, endpoint, pool.Check)
 				s.checked, s.state = true, sequence.StateReady
 				switch endpoint.State {
-				case fleet.EndpointDraining:
+				case fleet.EndpointDraining, fleet.EndpointParked:
 					s.weight, s.leftAt = 0, h.sim.now
 				case fleet.EndpointPreparing:
 					s.state, s.leftAt = sequence.StateMaint, h.sim.now

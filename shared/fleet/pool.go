@@ -25,6 +25,9 @@ const (
 	EndpointPreparing = "preparing" // known, gets no traffic, existing connections go on
 	EndpointReady     = "ready"     // gets traffic by its weight
 	EndpointDraining  = "draining"  // gets no new traffic, existing connections may end
+	// EndpointParked gets no new traffic either, and is checked, so that it can have
+	// some at once. It goes on until those that are to be ready serve.
+	EndpointParked = "parked"
 )
 
 // Endpoint is one instance's address in a pool.

@@ -110,7 +110,7 @@ func (p *PoolActual) validate() *Error {
 func (e *EndpointActual) validate() *Error {
 	return firstOf(
 		matches("instance", e.Instance, instanceName, "an instance's id"),
-		oneOf("state", e.State, EndpointPreparing, EndpointReady, EndpointDraining),
+		oneOf("state", e.State, EndpointPreparing, EndpointReady, EndpointDraining, EndpointParked),
 		oneOf("check", e.Check, CheckUnknown, CheckPassing, CheckFailing),
 		notNegative("connections", e.Connections),
 	)

@@ -64,7 +64,7 @@ func validateEndpoint(service fleet.ServiceKey, endpoint fleet.Endpoint) error {
 		return fleet.Invalid(path, "the weight %d is not within 1 and %d", endpoint.Weight, fleet.MaxWeight)
 	}
 	switch endpoint.State {
-	case fleet.EndpointPreparing, fleet.EndpointReady, fleet.EndpointDraining:
+	case fleet.EndpointPreparing, fleet.EndpointReady, fleet.EndpointDraining, fleet.EndpointParked:
 	default:
 		return fleet.Invalid(path, "%q is not a state", endpoint.State)
 	}

@@ -188,7 +188,7 @@ func writeBackend(out *bytes.Buffer, global Global, pool fleet.Pool, route fleet
 func writeServer(out *bytes.Buffer, pool fleet.Pool, route fleet.Route, endpoint fleet.Endpoint) {
 	weight, suffix := endpoint.Weight, ""
 	switch endpoint.State {
-	case fleet.EndpointDraining:
+	case fleet.EndpointDraining, fleet.EndpointParked:
 		weight = 0
 	case fleet.EndpointPreparing:
 		suffix = " disabled"
