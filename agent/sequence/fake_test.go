@@ -73,7 +73,7 @@ func (f *fake) spawn() {
 				key := ServerKey{pool.Service, r.Target, e.Instance}
 				s := &Server{ServerKey: key, Address: lbconf.ServerAddress(e, r.Target), State: StateReady, Weight: e.Weight, Check: fleet.CheckUnknown}
 				switch e.State {
-				case fleet.EndpointDraining:
+				case fleet.EndpointDraining, fleet.EndpointParked:
 					s.State, s.Weight = StateDrain, 0
 				case fleet.EndpointPreparing:
 					s.State = StateMaint

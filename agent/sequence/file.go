@@ -66,6 +66,10 @@ func held(pool fleet.Pool, endpoint fleet.Endpoint, reload bool, look finder) fl
 	if !present || state == fleet.EndpointReady && failing(check) {
 		state = fleet.EndpointDraining
 	}
+	if endpoint.State == fleet.EndpointParked && state == fleet.EndpointReady { // it goes on until others serve
+		endpoint.State = state
+		return endpoint
+	}
 	endpoint.State = lesser(endpoint.State, state)
 	return endpoint
 }

@@ -265,12 +265,15 @@ func (t *tx) moved(s *Service, before *fleet.Rollout) {
 func (t *tx) returnTo(s *Service, version int) {
 	v := s.Versions[version]
 	asked := s.Asked
-	asked.Spec, asked.Balancing = v.Spec, v.Balancing
+	asked.Spec = v.Spec
 	asked.Spec.Requires = nil
-	if ports, err := t.shareOut(fleet.Command{Project: asked.Key.Project, Services: []fleet.Service{asked}}); err == nil {
-		s.NamePorts = ports.names[asked.Key]
-	} else {
-		asked.Balancing = s.Asked.Balancing
+	if !reflect.DeepEqual(v.Balancing, asked.Balancing) {
+		asked.Balancing = v.Balancing
+		if ports, err := t.shareOut(fleet.Command{Project: asked.Key.Project, Services: []fleet.Service{asked}}); err == nil {
+			s.NamePorts = ports.names[asked.Key]
+		} else {
+			asked.Balancing = s.Asked.Balancing
+		}
 	}
 	s.Asked, s.Version, s.Generation, s.Held = asked, version, t.rev, nil
 	t.touch(asked.Key)
