@@ -202,6 +202,9 @@ func most(r *fleet.Rollout, count int) int {
 // weigh brings the new side to the step's size, gives it the step's share, waits
 // until that is in force, and holds it there until it is judged.
 func weigh(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
+	if o.Count == 0 { // there is nothing to see
+		return enter(r, fleet.RolloutPromoting, now)
+	}
 	step := r.Spec.Steps[r.Step]
 	wanted := instances(step, o.Count)
 	switch {
@@ -313,7 +316,7 @@ func instances(step fleet.RolloutStep, count int) int {
 	if step.Weight == 0 || step.Weight == 100 {
 		n = max(step.Instances, count)
 	}
-	return min(max(n, 1), max(count, 1))
+	return min(max(n, 1), count)
 }
 
 // Wants is what a rollout wants in its state.

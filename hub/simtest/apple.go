@@ -14,6 +14,7 @@ const appleWithin = 4 * time.Minute
 // every other service to become what people then ask for.
 func (c *chaos) apple() error {
 	d := c.chance("apple")
+	c.promote()
 	c.wishes = append(c.wishes, c.hopeless(len(c.wishes)))
 	c.apply(fleet.Command{})
 	var broken *host

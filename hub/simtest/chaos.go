@@ -14,6 +14,7 @@ type chaos struct {
 	clocks   clocks
 	kept     map[string][]byte // messages from some time ago, by topic
 	last     fleet.Command     // the last order
+	urging   bool
 }
 
 // hurt does one random thing. Most of what it breaks is mended after a while.
@@ -140,7 +141,7 @@ func (c *chaos) mend() error {
 		}
 	}
 	c.settle()
-	c.urge()
+	c.promote()
 	for _, id := range c.names {
 		if c.checker.forgotten[id] {
 			c.CrashAgent(id) // a balancer comes back with another start of its agent

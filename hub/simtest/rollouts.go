@@ -66,8 +66,14 @@ func (c *chaos) steer() {
 	c.order(command)
 }
 
-// urge has every rollout that waits for a person go on, until the fleet is as it
-// was asked for.
+// promote has every rollout that waits for a person go on, from now on.
+func (c *chaos) promote() {
+	if !c.urging {
+		c.urging = true
+		c.urge()
+	}
+}
+
 func (c *chaos) urge() {
 	c.after(5*time.Second, c.urge)
 	if !c.hub.up {
@@ -77,7 +83,7 @@ func (c *chaos) urge() {
 		r := c.checker.services[w.Key].Rollout
 		switch {
 		case r == nil || r.Over():
-		case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure:
+		case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure, r.State == fleet.RolloutRollbackPaused:
 			c.order(fleet.Command{Do: fleet.DoRetry, Service: w.Key})
 		case r.State == fleet.RolloutPaused:
 			c.order(fleet.Command{Do: fleet.DoPromote, Service: w.Key, Fully: true})

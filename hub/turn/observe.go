@@ -119,8 +119,7 @@ func (t *tx) inEffect(s *Service, r *fleet.Rollout, in *Instance) bool {
 	if !in.Ready {
 		return false
 	}
-	w := rollout.Wants(r, s.Asked.Count, t.now).Weight
-	if w == rollout.Natural || w > 0 && w < 100 || (w == 0) != (in.Version == r.To) {
+	if !t.idle(s, r, in) {
 		return t.serving(s, in)
 	}
 	for _, key := range t.balancersOf(s) {
@@ -129,6 +128,15 @@ func (t *tx) inEffect(s *Service, r *fleet.Rollout, in *Instance) bool {
 		}
 	}
 	return true
+}
+
+// idle: a rollout wants an instance to have no traffic now, though it is ready.
+func (t *tx) idle(s *Service, r *fleet.Rollout, in *Instance) bool {
+	if r == nil {
+		return false
+	}
+	w := rollout.Wants(r, s.Asked.Count, t.now).Weight
+	return w == 0 && in.Version == r.To || w == 100 && in.Version != r.To
 }
 
 // hasFormer: instances of the version that a rollout came from are still there.

@@ -26,7 +26,7 @@ func (t *tx) overdue(s *Service, in *Instance) string {
 		return ""
 	case !in.Ready:
 		what = fmt.Sprintf("isn't ready after %s; see muster logs %s, and apply what works: it takes over at once", t.s.opts.ReadyAfter, in.ID)
-	case s.Converged != s.Generation:
+	case s.Converged != s.Generation && !t.idle(s, s.Rollout, in):
 		silent := t.withoutTraffic(s, in)
 		if len(silent) == 0 {
 			return ""

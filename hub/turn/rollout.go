@@ -30,6 +30,11 @@ func (t *tx) beginRollout(s *Service, from int, back bool, c fleet.Command) {
 		r = rollout.Back(r, t.whole(s))
 	}
 	r.Cause, r.Actor, r.Hosts = s.Cause, c.Actor, t.prepareHosts(s)
+	for _, in := range t.members(key) { // what was there already may have had its troubles
+		if n, _ := t.restarts(in); in.Version == r.To {
+			r.Forgiven += n
+		}
+	}
 	for _, host := range r.Hosts {
 		t.dirtyHost[host] = true
 	}
@@ -172,13 +177,14 @@ func (t *tx) prepared(host string, before, now map[string]fleet.Prepared) {
 }
 
 // unprepared says which hosts still fetch the image of a rollout, and which
-// can't. Hosts that aren't heard are waited for by nobody.
+// can't. Nobody waits for hosts that aren't heard, or that can't do anything now.
 func (t *tx) unprepared(s *Service) (fetching, failing string) {
 	var waits, fails []string
 	key := fleet.VersionKey(s.Asked.Key, s.Rollout.To)
 	for _, host := range s.Rollout.Hosts {
 		l := t.live.get(host)
-		if l == nil || l.State != fleet.HostUp || l.Actual == nil || !slices.Contains(l.Actual.Facts.Features, fleet.FeaturePrepare) {
+		if l == nil || l.State != fleet.HostUp || l.Actual == nil || !slices.Contains(l.Actual.Facts.Features, fleet.FeaturePrepare) ||
+			!l.Actual.Engine.Up || l.Actual.Problem != "" { // one that is broken itself holds nobody up
 			continue
 		}
 		switch p := l.Actual.Prepared[key]; {

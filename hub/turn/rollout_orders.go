@@ -93,7 +93,7 @@ func (t *tx) steer(c fleet.Command) (fleet.Result, error) {
 		next, err = rollout.Abort(*r, actor(c), t.now)
 	case fleet.DoRetry:
 		word = "retried"
-		if r.State == fleet.RolloutRolledBack {
+		if r.State == fleet.RolloutRolledBack || r.State == fleet.RolloutRollbackPaused {
 			t.retry(c, s)
 			return fleet.Result{Changed: true, Message: fmt.Sprintf("%s goes from version %d to %d again", c.Service, r.From, r.To)}, nil
 		}
@@ -105,7 +105,7 @@ func (t *tx) steer(c fleet.Command) (fleet.Result, error) {
 	return t.ordered(c, next, fmt.Sprintf("the rollout of %s from version %d to %d is %s", c.Service, r.From, r.To, word))
 }
 
-// retry begins a rollout anew that was rolled back.
+// retry begins a rollout anew that was rolled back, or can't be.
 func (t *tx) retry(c fleet.Command, s *Service) {
 	to, from := s.Rollout.To, s.Version
 	s = t.services.edit(c.Service)
