@@ -106,7 +106,7 @@ func (t *tx) freezeChanged(key fleet.ServiceKey) {
 	s.Frozen = true
 	s.Generation = t.rev
 	s.Cause = t.event(fleet.EventServiceFrozen, subjectService(key), causeRestore, fleet.EventData{Service: &key, Message: fmt.Sprintf(
-		"%s is frozen: it isn't what the restored backup says (%d of its %d instances are of another version, %d are on hosts that they would have to leave, %d are more than asked for); apply its file and drain or activate its hosts as it is today, and then muster unfreeze %s, which alone goes back to the backup",
+		"%s is frozen: it isn't what the restored backup says (%d of its %d instances are of another version, %d are on hosts that they would have to leave, %d are more than asked for); apply its file and drain or activate its hosts as they are today, and then muster unfreeze %s, which alone goes back to the backup",
 		key, other, running, astray, excess, key)})
 	for _, in := range t.members(key) {
 		t.dirtyHost[in.Host] = true
@@ -121,12 +121,12 @@ func (t *tx) gather(host string, l *Live) {
 	if !t.unsettled(host) || !l.told() {
 		return
 	}
+	t.noteSenders(host, l)
 	if l.Actual.Observed.Lineage == "" {
 		t.hosts.edit(host).Settled = t.s.Restored
 		t.resend[host] = true
 		return
 	}
-	t.noteSenders(host, l)
 	for _, in := range t.residents(host) {
 		a := l.instances[in.ID]
 		switch {

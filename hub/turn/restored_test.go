@@ -160,34 +160,41 @@ func TestARestoredHubKeepsWhatRunsOnAHostThatWasDrainedThen(t *testing.T) {
 // An instance that the backup has known only before it served is in a balancer
 // all the same: when it is removed at once, it leaves by the barrier.
 func TestWhatABalancerWasSentSinceTheBackupLeavesThroughTheBarrier(t *testing.T) {
-	w := newWorld(t, "web1", "web2").withBalancer("web2").join()
-	web1 := w.hosts["web1"]
-	s := webService(1, "web:1")
-	s.Constraints = []fleet.Constraint{{Label: fleet.LabelHostname, Equal: true, Value: "web1"}}
-	web1.cut = true
-	w.apply(s)
-	backup := maps.Clone(w.stored)
-	web1.cut = false
-	w.pass(10 * time.Second)
-	edge := w.hosts["web2"]
-	if len(edge.pools[web].Endpoints) != 1 {
-		t.Fatalf("pool %+v", edge.pools[web])
-	}
-	edge.drained = false
-	stops := w.stops()
-	w.put(backup)
-	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
-	w.pass(20 * time.Second)
-	if w.stops() != stops {
-		t.Fatal("stopped while the balancer sends to it")
-	}
-	if e := edge.pools[web].Endpoints; len(e) != 1 || e[0].State != fleet.EndpointDraining {
-		t.Errorf("endpoints %+v", e)
-	}
-	edge.drained = true
-	w.pass(20 * time.Second)
-	if len(w.s.Services) != 0 || w.stops() != stops+1 {
-		t.Errorf("it is still there, after %d stops", w.stops())
+	for name, since := range map[string]func(edge *fakeHost){
+		"its agent follows the hub":     func(*fakeHost) {},
+		"its agent has lost its memory": func(edge *fakeHost) { edge.lineage, edge.epoch, edge.gen = "", 0, 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "web1", "web2").withBalancer("web2").join()
+			web1, edge := w.hosts["web1"], w.hosts["web2"]
+			s := webService(1, "web:1")
+			s.Constraints = []fleet.Constraint{{Label: fleet.LabelHostname, Equal: true, Value: "web1"}}
+			web1.cut = true
+			w.apply(s)
+			backup := maps.Clone(w.stored)
+			web1.cut = false
+			w.pass(10 * time.Second)
+			if len(edge.pools[web].Endpoints) != 1 {
+				t.Fatalf("pool %+v", edge.pools[web])
+			}
+			edge.drained = false
+			stops := w.stops()
+			since(edge)
+			w.put(backup)
+			w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+			w.pass(20 * time.Second)
+			if w.stops() != stops {
+				t.Fatal("stopped while the balancer sends to it")
+			}
+			if e := edge.pools[web].Endpoints; len(e) != 1 || e[0].State != fleet.EndpointDraining {
+				t.Errorf("endpoints %+v", e)
+			}
+			edge.drained = true
+			w.pass(20 * time.Second)
+			if len(w.s.Services) != 0 || w.stops() != stops+1 {
+				t.Errorf("it is still there, after %d stops", w.stops())
+			}
+		})
 	}
 }
 
