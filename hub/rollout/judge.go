@@ -38,32 +38,32 @@ const averaged = 5
 // Judge compares the new version with the old one over the same time. Too few
 // requests say nothing, and what may be chance isn't held against anybody: a
 // share of failures counts when even its likely best is below what is asked for.
-func Judge(v fleet.Verify, new, old Counts) Verdict {
+func Judge(v fleet.Verify, candidate, stable Counts) Verdict {
 	if *v.Off {
 		return Verdict{Result: Passes}
 	}
-	if new.Requests < uint64(v.Requests) {
-		return Verdict{Inconclusive, fmt.Sprintf("%d requests of at least %d", new.Requests, v.Requests)}
+	if candidate.Requests < uint64(v.Requests) {
+		return Verdict{Inconclusive, fmt.Sprintf("%d requests of at least %d", candidate.Requests, v.Requests)}
 	}
-	succeeds := share(new)
-	if best := wilson(new, +1); best < v.Success && (old.Requests == 0 || succeeds < wilson(old, -1)) {
-		return Verdict{Fails, fmt.Sprintf("%d of %d requests failed: %.1f %% succeed, %s", new.Failed, new.Requests, succeeds, against(v.Success, old))}
+	succeeds := share(candidate)
+	if best := wilson(candidate, +1); best < v.Success && (stable.Requests == 0 || succeeds < wilson(stable, -1)) {
+		return Verdict{Fails, fmt.Sprintf("%d of %d requests failed: %.1f %% succeed, %s", candidate.Failed, candidate.Requests, succeeds, against(v.Success, stable))}
 	}
 	enough := averaged * uint64(v.Requests)
-	if limit := max(v.Slower*old.AverageMS, old.AverageMS+granted); min(new.Requests, old.Requests) >= enough && new.AverageMS > limit {
-		return Verdict{Fails, fmt.Sprintf("a request takes %.0f ms, the old version's %.0f ms", new.AverageMS, old.AverageMS)}
+	if limit := max(v.Slower*stable.AverageMS, stable.AverageMS+granted); min(candidate.Requests, stable.Requests) >= enough && candidate.AverageMS > limit {
+		return Verdict{Fails, fmt.Sprintf("a request takes %.0f ms, the old version's %.0f ms", candidate.AverageMS, stable.AverageMS)}
 	}
-	if succeeds < v.Success && (old.Requests == 0 || succeeds < share(old)) {
-		return Verdict{Inconclusive, fmt.Sprintf("%d of %d requests failed, which may be chance", new.Failed, new.Requests)}
+	if succeeds < v.Success && (stable.Requests == 0 || succeeds < share(stable)) {
+		return Verdict{Inconclusive, fmt.Sprintf("%d of %d requests failed, which may be chance", candidate.Failed, candidate.Requests)}
 	}
 	return Verdict{Result: Passes}
 }
 
-func against(wanted float64, old Counts) string {
-	if old.Requests == 0 {
+func against(wanted float64, stable Counts) string {
+	if stable.Requests == 0 {
 		return fmt.Sprintf("at least %g %% are to", wanted)
 	}
-	return fmt.Sprintf("at least %g %% are to, and of the old version's %.1f %% do", wanted, share(old))
+	return fmt.Sprintf("at least %g %% are to, and of the old version's %.1f %% do", wanted, share(stable))
 }
 
 // share of requests that succeeded, in percent.

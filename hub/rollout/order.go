@@ -12,11 +12,11 @@ import (
 func Promote(r fleet.Rollout, fully bool, now time.Time) (fleet.Rollout, error) {
 	switch {
 	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure:
-		return r, refused(&r, "failed: "+r.Why, "retry or abort it")
+		return r, refused(r, "failed: "+r.Why, "retry or abort it")
 	case r.State == fleet.RolloutPaused:
 		r = resumed(r, now)
 	case r.State != fleet.RolloutProgressing:
-		return r, refused(&r, "is "+r.State, "only one that is progressing or paused can be promoted")
+		return r, refused(r, "is "+r.State, "only one that is progressing or paused can be promoted")
 	}
 	r.Promoted = max(r.Promoted, r.Step+1)
 	if fully {
@@ -36,16 +36,16 @@ func Pause(r fleet.Rollout, actor string, now time.Time) (fleet.Rollout, error) 
 	case fleet.RolloutPreparing, fleet.RolloutProgressing, fleet.RolloutPromoting:
 		return paused(r, fleet.PauseManual, "paused by "+actor, now), nil
 	}
-	return r, refused(&r, "is "+r.State, "only one that goes on can be paused")
+	return r, refused(r, "is "+r.State, "only one that goes on can be paused")
 }
 
 // Resume lets a paused rollout go on by itself where it paused.
 func Resume(r fleet.Rollout, now time.Time) (fleet.Rollout, error) {
 	switch {
 	case r.State != fleet.RolloutPaused:
-		return r, refused(&r, "is "+r.State, "only a paused one can be resumed")
+		return r, refused(r, "is "+r.State, "only a paused one can be resumed")
 	case r.PauseReason == fleet.PauseFailure:
-		return r, refused(&r, "failed: "+r.Why, "retry or abort it")
+		return r, refused(r, "failed: "+r.Why, "retry or abort it")
 	}
 	return resumed(r, now), nil
 }
@@ -58,7 +58,7 @@ func Abort(r fleet.Rollout, actor string, now time.Time) (fleet.Rollout, error) 
 		return r, nil
 	}
 	if r.Over() {
-		return r, refused(&r, "is "+r.State, "muster rollback goes back to an older version")
+		return r, refused(r, "is "+r.State, "muster rollback goes back to an older version")
 	}
 	return back(r, "aborted by "+actor, now), nil
 }
@@ -67,7 +67,7 @@ func Abort(r fleet.Rollout, actor string, now time.Time) (fleet.Rollout, error) 
 // is forgiven.
 func Retry(r fleet.Rollout, restarts int, now time.Time) (fleet.Rollout, error) {
 	if r.State != fleet.RolloutPaused || r.PauseReason != fleet.PauseFailure {
-		return r, refused(&r, "is "+r.State, "only one that failed can be retried")
+		return r, refused(r, "is "+r.State, "only one that failed can be retried")
 	}
 	in := r.PausedIn
 	r = enter(r, fleet.RolloutProgressing, now)
@@ -78,7 +78,7 @@ func Retry(r fleet.Rollout, restarts int, now time.Time) (fleet.Rollout, error) 
 	return r, nil
 }
 
-func refused(r *fleet.Rollout, is, hint string) error {
+func refused(r fleet.Rollout, is, hint string) error {
 	return fleet.Conflict("rollout", "the rollout from version %d to %d %s", r.From, r.To, is).WithHint("%s", hint)
 }
 

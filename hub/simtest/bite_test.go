@@ -51,6 +51,7 @@ func TestChecksBite(t *testing.T) {
 // balancer and restarts.
 func busyDay(o Options) error {
 	s := New(o)
+	habits["slow"](s.image("web:2")) // so that a balancer finds it well before its agent does
 	web := fleet.ServiceKey{Project: project, Name: "web"}
 	for _, id := range []string{"a", "b", "c", "d"} {
 		s.AddHost(id, id == "a" || id == "d")

@@ -80,7 +80,7 @@ func (c *Client) hook(ctx context.Context, address string, ask turn.JudgeAsk) (v
 // prometheus asks for the first value of a query. Out of bounds is back.
 func (c *Client) prometheus(ctx context.Context, judge *fleet.Judge) (verdict, reason string, err error) {
 	address := strings.TrimSuffix(judge.Prometheus, "/") + "/api/v1/query?" + url.Values{"query": {judge.Query}}.Encode()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return "", "", err
 	}
