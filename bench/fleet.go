@@ -54,8 +54,11 @@ func (b *bench) prepare(ctx context.Context, alone bool) error {
 // warmUp lets every engine start a container once: the first one is slower than
 // all others.
 func (b *bench) warmUp(ctx context.Context) error {
-	for _, tag := range []string{"app:1", "app:2"} {
-		if err := b.c.LoadApp(ctx, tag, "VERSION="+tag); err != nil {
+	for tag, env := range map[string][]string{
+		"app:1": {"VERSION=1"}, "app:2": {"VERSION=2"}, "app:3": {"VERSION=3", "FAIL_EVERY=20"},
+		"rude:1": {"VERSION=1", "ON_TERM=exit"}, "rude:2": {"VERSION=2", "ON_TERM=exit"},
+	} {
+		if err := b.c.LoadApp(ctx, tag, env...); err != nil {
 			return err
 		}
 	}
@@ -97,16 +100,30 @@ func (b *bench) saveLogs() error {
 // document is a Compose document of one service behind the balancer, on a
 // port that wasn't used before.
 func (b *bench) document(image string, count int, more ...string) string {
-	return plain(image, count, more...) + fmt.Sprintf(`    x-lb:
+	return behind(b.port, project, image, count, more...)
+}
+
+// behind is a document of one service behind the balancer.
+func behind(port int, project, image string, count int, more ...string) string {
+	return alone(project, image, count, more...) + fmt.Sprintf(`    x-lb:
       listen: %d
       target: 8080
       protocol: http
       check: {path: /healthz}
-`, b.port)
+`, port)
+}
+
+// url is where the balancer offers a port.
+func (b *bench) url(port int) string {
+	return fmt.Sprintf("http://%s:%d", b.c.Fleet.Host(b.hosts[0]).Address, port)
 }
 
 // plain is the same service without a balancer.
 func plain(image string, count int, more ...string) string {
+	return alone(project, image, count, more...)
+}
+
+func alone(project, image string, count int, more ...string) string {
 	constraint := ""
 	for _, m := range more {
 		constraint += fmt.Sprintf("\n      placement: {constraints: [%q]}", m)

@@ -25,6 +25,8 @@ var measurements = []measurement{
 	{"first", "Apply to the first answer through the balancer, on 1 host", (*bench).firstAnswer, false},
 	{"kill", "A container is killed", (*bench).kill, false},
 	{"replace", "10 instances are replaced, start first", (*bench).replace, false},
+	{"rollouts", "Rollouts under load", (*bench).rollouts, false},
+	{"takeback", "A bad version, and the way back", (*bench).takeBack, false},
 	{"death", "A host dies", (*bench).death, false},
 	{"size", "Size at rest, with 30 instances", (*bench).size, false},
 	{"plan", "One change in a fleet of 10,000 instances", (*bench).plan, true},

@@ -12,8 +12,9 @@ import (
 // Times of the sequence.
 const (
 	// MinDrain is how long an endpoint is without traffic before it counts as
-	// drained, however idle it is: a request may be on its way.
-	MinDrain = 2 * time.Second
+	// drained, however idle it is. A thread of a worker that chose it just before
+	// has long made its connection then, and the file is up to date.
+	MinDrain = 500 * time.Millisecond
 	// FastWake is the pause between turns while an endpoint waits for its
 	// first check.
 	FastWake = 20 * time.Millisecond
