@@ -377,3 +377,23 @@ func TestForeignContainersAreNotTouched(t *testing.T) {
 		t.Errorf("foreign use %+v", w.actual.Foreign)
 	}
 }
+
+// Neither is the version's fault, and a rollout counts restarts against it.
+func TestWhatEndsWithTheMachineIsNoRestart(t *testing.T) {
+	w := settled(t)
+	w.exit("a-1", 137)
+	w.config.Facts.BootID = "boot2"
+	w.boot("start2")
+	w.connected()
+	w.settle()
+	w.pass(time.Minute)
+	if got := w.instance("a-1"); !strings.Contains(w.kinds(), "start") || !got.Ready || got.Restarts != 0 {
+		t.Errorf("after a reboot: %s, %+v", w.kinds(), got)
+	}
+	w.exit("a-1", 1)
+	w.settle()
+	w.pass(time.Minute)
+	if got := w.instance("a-1"); !got.Ready || got.Restarts != 1 {
+		t.Errorf("after an exit of its own: %+v", got)
+	}
+}

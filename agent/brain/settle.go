@@ -121,7 +121,7 @@ func (s *State) created(inst *instance, op *Op, r *Result, now time.Time) {
 
 func (s *State) started(inst *instance, op *Op, r *Result, now time.Time) {
 	again := inst.container != nil && inst.container.State == ContainerExited
-	if again {
+	if again && !inst.interrupted {
 		inst.rec.Restarts++
 		s.dirty(now)
 	}

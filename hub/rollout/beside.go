@@ -3,11 +3,16 @@ package rollout
 import "sort"
 
 // beside brings both sides to their targets. None of the outdated leaves for a
-// current one, and what leaves is of the least use. What is displaced is followed,
-// a few at a time, by another of its own version, and leaves when that serves.
+// current one, and what leaves is of the least use; of those that serve only as
+// many as leave enough. What is displaced is followed, a few at a time, by another
+// of its own version, and leaves when that serves.
 func beside(in Input) Next {
 	var news, olds side
+	spare := -in.Count // that serve, beyond those asked for
 	for _, m := range in.Members {
+		if m.Serving && !m.Leaving {
+			spare++
+		}
 		switch {
 		case m.Leaving:
 		case m.Former:
@@ -16,10 +21,10 @@ func beside(in Input) Next {
 			news.add(m)
 		}
 	}
-	if leave := olds.leave(in.Beside.Outdated, byStanding); len(leave) > 0 {
+	if leave := dispensable(olds.leave(in.Beside.Outdated, byStanding), spare); len(leave) > 0 {
 		return Next{Leave: leave}
 	}
-	if leave := news.leave(in.Beside.Current, byDispensable); len(leave) > 0 {
+	if leave := dispensable(news.leave(in.Beside.Current, byDispensable), spare); len(leave) > 0 {
 		return Next{Leave: leave}
 	}
 	moreOld, moreNew := olds.missing(in.Beside.Outdated, in.Surge), news.missing(in.Beside.Current, in.Surge)
@@ -46,10 +51,10 @@ func (s *side) add(m Member) {
 
 // leave names those that are too many: of the displaced as many as there are
 // others that serve in their place, and all once these are enough.
-func (s *side) leave(target int, order func([]Member) []Member) []string {
+func (s *side) leave(target int, order func([]Member) []Member) []Member {
 	stay := len(s.steady) + len(s.frozen)
 	if stay > target {
-		return ids(first(order(s.steady), stay-target))
+		return first(order(s.steady), stay-target)
 	}
 	serving := len(s.frozen)
 	for _, m := range s.steady {
@@ -57,7 +62,21 @@ func (s *side) leave(target int, order func([]Member) []Member) []string {
 			serving++
 		}
 	}
-	return ids(first(order(s.displaced), len(s.displaced)-max(0, target-serving)))
+	return first(order(s.displaced), len(s.displaced)-max(0, target-serving))
+}
+
+// dispensable names those of them that don't serve, and of the others as many as
+// there are to spare.
+func dispensable(members []Member, spare int) (leave []string) {
+	for _, m := range members {
+		if m.Serving {
+			spare--
+		}
+		if !m.Serving || spare >= 0 {
+			leave = append(leave, m.ID)
+		}
+	}
+	return leave
 }
 
 // missing is how many are to be added: all that the target lacks, and of those

@@ -278,3 +278,20 @@ func added(next Next) (out []Member) {
 	}
 	return out
 }
+
+// Both sides have targets, but nobody is let go who is needed.
+func TestBesideKeepsEnoughServing(t *testing.T) {
+	var members []Member
+	for i := range 3 {
+		members = append(members, Member{ID: fmt.Sprint(i), Slot: i + 1, Ready: true, Serving: true})
+	}
+	members = append(members, Member{ID: "old", Slot: 4, Outdated: true, Former: true, Stable: true})
+	in := Input{Count: 3, Members: members, Beside: &Targets{Current: 1, Outdated: 3}}
+	if next := Decide(in); len(next.Leave) > 0 || len(next.Old) != 2 {
+		t.Errorf("nothing else serves: %+v", next)
+	}
+	members[3].Serving = true
+	if next := Decide(in); len(next.Leave) != 1 {
+		t.Errorf("one serves beside: %+v", next)
+	}
+}

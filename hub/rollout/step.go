@@ -43,7 +43,8 @@ type Wanted struct {
 	New, Old int  // targets
 	Kept     bool // the old side is only kept: nothing is added to it
 	// Most bounds the new side of a replacement; 0: nothing does. Still: nothing is
-	// replaced, only filled up.
+	// replaced, what there is of the new version stays, and the old one is filled up
+	// to the count, or to its target.
 	Most  int
 	Still bool
 	// Prepare has hosts fetch the image.
@@ -327,8 +328,10 @@ func Wants(r *fleet.Rollout, count int, now time.Time) Wanted {
 	}
 	w := Wanted{Weight: Natural}
 	switch {
+	case state == fleet.RolloutPreparing && r.Beside():
+		w.Prepare, w.Still, w.Old, w.Weight = true, true, count, 0
 	case state == fleet.RolloutPreparing:
-		w.Prepare, w.Beside, w.Old, w.Weight = true, true, count, 0
+		w.Prepare, w.Still = true, true
 	case state == fleet.RolloutRollingBack || state == fleet.RolloutRollbackPaused:
 		w.Back, w.Weight = true, 0
 	case state == fleet.RolloutRolledBack:

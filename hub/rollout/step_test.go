@@ -128,10 +128,10 @@ func wantRules(t *rapid.T, before, r fleet.Rollout, o Observed, servedFor time.D
 // wantTargets: the old side stays whole until the new one has succeeded.
 func wantTargets(t *rapid.T, r *fleet.Rollout, count int, now time.Time) {
 	w := Wants(r, count, now)
-	if w.Beside && !w.Kept && w.Old < count {
+	if r.Beside() && (w.Beside || w.Still) && !w.Kept && w.Old < count {
 		t.Fatalf("%s wants %d old ones of %d", r.State, w.Old, count)
 	}
-	if r.Beside() && !w.Beside && !w.Back && !r.Over() {
+	if r.Beside() && !w.Beside && !w.Still && !w.Back && !r.Over() {
 		t.Fatalf("%s (%s) replaces old ones", r.State, r.PausedIn)
 	}
 	if w.Weight > 100 || w.New > count {

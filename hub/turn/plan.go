@@ -123,7 +123,7 @@ func targets(s *Service, members []*Instance, count int, wanted rollout.Wanted) 
 			}
 		}
 		news = min(news, count)
-		return &rollout.Targets{Current: news, Outdated: count - news}
+		return &rollout.Targets{Current: news, Outdated: max(count-news, min(wanted.Old, count))}
 	case wanted.Beside:
 		return &rollout.Targets{Current: min(wanted.New, count), Outdated: min(wanted.Old, count), Kept: wanted.Kept}
 	}

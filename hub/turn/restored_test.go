@@ -2,6 +2,7 @@ package turn
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +58,11 @@ func (w *world) stops() (n int) {
 
 // grown is a fleet whose service was replaced and grew since the backup.
 func grown(t *testing.T) (w *world, backup map[string]Row) {
-	w = newWorld(t, "web1", "web2", "web3").withBalancer("web1").join()
+	w = newWorld(t, "web1", "web2", "web3").withBalancer("web1")
+	for _, h := range w.hosts {
+		h.facts.Features = append(slices.Clone(h.facts.Features), fleet.FeaturePrepare)
+	}
+	w.join()
 	w.apply(webService(2, "web:1"))
 	w.pass(5 * time.Second)
 	backup = maps.Clone(w.stored)
@@ -68,6 +73,12 @@ func grown(t *testing.T) (w *world, backup map[string]Row) {
 }
 
 func TestARestoredHubKeepsWhatRuns(t *testing.T) {
+	for name, how := range map[string]*fleet.RolloutSpec{"rolling": nil, "canary": canary(30), "recreate": {Strategy: fleet.StrategyRecreate}} {
+		t.Run(name, func(t *testing.T) { restoredKeepsWhatRuns(t, how) })
+	}
+}
+
+func restoredKeepsWhatRuns(t *testing.T, how *fleet.RolloutSpec) {
 	w, backup := grown(t)
 	running, stops := w.running(), w.stops()
 	w.put(backup)
@@ -88,7 +99,9 @@ func TestARestoredHubKeepsWhatRuns(t *testing.T) {
 		t.Errorf("%d endpoints", len(pool.Endpoints))
 	}
 
-	reply := w.apply(webService(3, "web:2"))
+	today := webService(3, "web:2")
+	today.Rollout = how
+	reply := w.apply(today)
 	if change := reply.Result.Plan.Services[0]; change.Replaces != 0 || change.Version != 2 {
 		t.Errorf("the file of today: %+v", change)
 	}

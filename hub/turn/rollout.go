@@ -29,7 +29,13 @@ func (t *tx) beginRollout(s *Service, from int, back bool, c fleet.Command) {
 	if back {
 		r = rollout.Back(r, t.whole(s))
 	}
-	r.Cause, r.Actor, r.Hosts = s.Cause, c.Actor, t.prepareHosts(s)
+	r.Cause, r.Actor = s.Cause, c.Actor
+	if t.allAre(s) {
+		r.State, r.Ended = fleet.RolloutSucceeded, t.now
+		s.Rollout = &r
+		return
+	}
+	r.Hosts = t.prepareHosts(s)
 	for _, in := range t.members(key) { // what was there already may have had its troubles
 		if n, _ := t.restarts(in); in.Version == r.To {
 			r.Forgiven += n
@@ -40,6 +46,22 @@ func (t *tx) beginRollout(s *Service, from int, back bool, c fleet.Command) {
 	}
 	s.Rollout = &r
 	t.rolloutEvent(s, fleet.EventRolloutBegun, fmt.Sprintf("%s goes from version %d to %d: %s", key, from, s.Version, r.Spec.Strategy))
+}
+
+// allAre: what runs of a service, if anything does, is of the version that is asked
+// for: a restored hub may hear of it only now.
+func (t *tx) allAre(s *Service) bool {
+	n := 0
+	for _, in := range t.members(s.Asked.Key) {
+		switch {
+		case in.Goal != fleet.GoalRun:
+		case in.Version != s.Version:
+			return false
+		default:
+			n++
+		}
+	}
+	return n > 0
 }
 
 // whole: as many instances of the version that is asked for as are wanted are

@@ -50,7 +50,7 @@ type InstanceActual struct {
 	// Address: one that is fixed to another address of the host isn't there.
 	Ports     map[int]int `json:"ports,omitempty"`
 	StartedAt time.Time   `json:"startedAt,omitzero"` // by the host's clock
-	Restarts  int         `json:"restarts,omitempty"` // starts after an exit that nobody asked for
+	Restarts  int         `json:"restarts,omitempty"` // starts after an exit that nobody asked for, but by the end of the machine or the engine
 	ExitCode  int         `json:"exitCode,omitempty"`
 	Reason    string      `json:"reason,omitempty"` // in words: why it is not ready
 	NextTry   time.Time   `json:"nextTry,omitzero"` // by the host's clock
