@@ -85,14 +85,20 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 			}
 		}
 	}
+	var left []turn.Instance
 	for _, row := range rows {
 		switch row.Table {
 		case "instances":
+			before := k.instances[row.Key]
 			k.instance(row, unsettled)
+			if now := k.instances[row.Key]; before.Goal == fleet.GoalRun && now.Goal == fleet.GoalDrain {
+				left = append(left, now)
+			}
 		case "pools":
 			k.pool(row)
 		}
 	}
+	k.enoughStay(left)
 }
 
 // read returns what a row has; nil: it is deleted.

@@ -1,0 +1,35 @@
+package simtest
+
+import (
+	"github.com/musterhq/muster/hub/turn"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// enoughStay: whoever is ready leaves only while as many others are ready as are
+// asked for. Where an old instance has to be gone before the new one can come, that
+// can't be.
+func (k *checker) enoughStay(left []turn.Instance) {
+	for i := range left {
+		in := &left[i]
+		s, known := k.services[in.Service]
+		if !known || s.Removing || in.Lost || !in.Ready || stopsFirst(&s) || k.hosts[in.Host].Failed {
+			continue
+		}
+		ready := 0
+		for _, other := range k.instances {
+			if other.Service == in.Service && other.Goal == fleet.GoalRun && other.Ready {
+				ready++
+			}
+		}
+		if ready < s.Asked.Count {
+			k.sim.violate("%s leaves (%s), and only %d of %d are ready besides", in, in.Cause, ready, s.Asked.Count)
+		}
+	}
+}
+
+// stopsFirst: a service's instances can't be there beside each other, or aren't to.
+func stopsFirst(s *turn.Service) bool {
+	r := s.Rollout
+	return s.Asked.Mode != fleet.ModeReplicated || s.Asked.Spec.Pinned() || len(s.Asked.Spec.FixedPorts()) > 0 ||
+		r != nil && (r.Spec.StopFirst || r.Spec.Strategy == fleet.StrategyRecreate)
+}
