@@ -91,8 +91,8 @@ race: ## fast tests with the race detector, shuffled
 	SIM_N=10 go test -race -shuffle=on -timeout 8m ./...
 
 .PHONY: e2e
-e2e: modules ## end-to-end tests on real engines, the small packages beside the large one
-	$(AS_ROOT) go test -tags e2e -count=1 -p 2 -timeout 20m -run '^($(E2E_TESTS))$$' $(E2E)
+e2e: modules ## end-to-end tests on real engines, the small packages beside the large one, several tests beside each other
+	$(AS_ROOT) go test -tags e2e -count=1 -p 2 -parallel 6 -timeout 20m -run '^($(E2E_TESTS))$$' $(E2E)
 
 .PHONY: sim
 sim: ## break whole fleets at random, in virtual time (N=300 of them, from SEED=1 on; SEED=7 alone tells one fleet's whole story)

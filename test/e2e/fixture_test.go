@@ -203,6 +203,7 @@ services:
     stop_grace_period: 5s
     deploy:
       replicas: %d
+      x-rollout: {monitor: 1s}
     x-lb:
       listen: %d
       target: 8080

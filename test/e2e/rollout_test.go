@@ -17,7 +17,7 @@ import (
 
 // rollingOut is the file of a service with a rollout of its own.
 func rollingOut(image string, port int, rollout string) string {
-	return strings.Replace(web(image, 3, port), "      replicas: 3\n", "      replicas: 3\n      x-rollout: "+rollout+"\n", 1)
+	return strings.Replace(web(image, 3, port), "{monitor: 1s}", rollout, 1)
 }
 
 // lightly is a load that every rollout has to survive: nobody tries twice.
