@@ -50,14 +50,14 @@ demo-upgrade: setup-demo modules ## the same fleet upgraded under load: to a goo
 .PHONY: test
 test: N = 1000
 test: setup race ## everything: fast tests with the race detector, fleets in virtual time, end to end on real engines
-	@echo 'make test: end to end on real engines; beside it, with what it leaves of the processor, $(N) random fleets and all deliberate bugs'
+	@echo 'make test: end to end on real engines; beside it, with what it leaves of the processor, $(N) random fleets, as many with rollouts, and all deliberate bugs'
 	mkdir -p bin
-	setsid nice -n 19 $(MAKE) --no-print-directory mutants sim N=$(N) > bin/sim.log 2>&1 & sim=$$!
+	setsid nice -n 19 $(MAKE) --no-print-directory mutants sim rollouts N=$(N) > bin/sim.log 2>&1 & sim=$$!
 	trap 'kill -- -$$sim 2>/dev/null || true' EXIT
 	$(MAKE) --no-print-directory e2e
 	wait $$sim || { cat bin/sim.log; exit 1; }
-	tail -n 3 bin/sim.log
-	echo "make test: PASSED: fast tests of $$(go list ./... | wc -l) packages (race detector, shuffled), $(N) random fleets in virtual time, every deliberate bug noticed, and end-to-end tests of $(words $(E2E)) (real engines), in $$(($$(date +%s) - $(START))) s"
+	grep -hE "^(ok|---)" bin/sim.log
+	echo "make test: PASSED: fast tests of $$(go list ./... | wc -l) packages (race detector, shuffled), $(N) random fleets in virtual time and as many with rollouts, every deliberate bug noticed, and end-to-end tests of $(words $(E2E)) (real engines), in $$(($$(date +%s) - $(START))) s"
 
 .PHONY: check
 check: format vet lint fast ## before each commit: format, vet, lint and fast tests
@@ -98,13 +98,17 @@ e2e: modules ## end-to-end tests on real engines, the small packages beside the 
 sim: ## break whole fleets at random, in virtual time (N=300 of them, from SEED=1 on; SEED=7 alone tells one fleet's whole story)
 	SIM_N=$(N) SIM_SEED=$(or $(SEED),1) SIM_STORY=$(if $(filter 1,$(N)),$(SEED)) go test -count=1 -timeout 3h -run TestRandomFleets -v ./hub/simtest
 
+.PHONY: rollouts
+rollouts: ## upgrade small fleets at random, in virtual time, while they break (N=300 of them, from SEED=1 on; SEED=7 alone tells its whole story)
+	SIM_N=$(N) SIM_SEED=$(or $(SEED),1) SIM_STORY=$(if $(filter 1,$(N)),$(SEED)) go test -count=1 -timeout 3h -run TestRandomRollouts -v ./hub/simtest
+
 .PHONY: mutants
 mutants: ## build every deliberate bug, and have the scripts and random fleets notice it
 	SIM_MUTANTS=100 go test -count=1 -timeout 60m -run TestMutants ./hub/simtest
 
 .PHONY: soak
 soak: N = 20000
-soak: sim ## the long tests: 20,000 random fleets, each property 2,000 times, many connections, takeovers and faults
+soak: sim rollouts ## the long tests: 20,000 random fleets, as many with rollouts, each property 2,000 times, many connections, takeovers and faults
 	go test -count=1 -timeout 60m -rapid.checks 2000 $(PROPERTIES)
 	go test -tags soak -count=1 -timeout 60m $(SOAK)
 

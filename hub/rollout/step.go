@@ -280,7 +280,7 @@ func watch(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 	case o.Jobs.Result != Passes:
 		r.Why = o.Jobs.Why
 		return late(r, now)
-	case o.Verdict.Result == Held:
+	case unproven(&r, &o):
 		r.Why = o.Verdict.Why
 		return late(r, now)
 	}
@@ -289,6 +289,15 @@ func watch(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 		r.KeepUntil = now.Add(r.Spec.Keep.D())
 	}
 	return r
+}
+
+// unproven: what is watched hasn't shown yet that it does well, and no person has
+// let it pass. Who has nothing watched waits for judges only.
+func unproven(r *fleet.Rollout, o *Observed) bool {
+	if r.Promoted > r.Step {
+		return false
+	}
+	return o.Verdict.Result == Held || o.Verdict.Result == Inconclusive && r.Spec.Monitor.D() > 0
 }
 
 // goBack waits until the old version serves alone.

@@ -15,6 +15,12 @@ type chaos struct {
 	kept     map[string][]byte // messages from some time ago, by topic
 	last     fleet.Command     // the last order
 	urging   bool
+	calm     bool          // nothing breaks
+	respite  time.Duration // after all is mended
+}
+
+func newChaos(options Options) *chaos {
+	return &chaos{Sim: New(options), kept: map[string][]byte{}, clocks: clocks(options.Seed % 3), respite: 10 * time.Second}
 }
 
 // hurt does one random thing. Most of what it breaks is mended after a while.
@@ -132,7 +138,7 @@ func (c *chaos) mend() error {
 		c.StartAgent(id)
 		h.note()
 	}
-	if err := c.Run(10 * time.Second); err != nil {
+	if err := c.Run(c.respite); err != nil {
 		return err
 	}
 	if c.checker.restored > 0 { // what changed since the backup is frozen by then
@@ -142,6 +148,7 @@ func (c *chaos) mend() error {
 	}
 	c.settle()
 	c.promote()
+	c.hub.lenient = true
 	for _, id := range c.names {
 		if c.checker.forgotten[id] {
 			c.CrashAgent(id) // a balancer comes back with another start of its agent

@@ -128,6 +128,7 @@ func (k *checker) instance(row turn.Row, unsettled map[fleet.ServiceKey]bool) {
 	if in.Cause == "" {
 		k.sim.violate("%s has no cause", &in)
 	}
+	stopped := k.stops[in.ID]
 	if in.Goal == fleet.GoalStop {
 		k.stops[in.ID] = true
 	}
@@ -138,7 +139,9 @@ func (k *checker) instance(row turn.Row, unsettled map[fleet.ServiceKey]bool) {
 		k.givesUp(&before, &in)
 		k.goesBack(&before, &in)
 		k.unready(&before, &in)
-		k.stays(&before, &in)
+		if !stopped { // a restored hub may hear of a stop that it has forgotten
+			k.stays(&before, &in)
+		}
 	}
 	for balancer, how := range in.Released {
 		if before.Released[balancer] == "" {

@@ -12,6 +12,10 @@
 // retained ones race with newer ones, a session that was taken over may still be
 // read for a moment, and what wasn't acknowledged comes again.
 //
+// TestRandomRollouts makes smaller fleets, many more of them, in which services are
+// upgraded again and again: by every strategy, to good versions and bad ones, with
+// jobs and judges, while people steer, and what a rollout depends on breaks.
+//
 // TestMutants builds the real brains with deliberate bugs and wants each to be
 // noticed: who adds an invariant adds a check and a mutant that breaks it.
 //

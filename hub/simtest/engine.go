@@ -207,11 +207,14 @@ func (e *engine) start(c *container) brain.Result {
 	c.run++
 	c.serves, c.sick = e.sim.now.Add(e.sim.chance("engine "+e.host.id).between(c.image.readyAfter/2, c.image.readyAfter)), c.image.neverReady
 	e.sim.checker.started(e.host, c)
-	if c.image.exits {
-		run := c.run
+	if c.image.exits || c.image.ends {
+		run, code := c.run, 0
+		if c.image.exits {
+			code = 1
+		}
 		e.sim.after(c.image.readyAfter*2, func() {
 			if c.run == run {
-				e.exit(c, 1)
+				e.exit(c, code)
 			}
 		})
 	}

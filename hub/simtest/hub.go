@@ -41,6 +41,7 @@ type hub struct {
 	turning bool
 	waiting []func(turn.Reply) // for the commit under way
 	crashAt string             // the point at which the next turn that stores something dies
+	lenient bool               // judges let everything go on
 }
 
 func newHub(s *Sim) *hub { return &hub{sim: s, store: newStore()} }
@@ -194,6 +195,9 @@ func (h *hub) finish(delta *turn.Delta, out *turn.Outputs, replies []func(turn.R
 	}
 	for _, r := range out.Reach {
 		h.reach(r)
+	}
+	for _, ask := range out.Judge {
+		h.judge(ask)
 	}
 	h.next()
 }

@@ -7,6 +7,7 @@ type image struct {
 	readyAfter  time.Duration // at most, after its start
 	missing     bool          // from the registry
 	exits       bool          // soon after each start
+	ends        bool          // well, soon after its start
 	neverReady  bool
 	ignoresTerm bool
 	errs        bool // one answer in four

@@ -23,7 +23,7 @@ func RandomOptions(seed uint64) Options {
 // Torment brings a random fleet up, breaks it at random for a while, mends
 // what was broken, and waits until it has converged.
 func Torment(options Options) (*Sim, error) {
-	c := &chaos{Sim: New(options), kept: map[string][]byte{}, clocks: clocks(options.Seed % 3)}
+	c := newChaos(options)
 	c.found()
 	err := c.Run(time.Duration(c.chance("chaos").IntN(15)) * time.Second)
 	if err == nil && c.chance("apple").IntN(3) == 0 {
@@ -81,7 +81,19 @@ func (c *chaos) found() {
 	default:
 		n = 15 + d.IntN(36)
 	}
-	balancers := min(d.IntN(5), n)
+	c.hostsCome(n, min(d.IntN(5), n))
+	for range 1 + d.IntN(4) + min(n, 12)/3 {
+		c.wishes = append(c.wishes, c.invent(len(c.wishes)))
+	}
+	if d.IntN(2) == 0 {
+		c.wishes = append(c.wishes, c.hopeless(len(c.wishes)))
+	}
+	c.apply(fleet.Command{})
+}
+
+// hostsCome has so many hosts join, the first of them with a balancer, and clients.
+func (c *chaos) hostsCome(n, balancers int) {
+	d := c.chance("shape")
 	for i := range n {
 		id := fmt.Sprintf("h%d", i+1)
 		c.addHost(&host{
@@ -94,13 +106,6 @@ func (c *chaos) found() {
 	}
 	c.Open()
 	_ = c.Run(3 * time.Second) // a violation ends the next run too
-	for range 1 + d.IntN(4) + min(n, 12)/3 {
-		c.wishes = append(c.wishes, c.invent(len(c.wishes)))
-	}
-	if d.IntN(2) == 0 {
-		c.wishes = append(c.wishes, c.hopeless(len(c.wishes)))
-	}
-	c.apply(fleet.Command{})
 }
 
 // off is how far a clock is off, either way.

@@ -16,12 +16,20 @@ const enough = 3
 // TestRandomFleets breaks fleets at random, one for each seed. SIM_N says how
 // many and SIM_SEED the first; with SIM_STORY all that happened is told.
 func TestRandomFleets(t *testing.T) {
-	run := fleets{first: number(t, "SIM_SEED", 1), n: number(t, "SIM_N", 24), story: os.Getenv("SIM_STORY") != ""}
+	run := fleets{live: Torment, first: number(t, "SIM_SEED", 1), n: number(t, "SIM_N", 24), story: os.Getenv("SIM_STORY") != ""}
+	run.all(t)
+}
+
+// TestRandomRollouts upgrades what runs on small fleets at random, one for each
+// seed.
+func TestRandomRollouts(t *testing.T) {
+	run := fleets{live: Upgrade, first: number(t, "SIM_SEED", 1), n: number(t, "SIM_N", 200), story: os.Getenv("SIM_STORY") != ""}
 	run.all(t)
 }
 
 // fleets are random fleets, as many at once as there are processors.
 type fleets struct {
+	live     func(Options) (*Sim, error)
 	first, n uint64
 	story    bool
 
@@ -32,12 +40,12 @@ type fleets struct {
 }
 
 func (f *fleets) all(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // much is made and dropped
+	defer debug.SetGCPercent(debug.SetGCPercent(2000)) // much is made and dropped
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for seed, more := f.next(); more; seed, more = f.next() {
-				s, err := Torment(RandomOptions(seed))
+				s, err := f.live(RandomOptions(seed))
 				if f.story {
 					t.Logf("seed %d:\n%s", seed, s.Story())
 				}
@@ -75,13 +83,15 @@ func (f *fleets) done(t *testing.T, seed uint64, err error) {
 // TestSameSeedSameStory proves that nothing in a run depends on anything but
 // its seed: neither on the order of a map nor on the machine's clock.
 func TestSameSeedSameStory(t *testing.T) {
-	a, errA := Torment(RandomOptions(7))
-	b, errB := Torment(RandomOptions(7))
-	if errA != nil || errB != nil {
-		t.Fatal(errA, errB)
-	}
-	if a.Sum() != b.Sum() {
-		t.Error("one seed tells two stories")
+	for _, live := range []func(Options) (*Sim, error){Torment, Upgrade} {
+		a, errA := live(RandomOptions(7))
+		b, errB := live(RandomOptions(7))
+		if errA != nil || errB != nil {
+			t.Fatal(errA, errB)
+		}
+		if a.Sum() != b.Sum() {
+			t.Error("one seed tells two stories")
+		}
 	}
 }
 

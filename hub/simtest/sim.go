@@ -36,6 +36,7 @@ type Sim struct {
 	violation error
 	walls     map[[2]string]bool        // hosts that don't reach each other
 	bad       map[fleet.ServiceKey]bool // services that can't get there
+	again     string                    // what to make to see it again
 }
 
 // New makes a fleet of a hub and no hosts.
@@ -50,6 +51,7 @@ func New(options Options) *Sim {
 		images:  map[string]*image{},
 		walls:   map[[2]string]bool{},
 		bad:     map[fleet.ServiceKey]bool{},
+		again:   "sim",
 	}
 	s.checker = newChecker(s)
 	s.clients = &clients{sim: s, counts: map[fleet.ServiceKey]*Traffic{}}
@@ -86,7 +88,7 @@ func (s *Sim) violate(format string, args ...any) {
 
 // fail adds to what went wrong the story of how it came to that.
 func (s *Sim) fail(what error) error {
-	return fmt.Errorf("%w\nseed %d, to see all of it: make sim SEED=%d\n%s", what, s.options.Seed, s.options.Seed, s.about(what.Error(), s.isName))
+	return fmt.Errorf("%w\nseed %d, to see all of it: make %s SEED=%d\n%s", what, s.options.Seed, s.again, s.options.Seed, s.about(what.Error(), s.isName))
 }
 
 // isName says whether a word names an instance, a service or a host.

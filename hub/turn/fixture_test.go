@@ -18,7 +18,10 @@ type world struct {
 	seq   uint64
 	// broken instances never get ready.
 	broken map[int]bool // by version
-	events []fleet.Event
+	// failing is how many of a hundred requests a version fails; idle: nobody sends any.
+	failing map[int]uint64
+	idle    bool
+	events  []fleet.Event
 	// stages are those that instances went through, without events of their own.
 	stages []Stage
 	// statuses are those of web that were told, in order.
@@ -66,6 +69,7 @@ type fakeHost struct {
 	restarts map[string]int                   // of instances
 	lacks    map[string]string                // versions whose image it can't fetch, and why
 	ended    map[fleet.ServiceKey]int         // services whose instances have ended, and with which code
+	counts   map[string]fleet.EndpointCounts  // by instance
 }
 
 func newWorld(t tester, hosts ...string) *world {
@@ -80,7 +84,7 @@ func newWorld(t tester, hosts ...string) *world {
 // add has one more host, which joins with its first report.
 func (w *world) add(id string) {
 	w.hosts[id] = &fakeHost{
-		id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, fresh: map[string]bool{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{},
+		id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, fresh: map[string]bool{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{}, counts: map[string]fleet.EndpointCounts{},
 		facts: fleet.HostFacts{
 			Hostname: id, CPUs: 2, Memory: 1 << 30, Advertise: fmt.Sprintf("10.0.0.%d", len(w.hosts)+1), MachineID: "m-" + id, BootID: "boot",
 			Features: []string{fleet.FeatureHostPort, fleet.FeatureMountBind, fleet.FeatureMountVolume, fleet.FeatureProbeHTTP, fleet.FeatureResources},
@@ -236,6 +240,33 @@ func (w *world) report(h *fakeHost) []Input {
 	return []Input{PresenceIn{Host: h.id, Presence: p}, ActualIn{Host: h.id, Sequence: w.seq, Actual: a}}
 }
 
+// counted is what the host's balancer has counted of pools that are measured: ten
+// requests a second for each instance that gets traffic.
+func (w *world) counted(h *fakeHost) []Input {
+	m := fleet.Metrics{Host: h.id, AgentStart: h.start}
+	for _, key := range sorted(h.pools, fleet.ServiceKey.Less) {
+		pool := h.pools[key]
+		if !h.balancer || !pool.Measure {
+			continue
+		}
+		p := fleet.PoolMetrics{Service: key, Balancer: "haproxy"}
+		for _, e := range pool.Endpoints {
+			c := h.counts[e.Instance]
+			if c.Instance, c.Version = e.Instance, e.Version; e.State == fleet.EndpointReady && e.Weight > 0 && !w.idle {
+				c.Requests += 10
+				c.Failed = c.Requests * w.failing[e.Version] / 100
+			}
+			h.counts[e.Instance] = c
+			p.Endpoints = append(p.Endpoints, c)
+		}
+		m.Pools = append(m.Pools, p)
+	}
+	if len(m.Pools) == 0 {
+		return nil
+	}
+	return []Input{MetricsIn{Host: h.id, Metrics: m}}
+}
+
 // leftOut keeps what a desired state doesn't name any more, as agents do.
 func (h *fakeHost) leftOut(before []fleet.Assignment) {
 	named := map[string]bool{}
@@ -303,7 +334,7 @@ func (w *world) pass(d time.Duration) {
 		var inputs []Input
 		for _, id := range sorted(w.hosts, byText) {
 			if h := w.hosts[id]; !h.cut {
-				inputs = append(inputs, w.report(h)...)
+				inputs = append(append(inputs, w.report(h)...), w.counted(h)...)
 			}
 		}
 		w.step(append(inputs, Tick{})...)

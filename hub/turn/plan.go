@@ -274,7 +274,7 @@ func (t *tx) rolloutMembers(s *Service, members []*Instance) []rollout.Member {
 			Lost:      in.Lost,
 			Outdated:  t.outdated(s, in),
 			Former:    in.Version != s.Version,
-			Displaced: t.displaced(s, in),
+			Displaced: t.displaced(s, in) || superseded(s, in),
 			Stable:    s.Rollout != nil && in.Version == s.Rollout.From,
 			Frozen:    t.frozen(in),
 			Ready:     in.Ready,
@@ -282,6 +282,13 @@ func (t *tx) rolloutMembers(s *Service, members []*Instance) []rollout.Member {
 		})
 	}
 	return out
+}
+
+// superseded: an instance came with a rollout that another took the place of, so it
+// belongs to neither side of that one.
+func superseded(s *Service, in *Instance) bool {
+	r := s.Rollout
+	return r != nil && r.Beside() && in.Version != r.From && in.Version != r.To
 }
 
 func (t *tx) outdated(s *Service, in *Instance) bool {

@@ -82,7 +82,7 @@ func (t *tx) freezeChanged(key fleet.ServiceKey) {
 	s := t.services.edit(key)
 	s.Settled = t.s.Restored
 	t.touch(key)
-	running, other, astray := 0, 0, 0
+	running, other, astray, further := 0, 0, 0, 0
 	onHost := map[string]int{}
 	for _, in := range t.members(key) {
 		if in.Goal == fleet.GoalRun {
@@ -93,6 +93,8 @@ func (t *tx) freezeChanged(key fleet.ServiceKey) {
 				other++
 			case in.Born > t.s.Restored && t.outdated(s, in):
 				astray++
+			case in.Born > t.s.Restored && s.Rollout != nil && !s.Rollout.Over():
+				further++
 			}
 		}
 	}
@@ -100,14 +102,14 @@ func (t *tx) freezeChanged(key fleet.ServiceKey) {
 	if s.Asked.Mode == fleet.ModeGlobal {
 		excess, astray = t.excessGlobal(s, onHost), 0
 	}
-	if s.Frozen || s.Removing || other+astray+excess == 0 {
+	if s.Frozen || s.Removing || other+astray+further+excess == 0 {
 		return
 	}
 	s.Frozen = true
 	s.Generation = t.rev
 	s.Cause = t.event(fleet.EventServiceFrozen, subjectService(key), causeRestore, fleet.EventData{Service: &key, Message: fmt.Sprintf(
-		"%s is frozen: it isn't what the restored backup says (%d of its %d instances are of another version, %d are on hosts that they would have to leave, %d are more than asked for); apply its file and drain or activate its hosts as they are today, and then muster unfreeze %s, which alone goes back to the backup",
-		key, other, running, astray, excess, key)})
+		"%s is frozen: it isn't what the restored backup says (%d of its %d instances are of another version, %d are on hosts that they would have to leave, %d came later in a rollout that it has under way, %d are more than asked for); apply its file and drain or activate its hosts as they are today, and then muster unfreeze %s, which alone goes back to the backup",
+		key, other, running, astray, further, excess, key)})
 	for _, in := range t.members(key) {
 		t.dirtyHost[in.Host] = true
 	}

@@ -114,6 +114,37 @@ func restoredKeepsWhatRuns(t *testing.T, how *fleet.RolloutSpec) {
 }
 
 // A global service has no count that could be exceeded, but each host has one.
+// A rollout that went further since the backup isn't taken back to where it was.
+func TestARestoredHubKeepsWhatARolloutHasBrought(t *testing.T) {
+	for name, spec := range map[string]*fleet.RolloutSpec{"rolling": nil, "canary": canary(25)} {
+		t.Run(name, func(t *testing.T) {
+			w := upgrading(t, spec)
+			w.hosts["web3"].lacks = map[string]string{"shop/web@2": "no such image web:2"}
+			w.version(2, spec)
+			w.pass(3 * time.Second)
+			w.wantRollout(fleet.RolloutPreparing)
+			backup := maps.Clone(w.stored)
+			w.hosts["web3"].lacks = nil
+			for w.rollout().State != fleet.RolloutSucceeded {
+				w.pass(time.Second)
+			}
+			w.pass(2 * time.Minute)
+			running, stops := w.running(), w.stops()
+			w.put(backup)
+			w.pass(time.Minute)
+			if w.known() != running || w.running() != running || w.stops() != stops {
+				t.Fatalf("known are %s, running %s; were %s", w.known(), w.running(), running)
+			}
+			if v := w.wantState(fleet.ServiceFrozen); v.Ready != 4 {
+				t.Errorf("%d are ready", v.Ready)
+			}
+			w.order(fleet.Command{Do: fleet.DoUnfreeze, Service: web})
+			w.pass(2 * time.Minute)
+			w.wantRollout(fleet.RolloutSucceeded)
+		})
+	}
+}
+
 func TestARestoredHubKeepsWhatRunsOfAGlobalService(t *testing.T) {
 	for name, since := range map[string]fleet.Command{
 		"a host is between two instances": {Do: fleet.DoRestart, Service: web},

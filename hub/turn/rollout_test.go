@@ -438,3 +438,27 @@ func TestAHostIsDrainedWhileARolloutStandsStill(t *testing.T) {
 		})
 	}
 }
+
+// Instances of a version that was superseded don't stand in for those of the one
+// that a rollout comes from, and gets back to.
+func TestWhatIsSupersededStandsInForNobody(t *testing.T) {
+	w := upgrading(t, canary(50))
+	w.version(2, canary(50))
+	w.pass(8 * time.Second)
+	w.wantTraffic("v1 50% by 4, v2 50% by 2")
+	w.order(fleet.Command{Do: fleet.DoHostDrain, Host: w.newest(1).Host})
+	w.folded = func() {
+		n := 0
+		for _, in := range w.s.Instances {
+			if in.Version == 1 && in.Goal == fleet.GoalRun {
+				n++
+			}
+		}
+		if n < 4 {
+			t.Fatalf("%d of 4 are left", n)
+		}
+	}
+	w.version(3, canary(50))
+	w.pass(8 * time.Second)
+	w.wantTraffic("v1 50% by 4, v3 50% by 2")
+}

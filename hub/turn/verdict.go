@@ -31,7 +31,7 @@ func (t *tx) verdict(s *Service, r *fleet.Rollout) rollout.Verdict {
 }
 
 func (t *tx) byCounts(s *Service, r *fleet.Rollout) rollout.Verdict {
-	if *r.Spec.Verify.Off || r.Weight == 0 || s.Asked.Balancing == nil {
+	if *r.Spec.Verify.Off || r.Beside() && r.Weight == 0 || s.Asked.Balancing == nil {
 		return rollout.Verdict{Result: rollout.Passes}
 	}
 	if r.Served.IsZero() {

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/fleet"
@@ -21,8 +22,9 @@ import (
 
 // Bounds of one question.
 const (
-	within  = 5 * time.Second
-	maxBody = 64 << 10
+	within    = 5 * time.Second
+	maxBody   = 64 << 10
+	maxReason = fleet.MaxReason / 4 // bytes: there may be several judges
 )
 
 // Client asks judges.
@@ -47,7 +49,18 @@ func (c *Client) Ask(ctx context.Context, ask turn.JudgeAsk) turn.JudgedIn {
 	if err != nil {
 		said.Verdict, said.Reason = "", err.Error()
 	}
+	said.Reason = readable(said.Reason)
 	return said
+}
+
+// readable is what somebody outside said, fit for people's terminals.
+func readable(text string) string {
+	return fleet.Clip(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "")), maxReason)
 }
 
 // question is what a hook is posted.
@@ -94,6 +107,9 @@ func (c *Client) prometheus(ctx context.Context, judge *fleet.Judge) (verdict, r
 	if err := c.do(request, &answer); err != nil {
 		return "", "", err
 	}
+	if answer.Error != "" {
+		return "", "", fmt.Errorf("it can't answer: %s", answer.Error)
+	}
 	value, found, err := first(answer.Data.ResultType, answer.Data.Result)
 	switch {
 	case err != nil:
@@ -101,9 +117,9 @@ func (c *Client) prometheus(ctx context.Context, judge *fleet.Judge) (verdict, r
 	case !found:
 		return "", "the query has no value", nil
 	case judge.Min != nil && value < *judge.Min:
-		return turn.JudgeBack, fmt.Sprintf("%s is %g, less than %g", judge.Query, value, *judge.Min), nil
+		return turn.JudgeBack, fmt.Sprintf("%.200s is %g, less than %g", judge.Query, value, *judge.Min), nil
 	case judge.Max != nil && value > *judge.Max:
-		return turn.JudgeBack, fmt.Sprintf("%s is %g, more than %g", judge.Query, value, *judge.Max), nil
+		return turn.JudgeBack, fmt.Sprintf("%.200s is %g, more than %g", judge.Query, value, *judge.Max), nil
 	}
 	return turn.JudgeContinue, "", nil
 }
@@ -131,8 +147,10 @@ func first(kind string, result json.RawMessage) (value float64, found bool, err 
 	if !ok {
 		return 0, false, fmt.Errorf("the query's result has no value")
 	}
-	value, err = strconv.ParseFloat(text, 64)
-	return value, err == nil && !math.IsNaN(value), err
+	if value, err = strconv.ParseFloat(text, 64); err != nil {
+		return 0, false, fmt.Errorf("the query's value %.50q is no number", text)
+	}
+	return value, !math.IsNaN(value), nil
 }
 
 func (c *Client) do(request *http.Request, answer any) error {
@@ -141,12 +159,15 @@ func (c *Client) do(request *http.Request, answer any) error {
 		return err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	if err != nil {
 		return err
 	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answers %s: %.200s", response.Status, bytes.TrimSpace(body))
+	switch {
+	case response.StatusCode != http.StatusOK:
+		return fmt.Errorf("it answers %.100s: %.200s", response.Status, bytes.TrimSpace(body))
+	case len(body) > maxBody:
+		return fmt.Errorf("its answer has more than %d bytes", maxBody)
 	}
 	if err := json.Unmarshal(body, answer); err != nil {
 		return fmt.Errorf("its answer isn't understood: %w", err)
