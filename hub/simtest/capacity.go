@@ -17,7 +17,10 @@ func (k *checker) enoughStay(left []turn.Instance) {
 		}
 		ready := 0
 		for _, other := range k.instances {
-			if other.Service == in.Service && other.Goal == fleet.GoalRun && other.Ready {
+			if other.Service != in.Service || other.Goal != fleet.GoalRun {
+				continue
+			}
+			if known := k.stored(other.ID); other.Ready || known != nil && known.Ready { // a restored hub may know it from before
 				ready++
 			}
 		}

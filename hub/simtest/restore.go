@@ -79,7 +79,7 @@ func (k *checker) rewound(homes map[string]string) {
 	for id, in := range k.instances { // nobody has decided anything about those that the backup lacks
 		in.Goal, in.Ready = "", false
 		if known := k.stored(id); known != nil {
-			in.Goal, in.Ready, in.Released = known.Goal, known.Ready, known.Released
+			in.Goal, in.Released = known.Goal, known.Released
 		} else {
 			k.givenUp[id] = true // the hub may not hear of its data before it places others
 		}
