@@ -49,6 +49,8 @@ type Input struct {
 	Recreate bool
 	// Most is how many current ones there may be; 0: as many as are asked for.
 	Most int
+	// Still: no version replaces another.
+	Still bool
 	// Beside: outdated ones aren't replaced, but have a target of their own.
 	Beside *Targets
 }
@@ -81,6 +83,8 @@ func Decide(in Input) Next {
 	switch {
 	case in.Beside != nil:
 		return beside(in)
+	case in.Still:
+		return still(in)
 	case in.Recreate:
 		return recreate(in)
 	}

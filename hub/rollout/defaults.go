@@ -9,14 +9,12 @@ import (
 
 // Defaults of a rollout, as fleet.RolloutSpec and fleet.Verify state them.
 const (
-	monitor        = 10 * time.Second
-	healthyWithin  = 5 * time.Minute
-	progressWithin = 10 * time.Minute
-	keep           = time.Minute
-	interval       = 10 * time.Second
-	requests       = 20
-	success        = 99
-	slower         = 2
+	monitor  = 10 * time.Second
+	keep     = time.Minute
+	interval = 10 * time.Second
+	requests = 20
+	success  = 99
+	slower   = 2
 )
 
 var canary = []int{5, 25, 50, 100}
@@ -34,8 +32,8 @@ func Resolved(spec *fleet.RolloutSpec, count int) fleet.RolloutSpec {
 	r.OnFailure = or(r.OnFailure, fleet.OnFailureRollback)
 	r.Monitor = orPointer(r.Monitor, fleet.Duration(monitor))
 	r.Keep = orPointer(r.Keep, fleet.Duration(keep))
-	r.HealthyWithin = or(r.HealthyWithin, fleet.Duration(healthyWithin))
-	r.ProgressWithin = or(r.ProgressWithin, fleet.Duration(progressWithin))
+	r.HealthyWithin = or(r.HealthyWithin, fleet.Duration(fleet.DefaultHealthyWithin))
+	r.ProgressWithin = or(r.ProgressWithin, fleet.Duration(fleet.DefaultProgressWithin))
 	r.Batch = or(r.Batch, (count+3)/4)
 	r.Verify = verify(r.Verify, r.Strategy)
 	r.Steps = steps(r)
@@ -61,9 +59,6 @@ func steps(r fleet.RolloutSpec) []fleet.RolloutStep {
 			for _, weight := range canary {
 				out = append(out, fleet.RolloutStep{Weight: weight})
 			}
-		}
-		if out[len(out)-1].Weight != 100 {
-			out = append(out, fleet.RolloutStep{Weight: 100})
 		}
 		for i := range out {
 			out[i].Hold = or(out[i].Hold, r.Verify.Interval)

@@ -12,6 +12,9 @@ import (
 type Counts struct {
 	Requests, Failed uint64
 	AverageMS        float64 // of a request
+	// Earlier: they are of a time before the one that is judged, so only shares are
+	// compared with them.
+	Earlier bool
 }
 
 // What a verdict can be.
@@ -46,11 +49,11 @@ func Judge(v fleet.Verify, candidate, stable Counts) Verdict {
 		return Verdict{Inconclusive, fmt.Sprintf("%d requests of at least %d", candidate.Requests, v.Requests)}
 	}
 	succeeds := share(candidate)
-	if best := wilson(candidate, +1); best < v.Success && (stable.Requests == 0 || succeeds < wilson(stable, -1)) {
+	if best := wilson(candidate, +1); candidate.Failed > 0 && best < v.Success && (stable.Requests == 0 || succeeds < wilson(stable, -1)) {
 		return Verdict{Fails, fmt.Sprintf("%d of %d requests failed: %.1f %% succeed, %s", candidate.Failed, candidate.Requests, succeeds, against(v.Success, stable))}
 	}
 	enough := averaged * uint64(v.Requests)
-	if limit := max(v.Slower*stable.AverageMS, stable.AverageMS+granted); min(candidate.Requests, stable.Requests) >= enough && candidate.AverageMS > limit {
+	if limit := max(v.Slower*stable.AverageMS, stable.AverageMS+granted); !stable.Earlier && min(candidate.Requests, stable.Requests) >= enough && candidate.AverageMS > limit {
 		return Verdict{Fails, fmt.Sprintf("a request takes %.0f ms, the old version's %.0f ms", candidate.AverageMS, stable.AverageMS)}
 	}
 	if succeeds < v.Success && (stable.Requests == 0 || succeeds < share(stable)) {

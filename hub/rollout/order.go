@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -14,9 +15,11 @@ func Promote(r fleet.Rollout, fully bool, now time.Time) (fleet.Rollout, error) 
 	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure:
 		return r, refused(r, "failed: "+r.Why, "retry or abort it")
 	case r.State == fleet.RolloutPaused:
+		unheard := r.Unheard || r.PauseReason == fleet.PauseBalancer
 		r = resumed(r, now)
-	case r.State != fleet.RolloutProgressing:
-		return r, refused(r, "is "+r.State, "only one that is progressing or paused can be promoted")
+		r.Unheard = unheard
+	case r.State != fleet.RolloutProgressing && r.State != fleet.RolloutPromoting:
+		return r, refused(r, "is "+r.State, "only one that is progressing, promoting or paused can be promoted")
 	}
 	r.Promoted = max(r.Promoted, r.Step+1)
 	if fully {
@@ -42,8 +45,15 @@ func Pause(r fleet.Rollout, actor string, now time.Time) (fleet.Rollout, error) 
 // Resume lets a paused rollout go on by itself where it paused.
 func Resume(r fleet.Rollout, now time.Time) (fleet.Rollout, error) {
 	switch {
+	case r.State == fleet.RolloutRollbackPaused:
+		why := r.Why
+		r = enter(r, fleet.RolloutRollingBack, now)
+		r.Why = why
+		return r, nil
 	case r.State != fleet.RolloutPaused:
 		return r, refused(r, "is "+r.State, "only a paused one can be resumed")
+	case r.PauseReason == fleet.PauseBalancer:
+		return r, refused(r, "waits: "+r.Why, "it goes on by itself when they are heard again; to go on without them, promote it")
 	case r.PauseReason == fleet.PauseFailure:
 		return r, refused(r, "failed: "+r.Why, "retry or abort it")
 	}
@@ -64,7 +74,7 @@ func Abort(r fleet.Rollout, actor string, now time.Time) (fleet.Rollout, error) 
 }
 
 // Retry begins a rollout anew that failed and paused. What restarted until now
-// is forgiven.
+// is forgiven, and a one-shot service that failed runs again.
 func Retry(r fleet.Rollout, restarts int, now time.Time) (fleet.Rollout, error) {
 	if r.State != fleet.RolloutPaused || r.PauseReason != fleet.PauseFailure {
 		return r, refused(r, "is "+r.State, "only one that failed can be retried")
@@ -75,6 +85,7 @@ func Retry(r fleet.Rollout, restarts int, now time.Time) (fleet.Rollout, error) 
 		r.State = in
 	}
 	r.Forgiven = restarts
+	r.Jobs = slices.DeleteFunc(slices.Clone(r.Jobs), func(job fleet.RolloutJob) bool { return !job.Done })
 	return r, nil
 }
 
@@ -94,7 +105,7 @@ func Begin(id uint64, from, to int, spec *fleet.RolloutSpec, count int, now time
 // are still there, else a few at a time. It isn't judged against what it leaves.
 func Back(r fleet.Rollout, whole bool) fleet.Rollout {
 	off := true
-	r.Back, r.Spec.Verify.Off, r.Spec.Manual = true, &off, false
+	r.Back, r.Spec.Verify.Off, r.Spec.Verify.Judges, r.Spec.Manual = true, &off, nil, false
 	switch {
 	case whole:
 		r.State, r.Spec.Strategy, r.Spec.Steps = fleet.RolloutProgressing, fleet.StrategyBlueGreen, []fleet.RolloutStep{{Weight: 100}}
@@ -102,6 +113,11 @@ func Back(r fleet.Rollout, whole bool) fleet.Rollout {
 		r.Spec.Strategy, r.Spec.Steps = fleet.StrategyRolling, nil
 	}
 	return r
+}
+
+// Manual reports whether a rollout goes on from where it is only by a person's word.
+func Manual(r *fleet.Rollout) bool {
+	return r.Spec.Manual || r.Step < len(r.Spec.Steps) && r.Spec.Steps[r.Step].Manual
 }
 
 // Describe says in a sentence what a rollout is at.

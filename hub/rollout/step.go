@@ -42,10 +42,10 @@ type Wanted struct {
 	Beside   bool
 	New, Old int  // targets
 	Kept     bool // the old side is only kept: nothing is added to it
-	// Most bounds the new side of a replacement; 0: nothing does. Still: nothing is
-	// replaced, what there is of the new version stays, and the old one is filled up
-	// to the count, or to its target.
-	Most  int
+	// Most bounds the new side of a replacement; 0: nothing does.
+	Most int
+	// Still: neither version replaces the other. What there is of both stays, and
+	// what is missing is filled up.
 	Still bool
 	// Prepare has hosts fetch the image.
 	Prepare bool
@@ -80,7 +80,7 @@ func Step(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 }
 
 func enter(r fleet.Rollout, state string, now time.Time) fleet.Rollout {
-	r.State, r.Since, r.Served = state, now, time.Time{}
+	r.State, r.Since, r.Served, r.Stalled, r.Moved = state, now, time.Time{}, time.Time{}, 0
 	r.PauseReason, r.PausedIn, r.Why = "", "", ""
 	if r.Over() {
 		r.Ended = now
@@ -155,7 +155,10 @@ func progress(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 	if why := trouble(&r, &o); why != "" {
 		return failed(r, why, now)
 	}
-	if o.Stale != "" {
+	switch {
+	case o.Stale == "":
+		r.Unheard = false
+	case !r.Unheard:
 		return paused(r, fleet.PauseBalancer, o.Stale, now)
 	}
 	if r.Beside() {
@@ -166,35 +169,54 @@ func progress(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 
 // replace lets old ones be replaced, all or batch by batch.
 func replace(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
-	if o.Old.Present+o.Old.Leaving-o.Old.Lost == 0 && o.New.Serving >= o.Count {
+	all := o.Old.Present+o.Old.Leaving-o.Old.Lost == 0 && o.New.Serving >= o.Count
+	if all && len(r.Spec.Each) == 0 {
 		return enter(r, fleet.RolloutPromoting, now)
 	}
 	most := most(&r, o.Count)
+	r = moved(r, o.New.Ready+o.New.Serving)
 	r.Why = fmt.Sprintf("%d of %d instances are of version %d and serve", o.New.Serving, o.Count, r.To)
 	if most == 0 || o.New.Serving < min(most, o.Count) || o.Old.Leaving > o.Old.Lost {
 		r.Served = time.Time{}
 		return late(r, now)
 	}
-	if r.Served.IsZero() {
+	if r.Served.IsZero() { // what is to be seen from now on comes first
 		r.Served = now
+		return r
 	}
 	switch {
 	case o.Jobs.Result != Passes:
 		r.Why = o.Jobs.Why
 		return late(r, now)
+	case all:
+		return enter(r, fleet.RolloutPromoting, now)
+	case o.Verdict.Result == Held:
+		r.Why = o.Verdict.Why
+		return late(r, now)
 	case r.Spec.Manual && r.Promoted == 0:
 		return paused(r, fleet.PauseManual, "the first batch serves; a person is to promote it", now)
 	case now.Sub(r.Served) >= r.Spec.Delay.D():
-		r.Step++
-		r.Since, r.Served = now, time.Time{}
+		return next(r, now)
 	}
+	r.Stalled = time.Time{}
 	return r
 }
 
-// most is how many of the new version a rolling may have; 0: there is no bound,
+// next is the next step, or batch.
+func next(r fleet.Rollout, now time.Time) fleet.Rollout {
+	r.Step++
+	r.Since, r.Served, r.Stalled, r.Moved, r.Why = now, time.Time{}, time.Time{}, 0, ""
+	return r
+}
+
+// most is how many of the new version a replacement may have; 0: there is no bound,
 // as nothing is to be waited for between its batches.
 func most(r *fleet.Rollout, count int) int {
-	if r.Spec.Strategy == fleet.StrategyRecreate || r.Spec.Delay == 0 && (!r.Spec.Manual || r.Promoted > 0) {
+	batches := r.Spec.Delay > 0 || r.Spec.Manual && r.Promoted == 0 || len(r.Spec.Each) > 0
+	switch {
+	case r.Spec.Strategy == fleet.StrategyRecreate && len(r.Spec.Each) > 0:
+		return count
+	case r.Spec.Strategy == fleet.StrategyRecreate || !batches:
 		return 0
 	}
 	return min(count, (r.Step+1)*r.Spec.Batch)
@@ -203,10 +225,13 @@ func most(r *fleet.Rollout, count int) int {
 // weigh brings the new side to the step's size, gives it the step's share, waits
 // until that is in force, and holds it there until it is judged.
 func weigh(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
+	last := len(r.Spec.Steps) - 1
 	if o.Count == 0 { // there is nothing to see
+		r.Step, r.Weight = last, r.Spec.Steps[last].Weight
 		return enter(r, fleet.RolloutPromoting, now)
 	}
 	step := r.Spec.Steps[r.Step]
+	r = moved(r, o.New.Ready+o.New.Serving)
 	wanted := instances(step, o.Count)
 	switch {
 	case o.New.Ready < wanted:
@@ -225,8 +250,7 @@ func weigh(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 		r.Served = now
 		return r
 	}
-	last := r.Step == len(r.Spec.Steps)-1
-	if last && o.Jobs.Result == Passes {
+	if r.Step == last && o.Jobs.Result == Passes {
 		return enter(r, fleet.RolloutPromoting, now)
 	}
 	held := now.Sub(r.Served) >= step.Hold.D()
@@ -236,24 +260,34 @@ func weigh(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 		r.Why = o.Jobs.Why
 		return late(r, now)
 	case promoted, held && o.Verdict.Result == Passes && !step.Manual && !r.Spec.Manual:
-		r.Step++
-		r.Since, r.Served, r.Why = now, time.Time{}, ""
+		return next(r, now)
 	case !held:
+		r.Stalled = time.Time{}
 		r.Why = fmt.Sprintf("version %d has %d %%, held for %s", r.To, step.Weight, step.Hold.D())
 	case o.Verdict.Result != Passes:
 		r.Why = fmt.Sprintf("version %d has %d %%: %s", r.To, step.Weight, o.Verdict.Why)
-		if now.Sub(r.Served) > r.Spec.ProgressWithin.D() {
-			return paused(r, fleet.PauseInconclusive, o.Verdict.Why, now)
-		}
+		return late(r, now)
 	default:
 		return paused(r, fleet.PauseManual, fmt.Sprintf("version %d has %d %% and does well; a person is to promote it", r.To, step.Weight), now)
 	}
 	return r
 }
 
-// late pauses a rollout that stands still: nobody knows whose fault that is.
+// moved notes that instances have come further than ever at this step.
+func moved(r fleet.Rollout, to int) fleet.Rollout {
+	if to > r.Moved {
+		r.Moved, r.Stalled = to, time.Time{}
+	}
+	return r
+}
+
+// late pauses a rollout that stands still for too long: nobody knows whose fault
+// that is.
 func late(r fleet.Rollout, now time.Time) fleet.Rollout {
-	if now.Sub(r.Since) > r.Spec.ProgressWithin.D() {
+	if r.Stalled.IsZero() {
+		r.Stalled = now
+	}
+	if now.Sub(r.Stalled) > r.Spec.ProgressWithin.D() {
 		return paused(r, fleet.PauseInconclusive, fmt.Sprintf("nothing has moved for %s: %s", r.Spec.ProgressWithin.D(), r.Why), now)
 	}
 	return r
@@ -264,6 +298,7 @@ func watch(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 	if why := trouble(&r, &o); why != "" {
 		return failed(r, why, now)
 	}
+	r = moved(r, o.New.Ready+o.New.Serving)
 	if o.New.Serving < o.Count {
 		r.Served, r.Why = time.Time{}, fmt.Sprintf("%d of %d instances of version %d serve", o.New.Serving, o.Count, r.To)
 		return late(r, now)
@@ -276,6 +311,7 @@ func watch(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 	r.Why = fmt.Sprintf("version %d has all traffic, and is watched for %s", r.To, monitor)
 	switch {
 	case now.Sub(r.Served) < monitor:
+		r.Stalled = time.Time{}
 		return r
 	case o.Jobs.Result != Passes:
 		r.Why = o.Jobs.Why
@@ -316,6 +352,18 @@ func goBack(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 	return r
 }
 
+// HeldUntil is until when a rollout stays at least where it is, once all of that
+// serves.
+func HeldUntil(r *fleet.Rollout) time.Time {
+	switch {
+	case r.State == fleet.RolloutPromoting:
+		return r.Served.Add(r.Spec.Monitor.D())
+	case r.Beside():
+		return r.Served.Add(r.Spec.Steps[r.Step].Hold.D())
+	}
+	return r.Served.Add(r.Spec.Delay.D())
+}
+
 // instances is how many of the new version a step wants: that share of the
 // count, and at least one.
 func instances(step fleet.RolloutStep, count int) int {
@@ -342,13 +390,14 @@ func Wants(r *fleet.Rollout, count int, now time.Time) Wanted {
 	case state == fleet.RolloutPreparing:
 		w.Prepare, w.Still = true, true
 	case state == fleet.RolloutRollingBack || state == fleet.RolloutRollbackPaused:
-		w.Back, w.Weight = true, 0
+		w.Back, w.Beside, w.Old, w.Weight = true, r.Beside(), count, 0
 	case state == fleet.RolloutRolledBack:
 		w.Back = true
 	case r.Beside() && (state == fleet.RolloutProgressing || state == fleet.RolloutPromoting):
 		w.Beside, w.New, w.Old, w.Weight = true, instances(r.Spec.Steps[r.Step], count), count, r.Weight
-	case r.Beside() && state == fleet.RolloutSucceeded && now.Before(r.KeepUntil):
-		w.Beside, w.New, w.Old, w.Kept, w.Weight = true, count, count, true, 100
+	case r.Beside() && state == fleet.RolloutSucceeded: // what is left of the old version gets none, however long it stays
+		kept := now.Before(r.KeepUntil)
+		w.Beside, w.New, w.Old, w.Kept, w.Weight = kept, count, count, kept, 100
 	case state == fleet.RolloutProgressing:
 		w.Most, w.Still = most(r, count), r.State == fleet.RolloutPaused
 	}

@@ -173,17 +173,17 @@ func TestJudge(t *testing.T) {
 		want     string
 		why      string
 	}{
-		{"it isn't judged", fleet.Verify{Off: &off}, Counts{100, 100, 0}, Counts{}, Passes, ""},
-		{"too few", v, Counts{19, 0, 5}, Counts{1000, 0, 5}, Inconclusive, "19 requests of at least 20"},
-		{"all well", v, Counts{100, 0, 5}, Counts{1000, 0, 5}, Passes, ""},
-		{"one of twenty may be chance", v, Counts{20, 1, 5}, Counts{1000, 0, 5}, Inconclusive, "may be chance"},
-		{"five of a hundred are none", v, Counts{100, 5, 5}, Counts{1000, 0, 5}, Fails, "5 of 100 requests failed"},
-		{"the old one does no better", v, Counts{100, 5, 5}, Counts{1000, 60, 5}, Passes, ""},
-		{"nothing to compare with", v, Counts{100, 5, 5}, Counts{}, Fails, "at least 99 % are to"},
-		{"slower", v, Counts{100, 0, 200}, Counts{1000, 0, 60}, Fails, "a request takes 200 ms, the old version's 60 ms"},
-		{"slower by little", v, Counts{100, 0, 50}, Counts{1000, 0, 5}, Passes, ""},
-		{"slower than nobody", v, Counts{100, 0, 500}, Counts{99, 0, 5}, Passes, ""},
-		{"slower, by few requests", v, Counts{99, 0, 500}, Counts{1000, 0, 5}, Passes, ""},
+		{"it isn't judged", fleet.Verify{Off: &off}, Counts{Requests: 100, Failed: 100, AverageMS: 0}, Counts{}, Passes, ""},
+		{"too few", v, Counts{Requests: 19, Failed: 0, AverageMS: 5}, Counts{Requests: 1000, Failed: 0, AverageMS: 5}, Inconclusive, "19 requests of at least 20"},
+		{"all well", v, Counts{Requests: 100, Failed: 0, AverageMS: 5}, Counts{Requests: 1000, Failed: 0, AverageMS: 5}, Passes, ""},
+		{"one of twenty may be chance", v, Counts{Requests: 20, Failed: 1, AverageMS: 5}, Counts{Requests: 1000, Failed: 0, AverageMS: 5}, Inconclusive, "may be chance"},
+		{"five of a hundred are none", v, Counts{Requests: 100, Failed: 5, AverageMS: 5}, Counts{Requests: 1000, Failed: 0, AverageMS: 5}, Fails, "5 of 100 requests failed"},
+		{"the old one does no better", v, Counts{Requests: 100, Failed: 5, AverageMS: 5}, Counts{Requests: 1000, Failed: 60, AverageMS: 5}, Passes, ""},
+		{"nothing to compare with", v, Counts{Requests: 100, Failed: 5, AverageMS: 5}, Counts{}, Fails, "at least 99 % are to"},
+		{"slower", v, Counts{Requests: 100, Failed: 0, AverageMS: 200}, Counts{Requests: 1000, Failed: 0, AverageMS: 60}, Fails, "a request takes 200 ms, the old version's 60 ms"},
+		{"slower by little", v, Counts{Requests: 100, Failed: 0, AverageMS: 50}, Counts{Requests: 1000, Failed: 0, AverageMS: 5}, Passes, ""},
+		{"slower than nobody", v, Counts{Requests: 100, Failed: 0, AverageMS: 500}, Counts{Requests: 99, Failed: 0, AverageMS: 5}, Passes, ""},
+		{"slower, by few requests", v, Counts{Requests: 99, Failed: 0, AverageMS: 500}, Counts{Requests: 1000, Failed: 0, AverageMS: 5}, Passes, ""},
 	} {
 		got := Judge(c.verify, c.new, c.old)
 		if got.Result != c.want || !strings.Contains(got.Why, c.why) || (got.Why == "") != (c.why == "") {

@@ -305,6 +305,9 @@ func (t *tx) forgetVersions(key fleet.ServiceKey) {
 		}
 	}
 	if len(kept) < len(s.Versions) {
+		home := t.home(key)
+		home.Version = max(home.Version, numbers[len(numbers)-1]) // so that no number comes again
+		t.homes.put(key, &home)
 		t.services.edit(key).Versions = kept
 		t.dirtyMembers(key)
 	}

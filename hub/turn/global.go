@@ -20,7 +20,7 @@ func (t *tx) planGlobal(s *Service, members []*Instance, wanted rollout.Wanted) 
 		}
 		group := t.rolloutMembers(s, byHost[host])
 		next := rollout.Decide(rollout.Input{
-			Count: count, Members: group, StopFirst: stopFirst(s) || stopsFirst(s.Rollout), Beside: targets(s, byHost[host], count, wanted),
+			Count: count, Members: group, StopFirst: stopFirst(s) || stopsFirst(s.Rollout), Still: wanted.Still,
 		})
 		if len(next.Add) > 0 && t.barred(host) != "" {
 			continue

@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/hub/rollout"
@@ -119,7 +120,8 @@ func (t *tx) runJob(s *Service, key fleet.ServiceKey, at string) []string {
 	}
 	made := t.newborn[key]
 	next := *s.Rollout
-	next.Jobs = append(append([]fleet.RolloutJob(nil), next.Jobs...), fleet.RolloutJob{At: at, Service: key.Name, Instance: made[len(made)-1]})
+	next.Jobs = slices.DeleteFunc(slices.Clone(next.Jobs), func(past fleet.RolloutJob) bool { return past.Done && past.At != at && past.At != "before" })
+	next.Jobs = append(next.Jobs, fleet.RolloutJob{At: at, Service: key.Name, Instance: made[len(made)-1]})
 	t.services.edit(s.Asked.Key).Rollout = &next
 	t.touch(s.Asked.Key)
 	return nil

@@ -124,7 +124,7 @@ func TestJudgesAreHeard(t *testing.T) {
 				}
 				for _, ask := range w.step(append(inputs, Tick{})...).Judge {
 					asked++
-					w.step(JudgedIn{Service: ask.Service, Rollout: ask.Rollout.ID, Index: ask.Index, Verdict: verdict, Reason: "a test"})
+					w.step(ask.Answer(verdict, "a test"))
 				}
 			}
 			w.wantRollout(want)
@@ -133,4 +133,103 @@ func TestJudgesAreHeard(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A job that failed runs anew.
+func TestARetryRunsAFailedJobAgain(t *testing.T) {
+	spec := canary(25)
+	spec.Before, spec.OnFailure = []string{"migrate"}, fleet.OnFailurePause
+	w := upgrading(t, spec)
+	w.migrating(2, spec)
+	w.pass(4 * time.Second)
+	w.end(3)
+	w.pass(5 * time.Second)
+	w.wantRollout(fleet.RolloutPaused)
+	w.begin()
+	w.steer(fleet.DoRetry)
+	w.pass(3 * time.Second)
+	w.end(0)
+	w.pass(2 * time.Second)
+	w.begin()
+	w.pass(time.Minute)
+	w.wantRollout(fleet.RolloutSucceeded)
+}
+
+// Jobs of each step run in every strategy, after each batch where there are no steps.
+func TestJobsOfEachStepRunInEveryStrategy(t *testing.T) {
+	for strategy, want := range map[string]int{fleet.StrategyRolling: 4, fleet.StrategyRecreate: 1, fleet.StrategyBlueGreen: 2} {
+		t.Run(strategy, func(t *testing.T) {
+			off := true
+			spec := &fleet.RolloutSpec{Strategy: strategy, Each: []string{"migrate"}, Verify: fleet.Verify{Off: &off}}
+			w := upgrading(t, spec)
+			w.migrating(2, spec)
+			ran := map[string]bool{}
+			for range 120 {
+				w.pass(time.Second)
+				for _, job := range w.rollout().Jobs {
+					ran[job.Instance] = true
+				}
+				w.end(0)
+			}
+			w.wantRollout(fleet.RolloutSucceeded)
+			if len(ran) != want {
+				t.Errorf("%d ran, want %d", len(ran), want)
+			}
+		})
+	}
+}
+
+// A judge is heard about what a step shows, not about its beginning alone.
+func TestAJudgeIsAskedAtTheEndOfAStep(t *testing.T) {
+	for name, spec := range map[string]*fleet.RolloutSpec{"canary": canary(5, 25), "watched": {Strategy: fleet.StrategyRolling}} {
+		t.Run(name, func(t *testing.T) {
+			spec.Verify.Judges = []fleet.Judge{{HTTP: "http://judge.example/"}}
+			w := upgrading(t, spec)
+			w.version(2, spec)
+			w.asking(60, func(ask JudgeAsk) string {
+				if w.now.Sub(ask.Rollout.Served) >= 5*time.Second { // it has seen something of it
+					return JudgeBack
+				}
+				return JudgeContinue
+			})
+			if r := w.wantRollout(fleet.RolloutRolledBack); !strings.Contains(r.Why, "judge 1 says back") {
+				t.Errorf("why: %s", r.Why)
+			}
+		})
+	}
+}
+
+// What a judge says about a step counts for that one alone, and it isn't asked again
+// before it has answered.
+func TestLateAnswersCountForNothing(t *testing.T) {
+	spec := canary(5)
+	spec.Verify.Judges = []fleet.Judge{{HTTP: "http://judge.example/"}}
+	w := upgrading(t, spec)
+	w.version(2, spec)
+	var late []JudgeAsk
+	w.asking(9, func(ask JudgeAsk) string { late = append(late, ask); return JudgeContinue })
+	w.asking(11, func(JudgeAsk) string { return JudgeContinue })
+	if r := w.rollout(); r.Step != 1 && r.State != fleet.RolloutPromoting {
+		t.Fatalf("step %d, %s", r.Step, r.Why)
+	}
+	w.step(late[0].Answer(JudgeBack, "late"))
+	w.pass(time.Second)
+	if r := w.rollout(); r.State == fleet.RolloutRollingBack || r.State == fleet.RolloutRolledBack {
+		t.Error("it goes back because of a step that is over")
+	}
+}
+
+// Where judges can't be asked any more, a person's word is enough.
+func TestAPersonStandsInForAJudge(t *testing.T) {
+	spec := canary(25)
+	spec.Verify.Judges = []fleet.Judge{{HTTP: "http://judge.example/"}}
+	w := upgrading(t, spec)
+	w.version(2, spec)
+	w.asking(12*60, func(ask JudgeAsk) string { return map[bool]string{true: JudgeContinue}[ask.Rollout.Step == 0] })
+	if r := w.wantRollout(fleet.RolloutPaused); r.PauseReason != fleet.PauseInconclusive || r.PausedIn != fleet.RolloutPromoting {
+		t.Fatalf("paused in %s: %s", r.PausedIn, r.Why)
+	}
+	w.steer(fleet.DoPromote)
+	w.asking(30, func(JudgeAsk) string { return "" })
+	w.wantRollout(fleet.RolloutSucceeded)
 }

@@ -1,8 +1,10 @@
 package turn
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/hub/rollout"
 	"github.com/musterhq/muster/shared/fleet"
@@ -13,7 +15,7 @@ func (t *tx) observe(s *Service, r *fleet.Rollout) rollout.Observed {
 	o := rollout.Observed{Count: t.wanted(s)}
 	o.Unprepared, o.Unfetched = t.unprepared(s)
 	o.Stale = t.stale(s)
-	heard := t.heardAll(s)
+	heard, w := t.heardAll(s, r.Unheard), t.weightsOf(s, r)
 	worst := 0
 	for _, in := range t.members(s.Asked.Key) {
 		side := &o.Old
@@ -31,7 +33,7 @@ func (t *tx) observe(s *Service, r *fleet.Rollout) rollout.Observed {
 		if in.Ready {
 			side.Ready++
 		}
-		if heard && t.inEffect(s, r, in) {
+		if heard && t.inEffect(s, w, in) {
 			side.Serving++
 		}
 		if in.Version != r.To {
@@ -41,7 +43,7 @@ func (t *tx) observe(s *Service, r *fleet.Rollout) rollout.Observed {
 		if o.Restarts += restarts; restarts > worst {
 			worst, o.Crashed = restarts, why
 		}
-		if !in.Ready && t.now.Sub(in.since()) > r.Spec.HealthyWithin.D() && t.isUp(in.Host) {
+		if waits := t.now.Sub(later(in.since(), r.Since)); !in.Ready && waits > r.Spec.HealthyWithin.D() && t.isUp(in.Host) { // from when somebody looked
 			o.Unready = fmt.Sprintf("instance %s on %s isn't ready after %s%s", in.ID, in.Host, r.Spec.HealthyWithin.D(), t.reasonOf(in))
 		}
 	}
@@ -80,33 +82,51 @@ func (t *tx) restarts(in *Instance) (n int, why string) {
 }
 
 // stale names the balancers of a service whose agents are silent while they
-// themselves may live: what they do can't be known.
+// themselves may live, and those that don't take their pool: what they do can't be
+// known.
 func (t *tx) stale(s *Service) string {
-	var silent []string
+	var silent, behind []string
 	for _, key := range t.balancersOf(s) {
-		if l := t.live.get(key.Host); l != nil && l.State != fleet.HostUnknown && !t.driven(key) && !t.unreachable(key) {
+		l := t.live.get(key.Host)
+		switch {
+		case l == nil || l.State == fleet.HostUnknown || t.unreachable(key):
+		case !t.driven(key):
 			silent = append(silent, key.String())
+		default:
+			if why := t.refuses(key, s.Asked.Key); why != "" {
+				behind = append(behind, fmt.Sprintf("%s doesn't take its pool: %s", key, why))
+			}
 		}
 	}
-	if len(silent) == 0 {
-		return ""
+	if len(silent) > 0 {
+		behind = append(behind, fmt.Sprintf("%s: no agent is heard that drives it (if it is gone for good: muster lb forget %s)", strings.Join(silent, ", "), silent[0]))
 	}
-	return fmt.Sprintf("%s: no agent is heard that drives it (if it is gone for good: muster lb forget %s)", strings.Join(silent, ", "), silent[0])
+	return strings.Join(behind, "; ")
 }
 
-// heardAll: every balancer of a service that lives is heard, and has the pool as
-// published.
-func (t *tx) heardAll(s *Service) bool {
+// refuses says why a balancer that is heard keeps an older pool of a service.
+func (t *tx) refuses(key fleet.BalancerKey, service fleet.ServiceKey) string {
+	p, l := t.pools.get(PoolKey{Host: key.Host, Service: service}), t.live.get(key.Host)
+	report := l.pools[key.Name][service]
+	if p == nil || report == nil || report.Generation >= p.Pool.Generation {
+		return ""
+	}
+	return cmp.Or(report.Problem, troubles(l.Actual)[key.Name])
+}
+
+// heardAll: every balancer of a service that lives is heard, or needn't be, and has
+// the pool as published.
+func (t *tx) heardAll(s *Service, unheard bool) bool {
 	for _, key := range t.balancersOf(s) {
 		if !t.driven(key) {
-			if !t.unreachable(key) {
+			if !unheard && !t.unreachable(key) {
 				return false
 			}
 			continue
 		}
 		p := t.pools.get(PoolKey{Host: key.Host, Service: s.Asked.Key})
 		report := t.live.get(key.Host).pools[key.Name][s.Asked.Key]
-		if p == nil || report == nil || report.Generation < p.Pool.Generation {
+		if p == nil || report == nil || report.Generation < p.Pool.Generation && !unheard {
 			return false
 		}
 	}
@@ -115,11 +135,11 @@ func (t *tx) heardAll(s *Service) bool {
 
 // inEffect: an instance is in every balancer as a rollout wants it now: with
 // traffic, or known and checked where its version is to have none yet.
-func (t *tx) inEffect(s *Service, r *fleet.Rollout, in *Instance) bool {
+func (t *tx) inEffect(s *Service, w weights, in *Instance) bool {
 	if !in.Ready {
 		return false
 	}
-	if !t.idle(s, r, in) {
+	if w.of(in.Version) > 0 {
 		return t.serving(s, in)
 	}
 	for _, key := range t.balancersOf(s) {
@@ -128,15 +148,6 @@ func (t *tx) inEffect(s *Service, r *fleet.Rollout, in *Instance) bool {
 		}
 	}
 	return true
-}
-
-// idle: a rollout wants an instance to have no traffic now, though it is ready.
-func (t *tx) idle(s *Service, r *fleet.Rollout, in *Instance) bool {
-	if r == nil {
-		return false
-	}
-	w := rollout.Wants(r, s.Asked.Count, t.now).Weight
-	return w == 0 && in.Version == r.To || w == 100 && in.Version != r.To
 }
 
 // hasFormer: instances of the version that a rollout came from are still there.
@@ -149,27 +160,9 @@ func (t *tx) hasFormer(s *Service) bool {
 	return false
 }
 
-// weights are those of the new version's instances and of all others.
-func (t *tx) weights(s *Service) (news, olds int) {
-	r := s.Rollout
-	if r == nil {
-		return rollout.Weights(0, 0, rollout.Natural)
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	w := rollout.Wants(r, s.Asked.Count, t.now)
-	for _, in := range t.members(s.Asked.Key) {
-		switch {
-		case in.Goal != fleet.GoalRun || !in.Ready:
-		case in.Version == r.To:
-			news++
-		default:
-			olds++
-		}
-	}
-	if w.Back && olds < s.Asked.Count { // not whole: all carry on until it is
-		w.Weight = rollout.Natural
-	}
-	if w.Weight == 0 && olds == 0 || w.Weight == 100 && news == 0 {
-		return rollout.Weights(0, 0, rollout.Natural)
-	}
-	return rollout.Weights(max(news, 1), max(olds, 1), w.Weight)
+	return b
 }

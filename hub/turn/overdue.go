@@ -26,9 +26,9 @@ func (t *tx) overdue(s *Service, in *Instance) string {
 		return ""
 	case !in.Ready:
 		what = fmt.Sprintf("isn't ready after %s; see muster logs %s, and apply what works: it takes over at once", t.s.opts.ReadyAfter, in.ID)
-	case s.Converged != s.Generation && !t.idle(s, s.Rollout, in):
+	case s.Converged != s.Generation:
 		silent := t.withoutTraffic(s, in)
-		if len(silent) == 0 {
+		if len(silent) == 0 || t.idle(s, in) {
 			return ""
 		}
 		what = fmt.Sprintf("is ready and has no traffic from %s after %s; see muster lb show %s, and if a balancer is gone for good: muster lb forget %s",

@@ -81,7 +81,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 	reasons = append(reasons, t.runJobs(s)...)
 	wanted := t.roll(key)
 	s = t.services.get(key)
-	reasons = append(reasons, pauseReasons(s)...)
+	reasons = append(reasons, t.pauseReasons(s)...)
 	members := t.members(key)
 	if s.Asked.Mode == fleet.ModeGlobal {
 		return append(reasons, t.planGlobal(s, members, wanted)...), true
@@ -97,7 +97,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 func (t *tx) input(s *Service, members []*Instance, wanted rollout.Wanted) rollout.Input {
 	in := rollout.Input{
 		Count: s.Asked.Count, Members: t.rolloutMembers(s, members), Surge: surge(s.Asked.Count), StopFirst: stopFirst(s),
-		Most: wanted.Most, Beside: targets(s, members, s.Asked.Count, wanted),
+		Most: wanted.Most, Still: wanted.Still, Beside: targets(s, members, wanted),
 	}
 	r := s.Rollout
 	if r != nil && !r.Over() {
@@ -111,21 +111,22 @@ func (t *tx) input(s *Service, members []*Instance, wanted rollout.Wanted) rollo
 	return in
 }
 
-// targets are those of both sides where none is replaced by the other: as a
-// rollout wants them, or while it stands still as they are.
-func targets(s *Service, members []*Instance, count int, wanted rollout.Wanted) *rollout.Targets {
+// targets are those of both sides where none is replaced by the other.
+func targets(s *Service, members []*Instance, wanted rollout.Wanted) *rollout.Targets {
+	count := s.Asked.Count
 	switch {
-	case wanted.Still:
+	case wanted.Beside && wanted.Back: // the old version is the one that is asked for
+		return &rollout.Targets{Current: count}
+	case wanted.Beside:
+		return &rollout.Targets{Current: min(wanted.New, count), Outdated: min(wanted.Old, count), Kept: wanted.Kept}
+	case wanted.Still && s.Rollout.Beside():
 		news := 0
 		for _, in := range members {
 			if in.Goal == fleet.GoalRun && in.Version == s.Version {
 				news++
 			}
 		}
-		news = min(news, count)
-		return &rollout.Targets{Current: news, Outdated: max(count-news, min(wanted.Old, count))}
-	case wanted.Beside:
-		return &rollout.Targets{Current: min(wanted.New, count), Outdated: min(wanted.Old, count), Kept: wanted.Kept}
+		return &rollout.Targets{Current: min(news, count), Outdated: min(wanted.Old, count)}
 	}
 	return nil
 }

@@ -116,9 +116,9 @@ func (t *tx) leftOver(key PoolKey) (names []string) {
 
 func (t *tx) balanceMembers(service fleet.ServiceKey, s *Service) []balance.Member {
 	var out []balance.Member
-	newWeight, oldWeight := fleet.DefaultWeight, fleet.DefaultWeight
+	w := weights{other: fleet.DefaultWeight}
 	if s != nil {
-		newWeight, oldWeight = t.weights(s)
+		w = t.weightsOf(s, s.Rollout)
 	}
 	for _, in := range t.members(service) {
 		if in.Lost && in.Goal == fleet.GoalStop {
@@ -126,10 +126,8 @@ func (t *tx) balanceMembers(service fleet.ServiceKey, s *Service) []balance.Memb
 		}
 		member := balance.Member{
 			ID: in.ID, Version: in.Version, Address: in.Address, Ports: in.Ports,
-			Ready: in.Ready, Dead: in.Dead, Leaving: in.Goal != fleet.GoalRun, Weight: oldWeight, Parked: oldWeight == 0, Reserve: true,
-		}
-		if s != nil && s.Rollout != nil && in.Version == s.Rollout.To {
-			member.Weight, member.Parked, member.Reserve = newWeight, newWeight == 0, false
+			Ready: in.Ready, Dead: in.Dead, Leaving: in.Goal != fleet.GoalRun,
+			Weight: w.of(in.Version), Parked: w.of(in.Version) == 0, Reserve: s == nil || s.Rollout == nil || in.Version != s.Rollout.To,
 		}
 		if s != nil {
 			member.Balancing = s.Versions[in.Version].Balancing

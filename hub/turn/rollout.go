@@ -234,13 +234,14 @@ func (t *tx) roll(key fleet.ServiceKey) rollout.Wanted {
 	}
 	r := *s.Rollout
 	if r.Since.Before(t.s.Started) && !r.Over() { // what nobody saw doesn't count
-		r.Since, r.Served = t.s.Started, time.Time{}
+		r.Since, r.Served, r.Stalled = t.s.Started, time.Time{}, time.Time{}
 	}
 	next := r
 	if !r.Over() {
 		for range 2 { // what is prepared goes on at once
-			was := next.State
+			was, before := next.State, next
 			next = rollout.Step(next, t.observe(s, &next), t.now)
+			t.remember(s, &before, &next)
 			if was != fleet.RolloutPreparing || next.State != fleet.RolloutProgressing {
 				break
 			}
@@ -308,21 +309,30 @@ func (t *tx) returnTo(s *Service, version int) {
 	t.dirtyPool[asked.Key] = true
 }
 
-// pauseReasons say what keeps a rollout that doesn't go on by itself.
-func pauseReasons(s *Service) []string {
+// pauseReasons say what keeps a rollout that doesn't go on by itself, and the way out.
+func (t *tx) pauseReasons(s *Service) []string {
 	r := s.Rollout
 	if r == nil {
 		return nil
 	}
 	key := s.Asked.Key
+	waits := func(ways string) []string {
+		return []string{fmt.Sprintf(heldPrefix+"%s (muster rollout %s %s)", rollout.Describe(r), key, ways)}
+	}
 	switch {
 	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure:
-		return []string{fmt.Sprintf(heldPrefix+"%s (muster rollout %s retry, or abort)", rollout.Describe(r), key)}
-	case r.State == fleet.RolloutPaused && r.PauseReason != fleet.PauseBalancer:
-		return []string{fmt.Sprintf(heldPrefix+"%s (muster rollout %s promote, resume or abort)", rollout.Describe(r), key)}
+		return waits("retry, or abort")
+	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseBalancer:
+		return waits("promote goes on without them, abort goes back")
+	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseManual && rollout.Manual(r):
+		return waits("promote, or abort")
+	case r.State == fleet.RolloutPaused:
+		return waits("promote, resume or abort")
 	case r.State == fleet.RolloutRollbackPaused:
-		return []string{heldPrefix + rollout.Describe(r)}
-	case r.State == fleet.RolloutPreparing && r.Why != "", r.State == fleet.RolloutPaused, r.Beside() && r.State == fleet.RolloutProgressing:
+		o := t.observe(s, r)
+		return []string{fmt.Sprintf(heldPrefix+"%s; of version %d %d of %d instances serve, and %d of others are left (it ends by itself when they are gone; muster rollout %s retry tries version %d again)",
+			rollout.Describe(r), r.From, o.Old.Serving, o.Count, o.New.Present+o.New.Leaving, key, r.To)}
+	case r.State == fleet.RolloutPreparing && r.Why != "", r.Beside() && r.State == fleet.RolloutProgressing:
 		return []string{rollout.Describe(r)}
 	}
 	return nil

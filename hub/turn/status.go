@@ -177,7 +177,7 @@ func (t *tx) instanceDistance(s *Service, in *Instance, l *Live) string {
 			return "isn't ready: " + l.instances[in.ID].Reason
 		}
 		return "isn't ready yet"
-	case !t.serving(s, in) && !t.idle(s, s.Rollout, in):
+	case !t.serving(s, in) && !t.idle(s, in):
 		return "isn't in every balancer yet"
 	default:
 		return ""

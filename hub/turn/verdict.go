@@ -38,7 +38,21 @@ func (t *tx) byCounts(s *Service, r *fleet.Rollout) rollout.Verdict {
 		return rollout.Verdict{Result: rollout.Inconclusive, Why: "it doesn't serve yet"}
 	}
 	news, olds := t.countsOf(s, r)
+	if r.Stable != nil && olds.Requests == 0 {
+		olds = rollout.Counts{Requests: r.Stable.Requests, Failed: r.Stable.Failed, Earlier: true}
+	}
 	return rollout.Judge(r.Spec.Verify, news, olds)
+}
+
+// remember keeps what was counted of the old version at the step that a rollout
+// leaves: once the new one has all traffic, nothing is counted of it any more.
+func (t *tx) remember(s *Service, before, next *fleet.Rollout) {
+	if before.Served.IsZero() || before.State != fleet.RolloutProgressing || before.Step == next.Step && before.State == next.State {
+		return
+	}
+	if _, olds := t.countsOf(s, before); olds.Requests > 0 {
+		next.Stable = &fleet.RequestCounts{Requests: olds.Requests, Failed: olds.Failed}
+	}
 }
 
 // measured: what the balancers count of a service is wanted, as its rollout is

@@ -113,3 +113,14 @@ func TestEachStepIsJudgedByItsOwnRequests(t *testing.T) {
 		})
 	}
 }
+
+// Where the old version has no traffic any more, what it did before is what the new
+// one is held against.
+func TestAVersionThatFailsAsEverSucceeds(t *testing.T) {
+	spec := verified(fleet.StrategyCanary, 25, 100)
+	w := upgrading(t, spec)
+	w.failing = map[int]uint64{1: 3, 2: 3}
+	w.version(2, spec)
+	w.pass(3 * time.Minute)
+	w.wantRollout(fleet.RolloutSucceeded)
+}

@@ -72,8 +72,8 @@ type RolloutStep struct {
 // Verify is how a step is judged: the new version against the old one over the
 // same time.
 type Verify struct {
-	// Off: readiness and restarts alone count. A rolling and a recreate are so by
-	// default.
+	// Off: what the balancers count isn't judged, only readiness, restarts and what
+	// Judges say. A rolling and a recreate are so by default.
 	Off *bool `json:"off,omitempty"`
 	// Interval is how often the balancers' counts are judged. Default: 10 s.
 	Interval Duration `json:"interval,omitempty"`
@@ -86,9 +86,11 @@ type Verify struct {
 	// one may take on average, and 50 ms are granted in any case. It counts from five
 	// times Requests of each version on. Default: 2.
 	Slower float64 `json:"slower,omitempty"`
-	// Restarts are how often an instance of the new version may restart. Default: 0.
+	// Restarts are how often instances of the new version may restart, all together.
+	// Default: 0.
 	Restarts int `json:"restarts,omitempty"`
-	// Judges are asked from outside, at each interval; all have to agree.
+	// Judges are asked from outside, at each interval and at the end of each step;
+	// all have to agree.
 	Judges []Judge `json:"judges,omitempty"`
 }
 
@@ -115,7 +117,6 @@ const (
 	RolloutRollingBack    = "rolling-back"    // the old version gets all traffic again
 	RolloutRolledBack     = "rolled-back"     // as it was before
 	RolloutRollbackPaused = "rollback-paused" // going back doesn't get on
-	RolloutSuperseded     = "superseded"      // by a newer one
 )
 
 // Reasons of a pause.
@@ -160,9 +161,24 @@ type Rollout struct {
 	Began    time.Time `json:"began"`
 	Since    time.Time `json:"since"` // of State and Step
 	// Served is when all that is wanted at this step served; zero: not yet.
-	Served    time.Time `json:"served,omitzero"`
-	Ended     time.Time `json:"ended,omitzero"`
-	KeepUntil time.Time `json:"keepUntil,omitzero"`
+	Served time.Time `json:"served,omitzero"`
+	// Stalled is since when it waits for something and nothing moves; zero: it does.
+	// Moved is how far instances had come at this step when one last did.
+	Stalled time.Time `json:"stalled,omitzero"`
+	Moved   int       `json:"moved,omitempty"`
+	// Unheard: a person lets it go on though balancers aren't heard.
+	Unheard bool `json:"unheard,omitempty"`
+	// Stable is what the balancers counted of the old version at the last step at
+	// which it had traffic: what the new one is held against when it has all.
+	Stable    *RequestCounts `json:"stable,omitempty"`
+	Ended     time.Time      `json:"ended,omitzero"`
+	KeepUntil time.Time      `json:"keepUntil,omitzero"`
+}
+
+// RequestCounts are of one version's requests over some time.
+type RequestCounts struct {
+	Requests uint64 `json:"requests"`
+	Failed   uint64 `json:"failed,omitempty"`
 }
 
 // RolloutJob is one run of a one-shot service for a rollout.
@@ -182,7 +198,7 @@ func (r *Rollout) Beside() bool {
 // Over reports whether nothing of the rollout is left to do.
 func (r *Rollout) Over() bool {
 	switch r.State {
-	case RolloutSucceeded, RolloutRolledBack, RolloutSuperseded:
+	case RolloutSucceeded, RolloutRolledBack:
 		return true
 	}
 	return false

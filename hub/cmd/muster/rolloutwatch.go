@@ -101,8 +101,6 @@ func outcome(r *fleet.Rollout, key fleet.ServiceKey) (over bool, err error) {
 	switch {
 	case r.State == fleet.RolloutSucceeded:
 		return true, nil
-	case r.State == fleet.RolloutSuperseded:
-		return true, superseded(key, 0)
 	case r.State == fleet.RolloutRolledBack:
 		return true, &rolloutFailed{
 			reason: what + "was taken back: " + dash(r.Why),

@@ -67,7 +67,7 @@ func (s *session) state(word string) string {
 		return text.FgGreen.Sprint(word)
 	case fleet.ServiceHeld, fleet.RolloutRollingBack, fleet.RolloutRolledBack, fleet.RolloutRollbackPaused, fleet.HostLost, fleet.CheckFailing, fleet.PhaseBackoff, "down", "failed":
 		return text.FgRed.Sprint(word)
-	case fleet.ServiceFrozen, fleet.RolloutSuperseded, fleet.HostStopped, fleet.PhaseExited:
+	case fleet.ServiceFrozen, fleet.HostStopped, fleet.PhaseExited:
 		return text.FgCyan.Sprint(word)
 	default:
 		return text.FgYellow.Sprint(word)

@@ -56,7 +56,7 @@ func DefaultOptions() Options {
 		Tick: 500 * time.Millisecond, Queue: 65536, Batch: 4096,
 		Reach: func(context.Context, string) (bool, error) { return false, fmt.Errorf("not tried") },
 		Judge: func(_ context.Context, ask turn.JudgeAsk) turn.JudgedIn {
-			return turn.JudgedIn{Service: ask.Service, Rollout: ask.Rollout.ID, Index: ask.Index, Reason: "nobody asks judges"}
+			return ask.Answer("", "nobody asks judges")
 		},
 		Answered: func(string, fleet.Answer) {},
 		Observe:  func(Turn) {},

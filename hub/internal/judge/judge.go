@@ -38,19 +38,18 @@ func New() *Client {
 // Ask asks one judge of a rollout. Where it can't be asked, or its answer says
 // nothing, the verdict is empty and the reason says why.
 func (c *Client) Ask(ctx context.Context, ask turn.JudgeAsk) turn.JudgedIn {
-	said := turn.JudgedIn{Service: ask.Service, Rollout: ask.Rollout.ID, Index: ask.Index}
 	judge := ask.Rollout.Spec.Verify.Judges[ask.Index]
+	var verdict, reason string
 	var err error
 	if judge.HTTP != "" {
-		said.Verdict, said.Reason, err = c.hook(ctx, judge.HTTP, ask)
+		verdict, reason, err = c.hook(ctx, judge.HTTP, ask)
 	} else {
-		said.Verdict, said.Reason, err = c.prometheus(ctx, &judge)
+		verdict, reason, err = c.prometheus(ctx, &judge)
 	}
 	if err != nil {
-		said.Verdict, said.Reason = "", err.Error()
+		verdict, reason = "", err.Error()
 	}
-	said.Reason = readable(said.Reason)
-	return said
+	return ask.Answer(verdict, readable(reason))
 }
 
 // readable is what somebody outside said, fit for people's terminals.
