@@ -7,12 +7,13 @@ import (
 
 // enoughStay: whoever is ready leaves only while as many others are ready as are
 // asked for. Where an old instance has to be gone before the new one can come, that
-// can't be.
+// can't be; and a version that a rollout goes back from, beside the old one, counts
+// for nothing.
 func (k *checker) enoughStay(left []turn.Instance) {
 	for i := range left {
 		in := &left[i]
 		s, known := k.services[in.Service]
-		if !known || s.Removing || in.Lost || !in.Ready || stopsFirst(&s) || k.hosts[in.Host].Failed {
+		if !known || s.Removing || in.Lost || !in.Ready || stopsFirst(&s) || k.hosts[in.Host].Failed || discarded(s.Rollout, in.Version) {
 			continue
 		}
 		ready := 0
@@ -35,4 +36,8 @@ func stopsFirst(s *turn.Service) bool {
 	r := s.Rollout
 	return s.Asked.Mode != fleet.ModeReplicated || s.Asked.Spec.Pinned() || len(s.Asked.Spec.FixedPorts()) > 0 ||
 		r != nil && (r.Spec.StopFirst || r.Spec.Strategy == fleet.StrategyRecreate)
+}
+
+func discarded(r *fleet.Rollout, version int) bool {
+	return r != nil && r.Beside() && version != r.From && (r.State == fleet.RolloutRollingBack || r.State == fleet.RolloutRollbackPaused)
 }
