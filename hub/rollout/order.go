@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -64,7 +65,7 @@ func Abort(r fleet.Rollout, actor string, now time.Time) (fleet.Rollout, error) 
 }
 
 // Retry begins a rollout anew that failed and paused. What restarted until now
-// is forgiven.
+// is forgiven, and one-shot services that haven't ended well run again.
 func Retry(r fleet.Rollout, restarts int, now time.Time) (fleet.Rollout, error) {
 	if r.State != fleet.RolloutPaused || r.PauseReason != fleet.PauseFailure {
 		return r, refused(r, "is "+r.State, "only one that failed can be retried")
@@ -75,6 +76,7 @@ func Retry(r fleet.Rollout, restarts int, now time.Time) (fleet.Rollout, error) 
 		r.State = in
 	}
 	r.Forgiven = restarts
+	r.Jobs = slices.DeleteFunc(slices.Clone(r.Jobs), func(job fleet.RolloutJob) bool { return !job.Done })
 	return r, nil
 }
 

@@ -61,6 +61,7 @@ const Natural = -1
 // Step works out how a rollout goes on. It is pure: the same rollout, seen in
 // the same way at the same time, goes on in the same way.
 func Step(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
+	r = Sound(r, o.Count)
 	switch r.State {
 	case fleet.RolloutPreparing:
 		r = prepare(r, o, now)
@@ -329,7 +330,8 @@ func instances(step fleet.RolloutStep, count int) int {
 }
 
 // Wants is what a rollout wants in its state.
-func Wants(r *fleet.Rollout, count int, now time.Time) Wanted {
+func Wants(of *fleet.Rollout, count int, now time.Time) Wanted {
+	r := Sound(*of, count)
 	state := r.State
 	if state == fleet.RolloutPaused {
 		state = r.PausedIn
@@ -347,7 +349,7 @@ func Wants(r *fleet.Rollout, count int, now time.Time) Wanted {
 	case r.Beside() && state == fleet.RolloutSucceeded && now.Before(r.KeepUntil):
 		w.Beside, w.New, w.Old, w.Kept, w.Weight = true, count, count, true, 100
 	case state == fleet.RolloutProgressing:
-		w.Most, w.Still = most(r, count), r.State == fleet.RolloutPaused
+		w.Most, w.Still = most(&r, count), r.State == fleet.RolloutPaused
 	}
 	return w
 }
