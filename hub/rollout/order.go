@@ -74,7 +74,7 @@ func Abort(r fleet.Rollout, actor string, now time.Time) (fleet.Rollout, error) 
 }
 
 // Retry begins a rollout anew that failed and paused. What restarted until now
-// is forgiven, and a one-shot service that failed runs again.
+// is forgiven, and one-shot services that haven't ended well run again.
 func Retry(r fleet.Rollout, restarts int, now time.Time) (fleet.Rollout, error) {
 	if r.State != fleet.RolloutPaused || r.PauseReason != fleet.PauseFailure {
 		return r, refused(r, "is "+r.State, "only one that failed can be retried")

@@ -62,6 +62,7 @@ const Natural = -1
 // Step works out how a rollout goes on. It is pure: the same rollout, seen in
 // the same way at the same time, goes on in the same way.
 func Step(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
+	r = Sound(r, o.Count)
 	switch r.State {
 	case fleet.RolloutPreparing:
 		r = prepare(r, o, now)
@@ -378,7 +379,8 @@ func instances(step fleet.RolloutStep, count int) int {
 }
 
 // Wants is what a rollout wants in its state.
-func Wants(r *fleet.Rollout, count int, now time.Time) Wanted {
+func Wants(of *fleet.Rollout, count int, now time.Time) Wanted {
+	r := Sound(*of, count)
 	state := r.State
 	if state == fleet.RolloutPaused {
 		state = r.PausedIn
@@ -399,7 +401,7 @@ func Wants(r *fleet.Rollout, count int, now time.Time) Wanted {
 		kept := now.Before(r.KeepUntil)
 		w.Beside, w.New, w.Old, w.Kept, w.Weight = kept, count, count, kept, 100
 	case state == fleet.RolloutProgressing:
-		w.Most, w.Still = most(r, count), r.State == fleet.RolloutPaused
+		w.Most, w.Still = most(&r, count), r.State == fleet.RolloutPaused
 	}
 	return w
 }

@@ -1,8 +1,11 @@
 package simtest
 
 import (
+	"slices"
 	"time"
 
+	"github.com/musterhq/muster/agent/sequence"
+	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -76,4 +79,18 @@ func (k *checker) servers() (all []*server) {
 		}
 	}
 	return all
+}
+
+// parks looks at a server that is to take no more traffic because others are to have it:
+// then one of them is known to answer.
+func (k *checker) parks(s *server) {
+	pool := k.pools[turn.PoolKey{Host: s.worker.haproxy.host.id, Service: s.Service}.String()]
+	parked := func(e fleet.Endpoint) bool { return e.Instance == s.Instance && e.State == fleet.EndpointParked }
+	relieved := func(o *server) bool {
+		known := o.health == fleet.CheckPassing || o.health == fleet.CheckFailing && k.sim.now.Sub(o.healthSince) < time.Second
+		return o != s && o.Service == s.Service && o.state == sequence.StateReady && o.weight > 0 && known
+	}
+	if slices.ContainsFunc(pool.Endpoints, parked) && !slices.ContainsFunc(s.worker.servers, relieved) {
+		k.sim.violate("the balancer on %s parks %s, and nobody has taken over", s.worker.haproxy.host.id, s.Instance)
+	}
 }

@@ -24,6 +24,7 @@ func TestChecksBite(t *testing.T) {
 		{"agents touch what isn't theirs", func(o *Options) { o.Sabotage.TouchForeign = true }, "isn't its own"},
 		{"an agent's start restarts its containers", func(o *Options) { o.Sabotage.RestartAtBoot = true }, "without an order"},
 		{"the hub's disk forgets", func(o *Options) { o.Sabotage.ForgetCommits = true }, "is acknowledged, but"},
+		{"the hub tells what it hasn't stored", func(o *Options) { o.Sabotage.PublishFirst = true }, "isn't committed"},
 		{"agents forget what they accepted", func(o *Options) { o.Sabotage.BelieveOldState = true }, "went back"},
 		{"silent balancers are given up at once", func(o *Options) { o.Turn.UnreachableAfter = time.Nanosecond }, "as unreachable"},
 		{"released ports are given away at once", func(o *Options) {

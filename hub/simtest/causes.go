@@ -17,6 +17,7 @@ var rootEvents = []string{
 // hub's own an event committed before, a person's order, or a host.
 func (k *checker) caused(e *fleet.Event) {
 	k.events[e.ID] = true
+	k.adopted[e.ID] = e.Type == fleet.EventInstanceAdopted
 	known := e.Source != "hub" && e.Cause != "" ||
 		k.events[e.Cause] || strings.HasPrefix(e.Cause, orderPrefix) || strings.HasPrefix(e.Cause, "hosts/") || k.restored > 0 && e.Cause == "restore"
 	if !known && !slices.Contains(rootEvents, e.Type) {

@@ -41,6 +41,12 @@ type checker struct {
 	ordered   map[fleet.ServiceKey]bool // services about which a person gave an order since then
 	takenIn   map[string]bool           // instances that the restored store lacks, and the hub took in
 	ended     map[string]*memory        // instances whose container was removed by an order
+	trials    map[rolloutOf]*trial
+	requests  map[versionOf]uint64 // those that versions have answered
+	versions  map[versionOf]fleet.Version
+	endings   map[string]int  // instances whose program ended, and with which code
+	adopted   map[string]bool // events of instances that the hub took in
+	calm      bool            // nothing breaks
 }
 
 func newChecker(s *Sim) *checker {
@@ -52,6 +58,7 @@ func newChecker(s *Sim) *checker {
 		released: map[string]*rest{}, homes: map[string]string{}, givenUp: map[string]bool{},
 		forgotten: map[string]bool{}, heard: map[string]time.Time{}, stopped: map[string]bool{}, wordless: map[fleet.ServiceKey]time.Time{},
 		ordered: map[fleet.ServiceKey]bool{}, takenIn: map[string]bool{}, ended: map[string]*memory{},
+		trials: map[rolloutOf]*trial{}, requests: map[versionOf]uint64{}, versions: map[versionOf]fleet.Version{}, adopted: map[string]bool{}, endings: map[string]int{},
 	}
 }
 
@@ -64,12 +71,17 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 	for i := range events {
 		k.caused(&events[i])
 	}
-	unsettled := k.unsettled()
-	for _, row := range rows { // what instances are held against
+	unsettled, told := k.unsettled(), steered(events)
+	var moved [][2]turn.Service // before and now
+	for _, row := range rows {  // what instances are held against
 		switch row.Table {
 		case "services":
 			if s := read[turn.Service](k, row); s != nil {
+				if before, known := k.services[s.Asked.Key]; known {
+					moved = append(moved, [2]turn.Service{before, *s})
+				}
 				k.services[s.Asked.Key] = *s
+				k.numbered(s)
 			} else if key, err := fleet.ParseServiceKey(row.Key); err == nil {
 				gone := k.services[key] // its removal may end in the turn in which it is ordered
 				gone.Removing = true
@@ -99,6 +111,9 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 		}
 	}
 	k.enoughStay(left)
+	for i := range moved {
+		k.rolled(&moved[i][0], &moved[i][1], told[moved[i][1].Asked.Key])
+	}
 }
 
 // read returns what a row has; nil: it is deleted.
@@ -122,7 +137,7 @@ func (k *checker) instance(row turn.Row, unsettled map[fleet.ServiceKey]bool) {
 	}
 	in := *read
 	before, known := k.instances[in.ID]
-	k.found(in.ID, in.Service, unsettled)
+	k.found(&in, unsettled)
 	k.instances[in.ID] = in
 	k.names[in.ID] = fmt.Sprintf("%s/%d", in.Service.Name, in.Slot)
 	if in.Cause == "" {
@@ -135,7 +150,9 @@ func (k *checker) instance(row turn.Row, unsettled map[fleet.ServiceKey]bool) {
 	if before.Goal == fleet.GoalStop && in.Goal != fleet.GoalStop {
 		k.sim.violate("%s was to stop and is to %s again", in.ID, in.Goal)
 	}
-	if known {
+	if !known {
+		k.strays(&in)
+	} else {
 		k.givesUp(&before, &in)
 		k.goesBack(&before, &in)
 		k.unready(&before, &in)

@@ -139,6 +139,7 @@ func (x *client) exchange(s *server, lasts time.Duration, then func()) {
 		count.Failed++
 		s.counts.failed++
 		s.counts.answered++
+		sim.checker.served(s)
 		sim.after(time.Millisecond, then)
 		return
 	}
@@ -148,7 +149,8 @@ func (x *client) exchange(s *server, lasts time.Duration, then func()) {
 		s.open--
 		alive, _ := s.dial()
 		s.counts.answered++
-		if c.image.errs && s.counts.answered%4 == 0 {
+		sim.checker.served(s)
+		if c.image.fails || c.image.errs && s.counts.answered%4 == 0 {
 			s.counts.failed++
 		}
 		if alive && c.run == run && !s.worker.ended {

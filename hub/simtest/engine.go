@@ -259,6 +259,7 @@ func (e *engine) exit(c *container, code int) {
 	}
 	e.sim.detail(e.host.id, "container %s of %s ends with %d", c.ID, c.instance, code)
 	c.State, c.ExitCode, c.FinishedAt = brain.ContainerExited, code, e.host.now()
+	e.sim.checker.endings[c.instance] = code
 	e.notify(brain.Noticed{Container: c.ID, Action: "die"})
 }
 

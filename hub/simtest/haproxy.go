@@ -290,6 +290,9 @@ func (s *server) perform(a sequence.Action) error {
 		if s.shown() == sequence.StateReady {
 			s.leftAt = sim.now
 		}
+		if s.takes() && a.State == sequence.StateDrain {
+			sim.checker.parks(s)
+		}
 		s.state = a.State
 		if s.takes() {
 			sim.checker.granted(s)

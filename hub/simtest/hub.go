@@ -167,6 +167,9 @@ func (h *hub) commit(delta *turn.Delta, out *turn.Outputs, replies []func(turn.R
 		h.next()
 		return
 	}
+	if h.sim.options.Sabotage.PublishFirst {
+		h.publish(out.Publish)
+	}
 	if !h.sim.options.Sabotage.ForgetCommits {
 		h.store.commit(delta.Revision, rows, delta.Events())
 	}
@@ -211,6 +214,7 @@ func (h *hub) next() {
 
 func (h *hub) publish(messages []turn.Publish) {
 	for _, m := range messages {
+		h.sim.checker.published(m)
 		h.broker.publish(m)
 	}
 }

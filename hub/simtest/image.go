@@ -11,6 +11,7 @@ type image struct {
 	neverReady  bool
 	ignoresTerm bool
 	errs        bool // one answer in four
+	fails       bool // every answer
 }
 
 // Habits of images, as scripts name them.

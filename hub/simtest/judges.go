@@ -16,6 +16,9 @@ func (h *hub) judge(ask turn.JudgeAsk) {
 	}
 	h.sim.after(2*h.sim.hop(), func() {
 		if h.up && h.life == life {
+			if verdict == turn.JudgeContinue {
+				h.sim.checker.agreed(ask)
+			}
 			h.put(ask.Answer(verdict, "so they say"), nil)
 		}
 	})

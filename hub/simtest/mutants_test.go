@@ -15,8 +15,9 @@ const root = "../.."
 
 // Bounds of the search for what a mutant breaks.
 const (
-	seedsEach = 4  // fleets in one run
-	seedsMost = 48 // and in all
+	seedsEach = 4 // fleets in one run
+	perFleet  = 8 // small fleets in place of each
+	runsMost  = 12
 )
 
 // edit is a small change of a file of the brains: there is exactly one place
@@ -33,19 +34,31 @@ type mutant struct {
 	edits []edit
 }
 
+// liveTests are what lives through the mutants, and how many fleets at a time.
+var liveTests = []struct {
+	name    string
+	each    uint64
+	mutants []mutant
+}{
+	{"TestRandomFleets", seedsEach, mutants},
+	{"TestRandomRollouts", perFleet * seedsEach, rolloutMutants},
+}
+
 // TestMutants builds the brains with one deliberate bug at a time, and wants
 // the scripts or the random fleets to notice each. SIM_MUTANTS says how many
 // of them are built; all are looked up in the files.
 func TestMutants(t *testing.T) {
 	n := number(t, "SIM_MUTANTS", 2)
-	for i, m := range mutants {
-		t.Run(m.name, func(t *testing.T) {
-			t.Parallel()
-			overlay := m.overlay(t)
-			if uint64(i) < n {
-				m.caught(t, m.build(t, overlay))
-			}
-		})
+	for _, live := range liveTests {
+		for i, m := range live.mutants {
+			t.Run(m.name, func(t *testing.T) {
+				t.Parallel()
+				overlay := m.overlay(t)
+				if uint64(i) < n {
+					m.caught(t, m.build(t, overlay), live.name, live.each)
+				}
+			})
+		}
 	}
 }
 
@@ -98,13 +111,13 @@ func (m *mutant) build(t *testing.T, overlay string) string {
 }
 
 // caught wants a script or a random fleet to fail as it has to.
-func (m *mutant) caught(t *testing.T, binary string) {
+func (m *mutant) caught(t *testing.T, binary, live string, each uint64) {
 	if m.seed == 0 {
-		m.judge(t, m.run(t, binary, "TestScripts", 0))
+		m.judge(t, m.run(t, binary, "TestScripts", 0, 0))
 		return
 	}
-	for seed := m.seed; seed < m.seed+seedsMost; seed += seedsEach {
-		if out := m.run(t, binary, "TestRandomFleets", seed); out != "" {
+	for seed := m.seed; seed < m.seed+runsMost*each; seed += each {
+		if out := m.run(t, binary, live, seed, each); out != "" {
 			m.judge(t, out)
 			return
 		}
@@ -125,9 +138,9 @@ func (m *mutant) judge(t *testing.T, out string) {
 }
 
 // run returns what a test had to say that failed.
-func (m *mutant) run(t *testing.T, binary, test string, seed uint64) string {
+func (m *mutant) run(t *testing.T, binary, test string, seed, n uint64) string {
 	cmd := exec.Command(binary, "-test.run", "^"+test+"$", "-test.timeout", "10m")
-	cmd.Env = append(os.Environ(), "SIM_SEED="+strconv.FormatUint(seed, 10), "SIM_N="+strconv.Itoa(seedsEach))
+	cmd.Env = append(os.Environ(), "SIM_SEED="+strconv.FormatUint(seed, 10), "SIM_N="+strconv.FormatUint(n, 10))
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return ""

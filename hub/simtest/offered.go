@@ -1,11 +1,13 @@
 package simtest
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
 // pool looks at what the hub tells balancers. Whoever loses traffic without
@@ -34,6 +36,30 @@ func (k *checker) pool(row turn.Row) {
 			k.sim.violate("the pool %s loses its last endpoint %s, which nobody asked to leave", row.Key, e.Instance)
 		}
 	}
+}
+
+// published: a balancer is told what is committed, and nothing else.
+func (k *checker) published(m turn.Publish) {
+	host, leaf, _, ok := wire.HostTopic(m.Topic)
+	if !ok || leaf != wire.LeafPools || len(m.Payload) == 0 {
+		return
+	}
+	var told fleet.Pool
+	if _, err := wire.Open(m.Payload, &told); err != nil {
+		k.sim.violate("a pool is published that can't be read: %v", err)
+	}
+	key := turn.PoolKey{Host: host, Service: told.Service}.String()
+	known := k.pools[key]
+	if told.Generation < known.Generation {
+		return // from before this turn, sent again
+	}
+	if told.Generation != known.Generation || !slices.EqualFunc(told.Endpoints, known.Endpoints, sameEndpoint) {
+		k.sim.violate("the pool %s is published at generation %d, which isn't committed", key, told.Generation)
+	}
+}
+
+func sameEndpoint(a, b fleet.Endpoint) bool {
+	return a.Instance == b.Instance && a.Weight == b.Weight && a.State == b.State && a.Address == b.Address && maps.Equal(a.Ports, b.Ports)
 }
 
 // offered says whether a service is on a host's balancer by what was asked.

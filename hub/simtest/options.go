@@ -34,6 +34,7 @@ type Sabotage struct {
 	TouchForeign    bool // agents stop what isn't theirs
 	RestartAtBoot   bool // agents restart their containers when they start
 	ForgetCommits   bool // the hub's disk loses what it said it had
+	PublishFirst    bool // the hub tells balancers what it hasn't stored yet
 	BelieveOldState bool // agents forget which generation they accepted
 }
 

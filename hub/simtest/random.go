@@ -33,7 +33,7 @@ func Torment(options Options) (*Sim, error) {
 		c.siege()
 	}
 	if c.chance("restore").IntN(8) == 0 {
-		c.rewind()
+		c.rewind(true)
 	}
 	for end := c.now.Add(c.during()); err == nil && c.now.Before(end); {
 		for range 1 + len(c.names)/8 {

@@ -29,15 +29,15 @@ func (s *store) put(backup *store, now time.Time) {
 }
 
 // rewind takes a backup of the hub's store, and some time later the hub has to
-// go on with that; now and then with nothing.
-func (c *chaos) rewind() {
+// go on with that; now and then with nothing, where that may be.
+func (c *chaos) rewind(blank bool) {
 	d := c.chance("restore")
 	c.after(d.between(0, 15*time.Second), func() {
 		backup, homes := c.hub.store.copied(), maps.Clone(c.checker.homes)
 		c.say("hub", "a backup is made, of revision %d", backup.revision)
 		c.after(d.between(time.Second, 24*time.Second), func() {
 			c.hub.crash()
-			if d.IntN(4) == 0 {
+			if d.IntN(4) == 0 && blank {
 				backup, homes = newStore(), map[string]string{}
 			}
 			c.hub.store.put(backup, c.now.Add(c.hub.skew))
@@ -73,6 +73,7 @@ func (k *checker) rewound(homes map[string]string) {
 		}
 	}
 	k.restsRewound()
+	k.versions = map[versionOf]fleet.Version{} // numbers given since say nothing
 	for id, end := range k.ended {
 		end.lostByHub = k.stillWanted(id)
 	}
@@ -89,9 +90,9 @@ func (k *checker) rewound(homes map[string]string) {
 
 // found looks for instances that a restored hub takes in before it has decided
 // anything about their service. unsettled are those services.
-func (k *checker) found(id string, service fleet.ServiceKey, unsettled map[fleet.ServiceKey]bool) {
-	if unsettled[service] && k.instances[id].Goal == "" {
-		k.takenIn[id] = true
+func (k *checker) found(in *turn.Instance, unsettled map[fleet.ServiceKey]bool) {
+	if unsettled[in.Service] && k.adopted[in.Cause] {
+		k.takenIn[in.ID] = true
 	}
 }
 

@@ -15,13 +15,14 @@ func Upgrade(options Options) (*Sim, error) {
 	c := newChaos(options)
 	c.again = "rollouts"
 	c.calm, c.respite = options.Seed%4 == 0, 3*time.Second
+	c.checker.calm = c.calm
 	d := c.chance("shape")
 	c.hostsCome(2+d.IntN(7)/3, 1+d.IntN(4)/3)
 	c.begins(1 + d.IntN(3)/2)
 	err := c.Run(d.between(2*time.Second, 4*time.Second))
 	end := c.now.Add(d.between(6*time.Second, 24*time.Second))
 	if !c.calm && c.chance("restore").IntN(12) == 0 {
-		c.rewind()
+		c.rewind(false)
 		end = c.now.Add(50 * time.Second) // by then it is over
 	}
 	for err == nil && c.now.Before(end) {
@@ -65,7 +66,7 @@ func (c *chaos) examined(w *wish) {
 	if w.Rollout == nil {
 		return
 	}
-	monitor, keep := fleet.Duration(d.between(0, 3*time.Second)), fleet.Duration(d.between(0, 3*time.Second))
+	monitor, keep := fleet.Duration(d.between(0, 4*time.Second)), fleet.Duration(d.between(0, 3*time.Second))
 	w.Rollout.Monitor, w.Rollout.Keep = &monitor, &keep
 	w.Rollout.Verify.Interval, w.Rollout.Verify.Requests = fleet.Duration(time.Second), 3
 	w.Rollout.HealthyWithin, w.Rollout.ProgressWithin = fleet.Duration(8*time.Second), fleet.Duration(15*time.Second)
@@ -128,8 +129,10 @@ func (c *chaos) upgrade(w *wish) {
 		i.missing = true
 	case 3:
 		i.ignoresTerm = true
-	case 4, 5:
+	case 4:
 		i.errs = true
+	case 5:
+		i.fails = true
 	case 6:
 		i.readyAfter = 4 * time.Second
 	}

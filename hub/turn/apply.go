@@ -277,6 +277,20 @@ func (t *tx) nextVersion(s *Service) int {
 	return highest + 1
 }
 
+// numbersGoOn keeps in mind which numbers versions have had that are about to be
+// forgotten: the highest isn't always the one that runs.
+func (t *tx) numbersGoOn(s *Service) {
+	home := t.home(s.Asked.Key)
+	highest := home.Version
+	for number := range s.Versions {
+		highest = max(highest, number)
+	}
+	if highest > home.Version {
+		home.Version = highest
+		t.homes.put(s.Asked.Key, &home)
+	}
+}
+
 // forgetVersions drops old versions that no instance has.
 func (t *tx) forgetVersions(key fleet.ServiceKey) {
 	s := t.services.get(key)
@@ -305,9 +319,7 @@ func (t *tx) forgetVersions(key fleet.ServiceKey) {
 		}
 	}
 	if len(kept) < len(s.Versions) {
-		home := t.home(key)
-		home.Version = max(home.Version, numbers[len(numbers)-1]) // so that no number comes again
-		t.homes.put(key, &home)
+		t.numbersGoOn(s)
 		t.services.edit(key).Versions = kept
 		t.dirtyMembers(key)
 	}

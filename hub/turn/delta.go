@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/musterhq/muster/hub/rollout"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -135,6 +136,14 @@ func (s *State) roll(key fleet.ServiceKey, service *Service) {
 	delete(s.rolling, key)
 }
 
+// sound has a stored rollout be as the hub takes it, whoever stored it.
+func (s *State) sound(key fleet.ServiceKey) {
+	if service := s.Services[key]; service.Rollout != nil {
+		r := rollout.Sound(*service.Rollout, service.Asked.Count)
+		service.Rollout = &r
+	}
+}
+
 func (s *State) unindex(in *Instance) {
 	if delete(s.byService[in.Service], in.ID); len(s.byService[in.Service]) == 0 {
 		delete(s.byService, in.Service)
@@ -152,6 +161,7 @@ func (s *State) Load(table, key string, value []byte) error {
 		if err = decode(s.Services, key, value, serviceKey); err == nil {
 			service, _ := serviceKey(key)
 			s.blank, s.anew = false, s.anew && s.Services[service].Generation > s.Restored
+			s.sound(service)
 			s.roll(service, s.Services[service])
 		}
 	case "instances":

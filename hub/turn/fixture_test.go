@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -136,7 +137,15 @@ func (w *world) turn(inputs []Input) Outputs {
 		w.folded()
 	}
 	w.events = append(w.events, out.Events...)
+	sums := map[string]string{} // of pools, by host, service and generation: agents take no second content
 	for _, p := range out.Publish {
+		if env, err := wire.Open(p.Payload, nil); err == nil && strings.Contains(p.Topic, "/"+wire.LeafPools+"/") {
+			at := fmt.Sprint(p.Topic, " ", env.Generation)
+			if before := sums[at]; before != "" && before != env.Sum {
+				w.t.Fatalf("%s is published with two contents", at)
+			}
+			sums[at] = env.Sum
+		}
 		w.deliver(p)
 	}
 	return out

@@ -108,6 +108,23 @@ func TestAJobThatFailsTakesTheRolloutBack(t *testing.T) {
 	}
 }
 
+// A rollout that paused because of a job runs it again when a person says so.
+func TestAJobThatFailedIsRetried(t *testing.T) {
+	spec := canary(25)
+	spec.Each, spec.OnFailure = []string{"migrate"}, fleet.OnFailurePause
+	w := upgrading(t, spec)
+	w.migrating(2, spec)
+	w.end(3)
+	w.pass(15 * time.Second)
+	if r := w.wantRollout(fleet.RolloutPaused); !strings.Contains(r.Why, "ended with code 3") {
+		t.Fatalf("why: %s", r.Why)
+	}
+	w.end(0)
+	w.steer(fleet.DoRetry)
+	w.pass(time.Minute)
+	w.wantRollout(fleet.RolloutSucceeded)
+}
+
 func TestJudgesAreHeard(t *testing.T) {
 	for verdict, want := range map[string]string{JudgeContinue: fleet.RolloutSucceeded, JudgeHold: fleet.RolloutProgressing, JudgeBack: fleet.RolloutRolledBack, "": fleet.RolloutProgressing} {
 		t.Run(verdict, func(t *testing.T) {

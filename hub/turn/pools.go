@@ -41,8 +41,7 @@ func (t *tx) poolsPending(service fleet.ServiceKey) bool {
 	return false
 }
 
-// derivePools works out a service's pool for every host with a balancer, and
-// publishes what changed.
+// derivePools works out a service's pool for every host with a balancer.
 func (t *tx) derivePools(service fleet.ServiceKey) {
 	delete(t.dirtyPool, service)
 	s := t.services.get(service)
@@ -175,7 +174,20 @@ func (t *tx) publishPool(key PoolKey, before *Published, pool fleet.Pool, held [
 	}
 	t.pools.put(key, next)
 	t.dirtyHost[key.Host] = true
-	t.sendPool(key, next)
+	t.made = append(t.made, key)
+}
+
+// sendPools sends the pools that this turn made, in that order, as they are at its
+// end: a pool may be made more than once, and agents take one content of a
+// generation only.
+func (t *tx) sendPools() {
+	sent := map[PoolKey]bool{}
+	for _, key := range t.made {
+		if p := t.pools.get(key); p != nil && !sent[key] {
+			sent[key] = true
+			t.sendPool(key, p)
+		}
+	}
 }
 
 // noteHeld keeps which endpoints hold their place in a pool that is the same.

@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -461,4 +462,23 @@ func TestWhatIsSupersededStandsInForNobody(t *testing.T) {
 	w.version(3, canary(50))
 	w.pass(8 * time.Second)
 	w.wantTraffic("v1 50% by 4, v3 50% by 2")
+}
+
+// A rollout that lacks what this hub knows of is taken as if that were not stated.
+func TestARolloutOfAnotherStoreGoesOn(t *testing.T) {
+	w := upgrading(t, canary(25, 50))
+	w.version(2, canary(25, 50))
+	w.pass(6 * time.Second)
+	r := w.s.Services[web].Rollout
+	r.Spec, r.Step = fleet.RolloutSpec{Strategy: fleet.StrategyCanary}, 9
+	raw, err := json.Marshal(map[string]any{"v": 1, "record": w.s.Services[web]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := w.stored["services shop/web"]
+	row.Value = raw
+	w.stored["services shop/web"] = row
+	w.restart()
+	w.pass(2 * time.Minute)
+	w.wantRollout(fleet.RolloutSucceeded)
 }

@@ -28,6 +28,7 @@ type tx struct {
 	touchedAll bool                      // dirty has all services
 	dirtyHost  map[string]bool           // hosts whose desired state to derive
 	dirtyPool  map[fleet.ServiceKey]bool // services whose pools to derive
+	made       []PoolKey                 // pools to send, in the order in which they were made
 	acks       map[string]bool           // hosts to acknowledge
 	crowd      *crowd
 	namesOf    map[string][]named  // by project; nil until the turn's end
@@ -68,6 +69,7 @@ func begin(s *State, now time.Time) *tx {
 
 // finish derives the messages and returns the delta.
 func (t *tx) finish() (*Delta, Outputs) {
+	t.sendPools()
 	t.namesOf = map[string][]named{}
 	movers := t.moving()
 	t.movers = &movers

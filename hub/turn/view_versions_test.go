@@ -176,3 +176,45 @@ func TestHostsKeepTheImagesOfKeptVersions(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A number is given once, though its version is gone back from and then forgotten,
+// or its service is removed and comes again.
+func TestANumberIsGivenOnce(t *testing.T) {
+	for name, forget := range map[string]func(w *world){
+		"forgotten": func(w *world) {
+			few := webService(1, "web:1")
+			few.Keep = 2
+			w.apply(few)
+		},
+		"removed": func(w *world) { w.order(fleet.Command{Do: fleet.DoRemove, Service: web}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "web1").withBalancer("web1").join()
+			given := map[int]string{}
+			w.folded = func() {
+				if s := w.s.Services[web]; s != nil {
+					for number, v := range s.Versions {
+						if before := given[number]; before != "" && before != v.Spec.Image {
+							t.Fatalf("version %d is %s, and was %s", number, v.Spec.Image, before)
+						}
+						given[number] = v.Spec.Image
+					}
+				}
+			}
+			for _, image := range []string{"web:1", "web:2", "web:3"} {
+				w.apply(webService(1, image))
+				w.pass(20 * time.Second)
+			}
+			for _, to := range []int{2, 1} {
+				w.order(fleet.Command{Do: fleet.DoRollback, Service: web, Version: to})
+				w.pass(20 * time.Second)
+			}
+			forget(w)
+			w.pass(20 * time.Second)
+			w.apply(webService(1, "web:4"))
+			if v := w.service(); v.Version != 4 {
+				t.Errorf("version %d", v.Version)
+			}
+		})
+	}
+}

@@ -1,0 +1,65 @@
+package simtest
+
+// rolloutMutants are bugs in how versions follow each other.
+var rolloutMutants = []mutant{
+	{"too few requests prove something", "requests of at least", 1, []edit{
+		{"hub/rollout/judge.go", `return Verdict{Inconclusive, fmt.Sprintf("%d requests of at least`, `return Verdict{Passes, fmt.Sprintf("%d requests of at least`},
+	}},
+	{"a step isn't held", "held for", 1, []edit{
+		{"hub/rollout/step.go", "held := now.Sub(r.Served) >= step.Hold.D()", "held := now.Sub(r.Served) >= step.Hold.D()/8"},
+	}},
+	{"nobody has to promote a step", "which a person is to promote", 1, []edit{
+		{"hub/rollout/step.go", " && !step.Manual && !r.Spec.Manual:", ":"},
+	}},
+	{"the new version is watched for less", "watched for", 1, []edit{
+		{"hub/rollout/step.go", "case now.Sub(r.Served) < monitor:", "case now.Sub(r.Served) < monitor/8:"},
+	}},
+	{"what goes back is taken back", "is itself taken back", 1, []edit{
+		{"hub/rollout/step.go", "if r.Back || r.Spec.OnFailure ==", "if r.Spec.OnFailure =="},
+	}},
+	{"what waits for a person goes on", "waits for a person", 1, []edit{
+		{"hub/rollout/step.go", `if r.PauseReason == fleet.PauseBalancer && o.Stale == "" {`, `if o.Stale == "" {`},
+	}},
+	{"restarts don't count", "a bad one, succeeds", 1, []edit{
+		{"hub/rollout/step.go", "case o.Restarts-r.Forgiven > r.Spec.Verify.Restarts:", "case o.Restarts-r.Forgiven > r.Spec.Verify.Restarts+1000:"},
+	}},
+	{"failed requests don't count", "a bad one, succeeds", 1, []edit{
+		{"hub/rollout/step.go", "case o.Verdict.Result == Fails:", `case o.Verdict.Result == "never":`},
+	}},
+	{"the old version doesn't stay whole", "leaves while its rollout is", 1, []edit{
+		{"hub/rollout/step.go", "instances(r.Spec.Steps[r.Step], count), count, r.Weight", "instances(r.Spec.Steps[r.Step], count), count/2, r.Weight"},
+	}},
+	{"a preview gets traffic", "before its first step", 1, []edit{
+		{"hub/rollout/share.go", "return 0, even", "return even, even"},
+	}},
+	{"weights are the wrong way round", "% of the traffic in version", 1, []edit{
+		{"hub/rollout/share.go", "= off, n, w", "= off, w, n"},
+	}},
+	{"what nobody saw counts", "by a hub that runs for", 1, []edit{
+		{"hub/turn/rollout.go", "if r.Since.Before(t.s.Started) && !r.Over() {", "if r.Since.Before(t.s.Started.Add(-1000*time.Hour)) && !r.Over() {"},
+	}},
+	{"going back is no new generation", "which isn't a new one", 1, []edit{
+		{"hub/turn/rollout.go", "= asked, version, t.rev, nil", "= asked, version, s.Generation, nil"},
+	}},
+	{"a second rollout begins beside the first", "beside the one from", 1, []edit{
+		{"hub/turn/rollout.go", "if from = r.From; from == s.Version {", "if r.From == s.Version {"},
+	}},
+	{"a version is written anew", "is another than it was", 1, []edit{
+		{"hub/turn/apply.go", "if !kept {\n\t\tversion", "if !kept || kept {\n\t\tversion"},
+	}},
+	{"a pool is sent before the turn's end", "isn't committed", 1, []edit{
+		{"hub/turn/pools.go", "t.made = append(t.made, key)", "t.sendPool(key, next)"},
+	}},
+	{"a judge that wasn't heard agrees", "hasn't agreed", 1, []edit{
+		{"hub/turn/judges.go", "case !heard:\n\t\t\tverdict = rollout.Verdict{Result: rollout.Held", "case !heard:\n\t\t\tverdict = rollout.Verdict{Result: rollout.Passes"},
+	}},
+	{"a job that fails has done its work", "counts as done", 1, []edit{
+		{"hub/turn/jobs.go", "case a.ExitCode != 0:", "case a.ExitCode > 1:"},
+	}},
+	{"nobody waits for jobs", "hasn't waited for", 1, []edit{
+		{"hub/turn/jobs.go", "if verdict := t.ended(key, job); verdict.Result != rollout.Passes {", "if verdict := t.ended(key, job); verdict.Result == rollout.Fails {"},
+	}},
+	{"what is parked stops at once", "nobody has taken over", 1, []edit{
+		{"agent/sequence/steps.go", "server.State == StateReady && t.relieved(server.Service):", "server.State == StateReady:"},
+	}},
+}
