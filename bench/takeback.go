@@ -77,7 +77,7 @@ func (b *bench) badCanary(ctx context.Context, s *loaded, g *load.Generator) (no
 	if err := until(ctx, "the version has its share", func(ctx context.Context) (bool, error) {
 		v, err := b.c.Client.Rollout(ctx, s.key)
 		began = v.Rollout.Served
-		return err == nil && v.Rollout.Weight == 5 && !began.IsZero(), err
+		return err == nil && v.Weight == 5 && !began.IsZero(), err
 	}); err != nil {
 		return 0, 0, err
 	}

@@ -26,6 +26,7 @@ func load(p *problems, path, project, name string, tree map[string]any) (service
 	}
 	loaded, err := loader.LoadWithContext(context.Background(), config, closed(project))
 	if err != nil {
+		delete(tree, "name") // which the library has put there
 		if !checkShape(p, path, name, tree) {
 			at, message := splitPath(err.Error(), path)
 			p.invalid(at, "%s", message)

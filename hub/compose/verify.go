@@ -36,6 +36,16 @@ func readVerify(f *fields) fleet.Verify {
 		out.Off = &off
 	}
 	v.done()
+	if out.Interval > 0 && out.Interval < fleet.MinInterval {
+		f.p.invalid(v.at("interval"), "is %s: nothing is counted that often", out.Interval).WithHint("use %s or more", fleet.MinInterval)
+	}
+	if out.Off != nil && *out.Off {
+		for _, key := range []string{"requests", "slower", "success"} {
+			if v.has(key) {
+				f.p.invalid(v.at(key), "has no meaning with off: true").WithHint("leave one of them out")
+			}
+		}
+	}
 	return out
 }
 

@@ -38,10 +38,18 @@ const granted = 50
 // sides before it is compared: a few slow ones among few requests are chance.
 const averaged = 5
 
+// Doubts that a verdict has to overcome: how many standard deviations a share of
+// failures has to be away from what is asked for. Who looks all the time would see
+// chance do it once in a while: between two intervals it has to be plain.
+const (
+	Reasonable = 1.96 // 95 %
+	Slightest  = 4.0
+)
+
 // Judge compares the new version with the old one over the same time. Too few
 // requests say nothing, and what may be chance isn't held against anybody: a
 // share of failures counts when even its likely best is below what is asked for.
-func Judge(v fleet.Verify, candidate, stable Counts) Verdict {
+func Judge(v fleet.Verify, candidate, stable Counts, doubt float64) Verdict {
 	if *v.Off {
 		return Verdict{Result: Passes}
 	}
@@ -49,7 +57,7 @@ func Judge(v fleet.Verify, candidate, stable Counts) Verdict {
 		return Verdict{Inconclusive, fmt.Sprintf("%d requests of at least %d", candidate.Requests, v.Requests)}
 	}
 	succeeds := share(candidate)
-	if best := wilson(candidate, +1); candidate.Failed > 0 && best < v.Success && (stable.Requests == 0 || succeeds < wilson(stable, -1)) {
+	if best := wilson(candidate, +doubt); candidate.Failed > 0 && best < v.Success && (stable.Requests == 0 || succeeds < wilson(stable, -doubt)) {
 		return Verdict{Fails, fmt.Sprintf("%d of %d requests failed: %.1f %% succeed, %s", candidate.Failed, candidate.Requests, succeeds, against(v.Success, stable))}
 	}
 	enough := averaged * uint64(v.Requests)
@@ -77,14 +85,13 @@ func share(c Counts) float64 {
 	return 100 * (1 - float64(c.Failed)/float64(c.Requests))
 }
 
-// wilson is the end of the interval in which the true share of successes lies
-// with 95 % likelihood, in percent: the upper end, or with -1 the lower.
+// wilson is the upper end of the interval in which the true share of successes lies,
+// in percent, for so many standard deviations; with a negative number the lower.
 // https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval
-func wilson(c Counts, end float64) float64 {
-	const z = 1.96
+func wilson(c Counts, z float64) float64 {
 	n := float64(c.Requests)
 	p := share(c) / 100
 	middle := p + z*z/(2*n)
 	spread := z * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
-	return 100 * (middle + end*spread) / (1 + z*z/n)
+	return 100 * (middle + spread) / (1 + z*z/n)
 }

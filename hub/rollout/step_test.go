@@ -185,9 +185,32 @@ func TestJudge(t *testing.T) {
 		{"slower than nobody", v, Counts{Requests: 100, Failed: 0, AverageMS: 500}, Counts{Requests: 99, Failed: 0, AverageMS: 5}, Passes, ""},
 		{"slower, by few requests", v, Counts{Requests: 99, Failed: 0, AverageMS: 500}, Counts{Requests: 1000, Failed: 0, AverageMS: 5}, Passes, ""},
 	} {
-		got := Judge(c.verify, c.new, c.old)
+		got := Judge(c.verify, c.new, c.old, Reasonable)
 		if got.Result != c.want || !strings.Contains(got.Why, c.why) || (got.Why == "") != (c.why == "") {
 			t.Errorf("%s: %+v, want %s: %s", c.name, got, c.want, c.why)
+		}
+	}
+}
+
+// Between two intervals only what is plain ends a rollout.
+func TestJudgeLeavesRoomForChanceBetweenIntervals(t *testing.T) {
+	v := Resolved(&fleet.RolloutSpec{Strategy: fleet.StrategyCanary}, 1).Verify
+	stable := Counts{Requests: 1000}
+	few, many := Counts{Requests: 44, Failed: 2}, Counts{Requests: 44, Failed: 22}
+	if got := Judge(v, few, stable, Reasonable); got.Result != Fails {
+		t.Errorf("at an interval: %+v", got)
+	}
+	if got := Judge(v, few, stable, Slightest); got.Result == Fails {
+		t.Errorf("between: %+v", got)
+	}
+	if got := Judge(v, many, stable, Slightest); got.Result != Fails {
+		t.Errorf("plain: %+v", got)
+	}
+	whole := v
+	whole.Success = 100
+	for n := uint64(20); n < 2000; n++ {
+		if got := Judge(whole, Counts{Requests: n}, Counts{}, Reasonable); got.Result != Passes {
+			t.Fatalf("none of %d failed: %+v", n, got)
 		}
 	}
 }

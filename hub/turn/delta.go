@@ -127,13 +127,32 @@ func (s *State) index(in *Instance) {
 	s.byHost[in.Host][in.ID] = true
 }
 
-// roll keeps which services are being moved to another version.
+// roll keeps which services are being moved to another version, and on which hosts
+// their images are that the last such move has put there.
 func (s *State) roll(key fleet.ServiceKey, service *Service) {
+	for _, host := range imageHosts(s.Services[key]) {
+		if delete(s.imagesOn[host], key); len(s.imagesOn[host]) == 0 {
+			delete(s.imagesOn, host)
+		}
+	}
+	for _, host := range imageHosts(service) {
+		if s.imagesOn[host] == nil {
+			s.imagesOn[host] = map[fleet.ServiceKey]bool{}
+		}
+		s.imagesOn[host][key] = true
+	}
 	if service != nil && service.Rollout != nil && !service.Rollout.Over() {
 		s.rolling[key] = true
 		return
 	}
 	delete(s.rolling, key)
+}
+
+func imageHosts(s *Service) []string {
+	if s == nil || s.Rollout == nil {
+		return nil
+	}
+	return s.Rollout.Hosts
 }
 
 // sound has a stored rollout be as the hub takes it, whoever stored it.

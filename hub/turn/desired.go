@@ -3,6 +3,7 @@ package turn
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
@@ -86,18 +87,34 @@ func (t *tx) desired(h *Host) fleet.Desired {
 		}
 	}
 	t.prepare(&d)
-	d.Keep = t.keptImages(services, d.Versions)
+	d.Keep = t.keptImages(h.ID, services, d.Versions)
 	d.FrozenServices = sorted(frozen, fleet.ServiceKey.Less)
 	d.Names = t.names(h.ID, projects)
 	return d
 }
 
-// keptImages are those of kept versions of the services that a host has instances
-// of, beside the versions that it is sent: a way back needs no registry.
-func (t *tx) keptImages(services map[fleet.ServiceKey]bool, sent map[string]fleet.Spec) []string {
+// keptImages are those of kept versions, beside the versions that a host is sent, of
+// the services that it has instances of, or has fetched an image for in their last
+// rollout: a way back needs no registry.
+func (t *tx) keptImages(host string, services map[fleet.ServiceKey]bool, sent map[string]fleet.Spec) []string {
+	look := func(key fleet.ServiceKey) {
+		if slices.Contains(imageHosts(t.services.get(key)), host) {
+			services[key] = true
+		}
+	}
+	for key := range t.s.imagesOn[host] {
+		look(key)
+	}
+	for key := range t.services.changed {
+		look(key)
+	}
 	images := map[string]bool{}
 	for key := range services {
-		for number, v := range t.services.get(key).Versions {
+		s := t.services.get(key)
+		if s == nil {
+			continue
+		}
+		for number, v := range s.Versions {
 			if _, here := sent[fleet.VersionKey(key, number)]; !here {
 				images[cmp.Or(v.Pin, v.Spec.Image)] = true
 			}
@@ -106,9 +123,12 @@ func (t *tx) keptImages(services map[fleet.ServiceKey]bool, sent map[string]flee
 	return sorted(images, byText)
 }
 
-// dirtyMembers has the desired states derived anew of hosts that have instances of
-// a service.
+// dirtyMembers has the desired states derived anew of hosts that have instances or
+// images of a service.
 func (t *tx) dirtyMembers(key fleet.ServiceKey) {
+	for _, host := range imageHosts(t.services.get(key)) {
+		t.dirtyHost[host] = true
+	}
 	for _, in := range t.members(key) {
 		t.dirtyHost[in.Host] = true
 	}

@@ -190,6 +190,7 @@ func (t *tx) planRemoval(key fleet.ServiceKey) {
 	}
 	t.event(fleet.EventServiceRemoved, subjectService(key), s.Cause, fleet.EventData{Message: fmt.Sprintf("%s is gone; its volumes stay", key), Service: &key})
 	t.numbersGoOn(s)
+	t.dirtyMembers(key)
 	t.services.delete(key)
 	for _, in := range members {
 		t.dirtyHost[in.Host] = true // only its stop is left there

@@ -17,6 +17,7 @@ import (
 // that came from.
 func (t *tx) beginRollout(s *Service, from int, back bool, c fleet.Command) {
 	key := s.Asked.Key
+	t.dirtyMembers(key)
 	if r := s.Rollout; r != nil && !r.Over() {
 		t.rolloutEvent(s, fleet.EventRolloutReplaced, fmt.Sprintf("the rollout of %s from version %d to %d gives way to version %d", key, r.From, r.To, s.Version))
 		if from = r.From; from == s.Version { // what it came from is asked for again

@@ -30,12 +30,13 @@ type State struct {
 	Results   map[string]*Answered
 	Documents map[string]*Document // by project
 
-	live      map[string]*Live               // by host; not stored
-	silences  map[fleet.BalancerKey]*Silence // not stored
-	windows   map[fleet.ServiceKey]*window   // not stored
-	judgments map[fleet.ServiceKey]*judgment // not stored
-	rolling   map[fleet.ServiceKey]bool      // services whose rollout isn't over
-	fleet     *Fleetwide                     // not stored
+	live      map[string]*Live                     // by host; not stored
+	silences  map[fleet.BalancerKey]*Silence       // not stored
+	windows   map[fleet.ServiceKey]*window         // not stored
+	judgments map[fleet.ServiceKey]*judgment       // not stored
+	rolling   map[fleet.ServiceKey]bool            // services whose rollout isn't over
+	imagesOn  map[string]map[fleet.ServiceKey]bool // services whose last rollout had a host fetch the image
+	fleet     *Fleetwide                           // not stored
 
 	notes map[fleet.ServiceKey]*notes // not stored
 	told  map[fleet.ServiceKey]*told
@@ -338,6 +339,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		windows:   map[fleet.ServiceKey]*window{},
 		judgments: map[fleet.ServiceKey]*judgment{},
 		rolling:   map[fleet.ServiceKey]bool{},
+		imagesOn:  map[string]map[fleet.ServiceKey]bool{},
 		notes:     map[fleet.ServiceKey]*notes{},
 		told:      map[fleet.ServiceKey]*told{},
 		blank:     true,

@@ -12,6 +12,8 @@ type window struct {
 	rollout uint64
 	since   time.Time // when all of the step served
 	hosts   map[string]counted
+	judged  time.Time // last
+	verdict rollout.Verdict
 }
 
 // counted is what a host's balancers had counted when the window began.
@@ -41,7 +43,27 @@ func (t *tx) byCounts(s *Service, r *fleet.Rollout) rollout.Verdict {
 	if r.Stable != nil && olds.Requests == 0 {
 		olds = rollout.Counts{Requests: r.Stable.Requests, Failed: r.Stable.Failed, Earlier: true}
 	}
-	return rollout.Judge(r.Spec.Verify, news, olds)
+	w := t.windows.get(s.Asked.Key)
+	due := w.judged.Add(r.Spec.Verify.Interval.D())
+	if w.judged.IsZero() {
+		due = earlier(w.since.Add(r.Spec.Verify.Interval.D()), rollout.HeldUntil(r))
+	}
+	if t.now.Before(due) {
+		if plain := rollout.Judge(r.Spec.Verify, news, olds, rollout.Slightest); plain.Result == rollout.Fails {
+			return plain
+		}
+		return w.verdict
+	}
+	w = t.windows.edit(s.Asked.Key)
+	w.judged, w.verdict = t.now, rollout.Judge(r.Spec.Verify, news, olds, rollout.Reasonable)
+	return w.verdict
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // remember keeps what was counted of the old version at the step that a rollout
@@ -67,7 +89,7 @@ func (t *tx) countsOf(s *Service, r *fleet.Rollout) (news, olds rollout.Counts) 
 	key := s.Asked.Key
 	w := t.windows.get(key)
 	if w == nil || w.rollout != r.ID || !w.since.Equal(r.Served) {
-		w = &window{rollout: r.ID, since: r.Served, hosts: map[string]counted{}}
+		w = &window{rollout: r.ID, since: r.Served, hosts: map[string]counted{}, verdict: rollout.Verdict{Result: rollout.Inconclusive, Why: "it isn't judged yet"}}
 		t.windows.put(key, w)
 	}
 	for _, balancer := range t.balancersOf(s) {
@@ -78,8 +100,8 @@ func (t *tx) countsOf(s *Service, r *fleet.Rollout) (news, olds rollout.Counts) 
 		base, known := w.hosts[balancer.Host]
 		if !known || base.agentStart != l.Metrics.AgentStart {
 			base = counted{agentStart: l.Metrics.AgentStart, counts: byEndpoint(l.Metrics, key)}
-			w = &window{rollout: w.rollout, since: w.since, hosts: with(w.hosts, balancer.Host, base)}
-			t.windows.put(key, w)
+			w = t.windows.edit(key)
+			w.hosts = with(w.hosts, balancer.Host, base)
 		}
 		for name, now := range byEndpoint(l.Metrics, key) {
 			side := &olds

@@ -218,3 +218,25 @@ func TestANumberIsGivenOnce(t *testing.T) {
 		})
 	}
 }
+
+// A host that has fetched an image for a rollout keeps it, though it runs nothing of
+// the service any more.
+func TestWhatARolloutFetchedIsKeptWhereNothingRuns(t *testing.T) {
+	w := upgrading(t, nil)
+	w.version(2, nil)
+	w.until(fleet.RolloutSucceeded)
+	w.order(fleet.Command{Do: fleet.DoScale, Service: web, Count: 1})
+	w.pass(time.Minute)
+	for id, h := range w.hosts {
+		if len(h.desired.Keep) == 0 {
+			t.Errorf("%s keeps nothing", id)
+		}
+	}
+	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+	w.pass(time.Minute)
+	for id, h := range w.hosts {
+		if len(h.desired.Keep) > 0 {
+			t.Errorf("the service is gone, and %s keeps %v", id, h.desired.Keep)
+		}
+	}
+}

@@ -16,6 +16,9 @@ const (
 	OnFailurePause    = "pause"    // stays as it is until a person decides
 )
 
+// MinInterval is the shortest Verify.Interval.
+const MinInterval = Duration(time.Second)
+
 // How long a rollout waits where nothing is stated.
 const (
 	DefaultHealthyWithin  = 5 * time.Minute

@@ -77,13 +77,20 @@ func (s *RolloutStep) validate() *Error {
 
 func (v *Verify) validate() *Error {
 	return firstOf(
-		wait("interval", &v.Interval),
+		interval(v.Interval),
 		between("requests", v.Requests, 0, maxCount),
 		between("success", v.Success, 0, 100),
 		between("slower", v.Slower, 0, maxCount),
 		between("restarts", v.Restarts, 0, maxCount),
 		each("judges", MaxJudges, v.Judges, (*Judge).validate),
 	)
+}
+
+func interval(d Duration) *Error {
+	if d != 0 && d < MinInterval {
+		return Invalid("interval", "is %s, less than %s", d, MinInterval)
+	}
+	return wait("interval", &d)
 }
 
 // Validate refuses a judge that can't be asked.

@@ -14,7 +14,7 @@ func goodRollout() *Service {
 		Strategy: StrategyCanary, OnFailure: OnFailurePause, Manual: true, Batch: MaxBatch,
 		Steps: []RolloutStep{{Weight: 1, Instances: MaxBatch, Hold: Duration(24 * time.Hour)}, {Weight: 100}},
 		Delay: Duration(24 * time.Hour), Monitor: new(Duration), Keep: new(Duration(24 * time.Hour)), HealthyWithin: 1, ProgressWithin: 1,
-		Verify: Verify{Interval: 1, Requests: 1, Success: 100, Slower: 0.5, Restarts: 1, Judges: []Judge{
+		Verify: Verify{Interval: Duration(time.Second), Requests: 1, Success: 100, Slower: 0.5, Restarts: 1, Judges: []Judge{
 			{HTTP: "https://a.example.com:8443/path?of=web"},
 			{Prometheus: "http://[::1]:9090/base", Query: "up", Min: new(-1.0), Max: new(-1.0)},
 			{Prometheus: "http://b", Query: "up", Max: new(0.0)},
