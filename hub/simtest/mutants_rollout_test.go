@@ -14,17 +14,15 @@ var rolloutMutants = []mutant{
 	{"the new version is watched for less", "watched for", 1, []edit{
 		{"hub/rollout/step.go", "case now.Sub(r.Served) < monitor:", "case now.Sub(r.Served) < monitor/8:"},
 	}},
-	{"what goes back is taken back", "is itself taken back", 1, []edit{
-		{"hub/rollout/step.go", "if r.Back || r.Spec.OnFailure ==", "if r.Spec.OnFailure =="},
-	}},
 	{"what waits for a person goes on", "waits for a person", 1, []edit{
 		{"hub/rollout/step.go", `if r.PauseReason == fleet.PauseBalancer && o.Stale == "" {`, `if o.Stale == "" {`},
 	}},
-	{"restarts don't count", "a bad one, succeeds", 1, []edit{
-		{"hub/rollout/step.go", "case o.Restarts-r.Forgiven > r.Spec.Verify.Restarts:", "case o.Restarts-r.Forgiven > r.Spec.Verify.Restarts+1000:"},
+	{"what a judge refuses passes", "hasn't agreed", 1, []edit{
+		{"hub/rollout/step.go", "case o.Verdict.Result == Fails:", `case o.Verdict.Result == "never":`},
 	}},
 	{"failed requests don't count", "a bad one, succeeds", 1, []edit{
-		{"hub/rollout/step.go", "case o.Verdict.Result == Fails:", `case o.Verdict.Result == "never":`},
+		{"hub/rollout/judge.go", "best < v.Success &&", "best < 0 &&"},
+		{"hub/rollout/judge.go", "if succeeds < v.Success &&", "if succeeds < 0 &&"},
 	}},
 	{"the old version doesn't stay whole", "leaves while its rollout is", 1, []edit{
 		{"hub/rollout/step.go", "instances(r.Spec.Steps[r.Step], count), count, r.Weight", "instances(r.Spec.Steps[r.Step], count), count/2, r.Weight"},
