@@ -10,6 +10,7 @@ func beside(in Input) Next {
 	for _, m := range in.Members {
 		switch {
 		case m.Leaving:
+		case m.Frozen && m.Former && !m.Stable: // it can't leave, and stands in for nobody
 		case m.Former:
 			olds.add(m)
 		default:

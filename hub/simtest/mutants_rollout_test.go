@@ -33,7 +33,7 @@ var rolloutMutants = []mutant{
 	{"weights are the wrong way round", "% of the traffic in version", 1, []edit{
 		{"hub/rollout/share.go", "= off, n, w", "= off, w, n"},
 	}},
-	{"what nobody saw counts", "by a hub that runs for", 1, []edit{
+	{"what nobody saw counts", "by a hub that runs for", 920, []edit{
 		{"hub/turn/rollout.go", "if r.Since.Before(t.s.Started) && !r.Over() {", "if r.Since.Before(t.s.Started.Add(-1000*time.Hour)) && !r.Over() {"},
 	}},
 	{"going back is no new generation", "which isn't a new one", 1, []edit{
