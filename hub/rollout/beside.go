@@ -15,6 +15,7 @@ func beside(in Input) Next {
 		}
 		switch {
 		case m.Leaving:
+		case m.Frozen && m.Former && !m.Stable: // it can't leave, and stands in for nobody
 		case m.Former:
 			olds.add(m)
 		default:

@@ -23,11 +23,13 @@ func Weights(news, olds, percent int) (newWeight, oldWeight int) {
 	best := math.Inf(1)
 	wanted := float64(percent) / 100
 	for w := 1; w <= maxWeight; w++ {
-		ideal := wanted * float64(olds*w) / ((1 - wanted) * float64(news))
-		n := min(max(int(math.Round(ideal)), 1), maxWeight)
-		is := float64(news*n) / float64(news*n+olds*w)
-		if off := math.Abs(is - wanted); off < best-1e-12 {
-			best, newWeight, oldWeight = off, n, w
+		below := int(wanted * float64(olds*w) / ((1 - wanted) * float64(news)))
+		for _, n := range []int{max(below, 1), below + 1} {
+			n = min(n, maxWeight)
+			is := float64(news*n) / float64(news*n+olds*w)
+			if off := math.Abs(is - wanted); off < best-1e-12 {
+				best, newWeight, oldWeight = off, n, w
+			}
 		}
 	}
 	return newWeight, oldWeight

@@ -87,7 +87,10 @@ func reached(t *rapid.T) (r fleet.Rollout, count int, now time.Time) {
 	for range rapid.IntRange(0, 40).Draw(t, "long") {
 		now = now.Add(time.Duration(rapid.IntRange(0, 300).Draw(t, "s")) * time.Second)
 		before := r
-		if r = Step(r, observed(t, count), now); rapid.IntRange(0, 3).Draw(t, "ordered") == 0 {
+		if r = Step(r, observed(t, count), now); r.Back && r.State == fleet.RolloutRollingBack && before.State != r.State {
+			t.Fatalf("going back is itself taken back: %s", r.Why)
+		}
+		if rapid.IntRange(0, 3).Draw(t, "ordered") == 0 {
 			r = ordered(t, r, now)
 		}
 		wantForward(t, &before, &r)

@@ -87,7 +87,7 @@ func (k *checker) parks(s *server) {
 	pool := k.pools[turn.PoolKey{Host: s.worker.haproxy.host.id, Service: s.Service}.String()]
 	parked := func(e fleet.Endpoint) bool { return e.Instance == s.Instance && e.State == fleet.EndpointParked }
 	relieved := func(o *server) bool {
-		known := o.health == fleet.CheckPassing || o.health == fleet.CheckFailing && k.sim.now.Sub(o.healthSince) < time.Second
+		known := o.health != fleet.CheckFailing || k.sim.now.Sub(o.healthSince) < time.Second
 		return o != s && o.Service == s.Service && o.state == sequence.StateReady && o.weight > 0 && known
 	}
 	if slices.ContainsFunc(pool.Endpoints, parked) && !slices.ContainsFunc(s.worker.servers, relieved) {

@@ -83,7 +83,7 @@ func (c *chaos) urge() {
 		r := c.checker.services[w.Key].Rollout
 		switch {
 		case r == nil || r.Over():
-		case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure, r.State == fleet.RolloutRollbackPaused:
+		case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure:
 			c.order(fleet.Command{Do: fleet.DoRetry, Service: w.Key})
 		case r.State == fleet.RolloutPaused:
 			c.order(fleet.Command{Do: fleet.DoPromote, Service: w.Key, Fully: true})

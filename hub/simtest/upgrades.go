@@ -105,6 +105,8 @@ func (c *chaos) stir() {
 		c.later(c.hub.start)
 	case p == 12:
 		c.loseBalancer(c.hosts[c.names[0]])
+	case p == 13:
+		c.endNew(w)
 	case !c.calm:
 		c.hurt()
 	}
@@ -135,6 +137,22 @@ func (c *chaos) upgrade(w *wish) {
 		i.fails = true
 	case 6:
 		i.readyAfter = 4 * time.Second
+	}
+}
+
+// endNew ends the program in one of the containers to which a rollout leads.
+func (c *chaos) endNew(w *wish) {
+	r := c.checker.services[w.Key].Rollout
+	if r == nil || r.Over() {
+		return
+	}
+	for _, id := range c.names {
+		for _, x := range c.hosts[id].engine.sorted() {
+			if in := c.checker.instances[x.instance]; in.Service == w.Key && in.Version == r.To {
+				c.hosts[id].engine.exit(x, 1)
+				return
+			}
+		}
 	}
 }
 

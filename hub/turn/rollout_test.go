@@ -464,6 +464,31 @@ func TestWhatIsSupersededStandsInForNobody(t *testing.T) {
 	w.wantTraffic("v1 50% by 4, v3 50% by 2")
 }
 
+// Nor does one that can't leave, as its host is frozen.
+func TestWhatIsFrozenStandsInForNobody(t *testing.T) {
+	spec := &fleet.RolloutSpec{Strategy: fleet.StrategyBlueGreen, Manual: true}
+	w := upgrading(t, spec)
+	w.order(fleet.Command{Do: fleet.DoFreeze, Host: w.newest(1).Host})
+	w.version(2, spec)
+	w.pass(10 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoPromote, Service: web, Fully: true})
+	w.pass(15 * time.Second)
+	w.wantRollout(fleet.RolloutSucceeded)
+	w.folded = func() {
+		n := 0
+		for _, in := range w.s.Instances {
+			if in.Version == 2 && in.Goal == fleet.GoalRun {
+				n++
+			}
+		}
+		if n < 4 {
+			t.Fatalf("%d of 4 are left", n)
+		}
+	}
+	w.version(3, spec)
+	w.pass(10 * time.Second)
+}
+
 // A rollout that lacks what this hub knows of is taken as if that were not stated.
 func TestARolloutOfAnotherStoreGoesOn(t *testing.T) {
 	w := upgrading(t, canary(25, 50))
