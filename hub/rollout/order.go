@@ -13,6 +13,8 @@ func Promote(r fleet.Rollout, fully bool, now time.Time) (fleet.Rollout, error) 
 	switch {
 	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure:
 		return r, refused(r, "failed: "+r.Why, "retry or abort it")
+	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseAgent:
+		return r, tooOld(r)
 	case r.State == fleet.RolloutPaused:
 		r = resumed(r, now)
 	case r.State != fleet.RolloutProgressing:
@@ -29,7 +31,7 @@ func Promote(r fleet.Rollout, fully bool, now time.Time) (fleet.Rollout, error) 
 func Pause(r fleet.Rollout, actor string, now time.Time) (fleet.Rollout, error) {
 	switch r.State {
 	case fleet.RolloutPaused:
-		if r.PauseReason == fleet.PauseBalancer {
+		if r.PauseReason == fleet.PauseBalancer || r.PauseReason == fleet.PauseAgent {
 			r.PauseReason, r.Why = fleet.PauseManual, "paused by "+actor
 		}
 		return r, nil
@@ -46,8 +48,14 @@ func Resume(r fleet.Rollout, now time.Time) (fleet.Rollout, error) {
 		return r, refused(r, "is "+r.State, "only a paused one can be resumed")
 	case r.PauseReason == fleet.PauseFailure:
 		return r, refused(r, "failed: "+r.Why, "retry or abort it")
+	case r.PauseReason == fleet.PauseAgent:
+		return r, tooOld(r)
 	}
 	return resumed(r, now), nil
+}
+
+func tooOld(r fleet.Rollout) error {
+	return refused(r, "can't go on: "+r.Why, "it goes on by itself then; or abort it, and apply it with strategy: rolling")
 }
 
 // Abort has the old version take all traffic again. Of one that goes back

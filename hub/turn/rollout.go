@@ -94,8 +94,7 @@ func (t *tx) prepareHosts(s *Service) []string {
 // preparing are the versions whose image a host is to have: those of rollouts
 // that aren't over.
 func (t *tx) preparing(host string) (keys []fleet.ServiceKey) {
-	l := t.live.get(host)
-	if l == nil || l.Actual == nil || !slices.Contains(l.Actual.Facts.Features, fleet.FeaturePrepare) {
+	if !t.prepares(host) {
 		return nil
 	}
 	for _, key := range t.moving() {
@@ -104,6 +103,13 @@ func (t *tx) preparing(host string) (keys []fleet.ServiceKey) {
 		}
 	}
 	return keys
+}
+
+// prepares: a host's agent, as last heard, knows what it is to prepare. A hub that
+// starts goes by that, too: it takes back nothing.
+func (t *tx) prepares(host string) bool {
+	h := t.hosts.get(host)
+	return h != nil && slices.Contains(h.Facts.Features, fleet.FeaturePrepare)
 }
 
 // moving are the services whose rollout isn't over. At the turn's end, when many
@@ -183,7 +189,7 @@ func (t *tx) unprepared(s *Service) (fetching, failing string) {
 	key := fleet.VersionKey(s.Asked.Key, s.Rollout.To)
 	for _, host := range s.Rollout.Hosts {
 		l := t.live.get(host)
-		if l == nil || l.State != fleet.HostUp || l.Actual == nil || !slices.Contains(l.Actual.Facts.Features, fleet.FeaturePrepare) ||
+		if l == nil || l.State != fleet.HostUp || l.Actual == nil || !t.prepares(host) ||
 			!l.Actual.Engine.Up || l.Actual.Problem != "" { // one that is broken itself holds nobody up
 			continue
 		}
@@ -296,6 +302,8 @@ func pauseReasons(s *Service) []string {
 	switch {
 	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure:
 		return []string{fmt.Sprintf(heldPrefix+"%s (muster rollout %s retry, or abort)", rollout.Describe(r), key)}
+	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseAgent:
+		return []string{fmt.Sprintf(heldPrefix+"%s (or muster rollout %s abort)", rollout.Describe(r), key)}
 	case r.State == fleet.RolloutPaused && r.PauseReason != fleet.PauseBalancer:
 		return []string{fmt.Sprintf(heldPrefix+"%s (muster rollout %s promote, resume or abort)", rollout.Describe(r), key)}
 	case r.State == fleet.RolloutRollbackPaused:
