@@ -124,7 +124,7 @@ func (m *machine) facts(ctx context.Context) (fleet.HostFacts, error) {
 	facts.PortRangeFirst, facts.PortRangeLast = o.PortFirst, o.PortLast
 	if h := o.HAProxy; h != nil {
 		address := cmp.Or(h.Address, facts.Advertise)
-		facts.Balancers = []fleet.BalancerFacts{{Name: h.Name, Driver: balancer.Driver, Address: address, Labels: h.Labels}}
+		facts.Balancers = []fleet.BalancerFacts{{Name: h.Name, Driver: balancer.Driver, Address: address, Labels: h.Labels, Features: balancer.Features}}
 	}
 	return facts, nil
 }

@@ -40,7 +40,7 @@ func (m *mirror) join(id string, balancer bool) {
 	h := &mirrored{actual: fleet.Actual{Host: id, Facts: crowd.Facts(id), AgentStart: "start", Session: "session", Engine: fleet.EngineStatus{Up: true}}, changed: true}
 	if balancer {
 		h.pools = map[fleet.ServiceKey]*fleet.PoolActual{}
-		h.actual.Facts.Balancers = []fleet.BalancerFacts{{Name: mirrorBalancer, Driver: "haproxy", Address: h.actual.Facts.Advertise}}
+		h.actual.Facts.Balancers = []fleet.BalancerFacts{{Name: mirrorBalancer, Driver: "haproxy", Address: h.actual.Facts.Advertise, Features: []string{fleet.BalancerParked}}}
 	}
 	m.hosts[id] = h
 	m.step(m.beat(id), m.report(id))

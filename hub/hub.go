@@ -99,9 +99,14 @@ func (o Options) storeOptions() store.Options {
 }
 
 // openStore opens the store. A new one is told: where there should have been
-// one, its disk isn't there.
+// one, its disk isn't there. So is an upgrade, which has a way back.
 func openStore(o Options) (*store.Store, error) {
 	stored, err := store.Open(o.storePath(), o.storeOptions())
+	if err == nil && stored.Upgraded() != nil {
+		up := stored.Upgraded()
+		o.Logger.Info("the store was upgraded: the former hub can't open it any more, and can restore the backup",
+			"store", o.storePath(), "from_schema", up.From, "to_schema", up.To, "backup", up.Backup)
+	}
 	if err == nil && stored.Meta().Epoch == 0 && stored.Meta().Restored == 0 {
 		o.Logger.Warn("the store is new: agents of a hub that was here before won't follow this one",
 			"store", o.storePath(), "lineage", stored.Meta().Lineage)

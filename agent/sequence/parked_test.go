@@ -36,7 +36,7 @@ func TestParkedGoesOnUntilOthersServe(t *testing.T) {
 			if a, c := f.server(webKey, "a"), f.server(webKey, "c"); a.State != StateDrain || c.State != StateReady {
 				t.Fatalf("c serves: %+v %+v", a, c)
 			}
-			if e, _ := reportedEndpoint(turn, "a"); e.State != fleet.EndpointParked || e.Check != fleet.CheckPassing || reported(turn, webKey).Generation != 2 {
+			if e, _ := reportedEndpoint(turn, "a"); e.State != fleet.EndpointDraining || e.Check != fleet.CheckPassing || reported(turn, webKey).Generation != 2 {
 				t.Errorf("reported %+v", e)
 			}
 			f.log = nil

@@ -165,13 +165,13 @@ func (t *turn) endpoints(g goal) []fleet.EndpointActual {
 func (t *turn) endpoint(g goal, endpoint fleet.Endpoint) fleet.EndpointActual {
 	key := endpointKey{g.pool.Service, endpoint.Instance}
 	out := fleet.EndpointActual{Instance: endpoint.Instance, State: endpoint.State, Check: fleet.CheckUnknown}
+	if out.State == fleet.EndpointParked { // no state of a balancer's, and a hub of before knows none
+		out.State = fleet.EndpointDraining
+	}
 	if t.seen.Up {
 		out.State, out.Check, _ = inForce(g.pool, endpoint, t.onRoute)
 		if endpoint.State != fleet.EndpointReady && t.takesTraffic(key) {
 			out.State = fleet.EndpointReady
-		}
-		if endpoint.State == fleet.EndpointParked && out.State == fleet.EndpointDraining {
-			out.State = fleet.EndpointParked
 		}
 		out.Connections = t.connections(key)
 		out.Drained = t.drained(key)

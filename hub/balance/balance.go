@@ -44,6 +44,8 @@ type Input struct {
 	Balancers []string // names on this host, sorted
 	Members   []Member // sorted by ID
 	Previous  *fleet.Pool
+	// Unparked: these balancers don't know what parked is.
+	Unparked bool
 	// Sent are members that these balancers have, whatever Previous says: an older
 	// one may have come back.
 	Sent map[string]bool
@@ -79,7 +81,29 @@ func Pool(in Input) (pool fleet.Pool, held []string) {
 	}
 	pool.Check = check(in.Balancing.Check, inside)
 	held = hold(&pool, in.Members, previous, parked)
+	if in.Unparked {
+		unpark(&pool, in.Members, previous)
+	}
 	return pool, held
+}
+
+// unpark leaves what is parked the least of the traffic: to take all from it, as
+// older balancers could, would take it before others serve. What never had any
+// gets none.
+func unpark(pool *fleet.Pool, members []Member, previous map[string]string) {
+	had := map[string]bool{}
+	for _, m := range members {
+		had[m.ID] = m.Reserve || previous[m.ID] == fleet.EndpointReady
+	}
+	for i := range pool.Endpoints {
+		switch e := &pool.Endpoints[i]; {
+		case e.State != fleet.EndpointParked:
+		case had[e.Instance]:
+			e.State, e.Weight = fleet.EndpointReady, 1
+		default:
+			e.State = fleet.EndpointPreparing
+		}
+	}
 }
 
 func removed(in Input) fleet.Pool {

@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -119,5 +120,35 @@ func TestPoolStates(t *testing.T) {
 				t.Errorf("got %v, held %v", got, held)
 			}
 		})
+	}
+}
+
+// Balancers that don't know what parked is send the least to what is, where it had
+// traffic: it isn't taken from all before others serve. What never had any gets
+// none.
+func TestParkedForOlderBalancers(t *testing.T) {
+	previous := &fleet.Pool{Endpoints: []fleet.Endpoint{
+		{Instance: "back", State: fleet.EndpointReady}, {Instance: "first", State: fleet.EndpointPreparing}, {Instance: "kept", State: fleet.EndpointParked},
+	}}
+	member := func(id string, parked, reserve bool) Member {
+		return Member{ID: id, Address: "10.0.0.1", Ready: true, Parked: parked, Reserve: reserve}
+	}
+	in := Input{
+		Balancing: &fleet.Balancing{Routes: []fleet.Route{{Target: 80, Listen: []int{80}}}}, Balancers: []string{"haproxy"}, Previous: previous,
+		Members: []Member{member("back", true, false), member("first", true, false), member("kept", true, true), member("serves", false, false)},
+	}
+	for unparked, want := range map[bool]map[string]string{
+		false: {"back": "parked 128", "first": "parked 128", "kept": "parked 128", "serves": "ready 128"},
+		true:  {"back": "ready 1", "first": "preparing 128", "kept": "ready 1", "serves": "ready 128"},
+	} {
+		in.Unparked = unparked
+		pool, _ := Pool(in)
+		got := map[string]string{}
+		for _, e := range pool.Endpoints {
+			got[e.Instance] = fmt.Sprint(e.State, " ", e.Weight)
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("unparked %t: %v, want %v", unparked, got, want)
+		}
 	}
 }

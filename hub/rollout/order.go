@@ -14,6 +14,8 @@ func Promote(r fleet.Rollout, fully bool, now time.Time) (fleet.Rollout, error) 
 	switch {
 	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure:
 		return r, refused(r, "failed: "+r.Why, "retry or abort it")
+	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseAgent:
+		return r, tooOld(r)
 	case r.State == fleet.RolloutPaused:
 		unheard := r.Unheard || r.PauseReason == fleet.PauseBalancer
 		r = resumed(r, now)
@@ -32,7 +34,7 @@ func Promote(r fleet.Rollout, fully bool, now time.Time) (fleet.Rollout, error) 
 func Pause(r fleet.Rollout, actor string, now time.Time) (fleet.Rollout, error) {
 	switch r.State {
 	case fleet.RolloutPaused:
-		if r.PauseReason == fleet.PauseBalancer {
+		if r.PauseReason == fleet.PauseBalancer || r.PauseReason == fleet.PauseAgent {
 			r.PauseReason, r.Why = fleet.PauseManual, "paused by "+actor
 		}
 		return r, nil
@@ -56,8 +58,14 @@ func Resume(r fleet.Rollout, now time.Time) (fleet.Rollout, error) {
 		return r, refused(r, "waits: "+r.Why, "it goes on by itself when they are heard again; to go on without them, promote it")
 	case r.PauseReason == fleet.PauseFailure:
 		return r, refused(r, "failed: "+r.Why, "retry or abort it")
+	case r.PauseReason == fleet.PauseAgent:
+		return r, tooOld(r)
 	}
 	return resumed(r, now), nil
+}
+
+func tooOld(r fleet.Rollout) error {
+	return refused(r, "can't go on: "+r.Why, "it goes on by itself then; or abort it, and apply it with strategy: rolling")
 }
 
 // Abort has the old version take all traffic again. Of one that goes back

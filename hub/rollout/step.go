@@ -28,8 +28,9 @@ type Observed struct {
 	Crashed  string
 	// Unready says which new instance has taken too long to serve.
 	Unready string
-	// Stale says which balancers are silent, or behind their pool.
-	Stale string
+	// Stale says which balancers are silent, or behind their pool; Older, which are
+	// driven by agents that don't know yet what the rollout needs.
+	Stale, Older string
 	// Jobs is how far the one-shot services are that are to run where it is.
 	Jobs Verdict
 	// Verdict is what the balancers' counts and judges say of this step so far.
@@ -71,7 +72,7 @@ func Step(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 	case fleet.RolloutPromoting:
 		r = watch(r, o, now)
 	case fleet.RolloutPaused:
-		if r.PauseReason == fleet.PauseBalancer && o.Stale == "" {
+		if r.PauseReason == fleet.PauseBalancer && o.Stale == "" || r.PauseReason == fleet.PauseAgent && o.Older == "" {
 			return resumed(r, now)
 		}
 	case fleet.RolloutRollingBack, fleet.RolloutRollbackPaused:
@@ -117,6 +118,8 @@ func back(r fleet.Rollout, why string, now time.Time) fleet.Rollout {
 
 func prepare(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 	switch {
+	case o.Older != "":
+		return paused(r, fleet.PauseAgent, o.Older, now)
 	case o.Unfetched != "" && now.Sub(r.Since) > r.Spec.HealthyWithin.D():
 		return failed(r, o.Unfetched, now)
 	case o.Unfetched != "":
@@ -161,6 +164,9 @@ func progress(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 		r.Unheard = false
 	case !r.Unheard:
 		return paused(r, fleet.PauseBalancer, o.Stale, now)
+	}
+	if o.Older != "" {
+		return paused(r, fleet.PauseAgent, o.Older, now)
 	}
 	if r.Beside() {
 		return weigh(r, o, now)

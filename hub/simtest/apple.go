@@ -15,6 +15,9 @@ const appleWithin = 4 * time.Minute
 func (c *chaos) apple() error {
 	d := c.chance("apple")
 	c.promote()
+	for _, id := range c.names {
+		c.exchange(c.hosts[id], false) // rollouts wait for that
+	}
 	c.wishes = append(c.wishes, c.hopeless(len(c.wishes)))
 	c.apply(fleet.Command{})
 	var broken *host

@@ -66,6 +66,18 @@ func (c *chaos) hurt() {
 	}
 }
 
+// exchange gives a host an agent of another release, which knows what is new of
+// balancers, or doesn't.
+func (c *chaos) exchange(h *host, older bool) {
+	if h.haproxy == nil || h.older == older || h.off {
+		return
+	}
+	c.say(h.id, "gets another agent (older: %t)", older)
+	c.CrashAgent(h.id)
+	h.older = older
+	c.StartAgent(h.id)
+}
+
 // siege takes a balancer's host away for longer than the hub waits for one,
 // while a service has to change.
 func (c *chaos) siege() {
@@ -136,6 +148,7 @@ func (c *chaos) mend() error {
 		c.Heal(id)
 		c.PowerOn(id)
 		c.StartAgent(id)
+		c.exchange(h, false) // rollouts wait for that
 		h.note()
 	}
 	if err := c.Run(c.respite); err != nil {

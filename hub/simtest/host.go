@@ -21,6 +21,7 @@ type host struct {
 	address  string
 	labels   map[string]string
 	old      bool          // its agent lacks what newer ones know
+	older    bool          // nor does it know what is new of balancers
 	skew     time.Duration // of its clock
 	boot     int
 	starts   int // of its agent
@@ -72,6 +73,9 @@ func (h *host) facts() fleet.HostFacts {
 	}
 	if h.haproxy != nil {
 		f.Balancers = []fleet.BalancerFacts{{Name: balancerName, Driver: balancerName, Version: "2.6", Address: h.address}}
+		if !h.older {
+			f.Balancers[0].Features = []string{fleet.BalancerGRPC, fleet.BalancerMetrics, fleet.BalancerParked}
+		}
 	}
 	return f
 }

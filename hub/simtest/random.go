@@ -45,6 +45,10 @@ func Torment(options Options) (*Sim, error) {
 		if c.chance("rollouts").IntN(3) == 0 {
 			c.steer()
 		}
+		if d := c.chance("releases"); d.IntN(6) == 0 {
+			h := c.hosts[c.names[d.IntN(len(c.names))]]
+			c.exchange(h, !h.older)
+		}
 		err = c.Run(c.chance("chaos").between(500*time.Millisecond, 7*time.Second))
 	}
 	if err == nil {
@@ -97,7 +101,7 @@ func (c *chaos) hostsCome(n, balancers int) {
 	for i := range n {
 		id := fmt.Sprintf("h%d", i+1)
 		c.addHost(&host{
-			id: id, labels: map[string]string{"zone": []string{"a", "b", "c"}[i%3]}, old: i > 0 && d.IntN(8) == 0,
+			id: id, labels: map[string]string{"zone": []string{"a", "b", "c"}[i%3]}, old: i > 0 && d.IntN(8) == 0, older: c.chance("releases").IntN(8) == 0,
 			skew: c.off(3 * time.Second),
 		}, i < balancers)
 		if c.clocks == hostClocks && d.IntN(3) == 0 {

@@ -213,6 +213,7 @@ func (t *tx) join(host string, l *Live, facts fleet.HostFacts) {
 	if bytes.Equal(mustJSON(h.Facts), mustJSON(facts)) {
 		return
 	}
+	t.dirtyHost[host] = true // its agent may know more now
 	labels := !bytes.Equal(mustJSON(h.Facts.Labels), mustJSON(facts.Labels))
 	h = t.hosts.edit(host)
 	h.Facts = facts

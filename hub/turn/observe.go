@@ -14,7 +14,7 @@ import (
 func (t *tx) observe(s *Service, r *fleet.Rollout) rollout.Observed {
 	o := rollout.Observed{Count: t.wanted(s)}
 	o.Unprepared, o.Unfetched = t.unprepared(s)
-	o.Stale = t.stale(s)
+	o.Stale, o.Older = t.stale(s), t.older(s, r)
 	heard, w := t.heardAll(s, r.Unheard), t.weightsOf(s, r)
 	worst := 0
 	for _, in := range t.members(s.Asked.Key) {

@@ -78,6 +78,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 		t.planJob(s)
 		return reasons, true
 	}
+	reasons = append(reasons, t.unoffered(s)...)
 	reasons = append(reasons, t.runJobs(s)...)
 	wanted := t.roll(key)
 	s = t.services.get(key)

@@ -55,12 +55,12 @@ func (t *tx) derivePools(service fleet.ServiceKey) {
 	for _, host := range t.balancerHosts() {
 		key := PoolKey{Host: host, Service: service}
 		before := t.pools.get(key)
-		in := balance.Input{Service: service, Balancers: names[host], Members: members, Sent: sent[host]}
+		in := balance.Input{Service: service, Balancers: names[host], Members: members, Sent: sent[host], Unparked: !t.allKnow(host, names[host], fleet.BalancerParked)}
 		if before != nil {
 			in.Previous = &before.Pool
 		}
 		if s != nil && (!s.Removing || len(members) > 0) {
-			in.Balancing, in.NamePorts = s.Asked.Balancing, s.NamePorts
+			in.Balancing, in.NamePorts = t.known(s.Asked.Balancing, host, names[host], before), s.NamePorts
 		}
 		if before == nil && (in.Balancing == nil || len(in.Balancers) == 0) {
 			if in.Balancing, in.Balancers = nil, t.leftOver(key); len(in.Balancers) == 0 {

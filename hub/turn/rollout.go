@@ -117,8 +117,7 @@ func (t *tx) prepareHosts(s *Service) []string {
 // preparing are the versions whose image a host is to have: those of rollouts
 // that aren't over.
 func (t *tx) preparing(host string) (keys []fleet.ServiceKey) {
-	l := t.live.get(host)
-	if l == nil || l.Actual == nil || !slices.Contains(l.Actual.Facts.Features, fleet.FeaturePrepare) {
+	if !t.prepares(host) {
 		return nil
 	}
 	for _, key := range t.moving() {
@@ -127,6 +126,13 @@ func (t *tx) preparing(host string) (keys []fleet.ServiceKey) {
 		}
 	}
 	return keys
+}
+
+// prepares: a host's agent, as last heard, knows what it is to prepare. A hub that
+// starts goes by that, too: it takes back nothing.
+func (t *tx) prepares(host string) bool {
+	h := t.hosts.get(host)
+	return h != nil && slices.Contains(h.Facts.Features, fleet.FeaturePrepare)
 }
 
 // moving are the services whose rollout isn't over. At the turn's end, when many
@@ -206,7 +212,7 @@ func (t *tx) unprepared(s *Service) (fetching, failing string) {
 	key := fleet.VersionKey(s.Asked.Key, s.Rollout.To)
 	for _, host := range s.Rollout.Hosts {
 		l := t.live.get(host)
-		if l == nil || l.State != fleet.HostUp || l.Actual == nil || !slices.Contains(l.Actual.Facts.Features, fleet.FeaturePrepare) ||
+		if l == nil || l.State != fleet.HostUp || l.Actual == nil || !t.prepares(host) ||
 			!l.Actual.Engine.Up || l.Actual.Problem != "" { // one that is broken itself holds nobody up
 			continue
 		}
@@ -324,7 +330,9 @@ func (t *tx) pauseReasons(s *Service) []string {
 	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseFailure:
 		return waits("retry, or abort")
 	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseBalancer:
-		return waits("promote goes on without them, abort goes back")
+		return waits("promote goes on without, abort goes back")
+	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseAgent:
+		return []string{fmt.Sprintf(heldPrefix+"%s (or muster rollout %s abort)", rollout.Describe(r), key)}
 	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseManual && rollout.Manual(r):
 		return waits("promote, or abort")
 	case r.State == fleet.RolloutPaused:

@@ -22,6 +22,15 @@ const (
 	FeatureStopSignal = "stop-signal"
 )
 
+// What a balancer and the agent that drives it can, beyond sending requests to
+// those that are ready and draining those that leave. Those of before announce
+// none, and are sent nothing of it.
+const (
+	BalancerGRPC    = "grpc"    // routes of the protocol grpc
+	BalancerMetrics = "metrics" // counting what a pool asks for by Measure
+	BalancerParked  = "parked"  // endpoints in the state parked
+)
+
 // Features are those that the spec's content asks for, sorted: what the hub
 // says that a version Requires.
 func (s *Spec) Features() (features []string) {

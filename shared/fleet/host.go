@@ -31,6 +31,8 @@ type BalancerFacts struct {
 	Version string            `json:"version,omitempty"`
 	Address string            `json:"address"` // where its listeners are reached
 	Labels  map[string]string `json:"labels,omitempty"`
+	// Features are of those like BalancerParked; sorted.
+	Features []string `json:"features,omitempty"`
 }
 
 // Foreign is what other containers and processes use on a host.

@@ -20,7 +20,7 @@ type Pool struct {
 	Removed bool `json:"removed,omitempty"`
 }
 
-// States of an endpoint, wanted and reported.
+// States of an endpoint, wanted; all but parked are reported, too.
 const (
 	EndpointPreparing = "preparing" // known, gets no traffic, existing connections go on
 	EndpointReady     = "ready"     // gets traffic by its weight
@@ -75,7 +75,7 @@ const (
 // EndpointActual is one endpoint as the balancer has it.
 type EndpointActual struct {
 	Instance    string `json:"instance"`
-	State       string `json:"state"` // what is in force now: preparing, ready or draining
+	State       string `json:"state"` // what is in force now: preparing, ready or draining, which one that is parked is
 	Check       string `json:"check"`
 	Connections int    `json:"connections,omitempty"` // open or queued now, in every worker that may still send
 	// Drained: no connection is left, nor can any worker make one.

@@ -127,6 +127,7 @@ const (
 	PauseManual       = "manual"       // a person is to promote or resume it
 	PauseInconclusive = "inconclusive" // too little is known for too long
 	PauseBalancer     = "balancer"     // a balancer is silent, or doesn't take its pool
+	PauseAgent        = "agent"        // a balancer's agent is too old for this
 	PauseFailure      = "failure"      // Why says which
 )
 

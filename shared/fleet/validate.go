@@ -123,6 +123,14 @@ func oneOf(path, value string, known ...string) *Error {
 	return nil
 }
 
+// reported takes one of the words that agents of this release report.
+func reported(path, value string, known ...string) *Error {
+	if err := oneOf(path, value, known...); err != nil {
+		return err.WithHint("if the agent is of a later release than the hub, upgrade the hub")
+	}
+	return nil
+}
+
 // address takes an IP address, or nothing.
 func address(path, value string) *Error {
 	if value == "" {

@@ -65,7 +65,7 @@ func (in *InstanceActual) validate() *Error {
 		text("image", in.Image, maxLabel),
 		text("digest", in.Digest, maxLabel),
 		text("spec", in.Spec, maxName),
-		oneOf("phase", in.Phase, PhasePending, PhasePulling, PhaseStarting, PhaseRunning, PhaseBackoff, PhaseExited, PhaseStopping, PhaseStopped),
+		reported("phase", in.Phase, PhasePending, PhasePulling, PhaseStarting, PhaseRunning, PhaseBackoff, PhaseExited, PhaseStopping, PhaseStopped),
 		address("address", in.Address),
 		ports(in.Ports),
 		when("startedAt", in.StartedAt),
@@ -110,8 +110,8 @@ func (p *PoolActual) validate() *Error {
 func (e *EndpointActual) validate() *Error {
 	return firstOf(
 		matches("instance", e.Instance, instanceName, "an instance's id"),
-		oneOf("state", e.State, EndpointPreparing, EndpointReady, EndpointDraining, EndpointParked),
-		oneOf("check", e.Check, CheckUnknown, CheckPassing, CheckFailing),
+		reported("state", e.State, EndpointPreparing, EndpointReady, EndpointDraining),
+		reported("check", e.Check, CheckUnknown, CheckPassing, CheckFailing),
 		notNegative("connections", e.Connections),
 	)
 }

@@ -16,7 +16,7 @@ func (p *Presence) Validate() error {
 		}
 	}
 	return first(
-		oneOf("state", p.State, PresenceOnline, PresenceLost, PresenceStopping, PresenceRebooting, PresenceUpgrading),
+		reported("state", p.State, PresenceOnline, PresenceLost, PresenceStopping, PresenceRebooting, PresenceUpgrading),
 		text("bootID", p.BootID, maxName),
 		name("agentStart", p.AgentStart, maxName),
 		session,
@@ -46,11 +46,15 @@ func (f *HostFacts) validate() *Error {
 		text("bootID", f.BootID, maxName),
 		labels("labels", f.Labels),
 		text("agentVersion", f.AgentVersion, maxName),
-		each("features", maxFeatures, f.Features, func(feature *string) *Error { return name("name", *feature, maxName) }),
+		features(f.Features),
 		f.validateRange(),
 		each("balancers", maxBalancers, f.Balancers, (*BalancerFacts).validate),
 		unique("balancers", f.Balancers, func(b *BalancerFacts) string { return b.Name }),
 	)
+}
+
+func features(names []string) *Error {
+	return each("features", maxFeatures, names, func(feature *string) *Error { return name("name", *feature, maxName) })
 }
 
 // validateRange accepts a range of ports, or none.
@@ -71,6 +75,7 @@ func (b *BalancerFacts) validate() *Error {
 		text("version", b.Version, maxName),
 		address("address", b.Address),
 		labels("labels", b.Labels),
+		features(b.Features),
 	)
 }
 

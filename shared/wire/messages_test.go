@@ -71,7 +71,7 @@ var actual = fleet.Actual{
 		CPUs: 2, Memory: 4 << 30, EngineVersion: "28.5.2", Addresses: []string{"10.0.0.1", "2001:db8::1"}, Advertise: "10.0.0.1",
 		MachineID: "machine", BootID: "boot", Labels: map[string]string{"tier": "web"}, AgentVersion: "1.2.3",
 		Features: []string{"probe-http"}, PortRangeFirst: 20000, PortRangeLast: 29999,
-		Balancers: []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Address: "10.0.0.1", Labels: map[string]string{"edge": "yes"}}},
+		Balancers: []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Address: "10.0.0.1", Labels: map[string]string{"edge": "yes"}, Features: []string{"parked"}}},
 	},
 	AgentStart: "start", Session: "session", Observed: observed,
 	Engine: fleet.EngineStatus{Up: true, Problem: "not asked yet"},

@@ -14,6 +14,9 @@ import (
 // Driver is the name of this package's driver.
 const Driver = "haproxy"
 
+// Features are what this driver can; sorted.
+var Features = []string{fleet.BalancerGRPC, fleet.BalancerMetrics, fleet.BalancerParked}
+
 // maxDir keeps the sockets' paths, and the longer ones that HAProxy makes of
 // them while it binds, within what the kernel allows (107 bytes).
 const maxDir = 72

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"testing"
 	"time"
+
+	"github.com/musterhq/muster/shared/wire"
 )
 
 func TestPauseGrowsAndVaries(t *testing.T) {
@@ -83,6 +85,19 @@ func TestOptionsAreChecked(t *testing.T) {
 		change(&bad)
 		if _, err := New(bad); err == nil {
 			t.Errorf("%s: wrong options were accepted", name)
+		}
+	}
+}
+
+// Counts aren't confirmed: a hub that doesn't know their topic would end the
+// session instead.
+func TestOnlyCountsGoUnconfirmed(t *testing.T) {
+	for topic, want := range map[string]byte{
+		wire.Host("web1", wire.LeafMetrics): 0, wire.Host("web1", wire.LeafActual): 1, wire.Host("web1", wire.LeafPresence): 1,
+		wire.Host("web1", wire.LeafEvents): 1, wire.Host("web1", wire.LeafResult) + "/metrics": 1,
+	} {
+		if got := assurance(topic); got != want {
+			t.Errorf("%s: QoS %d", topic, got)
 		}
 	}
 }

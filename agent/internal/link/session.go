@@ -8,6 +8,8 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/musterhq/muster/shared/wire"
 )
 
 // confirmation ends the flight of a message.
@@ -159,10 +161,20 @@ func (l *Link) setParted() {
 	l.parted = true
 }
 
-// publish waits until the broker has confirmed m.
+// publish waits until the broker has confirmed m, where it is to be confirmed.
 func (p *peer) publish(ctx context.Context, m message, timeout time.Duration) error {
-	token := p.client.Publish(m.topic, 1, m.retain, m.payload)
+	token := p.client.Publish(m.topic, assurance(m.topic), m.retain, m.payload)
 	return wait(ctx, token, timeout)
+}
+
+// assurance is a message's QoS. Nobody waits for counts, the next ones say more;
+// and a hub of a release that doesn't know them drops them then, where it would
+// end the session of an agent that wants them confirmed.
+func assurance(topic string) byte {
+	if _, leaf, _, _ := wire.HostTopic(topic); leaf == wire.LeafMetrics {
+		return 0
+	}
+	return 1
 }
 
 func wait(ctx context.Context, token mqtt.Token, timeout time.Duration) error {

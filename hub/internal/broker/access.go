@@ -51,6 +51,24 @@ func (i *identity) mayPublish(topic string) bool {
 	return isResult && ask != "" && len(ask) <= maxAskID && strings.IndexByte(ask, '/') < 0
 }
 
+// isNews says whether a topic is one that an agent of a later release may have
+// something to say on: its own, and of a kind that this hub doesn't know. Refused,
+// the agent would be cut off each time; so it is confirmed, and left unread.
+func (i *identity) isNews(topic string) bool {
+	if i.role != roleAgent || len(topic) > maxTopic {
+		return false
+	}
+	path, own := strings.CutPrefix(topic, i.prefix)
+	if !own || path == "" || strings.IndexByte(path, '/') >= 0 || isCommand(topic) {
+		return false
+	}
+	switch path {
+	case wire.LeafDesired, wire.LeafAck, wire.LeafAsk, wire.LeafPools, wire.LeafResult:
+		return false // the hub's, or not whole
+	}
+	return !i.mayPublish(topic)
+}
+
 // mayRetain says which of its topics an agent may keep on the broker.
 func (i *identity) mayRetain(topic string) bool {
 	path, own := strings.CutPrefix(topic, i.prefix)

@@ -60,6 +60,36 @@ func TestWhatMayBePublished(t *testing.T) {
 	}
 }
 
+// What an agent of a later release says on a topic of its own is confirmed, and
+// reaches nobody: it isn't cut off again and again.
+func TestNewsOfALaterReleaseIsConfirmedAndLeftUnread(t *testing.T) {
+	h := open(t)
+	p, watcher := join(t, h.addr, agent("web1")), join(t, h.addr, reader("laptop"))
+	watcher.subscribe(topicOf("web1", "#"))
+	for range 3 {
+		if !p.say(topicOf("web1", "alerts"), "later", false) {
+			t.Fatal("it isn't confirmed")
+		}
+	}
+	if !p.say(topicOf("web1", "events"), "today", false) {
+		t.Fatal("the session has ended")
+	}
+	if topic, payload := watcher.hear(); payload != "today" {
+		t.Errorf("a reader heard %s on %s", payload, topic)
+	}
+	if n := h.hub.count(said{"web1", "alerts", "", "later"}); n != 0 {
+		t.Errorf("the hub got it %d times", n)
+	}
+	for _, topic := range []string{topicOf("web1", "alerts/x"), topicOf("web2", "alerts")} {
+		if join(t, h.addr, agent("web1")).say(topic, "later", false) {
+			t.Errorf("%s is confirmed", topic)
+		}
+	}
+	if join(t, h.addr, agent("web1")).say(topicOf("web1", "alerts"), "later", true) {
+		t.Error("a retained one is confirmed")
+	}
+}
+
 func TestWhatMayBeSubscribed(t *testing.T) {
 	h := open(t)
 	deep := "muster/v1/" + strings.Repeat("a/", 20_000)

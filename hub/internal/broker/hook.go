@@ -130,7 +130,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 		return false
 	}
 	if write {
-		return c.who.mayPublish(topic)
+		return c.who.mayPublish(topic) || c.who.isNews(topic)
 	}
 	return c.who.mayRead(topic)
 }
@@ -158,13 +158,17 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		return pk, nil
 	}
 	c, ok := cl.Net.Conn.(*conn)
-	if !ok || !c.who.mayPublish(pk.TopicName) {
+	news := ok && c.who.isNews(pk.TopicName)
+	if !ok || !news && !c.who.mayPublish(pk.TopicName) {
 		return pk, packets.ErrRejectPacket
 	}
 	if pk.FixedHeader.Retain && !c.who.mayRetain(pk.TopicName) {
 		h.refused(c.who, cl.Net.Remote, errors.New("only actual and presence may be retained"))
 		_ = c.Close()
 		return pk, packets.ErrRejectPacket
+	}
+	if news {
+		return pk, packets.CodeSuccessIgnore
 	}
 	pk.TopicName = strings.Clone(pk.TopicName) // it shares the packet's memory
 	h.deliver(c, pk)

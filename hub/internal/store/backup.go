@@ -39,8 +39,15 @@ const (
 // Backup writes what the last commit left, while commits go on. Size is told
 // before the first byte is written.
 func (s *Store) Backup(w io.Writer, now time.Time, size func(int64)) (Manifest, error) {
-	var manifest Manifest
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	manifest, err := s.writeTo(w, now, size)
+	if err != nil {
+		err = s.notBackedUp(err)
+	}
+	return manifest, err
+}
+
+func (s *Store) writeTo(w io.Writer, now time.Time, size func(int64)) (manifest Manifest, err error) {
+	err = s.db.View(func(tx *bbolt.Tx) error {
 		meta, err := readMeta(tx)
 		if err != nil {
 			return err
@@ -55,16 +62,14 @@ func (s *Store) Backup(w io.Writer, now time.Time, size func(int64)) (Manifest, 
 		return nil
 	})
 	if err != nil {
-		return manifest, s.notBackedUp(err)
+		return manifest, err
 	}
 	line, err := json.Marshal(manifest)
 	if err != nil {
 		return manifest, fmt.Errorf("encode the manifest: %w", err)
 	}
-	if _, err := fmt.Fprintf(w, "\n%s\n", line); err != nil {
-		return manifest, s.notBackedUp(err)
-	}
-	return manifest, nil
+	_, err = fmt.Fprintf(w, "\n%s\n", line)
+	return manifest, err
 }
 
 // notBackedUp names the disk only when it is full: where the backup goes is the

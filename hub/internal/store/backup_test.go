@@ -196,7 +196,7 @@ func TestForceKeepsTheFormerStore(t *testing.T) {
 		t.Errorf("kept %v", got)
 	}
 	edit(t, path, func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(metaBucket)).Put(metaKey, []byte(`{"schema":2,"lineage":"X"}`))
+		return tx.Bucket([]byte(metaBucket)).Put(metaKey, fmt.Appendf(nil, `{"schema":%d,"lineage":"X"}`, Schema+1))
 	})
 	restore(t, content, path, Restoring{Force: true, Now: noon.Add(time.Minute)}) // the upgrade went wrong
 	damage(t, path, []byte("rubbish"))

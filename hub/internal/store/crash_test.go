@@ -24,6 +24,12 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "committer":
 		commitForEver(os.Args[1])
+	case "upgrader":
+		upgradeForEver(os.Args[1])
+	case "upgrade-some-steps":
+		upgradeSomeSteps(os.Args[1])
+	case "upgrade-on-full-disk":
+		upgradeOnFullDisk(os.Args[1])
 	case "restorer":
 		restoreForEver(os.Args[1])
 	case "restore-on-full-disk":

@@ -59,7 +59,8 @@ func FuzzRecords(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(meta, event)
-	f.Add([]byte(`{"schema":2,"lineage":"x"}`), []byte(`{}`))
+	f.Add([]byte(`{"schema":3,"lineage":"x"}`), []byte(`{}`))
+	f.Add([]byte(`{"schema":1,"lineage":"x"}`), []byte(`{}`))
 	f.Add([]byte(`{"schema":1}`), []byte(`null`))
 	f.Add([]byte(`x`), event)
 	dir := f.TempDir()

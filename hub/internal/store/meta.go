@@ -10,8 +10,13 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Schema is the layout of the file that this program writes.
-const Schema = 1
+// Schema is what this program writes. It is raised when an older program must not
+// open the file, also when it could read it: one that writes a record again drops
+// the fields that it doesn't know.
+//
+//	1  services, instances, hosts, balancers, pools, homes, results, documents
+//	2  services have rollouts, balancers the features of their agents
+const Schema = 2
 
 // Names of the buckets in the file. Tables have a prefix of their own, so
 // that no table's name can meet those of the store.

@@ -45,7 +45,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		meta.Schema = 2
+		meta.Schema = Schema + 1
 		value, err := json.Marshal(meta)
 		if err != nil {
 			return err

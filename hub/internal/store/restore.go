@@ -60,7 +60,7 @@ func Restore(backup io.Reader, path string, options Options, how Restoring) (Res
 	if former.file != nil && !how.Force {
 		return result, fleet.Conflict("", "there is a store already: %s", path).WithHint("--force restores all the same, and keeps that one aside")
 	}
-	if err := sweep(path); err != nil {
+	if err := sweep(path + draftSuffix); err != nil {
 		return result, err
 	}
 	draft, err := copyAside(backup, path, how.Progress)
@@ -81,9 +81,9 @@ func Restore(backup io.Reader, path string, options Options, how Restoring) (Res
 	return result, err
 }
 
-// sweep takes away what restores left that were killed.
-func sweep(path string) error {
-	left, err := filepath.Glob(path + draftSuffix + "*")
+// sweep takes away what was left by restores or upgrades that were killed.
+func sweep(drafts string) error {
+	left, err := filepath.Glob(drafts + "*")
 	for _, name := range left {
 		err = errors.Join(err, os.Remove(name))
 	}

@@ -27,6 +27,8 @@ type Store struct {
 	db      *bbolt.DB
 	file    fs.FileInfo // of the file that is open, wherever its name is now
 
+	upgraded *Upgraded // by Open; nil: nothing was
+
 	meta   atomic.Pointer[Meta]
 	failed atomic.Pointer[error] // a commit whose outcome on disk is unknown
 	undone atomic.Pointer[int]   // bytes of the last commit, if it did not happen
@@ -35,8 +37,9 @@ type Store struct {
 	events  atomic.Int64 // number of events in the file; written under writing
 }
 
-// Open opens the store at path, or makes a new one if there is no file. Its
-// errors say what an operator can do. A damaged file is never replaced.
+// Open opens the store at path, or makes a new one if there is no file. One of an
+// older schema is upgraded, and a backup of it is kept beside it. Its errors say
+// what an operator can do. A damaged file is never replaced.
 func Open(path string, options Options) (*Store, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
@@ -56,6 +59,9 @@ func Open(path string, options Options) (*Store, error) {
 	}
 	s := &Store{path: path, options: options, db: db, file: file}
 	missing, err := s.begin()
+	if err == nil {
+		err = s.upgrade()
+	}
 	if err == nil {
 		err = s.addTables(missing)
 	}

@@ -60,7 +60,7 @@ func TestNewStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data", "hub.db")
 	s := open(t, path, options())
 	meta := s.Meta()
-	if meta.Schema != 1 || len(meta.Lineage) < 20 || meta.Revision != 0 || meta.Created.IsZero() {
+	if meta.Schema != Schema || len(meta.Lineage) < 20 || meta.Revision != 0 || meta.Created.IsZero() {
 		t.Errorf("meta = %+v", meta)
 	}
 	if other := open(t, filepath.Join(t.TempDir(), "hub.db"), options()); other.Meta().Lineage == meta.Lineage {
