@@ -17,7 +17,8 @@ const interval = 10 * time.Second
 // takeBack measures how soon a version is taken back that fails one request in
 // twenty, at five percent of the traffic, and how soon a rollout that is over, whose
 // old instances are kept.
-func (b *bench) takeBack(ctx context.Context) (r result, err error) {
+func (b *bench) takeBack(ctx context.Context) (result, error) {
+	var r result
 	s := &loaded{key: web, image: "app", port: b.port}
 	b.port++
 	if err := b.turnInto(ctx, s, 1, ways[0]); err != nil {
@@ -34,35 +35,28 @@ func (b *bench) takeBack(ctx context.Context) (r result, err error) {
 		result, _ := g.Run(ctx)
 		ended <- result
 	}()
-	defer func() {
-		err = errors.Join(err, g.Stop(ctx))
-		if lost := (<-ended).Lost(); lost > 0 {
-			r.row("requests lost on the way", fmt.Sprint(lost))
-		}
-	}()
 	var noticed, without, back series
-	for range b.runs {
-		n, w, err := b.badCanary(ctx, s, g)
-		if err != nil {
-			return r, err
+	for i := 0; i < b.runs && err == nil; i++ {
+		var n, w, took time.Duration
+		if n, w, err = b.badCanary(ctx, s, g); err == nil {
+			took, err = b.wayBack(ctx, s, g)
 		}
-		noticed, without = append(noticed, n), append(without, w)
+		noticed, without, back = append(noticed, n), append(without, w), append(back, took)
 	}
-	for range b.runs {
-		took, err := b.wayBack(ctx, s, g)
-		if err != nil {
-			return r, err
-		}
-		back = append(back, took)
+	if err = errors.Join(err, g.Stop(ctx)); err != nil {
+		return r, err
 	}
+	lost := (<-ended).Lost()
 	r.headline = fmt.Sprintf("**A version that fails one request in twenty is taken back %s after it got 5 %% of the traffic; the way back from a finished rollout takes %s.**", show(without.median()), show(back.median()))
 	r.notes = fmt.Sprintf("%d instances, %d requests a second. A bad version: by canary, which has 5 %% of the traffic first and is judged after %s; from when it has its share until the rollout goes back, and until the last answer of it. "+
 		"The way back: after a blue-green upgrade whose old instances are kept, from sending the order until the last answer of the newer version. The answers are counted every 10 ms.", rolled, 2*loadRate, interval)
 	r.times("bad version: 5 % until it is noticed", noticed)
 	r.times("bad version: 5 % until its last answer", without)
 	r.times("rollback of what is kept: order until the last answer", back)
+	r.row("requests that nobody answered", fmt.Sprint(lost))
 	r.targetTime("a bad version at 5 % is taken back within two intervals", 2*interval, without.median())
 	r.targetTime("a rollback of what is kept has all traffic", 2*time.Second, back.median())
+	r.targetNumber("requests that nobody answered meanwhile", 0, float64(lost), "")
 	return r, b.removeAll(ctx, []*loaded{s})
 }
 

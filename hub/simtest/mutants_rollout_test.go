@@ -15,7 +15,7 @@ var rolloutMutants = []mutant{
 		{"hub/rollout/step.go", "case now.Sub(r.Served) < monitor:", "case now.Sub(r.Served) < monitor/8:"},
 	}},
 	{"what waits for a person goes on", "waits for a person", 1, []edit{
-		{"hub/rollout/step.go", `if r.PauseReason == fleet.PauseBalancer && o.Stale == "" {`, `if o.Stale == "" {`},
+		{"hub/rollout/step.go", `if r.PauseReason == fleet.PauseBalancer && o.Stale == "" ||`, `if o.Stale == "" ||`},
 	}},
 	{"what a judge refuses passes", "hasn't agreed", 1, []edit{
 		{"hub/rollout/step.go", "case o.Verdict.Result == Fails:", `case o.Verdict.Result == "never":`},

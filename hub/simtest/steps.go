@@ -95,7 +95,7 @@ func (k *checker) goesOn(a *fleet.Rollout, now *turn.Service, told bool) {
 	case told:
 	case a.Back && !back && b.State == fleet.RolloutRollingBack:
 		k.sim.violate("the rollout of %s to the older version %d is itself taken back: %s", key, b.To, b.Why)
-	case a.State == fleet.RolloutPaused && a.PauseReason != fleet.PauseBalancer && b.State != fleet.RolloutPaused:
+	case a.State == fleet.RolloutPaused && a.PauseReason != fleet.PauseBalancer && a.PauseReason != fleet.PauseAgent && b.State != fleet.RolloutPaused:
 		k.sim.violate("the rollout of %s waits for a person (%s), and is %s without one", key, a.PauseReason, b.State)
 	case b.Promoted != a.Promoted:
 		k.sim.violate("the rollout of %s is promoted, and nobody did it", key)
