@@ -63,6 +63,11 @@ func once[T comparable](p *problems, path, otherPath string, stated, other *T) *
 	return stated
 }
 
+// stated are the keys of a Compose file that only a rolling has a use for.
+func (x pace) stated() map[string]bool {
+	return map[string]bool{"parallelism": x.batch != nil, "delay": x.delay != nil, "order": x.order != nil}
+}
+
 func (x pace) fill(spec *fleet.RolloutSpec) {
 	if x.batch != nil {
 		spec.Batch = *x.batch

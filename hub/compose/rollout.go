@@ -47,7 +47,7 @@ func mapRollout(p *problems, servicePath string, d *types.DeployConfig, value an
 	if d != nil {
 		update := mapUpdate(p, join(path, "update_config"), d.UpdateConfig, strategy)
 		update.fit(p, service)
-		warnRollback(p, join(path, "rollback_config"), d.RollbackConfig, update)
+		spec.Rollback = mapRollback(p, join(path, "rollback_config"), d.RollbackConfig, update, service, strategy)
 		here = stated.join(p, update)
 	}
 	here.fill(&spec)

@@ -23,7 +23,7 @@ func mapUpdate(p *problems, path string, c *types.UpdateConfig, strategy string)
 		out.batch, out.delay, out.order = batch, delay, order
 		return out
 	}
-	for key, stated := range map[string]bool{"parallelism": batch != nil, "delay": delay != nil, "order": order != nil} {
+	for key, stated := range (pace{batch: batch, delay: delay, order: order}).stated() {
 		if stated {
 			p.warn(join(path, key), "ignored: it has no meaning for strategy %s", strategy)
 		}
@@ -103,23 +103,17 @@ func checkRatio(p *problems, path string, c *types.UpdateConfig) {
 	}
 }
 
-// warnRollback tells what of rollback_config isn't carried out: a rollout goes
-// back the way it went on, and pauses where that fails.
-func warnRollback(p *problems, path string, c *types.UpdateConfig, update pace) {
+// mapRollback reads rollback_config; nil where it says nothing else than
+// update_config. A rollout whose way back fails always pauses.
+func mapRollback(p *problems, path string, c *types.UpdateConfig, update pace, service *fleet.Service, strategy string) *fleet.Pace {
 	if c == nil {
-		return
-	}
-	const sameWay = "ignored: a rollout goes back the way it goes on"
-	warn := func(key string, ignored bool, why string) {
-		if ignored {
-			p.warn(join(path, key), "%s", why)
-		}
+		return nil
 	}
 	checkRatio(p, path, c)
-	warn("parallelism", differs(mapParallelism(p, path, c), update.batch), sameWay)
-	warn("order", differs(mapOrder(p, path, c), update.order), sameWay)
-	warn("delay", differs(mapWait(p, join(path, "delay"), c.Delay), update.delay), sameWay)
-	warn("monitor", mapWait(p, join(path, "monitor"), c.Monitor) != nil, "ignored: the version that is gone back to isn't watched anew")
+	back := pace{
+		path: path, batch: mapParallelism(p, path, c), order: mapOrder(p, path, c),
+		delay: mapWait(p, join(path, "delay"), c.Delay), monitor: mapWait(p, join(path, "monitor"), c.Monitor),
+	}
 	switch action := c.FailureAction; action {
 	case "", fleet.OnFailurePause:
 	case "continue":
@@ -127,6 +121,21 @@ func warnRollback(p *problems, path string, c *types.UpdateConfig, update pace) 
 	default:
 		p.invalid(join(path, "failure_action"), "%q is not supported", action).WithHint("use pause")
 	}
+	if strategy != fleet.StrategyRolling {
+		for key, stated := range back.stated() {
+			if stated {
+				p.warn(join(path, key), "ignored: it has no meaning for strategy %s", strategy)
+			}
+		}
+		return nil
+	}
+	back.fit(p, service)
+	if !differs(back.batch, update.batch) && !differs(back.order, update.order) && !differs(back.delay, update.delay) && !differs(back.monitor, update.monitor) {
+		return nil
+	}
+	var spec fleet.RolloutSpec
+	back.fill(&spec)
+	return &fleet.Pace{Batch: spec.Batch, StopFirst: spec.StopFirst, Delay: spec.Delay, Monitor: spec.Monitor}
 }
 
 // differs reports whether something is stated that isn't what the other says.

@@ -35,6 +35,11 @@ func Resolved(spec *fleet.RolloutSpec, count int) fleet.RolloutSpec {
 	r.HealthyWithin = or(r.HealthyWithin, fleet.Duration(fleet.DefaultHealthyWithin))
 	r.ProgressWithin = or(r.ProgressWithin, fleet.Duration(fleet.DefaultProgressWithin))
 	r.Batch = or(r.Batch, (count+3)/4)
+	if r.Rollback != nil {
+		back := *r.Rollback
+		back.Batch, back.Monitor = or(back.Batch, (count+3)/4), orPointer(back.Monitor, fleet.Duration(monitor))
+		r.Rollback = &back
+	}
 	r.Verify = verify(r.Verify, r.Strategy)
 	r.Steps = steps(r)
 	return r

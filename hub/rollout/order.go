@@ -120,6 +120,9 @@ func Back(r fleet.Rollout, whole bool) fleet.Rollout {
 	case r.Beside():
 		r.Spec.Strategy, r.Spec.Steps = fleet.StrategyRolling, nil
 	}
+	if back := r.Spec.Rollback; back != nil && !whole {
+		r.Spec.Batch, r.Spec.StopFirst, r.Spec.Delay, r.Spec.Monitor = back.Batch, back.StopFirst, back.Delay, back.Monitor
+	}
 	return r
 }
 

@@ -38,7 +38,13 @@ func (t *tx) planGlobal(s *Service, members []*Instance, wanted rollout.Wanted) 
 }
 
 // stopsFirst: a rollout that is under way was asked to let old ones go first.
-func stopsFirst(r *fleet.Rollout) bool { return r != nil && !r.Over() && r.Spec.StopFirst }
+func stopsFirst(r *fleet.Rollout) bool {
+	if r == nil || r.Over() {
+		return false
+	}
+	_, first := r.Pace()
+	return first
+}
 
 // replacing is the host on which a global service is between two versions: it
 // has an instance that comes or goes, or lacks one that it could have. Hosts

@@ -102,9 +102,10 @@ func (t *tx) input(s *Service, members []*Instance, wanted rollout.Wanted) rollo
 	}
 	r := s.Rollout
 	if r != nil && !r.Over() {
-		in.StopFirst = in.StopFirst || stopsFirst(r)
+		batch, first := r.Pace()
+		in.StopFirst = in.StopFirst || first
 		in.Recreate = r.Spec.Strategy == fleet.StrategyRecreate
-		in.Surge = r.Spec.Batch
+		in.Surge = batch
 	}
 	if stopFirst(s) {
 		in.Surge = 1 // each needs what another has

@@ -142,3 +142,25 @@ func (w *world) asking(seconds int, verdict func(JudgeAsk) string) (asked int) {
 	}
 	return asked
 }
+
+// How it goes back may differ from how it goes on, whoever asks for that.
+func TestTheWayBackHasItsOwnPace(t *testing.T) {
+	for name, back := range map[string]func(w *world){
+		"a crash":    func(w *world) { in := w.newest(2); w.hosts[in.Host].restarts = map[string]int{in.ID: 1} },
+		"a rollback": func(w *world) { w.pass(20 * time.Second); w.order(fleet.Command{Do: fleet.DoRollback, Service: web}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := &fleet.RolloutSpec{Batch: 1, Rollback: &fleet.Pace{Batch: 4}}
+			w := upgrading(t, spec)
+			w.version(2, spec)
+			w.until(fleet.RolloutPromoting)
+			back(w)
+			w.pass(time.Second)
+			if n := w.of(1); n != 4 {
+				t.Errorf("%d come at once", n)
+			}
+			w.pass(time.Minute)
+			w.wantTraffic("v1 100% by 4")
+		})
+	}
+}

@@ -52,6 +52,8 @@ type RolloutSpec struct {
 	// how long a rollout may stand still without being paused. Default: 5 and 10 min.
 	HealthyWithin  Duration `json:"healthyWithin,omitempty"`
 	ProgressWithin Duration `json:"progressWithin,omitempty"`
+	// Rollback is how a rolling goes back, where that isn't as it goes on.
+	Rollback *Pace `json:"rollback,omitempty"`
 	// Keep is how long the old instances stay, without traffic, after a canary or
 	// blue-green has succeeded: to go back takes one write to the balancers until
 	// then. Default: 1 min.
@@ -62,6 +64,25 @@ type RolloutSpec struct {
 	Before []string `json:"before,omitempty"`
 	Each   []string `json:"each,omitempty"`
 	After  []string `json:"after,omitempty"`
+}
+
+// Pace is how old instances are replaced: as the fields of RolloutSpec of these names
+// say it, and with the same defaults. When a rollout goes back by itself it doesn't
+// wait: Delay and Monitor are for a person's rollback.
+type Pace struct {
+	Batch     int       `json:"batch,omitempty"`
+	StopFirst bool      `json:"stopFirst,omitempty"`
+	Delay     Duration  `json:"delay,omitempty"`
+	Monitor   *Duration `json:"monitor,omitempty"`
+}
+
+// Pace is how a rollout replaces old instances now.
+func (r *Rollout) Pace() (batch int, stopFirst bool) {
+	back := r.Spec.Rollback
+	if back == nil || r.State != RolloutRollingBack && r.State != RolloutRollbackPaused {
+		return r.Spec.Batch, r.Spec.StopFirst
+	}
+	return back.Batch, back.StopFirst
 }
 
 // RolloutStep is one step of a canary.

@@ -42,6 +42,7 @@ func (r *RolloutSpec) validate() *Error {
 		wait("delay", &r.Delay),
 		wait("monitor", r.Monitor),
 		within("verify", r.Verify.validate()),
+		within("rollback", r.Rollback.validate()),
 		oneOf("onFailure", r.OnFailure, "", OnFailureRollback, OnFailurePause),
 		wait("healthyWithin", &r.HealthyWithin),
 		wait("progressWithin", &r.ProgressWithin),
@@ -73,6 +74,13 @@ func (s *RolloutStep) validate() *Error {
 		between("instances", s.Instances, 0, MaxBatch),
 		wait("hold", &s.Hold),
 	)
+}
+
+func (p *Pace) validate() *Error {
+	if p == nil {
+		return nil
+	}
+	return firstOf(between("batch", p.Batch, 0, MaxBatch), wait("delay", &p.Delay), wait("monitor", p.Monitor))
 }
 
 func (v *Verify) validate() *Error {
