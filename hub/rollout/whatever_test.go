@@ -152,13 +152,13 @@ func TestNoWeightsAreNearer(t *testing.T) {
 		off := func(n, o int) float64 {
 			return math.Abs(100*float64(news*n)/float64(news*n+olds*o) - float64(percent))
 		}
-		best, n, o := math.Inf(1), 0, 0
+		best := math.Inf(1)
 		for n := 1; n <= maxWeight; n++ {
 			for o := 1; o <= maxWeight; o++ {
 				best = min(best, off(n, o))
 			}
 		}
-		if n, o = Weights(news, olds, percent); off(n, o) > best+1e-9 {
+		if n, o := Weights(news, olds, percent); off(n, o) > best+1e-9 {
 			t.Fatalf("%d and %d have weights %d and %d: off by %g, and %g is possible", news, olds, n, o, off(n, o), best)
 		}
 	})

@@ -92,8 +92,15 @@ func TestUnwatchedItWaitsForNoRequests(t *testing.T) {
 // hub's start, nor what an agent's balancer counted before the agent's.
 func TestEachStepIsJudgedByItsOwnRequests(t *testing.T) {
 	for name, begin := range map[string]func(w *world){
-		"the hub starts":   func(w *world) { w.restart() },
-		"the agent starts": func(w *world) { w.hosts["web1"].start = "b" },
+		"the hub starts": func(w *world) { w.restart() },
+		"the agent starts": func(w *world) {
+			web1 := w.hosts["web1"]
+			web1.start = "b"
+			for id, c := range web1.counts {
+				c.Requests += 1000
+				web1.counts[id] = c
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := verified(fleet.StrategyCanary, 25, 100)
