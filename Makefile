@@ -91,7 +91,7 @@ race: ## fast tests with the race detector, shuffled
 	SIM_N=10 go test -race -shuffle=on -timeout 8m ./...
 
 .PHONY: e2e
-e2e: modules ## end-to-end tests on real engines, the small packages beside the large one, several tests beside each other
+e2e: modules modules-previous ## end-to-end tests on real engines, the small packages beside the large one, several tests beside each other
 	$(AS_ROOT) go test -tags e2e -count=1 -p 2 -parallel 6 -timeout 20m -run '^($(E2E_TESTS))$$' $(E2E)
 
 .PHONY: sim
@@ -150,6 +150,13 @@ setup-demo:
 .PHONY: modules
 modules:
 	@go mod download
+
+.PHONY: modules-previous
+modules-previous:
+	@previous=$$(mktemp -d)
+	trap 'rm -rf "$$previous"' EXIT
+	git archive "$$(cat test/previous/commit)" go.mod go.sum | tar -x -C "$$previous" || { echo 'the previous release is not in this clone: git fetch --unshallow'; exit 1; }
+	cd "$$previous" && go mod download
 
 .PHONY: clean
 clean: ## remove what was built

@@ -4,6 +4,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,10 @@ type Options struct {
 	Dir       string   // in which everything that the cluster writes gets a directory, removed by Close
 	Engine    string   // StartLocal: the socket of the engine to use; empty: where the machine's own listens
 	Logger    *slog.Logger
+	// HubPrograms and AgentPrograms are folders with those of another release; empty:
+	// those of this working copy run.
+	HubPrograms   string
+	AgentPrograms string
 	// HubArgs and AgentArgs are added to the programs' arguments.
 	HubArgs   []string
 	AgentArgs []string
@@ -154,7 +159,7 @@ func (c *Cluster) hubProcess(h *hosts.Host) *Process {
 		"--mqtt", net.JoinHostPort(h.Address, mqttPort), "--http", net.JoinHostPort(h.Address, httpPort),
 		"--insecure-listen-without-authentication",
 	}, c.opts.HubArgs...)
-	return &Process{host: h, program: filepath.Join(c.dir, "muster-hub"), args: args, log: filepath.Join(c.dir, "hub.log")}
+	return &Process{host: h, program: filepath.Join(cmp.Or(c.opts.HubPrograms, c.dir), "muster-hub"), args: args, log: filepath.Join(c.dir, "hub.log")}
 }
 
 func (c *Cluster) agentProcess(h *hosts.Host) *Process {
@@ -173,7 +178,7 @@ func (c *Cluster) agentProcess(h *hosts.Host) *Process {
 		}
 	}
 	args = append(args, c.opts.AgentArgs...)
-	return &Process{host: h, program: filepath.Join(c.dir, "muster-agent"), args: args, log: filepath.Join(c.dir, h.Name+".log")}
+	return &Process{host: h, program: filepath.Join(cmp.Or(c.opts.AgentPrograms, c.dir), "muster-agent"), args: args, log: filepath.Join(c.dir, h.Name+".log")}
 }
 
 // StateDir is where a host's agent keeps its state.

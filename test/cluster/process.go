@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -54,6 +55,13 @@ func (p *Process) Start(_ context.Context, extra ...string) error {
 		close(done)
 	}()
 	return nil
+}
+
+// Exchange has the program of another folder run from the next start on.
+func (p *Process) Exchange(dir string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.program = filepath.Join(dir, filepath.Base(p.program))
 }
 
 func (p *Process) command(args []string) *exec.Cmd {
