@@ -43,7 +43,7 @@ func (b *bench) takeBack(ctx context.Context) (result, error) {
 		}
 		noticed, without, back = append(noticed, n), append(without, w), append(back, took)
 	}
-	if err = errors.Join(err, g.Stop(ctx)); err != nil {
+	if err := errors.Join(err, g.Stop(ctx)); err != nil {
 		return r, err
 	}
 	lost := (<-ended).Lost()

@@ -75,7 +75,7 @@ func (c *chaos) exchange(h *host, older bool) {
 	c.say(h.id, "gets another agent (older: %t)", older)
 	c.CrashAgent(h.id)
 	h.older = older
-	c.StartAgent(h.id)
+	c.after(time.Second, func() { c.StartAgent(h.id) }) // what the engine is at has ended then
 }
 
 // siege takes a balancer's host away for longer than the hub waits for one,

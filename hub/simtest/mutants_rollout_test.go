@@ -27,6 +27,9 @@ var rolloutMutants = []mutant{
 	{"the old version doesn't stay whole", "leaves while its rollout is", 1, []edit{
 		{"hub/rollout/step.go", "instances(r.Spec.Steps[r.Step], count), count, r.Weight", "instances(r.Spec.Steps[r.Step], count), count/2, r.Weight"},
 	}},
+	{"the way back begins with the old version's end", "leaves while its rollout is rolling-back", 1, []edit{
+		{"hub/rollout/step.go", "w.Back, w.Beside, w.Old, w.Weight = true, r.Beside(), count, 0", "w.Back, w.Old, w.Weight = true, count, 0"},
+	}},
 	{"a preview gets traffic", "before its first step", 1, []edit{
 		{"hub/rollout/share.go", "return 0, even", "return even, even"},
 	}},
@@ -49,7 +52,7 @@ var rolloutMutants = []mutant{
 		{"hub/turn/pools.go", "t.made = append(t.made, key)", "t.sendPool(key, next)"},
 	}},
 	{"a judge that wasn't heard agrees", "hasn't agreed", 1, []edit{
-		{"hub/turn/judges.go", "case !heard:\n\t\t\tverdict = rollout.Verdict{Result: rollout.Held", "case !heard:\n\t\t\tverdict = rollout.Verdict{Result: rollout.Passes"},
+		{"hub/turn/judges.go", "said.asked.Before(end):\n\t\t\tverdict = rollout.Verdict{Result: rollout.Held", "said.asked.Before(end):\n\t\t\tverdict = rollout.Verdict{Result: rollout.Passes"},
 	}},
 	{"a job that fails has done its work", "counts as done", 1, []edit{
 		{"hub/turn/jobs.go", "case a.ExitCode != 0:", "case a.ExitCode > 1:"},

@@ -99,7 +99,7 @@ func (k *checker) stays(before, in *turn.Instance) {
 	if before.Goal != fleet.GoalRun || in.Goal == fleet.GoalRun || in.Lost || r == nil || !r.Beside() || s.Removing || in.Version != r.From {
 		return
 	}
-	if r.State != fleet.RolloutProgressing && r.State != fleet.RolloutPaused && r.State != fleet.RolloutPreparing {
+	if r.Over() {
 		return
 	}
 	left := 0

@@ -152,7 +152,7 @@ func (k *checker) movesUp(a *fleet.Rollout, now *turn.Service, told bool) {
 		k.sim.violate("the rollout of %s takes %d %% back to %d %%", key, a.Weight, b.Weight)
 	case b.Beside() && b.State == fleet.RolloutProgressing && b.Weight > b.Spec.Steps[b.Step].Weight:
 		k.sim.violate("the rollout of %s gives %d %% at a step of %d %%", key, b.Weight, b.Spec.Steps[b.Step].Weight)
-	case b.Step > a.Step && !told && b.Beside():
+	case b.Step > a.Step && !told && b.Beside() && now.Asked.Count > 0:
 		k.stepped(a, now)
 	case b.Step > a.Step && !told && b.Spec.Manual && b.Promoted == 0:
 		k.sim.violate("the rollout of %s goes on from its first batch, which a person is to promote", key)

@@ -120,7 +120,10 @@ func (t *tx) runJob(s *Service, key fleet.ServiceKey, at string) []string {
 	}
 	made := t.newborn[key]
 	next := *s.Rollout
-	next.Jobs = slices.DeleteFunc(slices.Clone(next.Jobs), func(past fleet.RolloutJob) bool { return past.Done && past.At != at && past.At != "before" })
+	last := fmt.Sprintf("step %d", next.Step)
+	next.Jobs = slices.DeleteFunc(slices.Clone(next.Jobs), func(past fleet.RolloutJob) bool { // a rolling may have thousands of batches
+		return past.Done && past.At != at && past.At != last && past.At != "before"
+	})
 	next.Jobs = append(next.Jobs, fleet.RolloutJob{At: at, Service: key.Name, Instance: made[len(made)-1]})
 	t.services.edit(s.Asked.Key).Rollout = &next
 	t.touch(s.Asked.Key)

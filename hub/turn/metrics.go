@@ -4,6 +4,6 @@ package turn
 // it by itself, and it is no sign of life: a host that wasn't heard has none.
 func (t *tx) metrics(in MetricsIn) {
 	if l := t.live.edit(in.Host); l != nil {
-		l.Metrics = &in.Metrics
+		l.Metrics, l.Measured = &in.Metrics, t.now
 	}
 }

@@ -220,6 +220,7 @@ type Live struct {
 	Actual    *fleet.Actual // nil until the first report
 	ActualSeq uint64
 	Metrics   *fleet.Metrics // nil: none yet; never changed in place
+	Measured  time.Time      // when they came
 	// BehindSince is when the host was first seen to lack its desired state.
 	BehindSince time.Time
 	// Foreign lineage that the agent's accepted state belongs to; empty: ours.

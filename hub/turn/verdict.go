@@ -98,6 +98,9 @@ func (t *tx) countsOf(s *Service, r *fleet.Rollout) (news, olds rollout.Counts) 
 			continue
 		}
 		base, known := w.hosts[balancer.Host]
+		if !known && l.Measured.Before(w.since) { // what came since belongs to an earlier time
+			continue
+		}
 		if !known || base.agentStart != l.Metrics.AgentStart {
 			base = counted{agentStart: l.Metrics.AgentStart, counts: byEndpoint(l.Metrics, key)}
 			w = t.windows.edit(key)

@@ -76,15 +76,6 @@ type Pace struct {
 	Monitor   *Duration `json:"monitor,omitempty"`
 }
 
-// Pace is how a rollout replaces old instances now.
-func (r *Rollout) Pace() (batch int, stopFirst bool) {
-	back := r.Spec.Rollback
-	if back == nil || r.State != RolloutRollingBack && r.State != RolloutRollbackPaused {
-		return r.Spec.Batch, r.Spec.StopFirst
-	}
-	return back.Batch, back.StopFirst
-}
-
 // RolloutStep is one step of a canary.
 type RolloutStep struct {
 	Weight    int      `json:"weight"`              // percent of the traffic that the new version gets
@@ -218,6 +209,15 @@ type RolloutJob struct {
 // which stay whole until the end.
 func (r *Rollout) Beside() bool {
 	return r.Spec.Strategy == StrategyCanary || r.Spec.Strategy == StrategyBlueGreen
+}
+
+// Pace is how a rollout replaces old instances now.
+func (r *Rollout) Pace() (batch int, stopFirst bool) {
+	back := r.Spec.Rollback
+	if back == nil || r.State != RolloutRollingBack && r.State != RolloutRollbackPaused {
+		return r.Spec.Batch, r.Spec.StopFirst
+	}
+	return back.Batch, back.StopFirst
 }
 
 // Over reports whether nothing of the rollout is left to do.
