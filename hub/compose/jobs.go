@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -14,12 +15,18 @@ const modeJob = "replicated-job"
 
 // readJobs reads the names of one-shot services.
 func readJobs(f *fields, key string) []string {
-	const hint = "write it like [migrate]"
+	const hint = "write it like [migrate, 'https://ci.example.com/hook']"
 	var out []string
 	for i, item := range f.list(key, fleet.MaxJobs, hint) {
 		name, ok := item.(string)
+		wrong := (*fleet.Error)(nil)
 		switch at := index(f.at(key), i); {
-		case !ok || fleet.ValidateServiceName(name) != nil:
+		case ok && fleet.IsHook(name) && errors.As(fleet.ValidateHook(name), &wrong):
+			wrong.Path = at
+			f.p.add(wrong)
+		case ok && fleet.IsHook(name) && !slices.Contains(out, name):
+			out = append(out, name)
+		case !ok || !fleet.IsHook(name) && fleet.ValidateServiceName(name) != nil:
 			f.p.invalid(at, "%v is not a service name", item).WithHint(hint)
 		case slices.Contains(out, name):
 			f.p.invalid(at, "names %s again", name).WithHint("name it once")
@@ -98,6 +105,9 @@ func checkJobs(p *problems, doc *document, services []fleet.Service) {
 }
 
 func checkNamed(p *problems, path, name string, doc *document, modes map[string]string) {
+	if fleet.IsHook(name) {
+		return
+	}
 	_, there := doc.services[name]
 	mode, mapped := modes[name]
 	switch {

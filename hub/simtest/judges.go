@@ -16,7 +16,7 @@ func (h *hub) judge(ask turn.JudgeAsk) {
 	}
 	h.sim.after(2*h.sim.hop(), func() {
 		if h.up && h.life == life {
-			if verdict == turn.JudgeContinue {
+			if verdict == turn.JudgeContinue && ask.Hook == "" {
 				h.sim.checker.agreed(ask)
 			}
 			h.put(ask.Answer(verdict, "so they say"), nil)

@@ -74,6 +74,9 @@ func (c *chaos) examined(w *wish) {
 		if d.IntN(8) == 0 {
 			*list = []string{"job"}
 		}
+		if d.IntN(12) == 0 {
+			*list = append(*list, "http://hook/")
+		}
 	}
 	if off := w.Rollout.Verify.Off; off != nil && !*off && d.IntN(4) == 0 {
 		w.Rollout.Verify.Judges = []fleet.Judge{{HTTP: "http://judge/"}}

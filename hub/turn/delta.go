@@ -37,6 +37,7 @@ type tables struct {
 	silences  layer[fleet.BalancerKey, Silence]
 	windows   layer[fleet.ServiceKey, window]
 	judgments layer[fleet.ServiceKey, judgment]
+	hooks     layer[fleet.ServiceKey, hook]
 	fleet     Fleetwide
 }
 
@@ -98,6 +99,7 @@ func (d *Delta) Fold() {
 	d.silences.fold()
 	d.windows.fold()
 	d.judgments.fold()
+	d.hooks.fold()
 	*d.state.fleet = d.fleet
 	d.state.Revision, d.state.Epoch = d.Revision, d.epoch
 }

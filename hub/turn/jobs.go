@@ -30,6 +30,12 @@ func (t *tx) jobs(s *Service, r *fleet.Rollout, fetched bool) rollout.Verdict {
 	for _, name := range names {
 		key := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: name}
 		job := findJob(r, at, name)
+		if fleet.IsHook(name) {
+			if job == nil {
+				return t.hook(s, r, at, name)
+			}
+			continue
+		}
 		if job == nil {
 			return rollout.Verdict{Result: rollout.Inconclusive, Why: fmt.Sprintf("%s is to run (%s)", key, at)}
 		}
@@ -88,6 +94,8 @@ func (t *tx) runJobs(s *Service) (reasons []string) {
 		key := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: name}
 		job := findJob(r, at, name)
 		switch {
+		case job == nil && fleet.IsHook(name):
+			return nil
 		case job == nil:
 			return t.runJob(s, key, at)
 		case job.Done:
@@ -120,14 +128,19 @@ func (t *tx) runJob(s *Service, key fleet.ServiceKey, at string) []string {
 	}
 	made := t.newborn[key]
 	next := *s.Rollout
-	last := fmt.Sprintf("step %d", next.Step)
-	next.Jobs = slices.DeleteFunc(slices.Clone(next.Jobs), func(past fleet.RolloutJob) bool { // a rolling may have thousands of batches
-		return past.Done && past.At != at && past.At != last && past.At != "before"
-	})
-	next.Jobs = append(next.Jobs, fleet.RolloutJob{At: at, Service: key.Name, Instance: made[len(made)-1]})
+	next.Jobs = append(stillOfUse(&next, at), fleet.RolloutJob{At: at, Service: key.Name, Instance: made[len(made)-1]})
 	t.services.edit(s.Asked.Key).Rollout = &next
 	t.touch(s.Asked.Key)
 	return nil
+}
+
+// stillOfUse are the jobs that a rollout has run, without those of steps that are long
+// over: a rolling may have thousands of batches.
+func stillOfUse(r *fleet.Rollout, at string) []fleet.RolloutJob {
+	last := fmt.Sprintf("step %d", r.Step)
+	return slices.DeleteFunc(slices.Clone(r.Jobs), func(past fleet.RolloutJob) bool {
+		return past.Done && past.At != at && past.At != last && past.At != "before"
+	})
 }
 
 // planJob lets go of the instances of a one-shot service that no rollout waits for.

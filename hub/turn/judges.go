@@ -21,12 +21,17 @@ const (
 type JudgeAsk struct {
 	Service fleet.ServiceKey
 	Rollout fleet.Rollout // as it is, for the judge to see
-	Index   int           // of its Spec.Verify.Judges
+	Index   int           // of its Spec.Verify.Judges; without meaning for a hook
+	Hook    string        // the URL of one that is due; empty: a judge is asked
+	At      string        // where the hook is due: "before", "step 2" or "after"
 }
 
 // Answer is what that judge said; no verdict: it couldn't be asked, or didn't know.
 func (a JudgeAsk) Answer(verdict, reason string) JudgedIn {
-	return JudgedIn{Service: a.Service, Rollout: a.Rollout.ID, Served: a.Rollout.Served, Index: a.Index, Verdict: verdict, Reason: reason}
+	return JudgedIn{
+		Service: a.Service, Rollout: a.Rollout.ID, Served: a.Rollout.Served, Index: a.Index, Hook: a.Hook, At: a.At,
+		Verdict: verdict, Reason: reason,
+	}
 }
 
 // JudgedIn is what a judge said.
@@ -35,6 +40,8 @@ type JudgedIn struct {
 	Rollout uint64    // its id
 	Served  time.Time // as the rollout had it: it is about that step
 	Index   int
+	Hook    string
+	At      string
 	Verdict string
 	Reason  string
 
@@ -99,6 +106,10 @@ func (t *tx) judge(s *Service, r *fleet.Rollout) rollout.Verdict {
 
 // judged takes what a judge said, if that is still what was asked.
 func (t *tx) judged(in JudgedIn) {
+	if in.Hook != "" {
+		t.hooked(in)
+		return
+	}
 	j := t.judgments.get(in.Service)
 	if j == nil || j.rollout != in.Rollout || !j.served.Equal(in.Served) {
 		return

@@ -98,6 +98,7 @@ func (t *tx) steer(c fleet.Command) (fleet.Result, error) {
 			return fleet.Result{Changed: true, Message: fmt.Sprintf("%s goes from version %d to %d again", c.Service, r.From, r.To)}, nil
 		}
 		next, err = rollout.Retry(*r, t.observe(s, r).Restarts, t.now)
+		t.hooks.delete(c.Service) // it is asked anew
 	}
 	if err != nil {
 		return fleet.Result{}, err

@@ -34,6 +34,7 @@ type State struct {
 	silences  map[fleet.BalancerKey]*Silence       // not stored
 	windows   map[fleet.ServiceKey]*window         // not stored
 	judgments map[fleet.ServiceKey]*judgment       // not stored
+	hooks     map[fleet.ServiceKey]*hook           // not stored
 	rolling   map[fleet.ServiceKey]bool            // services whose rollout isn't over
 	imagesOn  map[string]map[fleet.ServiceKey]bool // services whose last rollout had a host fetch the image
 	fleet     *Fleetwide                           // not stored
@@ -339,6 +340,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		silences:  map[fleet.BalancerKey]*Silence{},
 		windows:   map[fleet.ServiceKey]*window{},
 		judgments: map[fleet.ServiceKey]*judgment{},
+		hooks:     map[fleet.ServiceKey]*hook{},
 		rolling:   map[fleet.ServiceKey]bool{},
 		imagesOn:  map[string]map[fleet.ServiceKey]bool{},
 		notes:     map[fleet.ServiceKey]*notes{},

@@ -53,6 +53,7 @@ func begin(s *State, now time.Time) *tx {
 			silences:  over(s.silences),
 			windows:   over(s.windows),
 			judgments: over(s.judgments),
+			hooks:     over(s.hooks),
 			fleet:     *s.fleet,
 		},
 		out:       Outputs{Replies: map[int]Reply{}},

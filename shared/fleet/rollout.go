@@ -60,7 +60,9 @@ type RolloutSpec struct {
 	Keep *Duration `json:"keep,omitempty"`
 	// Before, Each and After name one-shot services of the project that run to
 	// their end before anything moves, at each step, and before the rollout has
-	// succeeded. One that fails is a failure of the rollout.
+	// succeeded, one after another; and hooks, URLs that are posted the rollout there
+	// and answer as a Judge does, and are asked again until they do. One that fails, or
+	// says back, is a failure of the rollout.
 	Before []string `json:"before,omitempty"`
 	Each   []string `json:"each,omitempty"`
 	After  []string `json:"after,omitempty"`
@@ -199,10 +201,10 @@ type RequestCounts struct {
 
 // RolloutJob is one run of a one-shot service for a rollout.
 type RolloutJob struct {
-	At       string `json:"at"` // "before", "step 2" or "after"
-	Service  string `json:"service"`
-	Instance string `json:"instance"`
-	Done     bool   `json:"done,omitempty"` // it ended with code 0
+	At       string `json:"at"`      // "before", "step 2" or "after"
+	Service  string `json:"service"` // or a hook's URL
+	Instance string `json:"instance,omitempty"`
+	Done     bool   `json:"done,omitempty"` // it ended with code 0, or said continue
 }
 
 // Beside reports whether the new version's instances come beside all old ones,

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -146,10 +147,21 @@ func baseURL(path, value string) *Error {
 	return nil
 }
 
+// IsHook reports whether an entry of RolloutSpec.Before, Each or After is a URL.
+func IsHook(name string) bool {
+	return strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://")
+}
+
+// ValidateHook refuses a URL that the hub can't ask.
+func ValidateHook(address string) error { return first(webURL("", address)) }
+
 func jobs(path string, names []string) *Error {
 	return firstOf(
 		each(path, MaxJobs, names, func(n *string) *Error {
-			if ValidateServiceName(*n) != nil {
+			switch {
+			case IsHook(*n):
+				return webURL("name", *n)
+			case ValidateServiceName(*n) != nil:
 				return Invalid("name", "%.64q is not a service", *n)
 			}
 			return nil

@@ -38,7 +38,10 @@ func New() *Client {
 // Ask asks one judge of a rollout. Where it can't be asked, or its answer says
 // nothing, the verdict is empty and the reason says why.
 func (c *Client) Ask(ctx context.Context, ask turn.JudgeAsk) turn.JudgedIn {
-	judge := ask.Rollout.Spec.Verify.Judges[ask.Index]
+	judge := fleet.Judge{HTTP: ask.Hook}
+	if ask.Hook == "" {
+		judge = ask.Rollout.Spec.Verify.Judges[ask.Index]
+	}
 	var verdict, reason string
 	var err error
 	if judge.HTTP != "" {
@@ -66,10 +69,11 @@ func readable(text string) string {
 type question struct {
 	Service fleet.ServiceKey `json:"service"`
 	Rollout fleet.Rollout    `json:"rollout"`
+	At      string           `json:"at,omitempty"` // of a hook: "before", "step 2" or "after"
 }
 
 func (c *Client) hook(ctx context.Context, address string, ask turn.JudgeAsk) (verdict, reason string, err error) {
-	body, err := json.Marshal(question{Service: ask.Service, Rollout: ask.Rollout})
+	body, err := json.Marshal(question{Service: ask.Service, Rollout: ask.Rollout, At: ask.At})
 	if err != nil {
 		return "", "", err
 	}

@@ -242,3 +242,25 @@ func TestWhoeverEndsTheHubEndsTheQuestion(t *testing.T) {
 		t.Errorf("after %s: %+v", time.Since(began), said)
 	}
 }
+
+// A hook is asked as a judge is, and told where the rollout is.
+func TestAHookIsAskedLikeAJudge(t *testing.T) {
+	var got struct {
+		Service fleet.ServiceKey
+		At      string
+		Rollout fleet.Rollout
+	}
+	url := server(t, func(w http.ResponseWriter, r *http.Request) {
+		if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
+			t.Error(err)
+		}
+		says(http.StatusOK, `{"verdict": "back", "reason": "not today"}`)(w, r)
+	})
+	said := New().Ask(t.Context(), turn.JudgeAsk{Service: web, Rollout: fleet.Rollout{ID: 7, From: 1, To: 2}, Hook: url, At: "before"})
+	if said.Verdict != turn.JudgeBack || said.Reason != "not today" || said.Hook != url || said.At != "before" {
+		t.Errorf("it says %+v", said)
+	}
+	if got.Service != web || got.At != "before" || got.Rollout.ID != 7 {
+		t.Errorf("it is told %+v", got)
+	}
+}
