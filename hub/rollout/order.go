@@ -126,11 +126,6 @@ func Back(r fleet.Rollout, whole bool) fleet.Rollout {
 	return r
 }
 
-// Manual reports whether a rollout goes on from where it is only by a person's word.
-func Manual(r *fleet.Rollout) bool {
-	return r.Spec.Manual || r.Step < len(r.Spec.Steps) && r.Spec.Steps[r.Step].Manual
-}
-
 // Describe says in a sentence what a rollout is at.
 func Describe(r *fleet.Rollout) string {
 	text := fmt.Sprintf("rollout from version %d to %d is %s", r.From, r.To, r.State)

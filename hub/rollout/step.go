@@ -233,7 +233,7 @@ func most(r *fleet.Rollout, count int) int {
 // until that is in force, and holds it there until it is judged.
 func weigh(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 	last := len(r.Spec.Steps) - 1
-	if o.Count == 0 && (!Manual(&r) || r.Promoted > r.Step) { // there is nothing to see
+	if o.Count == 0 && (!r.Manual() || r.Promoted > r.Step) { // there is nothing to see
 		r.Step, r.Weight = last, r.Spec.Steps[last].Weight
 		return enter(r, fleet.RolloutPromoting, now)
 	}

@@ -333,7 +333,7 @@ func (t *tx) pauseReasons(s *Service) []string {
 		return waits("promote goes on without, abort goes back")
 	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseAgent:
 		return []string{fmt.Sprintf(heldPrefix+"%s (or muster rollout %s abort)", rollout.Describe(r), key)}
-	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseManual && rollout.Manual(r):
+	case r.State == fleet.RolloutPaused && r.PauseReason == fleet.PauseManual && r.Manual():
 		return waits("promote, or abort")
 	case r.State == fleet.RolloutPaused:
 		return waits("promote, resume or abort")

@@ -222,6 +222,11 @@ func (r *Rollout) Pace() (batch int, stopFirst bool) {
 	return back.Batch, back.StopFirst
 }
 
+// Manual reports whether the rollout goes on from where it is only by a person's word.
+func (r *Rollout) Manual() bool {
+	return r.Spec.Manual || r.Step < len(r.Spec.Steps) && r.Spec.Steps[r.Step].Manual
+}
+
 // Over reports whether nothing of the rollout is left to do.
 func (r *Rollout) Over() bool {
 	switch r.State {

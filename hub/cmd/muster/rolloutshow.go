@@ -111,9 +111,11 @@ func waysOut(r *fleet.Rollout, key fleet.ServiceKey) []string {
 	case r.PauseReason == fleet.PauseFailure:
 		return []string{command + "retry    tries again", back}
 	case r.PauseReason == fleet.PauseBalancer:
-		return []string{"it goes on by itself when the balancer is back; or else:", back}
+		return []string{"it goes on by itself when the balancer is back; or else:", command + "promote  goes on without it", back}
 	case r.PauseReason == fleet.PauseAgent:
 		return []string{"it goes on by itself when the agent is upgraded; or else:", back}
+	case r.PauseReason == fleet.PauseManual && r.Manual():
+		return []string{command + "promote  goes on to the next step", back}
 	default:
 		return []string{command + "promote  goes on to the next step", command + "resume   goes on as it was", back}
 	}
