@@ -313,11 +313,14 @@ func TestAFailureThatPausesCanBeRetriedOrAborted(t *testing.T) {
 }
 
 func TestPausedItStaysAsItIs(t *testing.T) {
-	for name, spec := range map[string]*fleet.RolloutSpec{"rolling": {Delay: fleet.Duration(3 * time.Second)}, "canary": canary(25, 50)} {
+	for name, spec := range map[string]*fleet.RolloutSpec{"rolling": {Delay: fleet.Duration(3 * time.Second)}, "without a pause": {}, "canary": canary(25, 50)} {
 		t.Run(name, func(t *testing.T) {
 			w := upgrading(t, spec)
 			w.version(2, spec)
-			w.pass(6 * time.Second)
+			w.pass(2 * time.Second)
+			if spec.Delay+spec.Verify.Interval > 0 {
+				w.pass(4 * time.Second)
+			}
 			w.steer(fleet.DoPause)
 			w.pass(10 * time.Second)
 			is, known := w.traffic(), len(w.s.Instances)
