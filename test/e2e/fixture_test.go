@@ -56,7 +56,7 @@ func run(m *testing.M) (int, error) {
 		"app:1": {"VERSION=1"}, "app:2": {"VERSION=2"},
 		"rude:1": {"VERSION=1", "ON_TERM=exit"}, "rude:2": {"VERSION=2", "ON_TERM=exit"},
 		"deaf:1": {"VERSION=1", "ON_TERM=ignore"},
-		"err:3":  {"VERSION=3", "FAIL_EVERY=20"}, "ill:3": {"VERSION=3", "UNHEALTHY=1"}, "slow:3": {"VERSION=3", "SLOW=300ms"}, "crash:3": {"VERSION=3", "CRASH_AFTER=6s"},
+		"err:3":  {"VERSION=3", "FAIL_EVERY=20"}, "ill:3": {"VERSION=3", "UNHEALTHY=1"}, "slow:3": {"VERSION=3", "SLOW=1s"}, "crash:3": {"VERSION=3", "CRASH_AFTER=6s"},
 		"job:1": {"VERSION=1", "CRASH_AFTER=1s", "EXIT_CODE=0"}, "job:2": {"VERSION=2", "CRASH_AFTER=1s", "EXIT_CODE=3"},
 	} {
 		if err := shared.LoadApp(ctx, tag, env...); err != nil {

@@ -131,6 +131,7 @@ func (p *project) everyday(port int) {
 // TestAgentsOfThePreviousReleaseFollowThisHub: what they know goes on, what they
 // don't isn't sent to them, and waits for their upgrade.
 func TestAgentsOfThePreviousReleaseFollowThisHub(t *testing.T) {
+	t.Parallel()
 	const port = 9300
 	p := apart(t, "agents", false, true)
 	p.everyday(port)
@@ -191,6 +192,7 @@ func TestAgentsOfThePreviousReleaseFollowThisHub(t *testing.T) {
 
 // TestThisReleasesAgentsFollowAnOlderHub: agents that were upgraded first do no harm.
 func TestThisReleasesAgentsFollowAnOlderHub(t *testing.T) {
+	t.Parallel()
 	p := apart(t, "hub", true, false)
 	p.everyday(9301)
 }
@@ -198,6 +200,7 @@ func TestThisReleasesAgentsFollowAnOlderHub(t *testing.T) {
 // TestAFleetIsUpgradedInPlace upgrades the hub, then the agents one by one, and goes
 // all the way back, under load: nothing is restarted.
 func TestAFleetIsUpgradedInPlace(t *testing.T) {
+	t.Parallel()
 	const port = 9302
 	p := apart(t, "place", true, true)
 	p.apply(web("app:1", 3, port))
