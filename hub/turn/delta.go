@@ -199,6 +199,7 @@ func (s *State) Load(table, key string, value []byte) error {
 	case "pools":
 		err = decode(s.Pools, key, value, poolKey)
 	case "homes":
+		s.blank = false // it had services
 		err = decode(s.Homes, key, value, serviceKey)
 	case "results":
 		err = decode(s.Results, key, value, same)

@@ -294,6 +294,24 @@ func TestARestoredHubListensFirst(t *testing.T) {
 
 // A host that was waited for in vain once is late: the hub's next start waits for
 // none, and the late one is still taken in before it is told anything.
+// A hub that was restored once, and whose services are all gone, isn't a new one: it
+// waits for nobody at its next start.
+func TestARestoredHubWithoutServicesListensOnce(t *testing.T) {
+	w, backup := grown(t)
+	w.put(backup)
+	w.pass(time.Minute)
+	w.order(fleet.Command{Do: fleet.DoUnfreeze, Service: web})
+	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+	w.pass(time.Minute)
+	if len(w.s.Services) > 0 {
+		t.Fatalf("%d services are left", len(w.s.Services))
+	}
+	w.restart()
+	w.apply(webService(2, "web:1"))
+	w.pass(5 * time.Second)
+	w.wantState(fleet.ServiceConverged)
+}
+
 func TestALateHostIsWaitedForOnce(t *testing.T) {
 	w, backup := grown(t)
 	late := w.hosts["web3"]
