@@ -137,10 +137,8 @@ func (t *tx) runJob(s *Service, key fleet.ServiceKey, at string) []string {
 // stillOfUse are the jobs that a rollout has run, without those of steps that are long
 // over: a rolling may have thousands of batches.
 func stillOfUse(r *fleet.Rollout, at string) []fleet.RolloutJob {
-	last := fmt.Sprintf("step %d", r.Step)
-	return slices.DeleteFunc(slices.Clone(r.Jobs), func(past fleet.RolloutJob) bool {
-		return past.Done && past.At != at && past.At != last && past.At != "before"
-	})
+	keep := []string{at, "before", fmt.Sprintf("step %d", r.Step), fmt.Sprintf("step %d", r.Step+1)}
+	return slices.DeleteFunc(slices.Clone(r.Jobs), func(past fleet.RolloutJob) bool { return past.Done && !slices.Contains(keep, past.At) })
 }
 
 // planJob lets go of the instances of a one-shot service that no rollout waits for.
