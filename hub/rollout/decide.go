@@ -131,25 +131,35 @@ func Decide(in Input) Next {
 }
 
 // shrink lets go of what is too many: first those that serve nobody, then the
-// outdated, and of those that serve only as many as leave enough. Of those that
-// don't serve yet as many stay as may come ahead of an old one's end.
+// outdated, and of those that serve, or are ready to, only as many as leave enough:
+// a balancer whose agent was just started may say of nobody that he serves. Of those
+// that don't serve yet as many stay as may come ahead of an old one's end.
 func shrink(in Input, surplus int, current, outdated []Member, ahead int) (leave []string) {
 	current = byDispensable(current)
 	coming := len(unserving(current)) // they are the first
 	order := slices.Concat(outdated, current[:coming-ahead], current[coming:])
 	sort.SliceStable(order, func(i, j int) bool { return !order[i].Serving && order[j].Serving })
-	serving := 0
+	serving, ready := 0, 0
 	for _, m := range in.Members {
 		if m.Serving && !m.Leaving {
 			serving++
 		}
+		if m.Ready && !m.Leaving {
+			ready++
+		}
 	}
 	for _, m := range order {
-		if len(leave) >= surplus || m.Serving && serving <= in.Count {
-			break
+		switch {
+		case len(leave) >= surplus:
+			return leave
+		case m.Serving && serving <= in.Count || m.Ready && ready <= in.Count:
+			continue
 		}
 		if m.Serving {
 			serving--
+		}
+		if m.Ready {
+			ready--
 		}
 		leave = append(leave, m.ID)
 	}

@@ -124,7 +124,7 @@ func (k *checker) jobs(a *fleet.Rollout, now *turn.Service) {
 	switch {
 	case a.State == fleet.RolloutPreparing && b.State == fleet.RolloutProgressing:
 		waits["before"] = b.Spec.Before
-	case a.State == fleet.RolloutProgressing && b.Step > a.Step:
+	case a.State == fleet.RolloutProgressing && b.Step > a.Step && now.Asked.Count > 0:
 		waits[fmt.Sprintf("step %d", b.Step)] = b.Spec.Each
 	case a.State == fleet.RolloutPromoting && b.State == fleet.RolloutSucceeded:
 		waits["after"] = b.Spec.After
