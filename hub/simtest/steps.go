@@ -244,7 +244,7 @@ const surelyExits = 2500 * time.Millisecond
 func (k *checker) takenBack(now *turn.Service) {
 	r := now.Rollout
 	i := k.sim.image(now.Versions[r.To].Spec.Image)
-	if len(r.Jobs)+len(r.Spec.Verify.Judges) > 0 || i.errs || i.fails || i.exits || i.neverReady || i.missing {
+	if len(r.Spec.Before)+len(r.Spec.Each)+len(r.Spec.After)+len(r.Spec.Verify.Judges) > 0 || i.errs || i.fails || i.exits || i.neverReady || i.missing {
 		return
 	}
 	k.sim.violate("%s goes back from %s, a good one: %s", now.Asked.Key, now.Versions[r.To].Spec.Image, r.Why)
