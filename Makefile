@@ -153,9 +153,11 @@ modules:
 
 .PHONY: modules-previous
 modules-previous:
-	@previous=$$(mktemp -d)
+	@commit=$$(cat test/previous/commit)
+	git cat-file -e "$$commit^{commit}" 2>/dev/null || { echo "getting the previous release, $$commit, which is not in this clone"; git fetch --quiet --unshallow || git fetch --quiet origin "$$commit" || true; }
+	previous=$$(mktemp -d)
 	trap 'rm -rf "$$previous"' EXIT
-	git archive "$$(cat test/previous/commit)" go.mod go.sum | tar -x -C "$$previous" || { echo 'the previous release is not in this clone: git fetch --unshallow'; exit 1; }
+	git archive "$$commit" go.mod go.sum | tar -x -C "$$previous" || { echo 'the previous release is not in this clone: git fetch --unshallow'; exit 1; }
 	cd "$$previous" && go mod download
 
 .PHONY: clean
