@@ -154,10 +154,10 @@ modules:
 .PHONY: modules-previous
 modules-previous:
 	@commit=$$(cat test/previous/commit)
-	git cat-file -e "$$commit^{commit}" 2>/dev/null || { echo "getting the previous release, $$commit, which is not in this clone"; git fetch --quiet --unshallow || git fetch --quiet origin "$$commit" || true; }
+	git -c safe.directory='*' cat-file -e "$$commit^{commit}" 2>/dev/null || { echo "getting the previous release, $$commit, which is not in this clone"; git -c safe.directory='*' fetch --quiet --unshallow || git -c safe.directory='*' fetch --quiet origin "$$commit" || true; }
 	previous=$$(mktemp -d)
 	trap 'rm -rf "$$previous"' EXIT
-	git archive "$$commit" go.mod go.sum | tar -x -C "$$previous" || { echo 'the previous release is not in this clone: git fetch --unshallow'; exit 1; }
+	git -c safe.directory='*' archive "$$commit" go.mod go.sum | tar -x -C "$$previous" || { echo 'the previous release is not in this clone: git fetch --unshallow'; exit 1; }
 	cd "$$previous" && go mod download
 
 .PHONY: clean
