@@ -48,7 +48,7 @@ func TestARolloutThatAnOlderAgentCantDoWaitsForItsUpgrade(t *testing.T) {
 			if reply := w.version(2, spec); reply.Err != nil {
 				t.Fatal(reply.Err)
 			}
-			w.pass(time.Hour)
+			w.pass(12 * time.Minute)
 			r := w.wantRollout(fleet.RolloutPaused)
 			why := "web1/haproxy: its agent doesn't know parked; upgrade the agent on web1"
 			if r.PauseReason != fleet.PauseAgent || r.Why != why {

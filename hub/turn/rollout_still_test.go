@@ -132,17 +132,17 @@ func TestASlowRollingIsLeftAlone(t *testing.T) {
 
 func TestAMomentsTroubleDoesntPauseALongHold(t *testing.T) {
 	spec := canary(25)
-	spec.Steps[0].Hold = fleet.Duration(30 * time.Minute)
+	spec.Steps[0].Hold, spec.ProgressWithin = fleet.Duration(4*time.Minute), fleet.Duration(time.Minute)
 	w := upgrading(t, spec)
 	w.version(2, spec)
-	w.pass(12 * time.Minute)
+	w.pass(2 * time.Minute)
 	old := w.newest(1)
 	w.hosts[old.Host].unready = map[string]bool{old.ID: true}
 	w.pass(time.Second)
 	w.step(Tick{}) // no balancer has acknowledged that yet
 	w.wantRollout(fleet.RolloutProgressing)
 	w.hosts[old.Host].unready = nil
-	w.pass(20 * time.Minute)
+	w.pass(4 * time.Minute)
 	w.wantRollout(fleet.RolloutSucceeded)
 }
 

@@ -315,6 +315,7 @@ func TestAFailureThatPausesCanBeRetriedOrAborted(t *testing.T) {
 func TestPausedItStaysAsItIs(t *testing.T) {
 	for name, spec := range map[string]*fleet.RolloutSpec{"rolling": {Delay: fleet.Duration(3 * time.Second)}, "without a pause": {}, "canary": canary(25, 50)} {
 		t.Run(name, func(t *testing.T) {
+			spec.ProgressWithin = fleet.Duration(time.Minute)
 			w := upgrading(t, spec)
 			w.version(2, spec)
 			w.pass(2 * time.Second)
@@ -324,7 +325,7 @@ func TestPausedItStaysAsItIs(t *testing.T) {
 			w.steer(fleet.DoPause)
 			w.pass(10 * time.Second)
 			is, known := w.traffic(), len(w.s.Instances)
-			w.pass(20 * time.Minute)
+			w.pass(2 * time.Minute)
 			w.wantTraffic(is)
 			if len(w.s.Instances) != known {
 				t.Errorf("%d instances, were %d", len(w.s.Instances), known)
@@ -377,7 +378,7 @@ func TestASilentBalancerHoldsARollout(t *testing.T) {
 	w.hosts["web1"].cut = true
 	w.pass(25 * time.Second)
 	r := w.wantRollout(fleet.RolloutPaused)
-	w.pass(20 * time.Minute)
+	w.pass(11 * time.Minute)
 	if now := w.wantRollout(fleet.RolloutPaused); now.PauseReason != fleet.PauseBalancer || now.Step != r.Step {
 		t.Fatalf("paused: %s at %d", now.PauseReason, now.Step)
 	}
