@@ -23,6 +23,7 @@ SOAK = $(call packages,^//go:build soak)
 PROPERTIES = $(call packages,rapid\.Check)
 BENCHMARKS = $(call packages,^func Benchmark)
 packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples bench | xargs dirname | sort -u | sed 's,^,./,')
+E2E_TEST = go test -tags e2e -count=1 -p 1 -parallel 6 -timeout 20m
 # The others of their tests have run before, with the race detector.
 E2E_TESTS = $(shell grep -rl --include='*_test.go' '^//go:build e2e' hub agent shared test examples bench | xargs grep -hoE '^func Test[A-Za-z0-9_]+' | sed 's/^func //; /^TestMain$$/d' | sort -u | paste -sd '|')
 
@@ -91,8 +92,17 @@ race: ## fast tests with the race detector, shuffled
 	SIM_N=10 go test -race -shuffle=on -timeout 8m ./...
 
 .PHONY: e2e
-e2e: modules modules-previous ## end-to-end tests on real engines, the small packages beside the large one, several tests beside each other
-	$(AS_ROOT) go test -tags e2e -count=1 -p 2 -parallel 6 -timeout 20m -run '^($(E2E_TESTS))$$' $(E2E)
+e2e: modules modules-previous ## end-to-end tests on real engines; those that break things on a fleet of their own, beside the others
+	@mkdir -p bin
+	set -m # so that it can be ended with all that it started
+	$(AS_ROOT) $(E2E_TEST) -run '^($(E2E_TESTS))$$' -skip '^TestFault' ./test/e2e > bin/e2e.log 2>&1 & others=$$!
+	trap 'kill -- -$$others 2>/dev/null || true' EXIT
+	failed=
+	$(AS_ROOT) $(E2E_TEST) -run '^($(E2E_TESTS))$$' $(filter-out ./test/e2e,$(E2E)) || failed=yes
+	$(AS_ROOT) $(E2E_TEST) -run '^TestFault' ./test/e2e || failed=yes
+	wait $$others || failed=yes
+	cat bin/e2e.log
+	test -z "$$failed"
 
 .PHONY: sim
 sim: ## break whole fleets at random, in virtual time (N=300 of them, from SEED=1 on; SEED=7 alone tells one fleet's whole story)
