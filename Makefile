@@ -129,10 +129,11 @@ fuzz: ## every fuzz test for a while (FUZZTIME=10s each)
 	done
 
 .PHONY: bench
-bench: setup-demo modules ## measure this machine: Go benchmarks, then a whole fleet (writes docs/benchmarks.md)
+bench: setup-demo modules ## measure this machine: Go benchmarks, a whole fleet, rollouts (writes docs/benchmarks.md and docs/benchmarks-rollouts.md)
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(BENCHMARKS)
 	go build -o bin/bench ./bench
-	$(AS_ROOT) bin/bench
+	$(AS_ROOT) bin/bench -only apply1,apply10,apply30,first,kill,death,size,plan,scale1000,scale10000 -page docs/benchmarks.md
+	$(AS_ROOT) bin/bench -only replace,rollouts,takeback -title 'Benchmarks of rollouts' -page docs/benchmarks-rollouts.md
 
 .PHONY: generate
 generate: ## write golden files, docs/openapi.json, the dependency picture and the lines of guards anew

@@ -24,7 +24,8 @@ type options struct {
 	only   map[string]bool // empty: all measurements
 	settle time.Duration   // before the memory is read
 	idle   time.Duration   // over which idle CPU is counted
-	page   string          // written at the end; empty: nothing is
+	page   string          // written at the end; empty: none is
+	title  string          // of the page
 	logs   string          // the programs' logs go there; empty: nowhere
 }
 
@@ -34,7 +35,8 @@ func main() {
 	only := flag.String("only", "", "measure these only, of "+strings.Join(names(), ","))
 	flag.DurationVar(&o.settle, "settle", 30*time.Second, "`time` of rest before the memory is read")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "`time` over which idle CPU is counted")
-	flag.StringVar(&o.page, "page", "docs/benchmarks.md", "`file` that is written when everything was measured; empty: none")
+	flag.StringVar(&o.page, "page", "", "`file` that is written at the end; empty: none")
+	flag.StringVar(&o.title, "title", "Benchmarks", "`title` of the page")
 	flag.StringVar(&o.logs, "logs", "", "`file` for the logs of hub and agents")
 	flag.Parse()
 	var err error
@@ -96,7 +98,7 @@ func run(ctx context.Context, o options) (err error) {
 		say("%s", r)
 	}
 	say("\n%s", targets(results))
-	if o.page == "" || len(o.only) > 0 {
+	if o.page == "" {
 		return nil
 	}
 	if err := os.WriteFile(o.page, []byte(page(m, o, results)), 0o644); err != nil {

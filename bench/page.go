@@ -8,7 +8,7 @@ import (
 // page is what docs/benchmarks.md holds.
 func page(m machine, o options, results []result) string {
 	var out strings.Builder
-	out.WriteString("# Benchmarks\n\n")
+	fmt.Fprintf(&out, "# %s\n\n", o.title)
 	out.WriteString("`make bench` wrote this page. It starts a real fleet on one machine (a hub, three hosts with an engine and an agent each, HAProxy on the first) ")
 	fmt.Fprintf(&out, "and measures every duration %d times. Beside Muster it measures the engines alone and Docker Swarm on the same engines, in turn; and for large fleets a hub with agents that are played to it. All of it, engines and measured containers included, shares the cores of that machine:\n\n", o.runs)
 	for _, row := range [][2]string{

@@ -32,8 +32,8 @@ func TestFaultWrongFile(t *testing.T) {
 		out := p.exits(c.code, "apply", "-f", p.file(c.file), "--wait")
 		p.says(out, c.says...)
 	}
-	if v := p.service("web"); v.Generation != generation || v.Version != 1 || v.State != fleet.ServiceConverged {
-		t.Errorf("the service changed: generation %d, was %d; version %d, %s", v.Generation, generation, v.Version, v.State)
+	if v := p.converged("web", time.Minute); v.Generation != generation || v.Version != 1 { // its balancer may be busy with a neighbour just now
+		t.Errorf("the service changed: generation %d, was %d; version %d", v.Generation, generation, v.Version)
 	}
 	list, err := p.c.Client.Services(p.ctx(), p.name)
 	if err != nil || len(list.Items) != 1 {
