@@ -37,6 +37,10 @@ func (x *pace) fit(p *problems, service *fleet.Service) {
 		p.warn(join(x.path, "order"), "ignored: the old instance stops first, as %s", why)
 		x.order = nil
 	}
+	if service.Mode == fleet.ModeGlobal && x.delay != nil {
+		p.warn(join(x.path, "delay"), "ignored: a global service is replaced host by host, without steps")
+		x.delay = nil
+	}
 	if why := whyOneByOne(service); why != "" && x.batch != nil && *x.batch > 1 {
 		p.warn(join(x.path, "parallelism"), "ignored: no two are replaced at the same time, as %s", why)
 		x.batch = nil
