@@ -57,19 +57,28 @@ type instance struct {
 	done chan struct{}
 }
 
-func freeAddress(t *testing.T) string {
+// freeAddresses are two that nobody has. They are on a loopback address of this
+// process's own: elsewhere, somebody's outgoing connection may take such a port
+// before the service does.
+func freeAddresses(t *testing.T) (a, b string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	pid := os.Getpid()
+	own := fmt.Sprintf("127.%d.%d.%d:0", 1+pid>>14&0x7f, pid>>7&0x7f, 1+pid&0x7f)
+	var found [2]string
+	for i := range found {
+		listener, err := net.Listen("tcp", own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		found[i] = listener.Addr().String()
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return found[0], found[1]
 }
 
 func start(t *testing.T, version int, name, store string) *instance {
 	t.Helper()
-	addr, grpc := freeAddress(t), freeAddress(t)
+	addr, grpc := freeAddresses(t)
 	cmd := exec.Command(binaries[version])
 	cmd.Env = []string{"LISTEN=" + addr, "LISTEN_GRPC=" + grpc, "STORE=" + store, "MUSTER_INSTANCE=" + name}
 	if err := cmd.Start(); err != nil {
