@@ -13,6 +13,10 @@ const (
 	CodePrecondition = "precondition" // If-Match named another generation
 	CodeUnavailable  = "unavailable"  // not now: nothing was changed, try again
 	CodeInternal     = "internal"     // a fault of Muster's
+	// CodeUnauthenticated: nobody has proved who asks, or not well enough.
+	CodeUnauthenticated = "unauthenticated"
+	// CodeForbidden: who asks is known, and may not.
+	CodeForbidden = "forbidden"
 )
 
 // Error is an error for an operator: a code for programs, a sentence for

@@ -246,7 +246,7 @@ func TestAFleetIsUpgradedInPlace(t *testing.T) {
 	p.c.Hub.Exchange(dir)
 	p.c.CLI = filepath.Join(dir, "muster")
 	said := p.formerHub(dir)
-	p.says(said, "was written by a newer hub: it has schema 2, which this one does not know", "restore the backup made before the upgrade")
+	p.says(said, "was written by a newer hub: it has schema 3, which this one does not know", "restore the backup made before the upgrade")
 	p.says(p.formerHub(dir, "restore", "--force", backup), "lineage")
 	p.startHub()
 	p.allUp()

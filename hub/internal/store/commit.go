@@ -21,8 +21,8 @@ type Change struct {
 
 // Commit writes the changes, in order, and the events under a new revision:
 // all of it, synced to disk, or nothing and an error with the code
-// "unavailable". Events get the revision as theirs.
-func (s *Store) Commit(revision uint64, changes []Change, events []fleet.Event) error {
+// "unavailable". Events and entries of the audit trail get the revision as theirs.
+func (s *Store) Commit(revision uint64, changes []Change, events []fleet.Event, audit ...fleet.AuditEntry) error {
 	encoded, size, err := s.check(changes, events, revision)
 	if err != nil {
 		return fmt.Errorf("commit revision %d: %w", revision, err)
@@ -40,6 +40,12 @@ func (s *Store) Commit(revision uint64, changes []Change, events []fleet.Event) 
 			return err
 		}
 		if err := appendEvents(tx, revision, encoded); err != nil {
+			return err
+		}
+		for i := range audit {
+			audit[i].Revision = revision
+		}
+		if err := appendAudit(tx, audit); err != nil {
 			return err
 		}
 		excess := int(s.events.Load()) + len(encoded) - s.options.Retention

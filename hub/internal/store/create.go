@@ -93,7 +93,7 @@ func fill(path string, options Options, meta Meta) error {
 		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range append([]string{metaBucket, eventsBucket}, bucketNames(options.Tables)...) {
+		for _, name := range append([]string{metaBucket, eventsBucket, auditBucket}, bucketNames(options.Tables)...) {
 			if _, err := tx.CreateBucket([]byte(name)); err != nil {
 				return err
 			}

@@ -16,13 +16,15 @@ import (
 //
 //	1  services, instances, hosts, balancers, pools, homes, results, documents
 //	2  services have rollouts, balancers the features of their agents
-const Schema = 2
+//	3  accounts, hosts' keys, secrets; the audit trail
+const Schema = 3
 
 // Names of the buckets in the file. Tables have a prefix of their own, so
 // that no table's name can meet those of the store.
 const (
 	metaBucket   = "meta"
 	eventsBucket = "events"
+	auditBucket  = "audit"
 	tablePrefix  = "table/"
 )
 

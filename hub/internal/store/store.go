@@ -150,7 +150,7 @@ func (s *Store) begin() (missing []string, err error) {
 // inspect refuses buckets that this program doesn't know, reads every record,
 // and returns the buckets that the file lacks.
 func (s *Store) inspect(tx *bbolt.Tx) (missing []string, err error) {
-	missing = append(bucketNames(s.options.Tables), eventsBucket)
+	missing = append(bucketNames(s.options.Tables), eventsBucket, auditBucket)
 	err = tx.ForEach(func(raw []byte, bucket *bbolt.Bucket) error {
 		name := string(raw)
 		if name != metaBucket && !slices.Contains(missing, name) {

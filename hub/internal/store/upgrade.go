@@ -96,7 +96,7 @@ func (s *Store) dropOldest(newest string) error {
 }
 
 // raise writes the number of this program's schema, and with it, in the same
-// transaction, what is new in it: so far nothing but fields of the records.
+// transaction, what is new in it: so far nothing but fields of the records: tables are added apart.
 func (s *Store) raise() error {
 	next := s.Meta()
 	next.Schema = Schema

@@ -73,7 +73,7 @@ func TestAnOlderStoreIsUpgraded(t *testing.T) {
 
 	s := open(t, path, options())
 	up := s.Upgraded()
-	want := Upgraded{From: olderSchema, To: Schema, Backup: path + ".schema-1-revision-7.backup"}
+	want := Upgraded{From: olderSchema, To: Schema, Backup: path + ".schema-2-revision-7.backup"}
 	if up == nil || *up != want {
 		t.Fatalf("upgraded %+v, want %+v", up, want)
 	}
@@ -131,7 +131,7 @@ func TestBackupsOfUpgradesAreFew(t *testing.T) {
 		at := noon.Add(time.Duration(revision) * time.Minute)
 		must(os.Chtimes(s.Upgraded().Backup, at, at))
 	}
-	want := []string{path + ".schema-1-revision-10.backup", path + ".schema-1-revision-11.backup", path + ".schema-1-revision-12.backup"}
+	want := []string{path + ".schema-2-revision-10.backup", path + ".schema-2-revision-11.backup", path + ".schema-2-revision-12.backup"}
 	if got := backups(t, path); !slices.Equal(slices.Sorted(slices.Values(got)), want) {
 		t.Errorf("beside it are %v", got)
 	}
@@ -146,7 +146,7 @@ func upgradeSomeSteps(path string) {
 	must(err)
 	n, err := strconv.Atoi(os.Getenv("STEPS"))
 	must(err)
-	for _, step := range s.upgradeSteps(path + ".schema-1-revision-7.backup")[:n] {
+	for _, step := range s.upgradeSteps(path + ".schema-2-revision-7.backup")[:n] {
 		must(step())
 	}
 	must(syscall.Kill(os.Getpid(), syscall.SIGKILL))
@@ -255,7 +255,7 @@ func TestAnUpgradeOnAFullDiskChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := child("upgrade-on-full-disk", path).Output()
-	for _, part := range []string{fleet.CodeUnavailable, "from schema 1 to 2: the disk is full", "nothing was changed; free space in " + filepath.Dir(path)} {
+	for _, part := range []string{fleet.CodeUnavailable, "from schema 2 to 3: the disk is full", "nothing was changed; free space in " + filepath.Dir(path)} {
 		if err != nil || !strings.Contains(string(out), part) {
 			t.Errorf("%v: %q is missing in %s", err, part, out)
 		}
