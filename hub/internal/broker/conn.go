@@ -157,7 +157,11 @@ func (c *conn) Close() error {
 	var err error
 	c.closeOnce.Do(func() {
 		close(c.closed)
-		err = c.Conn.Close()
+		inner := c.Conn
+		if secure, ok := inner.(*tls.Conn); ok {
+			inner = secure.NetConn() // a farewell would wait for a peer that takes nothing
+		}
+		err = inner.Close()
 	})
 	return err
 }
