@@ -17,6 +17,7 @@ import (
 	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/internal/cache"
 	"github.com/musterhq/muster/agent/internal/engine"
+	"github.com/musterhq/muster/agent/internal/identity"
 	"github.com/musterhq/muster/agent/internal/link"
 	"github.com/musterhq/muster/agent/internal/loop"
 	"github.com/musterhq/muster/agent/internal/readings"
@@ -35,12 +36,17 @@ func Run(ctx context.Context, options Options) error {
 		return err
 	}
 	recent := recentlog.New(recentLog)
-	options.Logger = recent.Tee(options.Logger).With("host", options.Host)
+	options.Logger = recent.Tee(options.Logger)
 	store, err := cache.Open(options.StateDir)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
+	who, err := options.joined()
+	if err != nil {
+		return err
+	}
+	options.Logger = options.Logger.With("host", options.Host)
 	kept, err := load(store, &options)
 	if err != nil {
 		return err
@@ -49,7 +55,7 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	p, err := assemble(ctx, &options, store, kept, recent)
+	p, err := assemble(ctx, &options, who, store, kept, recent)
 	if err != nil {
 		if inside != nil {
 			err = errors.Join(err, inside.Close())
@@ -78,6 +84,7 @@ func load(store *cache.Cache, options *Options) (brain.Cache, error) {
 
 // parts are the pieces that an agent is made of.
 type parts struct {
+	identity  *identity.Identity // nil: the hub is plain
 	machine   *machine
 	engine    *engine.Engine
 	loop      *loop.Loop
@@ -89,8 +96,8 @@ type parts struct {
 }
 
 // assemble is the only place where the agent is wired together.
-func assemble(ctx context.Context, options *Options, store *cache.Cache, kept brain.Cache, recent *recentlog.Ring) (*parts, error) {
-	p := &parts{}
+func assemble(ctx context.Context, options *Options, who *identity.Identity, store *cache.Cache, kept brain.Cache, recent *recentlog.Ring) (*parts, error) {
+	p := &parts{identity: who}
 	if options.Debug.Addr != "" {
 		p.meters = newMeters()
 	}
@@ -118,7 +125,7 @@ func assemble(ctx context.Context, options *Options, store *cache.Cache, kept br
 		}
 		p.balancers = append(p.balancers, b)
 	}
-	p.link, err = link.New(linkOptions(options, p.loop, p.meters, facts.MachineID))
+	p.link, err = link.New(linkOptions(options, p, facts.MachineID))
 	return p, err
 }
 
@@ -134,7 +141,7 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 	if p.meters != nil {
 		observer = p.meters
 	}
-	return loop.Options{
+	o := loop.Options{
 		Brain: brain.Config{
 			Host: options.Host, AgentStart: rand.Text(), Facts: facts, Bind: bind(cmp.Or(facts.Advertise, kept.Advertise)),
 			Adopt: options.AdoptLineage, Limits: options.Limits, Timing: options.Timing.Brain,
@@ -144,10 +151,18 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 		HubHTTP: options.HubHTTP, Recent: recent, Logger: options.Logger.With("room", "loop"),
 		Timing: timing, Observer: observer, Alive: alive, Reached: failPoint.reached,
 	}
+	if p.identity != nil {
+		o.HubTLS, o.Renew = p.identity.TLS, p.identity.Renew
+	}
+	return o
 }
 
-func linkOptions(options *Options, l *loop.Loop, m *meters, machineID string) link.Options {
+func linkOptions(options *Options, p *parts, machineID string) link.Options {
+	l, m := p.loop, p.meters
 	o := link.DefaultOptions()
+	if p.identity != nil {
+		o.TLS, o.OnRejected = p.identity.TLS, p.identity.Renew
+	}
 	o.Server, o.Host, o.MachineID = options.Hub, options.Host, machineID
 	o.Logger = options.Logger.With("room", "link")
 	o.Will = l.Will
@@ -186,6 +201,9 @@ func (p *parts) run(ctx context.Context, options *Options) error {
 		group.Go(func() error { return debug.Serve(rest, p.inside, p.meters.set, options.Debug.Insecure) })
 	}
 	group.Go(func() error { return p.prober.Run(rest) })
+	if p.identity != nil {
+		group.Go(func() error { return p.identity.Run(rest, p.link.Again) })
+	}
 	group.Go(func() error { return p.link.Run(rest) })
 	group.Go(func() error {
 		defer endRest()

@@ -26,6 +26,10 @@ func (a agents) Again(host string, presence []byte) bool { return a.parts.loop.A
 
 func (a agents) Refused(host, reason string) { a.parts.loop.Refused(host, reason) }
 
+func (a agents) Cloned(host, one, other string) { a.parts.loop.Cloned(host, one, other) }
+
+func (a agents) Command(broker.Order) {}
+
 func (a agents) Slowed(host string, rate float64) { a.parts.loop.Slowed(host, rate) }
 
 // records is the store as the loop needs it.

@@ -57,7 +57,7 @@ func folder(t *testing.T) Options {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	o := DefaultOptions()
-	o.StateDir, o.MQTT, o.HTTP, o.Logger = dir, "127.0.0.1:0", "127.0.0.1:0", slog.New(slog.DiscardHandler)
+	o.StateDir, o.MQTTS, o.HTTPS, o.Logger = dir, "127.0.0.1:0", "127.0.0.1:0", slog.New(slog.DiscardHandler)
 	return o
 }
 
@@ -234,7 +234,11 @@ func TestANewStoreIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := load(stored, o); err != nil {
+		sealed, err := openVault(o, stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := load(stored, o, newIdentity(o, &parts{stored: stored}, sealed, listeners{})); err != nil {
 			t.Fatal(err)
 		}
 		stored.Close()

@@ -4,10 +4,12 @@ package hub
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -19,8 +21,10 @@ import (
 	"github.com/musterhq/muster/hub/internal/broker"
 	"github.com/musterhq/muster/hub/internal/control"
 	"github.com/musterhq/muster/hub/internal/fleetloop"
+	"github.com/musterhq/muster/hub/internal/identity"
 	"github.com/musterhq/muster/hub/internal/judge"
 	"github.com/musterhq/muster/hub/internal/store"
+	"github.com/musterhq/muster/hub/policy"
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/buildinfo"
 	"github.com/musterhq/muster/shared/debug"
@@ -49,24 +53,34 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer stored.Close()
-	state, start, err := load(stored, o)
+	sealed, err := openVault(o, stored)
 	if err != nil {
 		return err
 	}
+	parts := &parts{stored: stored}
 	open, err := listen(&o)
 	if err != nil {
 		return err
 	}
-	parts, err := assemble(o, stored, state, start, open.mqtt, recent)
+	parts.identity = newIdentity(o, parts, sealed, open)
+	state, start, err := load(stored, o, parts.identity)
+	if err == nil {
+		err = parts.assemble(o, state, start, open, recent)
+	}
 	if err != nil {
 		return errors.Join(err, open.close())
 	}
-	o.Logger.Info("hub started", "version", buildinfo.String(), "mqtt", open.mqtt.Addr().String(), "http", open.web.Addr().String(),
-		"lineage", state.Lineage, "epoch", state.Epoch, "revision", state.Revision)
+	o.Logger.Info("hub started", append([]any{"version", buildinfo.String()}, append(open.log(), "lineage", state.Lineage, "epoch", state.Epoch, "revision", state.Revision)...)...)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return parts.loop.Run(ctx) })
 	group.Go(func() error { return parts.broker.Run(ctx) })
-	group.Go(func() error { return parts.api.Serve(ctx, open.web) })
+	group.Go(func() error { return parts.identity.Run(ctx) })
+	if open.https != nil {
+		group.Go(func() error { return parts.api.Serve(ctx, tls.NewListener(open.https, parts.identity.WebTLS())) })
+	}
+	if open.web != nil {
+		group.Go(func() error { return parts.api.Serve(ctx, open.web) })
+	}
 	group.Go(func() error { return notify(ctx, parts.sound) })
 	group.Go(func() error { return parts.thrift.run(ctx) })
 	if open.debug != nil {
@@ -93,7 +107,7 @@ func (o Options) warnFewFiles() {
 }
 
 func (o Options) storeOptions() store.Options {
-	options := store.DefaultOptions(turn.Tables...)
+	options := store.DefaultOptions(slices.Concat(turn.Tables, identity.Tables)...)
 	options.Retention, options.MustExist = o.EventsKept, o.RequireStore
 	return options
 }
@@ -127,7 +141,7 @@ func (o Options) control() net.Listener {
 
 // load reads the state. Start is the hub's time: no earlier than its epoch,
 // so that a clock that was set back doesn't turn the hub's time back.
-func load(stored *store.Store, o Options) (*turn.State, time.Time, error) {
+func load(stored *store.Store, o Options, id *identity.Identity) (*turn.State, time.Time, error) {
 	now := time.Now()
 	epoch, err := stored.Begin(now)
 	if err != nil {
@@ -140,19 +154,29 @@ func load(stored *store.Store, o Options) (*turn.State, time.Time, error) {
 	meta := stored.Meta()
 	state := turn.New(meta.Lineage, epoch, meta.Revision, start.UTC(), o.Turn)
 	state.Restored = meta.Restored
-	if err := stored.Load(state.Load); err != nil {
+	err = stored.Load(func(table, key string, value []byte) error {
+		if slices.Contains(identity.Tables, table) {
+			return id.Load(table, key, value)
+		}
+		return state.Load(table, key, value)
+	})
+	if err != nil {
 		return nil, now, fmt.Errorf("read the store: %w", err)
+	}
+	if err := id.Open(); err != nil {
+		return nil, now, err
 	}
 	return state, start.UTC(), nil
 }
 
 // parts are the hub's running halves.
 type parts struct {
-	loop   *fleetloop.Loop
-	broker *broker.Broker
-	api    *api.API
-	stored *store.Store
-	thrift thrift
+	loop     *fleetloop.Loop
+	broker   *broker.Broker
+	api      *api.API
+	stored   *store.Store
+	identity *identity.Identity
+	thrift   thrift
 }
 
 func (p *parts) backup(w io.Writer, size func(int64)) error {
@@ -171,21 +195,20 @@ func (p *parts) sound() error {
 	return errors.Join(p.stored.Problem(), p.loop.Ready())
 }
 
-func assemble(o Options, stored *store.Store, state *turn.State, start time.Time, mqtt net.Listener, recent *recentlog.Ring) (*parts, error) {
-	p := &parts{stored: stored}
+func (p *parts) assemble(o Options, state *turn.State, start time.Time, open listeners, recent *recentlog.Ring) error {
 	registry := prometheus.NewRegistry()
 	settings := broker.DefaultOptions()
-	settings.Listener, settings.Logger = mqtt, o.Logger.With("part", "broker")
+	settings.Doors, settings.Guard, settings.Logger = p.doors(o, open), guard{p}, o.Logger.With("part", "broker")
 	b, err := broker.New(settings, agents{parts: p})
 	if err != nil {
-		return nil, fmt.Errorf("prepare the broker: %w", err)
+		return fmt.Errorf("prepare the broker: %w", err)
 	}
 	fail, err := newFailPoint(o.FailPoint)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	loop := fleetloop.DefaultOptions()
-	loop.State, loop.Store, loop.Bus, loop.Logger = state, records{stored}, b, o.Logger
+	loop.State, loop.Store, loop.Bus, loop.Logger = state, records{p.stored}, b, o.Logger
 	loop.Reach, loop.Reached, loop.Judge = reach.Try, fail.reached, judge.New().Ask
 	measured := newMetrics(registry)
 	loop.Observe = func(t fleetloop.Turn) {
@@ -197,7 +220,11 @@ func assemble(o Options, stored *store.Store, state *turn.State, start time.Time
 	p.loop = fleetloop.New(loop, start)
 	p.watch(registry)
 	p.api = api.New(api.Options{
-		Fleet:    operators{loop: p.loop, stored: stored},
+		Fleet:    operators{loop: p.loop, stored: p.stored},
+		Identity: p.identity,
+		Names:    o.names(),
+		Port:     port(open.https),
+		Accounts: func() []policy.Account { return nil },
 		Asker:    asker{bus: b, lineage: state.Lineage, epoch: state.Epoch},
 		Map:      mapDocument,
 		Ready:    p.ready,
@@ -207,7 +234,7 @@ func assemble(o Options, stored *store.Store, state *turn.State, start time.Time
 		Settings: o.settings(),
 		Recent:   recent,
 	})
-	return p, nil
+	return nil
 }
 
 func mapDocument(document []byte) (string, []fleet.Service, []string, error) {

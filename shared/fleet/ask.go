@@ -6,6 +6,7 @@ const (
 	AskCheck    = "check"     // Address: can this host open a TCP connection to it?
 	AskAgentLog = "agent-log" // the agent sends the end of its own log to Stream
 	AskPrune    = "prune"     // DryRun, Cause: images that nothing needs go; answered with Images
+	AskRenew    = "renew"     // the agent gets itself another certificate; it doesn't answer
 )
 
 // Ask is a question of the hub's to an agent. It changes nothing, but for an

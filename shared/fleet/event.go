@@ -77,6 +77,7 @@ const (
 	EventHostFailed    = "muster.host.failed" // a person declared it dead
 	EventHostRefused   = "muster.host.refused"
 	EventHostSlowed    = "muster.host.slowed"  // its agent sends more than the hub takes from one
+	EventHostCloned    = "muster.host.cloned"  // two machines have its key
 	EventHostForeign   = "muster.host.foreign" // its agent follows another hub
 
 	EventHubOutranked = "muster.hub.outranked" // an agent knew a later epoch: this hub's was raised
@@ -110,7 +111,7 @@ var EventTypes = []string{
 	EventInstanceReady, EventInstanceUnready, EventInstanceDraining, EventInstanceStopping, EventImageDiffers,
 	EventInstanceGone, EventInstanceExited, EventInstanceFailed, EventInstanceRestored, EventInstanceStarted,
 	EventHostJoined, EventHostLost, EventHostReturned, EventHostStopped, EventHostRebooted, EventHostDrain,
-	EventHostActivated, EventHostFrozen, EventHostUnfrozen, EventHostFailed, EventHostRefused, EventHostSlowed, EventHostForeign,
+	EventHostActivated, EventHostFrozen, EventHostUnfrozen, EventHostFailed, EventHostRefused, EventHostSlowed, EventHostCloned, EventHostForeign,
 	EventHubOutranked, EventHubBehind,
 	EventHostEventsDropped, EventImagesPruned, EventEngineDown, EventEngineUp, EventBalancerJoined, EventBalancerProblem,
 	EventBalancerRecovered, EventBalancerForgotten, EventFleetHeld, EventFleetReleased, EventMessageRefused,

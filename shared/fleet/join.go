@@ -112,3 +112,32 @@ type Credential struct {
 	// Time is the hub's, to tell a wrong clock.
 	Time time.Time `json:"time"`
 }
+
+// TokenRequest says what a new join token is for.
+type TokenRequest struct {
+	Host   string            // that may join with it; empty: any that hasn't joined
+	Labels map[string]string // that hosts get
+	Uses   int
+	TTL    time.Duration
+}
+
+// TokenView is a join token as people see it, without its secret.
+type TokenView struct {
+	ID      string            `json:"id"`
+	Host    string            `json:"host,omitempty"` // the one it is for; empty: any that hasn't joined
+	Labels  map[string]string `json:"labels,omitempty"`
+	Uses    int               `json:"uses"` // left
+	Expires time.Time         `json:"expires"`
+	Created time.Time         `json:"created"`
+	By      string            `json:"by"`
+	Joined  []string          `json:"joined,omitempty"` // hosts that have joined with it; sorted
+}
+
+// Authority is a certificate authority of the hub's, as people see it.
+type Authority struct {
+	ID       int       `json:"id"`
+	Pin      string    `json:"pin"`
+	NotAfter time.Time `json:"notAfter"`
+	Signs    bool      `json:"signs"` // it issues what is new
+	Hosts    []string  `json:"hosts"` // that have their certificate of it; sorted
+}

@@ -8,6 +8,7 @@ const module = "github.com/musterhq/muster/"
 var pureRooms = map[string][]string{
 	"shared/lbconf":  nil,
 	"hub/placement":  nil,
+	"hub/policy":     nil,
 	"hub/rollout":    nil,
 	"hub/balance":    nil,
 	"hub/turn":       {"hub/placement", "hub/rollout", "hub/balance"},

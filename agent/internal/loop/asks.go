@@ -36,6 +36,12 @@ func (s *shell) ask(payload []byte) {
 		s.options.Logger.Warn("ask refused", "error", err)
 		return
 	}
+	if ask.Do == fleet.AskRenew {
+		if s.options.Renew != nil {
+			s.options.Renew()
+		}
+		return
+	}
 	if ask.Do == fleet.AskPrune {
 		s.step(brain.PruneAsked{ID: ask.ID, DryRun: ask.DryRun, Cause: ask.Cause})
 		return
@@ -137,6 +143,9 @@ func (s *shell) stream(ctx context.Context, content io.Reader, path string) erro
 	}
 	request.Header.Set("Content-Type", "application/octet-stream")
 	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: checkTimeout}).DialContext}
+	if s.options.HubTLS != nil {
+		transport.TLSClientConfig = s.options.HubTLS(request.URL.Hostname())
+	}
 	defer transport.CloseIdleConnections()
 	client := http.Client{
 		Transport:     transport,

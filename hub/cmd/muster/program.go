@@ -57,7 +57,7 @@ func (p *program) app() *cli.App {
 		p.applyCommand(), p.servicesCommand(), p.serviceCommand(), p.instancesCommand(),
 		p.scaleCommand(), p.restartCommand(), p.removeCommand(), p.logsCommand(),
 		p.versionsCommand(), p.diffCommand(), p.rollbackCommand(), p.rolloutCommand(),
-		p.hostsCommand(), p.hostCommand(), p.balancerCommand(), p.eventsCommand(),
+		p.hostsCommand(), p.hostCommand(), p.tokenCommand(), p.caCommand(), p.aclCommand(), p.balancerCommand(), p.eventsCommand(),
 		p.freezeCommand(), p.unfreezeCommand(), p.pruneCommand(), p.supportCommand(), p.completionCommand(), p.versionCommand(),
 	}
 	prepare(app.Commands)

@@ -68,6 +68,7 @@ func (a *API) route() {
 	a.routeEvents()
 	a.routeWatch()
 	a.routeLogs()
+	a.routeJoin()
 	a.mux.HandleFunc("POST "+streamPath+"{token}", a.takeStream)
 	a.mux.HandleFunc("GET /healthz", a.healthy)
 	a.mux.HandleFunc("GET /readyz", a.ready)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/musterhq/muster/hub/policy"
 )
 
 // Options is what the API is made of.
@@ -13,6 +15,13 @@ type Options struct {
 	Fleet Fleet
 	Asker Asker
 	Map   Mapper
+	Identity Identity
+	// Names are those that the hub is reached at, and Port is its HTTPS port; 0: it
+	// has none.
+	Names []string
+	Port  int
+	// Accounts are those that a list for another broker names.
+	Accounts func() []policy.Account
 	// Ready says why the hub cannot serve yet, or any more; nil: always ready.
 	Ready func() error
 	// Registry gets the API's metrics and is what /metrics shows: others may

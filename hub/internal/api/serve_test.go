@@ -185,9 +185,11 @@ func TestDescriptionNamesEverything(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"DELETE /v1/balancers/{host}/{name}",
+		"DELETE /v1/join-tokens/{id}",
 		"DELETE /v1/projects/{project}/services/{service}",
-		"GET /v1/balancers", "GET /v1/events", "GET /v1/hosts", "GET /v1/hosts/{host}", "GET /v1/hosts/{host}/log",
+		"GET /v1/acl", "GET /v1/balancers", "GET /v1/ca", "GET /v1/events", "GET /v1/hosts", "GET /v1/hosts/{host}", "GET /v1/hosts/{host}/log",
 		"GET /v1/hub/log", "GET /v1/hub/settings", "GET /v1/instances", "GET /v1/instances/{instance}/logs",
+		"GET /v1/join-tokens",
 		"GET /v1/projects/{project}/services/{service}",
 		"GET /v1/projects/{project}/services/{service}/diff",
 		"GET /v1/projects/{project}/services/{service}/logs",
@@ -196,8 +198,10 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"GET /v1/projects/{project}/services/{service}/versions",
 		"GET /v1/projects/{project}/services/{service}/versions/{number}",
 		"GET /v1/services", "GET /v1/version", "GET /v1/watch",
+		"POST /v1/ca/rotate",
 		"POST /v1/hosts/{host}/activate", "POST /v1/hosts/{host}/drain", "POST /v1/hosts/{host}/fail",
 		"POST /v1/hosts/{host}/freeze", "POST /v1/hosts/{host}/prune", "POST /v1/hosts/{host}/unfreeze",
+		"POST /v1/join", "POST /v1/join-tokens",
 		"POST /v1/projects/{project}/apply",
 		"POST /v1/projects/{project}/services/{service}/freeze",
 		"POST /v1/projects/{project}/services/{service}/restart",
@@ -209,6 +213,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"POST /v1/projects/{project}/services/{service}/rollout/retry",
 		"POST /v1/projects/{project}/services/{service}/scale",
 		"POST /v1/projects/{project}/services/{service}/unfreeze",
+		"POST /v1/renew",
 	}
 	if doc.OpenAPI != "3.1.0" || !slices.Equal(got, want) {
 		t.Errorf("OpenAPI %s describes\n%s\nwant\n%s", doc.OpenAPI, strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -17,7 +17,6 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 )
 
-
 // Pauses between attempts to accept when it fails, as it does while no file
 // descriptor is left.
 const (

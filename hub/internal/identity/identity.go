@@ -55,8 +55,8 @@ type Identity struct {
 
 	mu          sync.Mutex // guards the rest; held while something is kept
 	authorities []*authority
-	tokens      map[string]*Token
-	hosts       map[string]*Host
+	tokens      map[string]*token
+	hosts       map[string]*host
 	asked       map[string]time.Time // hosts that were asked to renew
 	operator    *operatorCert        // nil: the hub's own
 }
@@ -68,7 +68,7 @@ func New(o Options) *Identity {
 	}
 	return &Identity{
 		options: o, limit: rate.NewLimiter(requestsPerSecond, requestsAtOnce),
-		tokens: map[string]*Token{}, hosts: map[string]*Host{}, asked: map[string]time.Time{},
+		tokens: map[string]*token{}, hosts: map[string]*host{}, asked: map[string]time.Time{},
 	}
 }
 

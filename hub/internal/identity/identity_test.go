@@ -88,7 +88,7 @@ func open(t *testing.T, shelf *shelf, change ...func(*Options)) *hub {
 
 var admin = fleet.Principal{Name: "ann", Role: fleet.RoleAdmin, Via: fleet.ViaSocket, From: "uid 0"}
 
-func (h *hub) token(t *testing.T, r TokenRequest) string {
+func (h *hub) token(t *testing.T, r fleet.TokenRequest) string {
 	t.Helper()
 	if r.Uses == 0 {
 		r.Uses = 1
@@ -172,7 +172,7 @@ func TestJoiningAndRenewing(t *testing.T) {
 	kept := &shelf{rows: map[string]Row{}}
 	h := open(t, kept)
 	m := newMachine(t)
-	text := h.token(t, TokenRequest{Labels: map[string]string{"zone": "a"}})
+	text := h.token(t, fleet.TokenRequest{Labels: map[string]string{"zone": "a"}})
 	c, err := h.Join(fleet.JoinRequest{Token: text, Host: "web1", Request: m.request(t)}, "192.0.2.1")
 	if err != nil || c.Host != "web1" || c.MQTTPort != 8883 || c.Labels["zone"] != "a" || c.ServerName != fleet.HubName {
 		t.Fatalf("%+v, %v", c, err)
@@ -219,7 +219,7 @@ func TestJoiningAndRenewing(t *testing.T) {
 			t.Errorf("a secret is in %s/%s", r.Table, r.Key)
 		}
 	}
-	if text, err := h.Join(fleet.JoinRequest{Token: h.token(t, TokenRequest{}), Host: "web1", Request: m.request(t)}, ""); err != nil {
+	if text, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, ""); err != nil {
 		t.Errorf("a removed host doesn't join again: %v, %v", text, err)
 	}
 }
@@ -228,12 +228,12 @@ func TestTokensThatAreRefused(t *testing.T) {
 	h := open(t, &shelf{rows: map[string]Row{}})
 	other := open(t, &shelf{rows: map[string]Row{}})
 	m := newMachine(t)
-	good := h.token(t, TokenRequest{})
-	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, TokenRequest{}), Host: "web9", Request: m.request(t)}, ""); err != nil {
+	good := h.token(t, fleet.TokenRequest{})
+	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web9", Request: m.request(t)}, ""); err != nil {
 		t.Fatal(err)
 	}
-	expired := h.token(t, TokenRequest{TTL: time.Minute})
-	removed := h.token(t, TokenRequest{Uses: 7})
+	expired := h.token(t, fleet.TokenRequest{TTL: time.Minute})
+	removed := h.token(t, fleet.TokenRequest{Uses: 7})
 	for _, token := range h.Tokens() {
 		if token.Uses == 7 {
 			if err := h.DeleteToken(admin, token.ID); err != nil {
@@ -250,10 +250,10 @@ func TestTokensThatAreRefused(t *testing.T) {
 		"nothing":           {"", "web1", m.request(t), "not a join token"},
 		"not whole":         {good[:30], "web1", m.request(t), "not whole"},
 		"typing error":      {good[:20] + "x" + good[21:], "web1", m.request(t), "typing error"},
-		"another hub's":     {other.token(t, TokenRequest{}), "web1", m.request(t), "none of this hub's"},
+		"another hub's":     {other.token(t, fleet.TokenRequest{}), "web1", m.request(t), "none of this hub's"},
 		"removed":           {removed, "web1", m.request(t), "was removed"},
 		"expired":           {expired, "web1", m.request(t), "has expired"},
-		"another host's":    {h.token(t, TokenRequest{Host: "db1"}), "web1", m.request(t), "is for the host db1"},
+		"another host's":    {h.token(t, fleet.TokenRequest{Host: "db1"}), "web1", m.request(t), "is for the host db1"},
 		"no id":             {good, "", m.request(t), "host"},
 		"a wrong id":        {good, "Web_1", m.request(t), "host"},
 		"an id in use":      {good, "web9", newMachine(t).request(t), "there is a host web9 already"},
@@ -265,13 +265,13 @@ func TestTokensThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, TokenRequest{Host: "web9"}), Request: newMachine(t).request(t)}, ""); err != nil {
+	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{Host: "web9"}), Request: newMachine(t).request(t)}, ""); err != nil {
 		t.Errorf("a token for the host doesn't let another machine take its place: %v", err)
 	}
 	if _, err := h.Join(fleet.JoinRequest{Token: good, Host: "web1", Request: m.request(t)}, ""); err != nil {
 		t.Errorf("the refusals used the token up: %v", err)
 	}
-	for _, r := range []TokenRequest{{Uses: 0, TTL: time.Hour}, {Uses: 2, TTL: time.Hour, Host: "a"}, {Uses: 1, TTL: time.Second}, {Uses: 1, TTL: 1000 * time.Hour}, {Uses: 1, TTL: time.Hour, Host: "A"}, {Uses: 1, TTL: time.Hour, Labels: map[string]string{"": "x"}}} {
+	for _, r := range []fleet.TokenRequest{{Uses: 0, TTL: time.Hour}, {Uses: 2, TTL: time.Hour, Host: "a"}, {Uses: 1, TTL: time.Second}, {Uses: 1, TTL: 1000 * time.Hour}, {Uses: 1, TTL: time.Hour, Host: "A"}, {Uses: 1, TTL: time.Hour, Labels: map[string]string{"": "x"}}} {
 		if _, _, err := h.CreateToken(admin, r); fleet.CodeOf(err) != fleet.CodeInvalid {
 			t.Errorf("%+v: %v", r, err)
 		}
@@ -282,12 +282,12 @@ func TestTokensThatAreRefused(t *testing.T) {
 func TestAFullDiskChangesNothing(t *testing.T) {
 	kept := &shelf{rows: map[string]Row{}}
 	h := open(t, kept)
-	m, text := newMachine(t), h.token(t, TokenRequest{})
+	m, text := newMachine(t), h.token(t, fleet.TokenRequest{})
 	kept.full = true
 	if _, err := h.Join(fleet.JoinRequest{Token: text, Host: "web1", Request: m.request(t)}, ""); fleet.CodeOf(err) != fleet.CodeUnavailable {
 		t.Error(err)
 	}
-	if _, _, err := h.CreateToken(admin, TokenRequest{Uses: 1, TTL: time.Hour}); fleet.CodeOf(err) != fleet.CodeUnavailable {
+	if _, _, err := h.CreateToken(admin, fleet.TokenRequest{Uses: 1, TTL: time.Hour}); fleet.CodeOf(err) != fleet.CodeUnavailable {
 		t.Error(err)
 	}
 	if err := h.BeginRotation(admin); fleet.CodeOf(err) != fleet.CodeUnavailable || len(h.Authorities()) != 1 {
@@ -306,11 +306,11 @@ func TestRotation(t *testing.T) {
 	kept := &shelf{rows: map[string]Row{}}
 	h := open(t, kept)
 	m, late := newMachine(t), newMachine(t)
-	before, err := h.Join(fleet.JoinRequest{Token: h.token(t, TokenRequest{}), Host: "web1", Request: m.request(t)}, "")
+	before, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, TokenRequest{}), Host: "web2", Request: late.request(t)}, ""); err != nil {
+	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web2", Request: late.request(t)}, ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.FinishRotation(admin, true); fleet.CodeOf(err) != fleet.CodeConflict {
@@ -410,7 +410,7 @@ func TestTheOperatorsCertificate(t *testing.T) {
 		t.Errorf("shows %s", got)
 	}
 	m := newMachine(t)
-	c, err := h.Join(fleet.JoinRequest{Token: h.token(t, TokenRequest{}), Host: "web1", Request: m.request(t)}, "")
+	c, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, "")
 	if err != nil || c.ServerName != "" || !c.SystemRoots {
 		t.Fatalf("%+v, %v", c, err)
 	}

@@ -14,7 +14,7 @@ func (s *Identity) Join(r fleet.JoinRequest, from string) (fleet.Credential, err
 	if !s.limit.Allow() {
 		return fleet.Credential{}, busy()
 	}
-	token, err := fleet.ParseJoinToken(r.Token)
+	text, err := fleet.ParseJoinToken(r.Token)
 	if err != nil {
 		return fleet.Credential{}, err
 	}
@@ -26,18 +26,18 @@ func (s *Identity) Join(r fleet.JoinRequest, from string) (fleet.Credential, err
 	defer s.mu.Unlock()
 	now := s.options.Now()
 	pin := fleet.PinOf(request.RawSubjectPublicKeyInfo)
-	t, host, again, err := s.redeem(token, r.Host, pin)
+	t, id, again, err := s.redeem(text, r.Host, pin)
 	if err != nil {
 		s.refuse("host-join", r.Host, from, err, now)
 		return fleet.Credential{}, err
 	}
-	if former := s.hosts[host]; former != nil && former.Revoked.IsZero() && t.Host == "" && !again {
-		err := fleet.Conflict("host", "there is a host %s already", host).
-			WithHint("take another id (--host-id), or let this machine take its place: muster token create --host %s", host)
-		s.refuse("host-join", host, from, err, now)
+	if former := s.hosts[id]; former != nil && former.Revoked.IsZero() && t.Host == "" && !again {
+		err := fleet.Conflict("host", "there is a host %s already", id).
+			WithHint("take another id (--host-id), or let this machine take its place: muster token create --host %s", id)
+		s.refuse("host-join", id, from, err, now)
 		return fleet.Credential{}, err
 	}
-	h := &Host{V: 1, ID: host, Key: request.RawSubjectPublicKeyInfo, Joined: now.UTC(), Token: t.ID, Labels: t.Labels}
+	h := &host{V: 1, ID: id, Key: request.RawSubjectPublicKeyInfo, Joined: now.UTC(), Token: t.ID, Labels: t.Labels}
 	if !again {
 		t.Uses--
 	}
@@ -45,17 +45,17 @@ func (s *Identity) Join(r fleet.JoinRequest, from string) (fleet.Credential, err
 	if t.Used == nil {
 		t.Used = map[string]string{}
 	}
-	t.Used[host] = pin.String()
+	t.Used[id] = pin.String()
 	credential, err := s.issue(h, request, []Row{row(tableTokens, t.ID, t)}, fleet.AuditEntry{
 		Time: now.UTC(), Who: "token " + t.ID + " of " + t.By, Via: fleet.ViaHTTPS, From: from,
-		Do: "host-join", Subject: "hosts/" + host, Result: fleet.AuditDone, Message: host + " has joined with the key " + pin.String(),
+		Do: "host-join", Subject: "hosts/" + id, Result: fleet.AuditDone, Message: id + " has joined with the key " + pin.String(),
 	})
 	if err != nil {
 		return fleet.Credential{}, err
 	}
 	s.tokens[t.ID] = &t
-	s.options.Kick(host) // who had the id before
-	s.options.Logger.Info("host joined", "host", host, "from", from, "token", t.ID)
+	s.options.Kick(id) // who had the id before
+	s.options.Logger.Info("host joined", "host", id, "from", from, "token", t.ID)
 	return credential, nil
 }
 
@@ -118,7 +118,7 @@ func readRequest(der []byte) (*x509.CertificateRequest, error) {
 
 // issue makes a certificate, keeps what it changes, and only then counts it. The
 // caller holds mu.
-func (s *Identity) issue(h *Host, request *x509.CertificateRequest, rows []Row, audit ...fleet.AuditEntry) (fleet.Credential, error) {
+func (s *Identity) issue(h *host, request *x509.CertificateRequest, rows []Row, audit ...fleet.AuditEntry) (fleet.Credential, error) {
 	now, issuer := s.options.Now(), s.signing()
 	cert, err := issuer.host(h.ID, request.PublicKey, now, s.options.HostLife)
 	if err != nil {
@@ -162,17 +162,6 @@ func (s *Identity) Revoke(host string) error {
 	s.options.Kick(host)
 	s.options.Logger.Info("host's key revoked", "host", host)
 	return nil
-}
-
-// Hosts are those that have joined, by id; their keys are public.
-func (s *Identity) Hosts() map[string]Host {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make(map[string]Host, len(s.hosts))
-	for id, h := range s.hosts {
-		out[id] = *h
-	}
-	return out
 }
 
 // keep needs mu.

@@ -45,8 +45,8 @@ type storedAuthority struct {
 	Key   []byte `json:"key"` // sealed
 }
 
-// Token is one that machines may join with, as it is stored: its secret isn't.
-type Token struct {
+// token is one that machines may join with, as it is stored: its secret isn't.
+type token struct {
 	V       int               `json:"v"`
 	ID      string            `json:"id"`
 	Hash    []byte            `json:"hash"`
@@ -61,8 +61,8 @@ type Token struct {
 	Used map[string]string `json:"used,omitempty"` // by host
 }
 
-// Host is what the hub knows of one that has joined.
-type Host struct {
+// host is what the hub knows of one that has joined.
+type host struct {
 	V        int               `json:"v"`
 	ID       string            `json:"id"`
 	Key      []byte            `json:"key"` // the public half, as SubjectPublicKeyInfo
@@ -108,11 +108,11 @@ func (s *Identity) Load(table, key string, value []byte) error {
 			slices.SortFunc(s.authorities, func(a, b *authority) int { return a.id - b.id })
 		}
 	case tableTokens:
-		t := &Token{}
+		t := &token{}
 		err = json.Unmarshal(value, t)
 		s.tokens[key] = t
 	case tableHosts:
-		h := &Host{}
+		h := &host{}
 		err = json.Unmarshal(value, h)
 		s.hosts[key] = h
 	}

@@ -10,22 +10,13 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// Authority is one that is trusted, for people.
-type Authority struct {
-	ID       int       `json:"id"`
-	Pin      string    `json:"pin"`
-	NotAfter time.Time `json:"notAfter"`
-	Signs    bool      `json:"signs"` // it issues what is new
-	Hosts    []string  `json:"hosts"` // that have their certificate of it; sorted
-}
-
 // Authorities are those that are trusted, the oldest first.
-func (s *Identity) Authorities() []Authority {
+func (s *Identity) Authorities() []fleet.Authority {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := []Authority{}
+	out := []fleet.Authority{}
 	for _, a := range s.authorities {
-		view := Authority{ID: a.id, Pin: fleet.PinOf(a.cert.RawSubjectPublicKeyInfo).String(), NotAfter: a.cert.NotAfter, Signs: a == s.signing(), Hosts: []string{}}
+		view := fleet.Authority{ID: a.id, Pin: fleet.PinOf(a.cert.RawSubjectPublicKeyInfo).String(), NotAfter: a.cert.NotAfter, Signs: a == s.signing(), Hosts: []string{}}
 		for _, id := range slices.Sorted(maps.Keys(s.hosts)) {
 			if h := s.hosts[id]; h.Revoked.IsZero() && h.Issuer == a.id {
 				view.Hosts = append(view.Hosts, id)

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -20,46 +21,38 @@ const (
 	maxTokenTTL = 7 * 24 * time.Hour
 )
 
-// TokenRequest says what a new token is for.
-type TokenRequest struct {
-	Host   string            // that may join with it; empty: any that hasn't joined
-	Labels map[string]string // that hosts get
-	Uses   int
-	TTL    time.Duration
-}
-
 // CreateToken makes a token and returns its text, which nobody can get again.
-func (s *Identity) CreateToken(by fleet.Principal, r TokenRequest) (string, Token, error) {
-	if err := r.validate(); err != nil {
-		return "", Token{}, err
+func (s *Identity) CreateToken(by fleet.Principal, r fleet.TokenRequest) (string, fleet.TokenView, error) {
+	if err := validate(r); err != nil {
+		return "", fleet.TokenView{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.options.Now()
 	rows := s.expiredTokens(now)
 	if len(s.tokens)-len(rows) >= maxTokens {
-		return "", Token{}, fleet.Conflict("token", "there are %d join tokens already", maxTokens).WithHint("muster token ls, muster token rm")
+		return "", fleet.TokenView{}, fleet.Conflict("token", "there are %d join tokens already", maxTokens).WithHint("muster token ls, muster token rm")
 	}
 	text := fleet.JoinToken{Pin: s.pin()}
 	rand.Read(text.ID[:])
 	rand.Read(text.Secret[:])
 	hash := sha256.Sum256(text.Secret[:])
-	t := &Token{V: 1, ID: hex.EncodeToString(text.ID[:]), Hash: hash[:], Host: r.Host, Labels: r.Labels, Uses: r.Uses, Expires: now.Add(r.TTL).UTC(), Created: now.UTC(), By: by.Name}
+	t := &token{V: 1, ID: hex.EncodeToString(text.ID[:]), Hash: hash[:], Host: r.Host, Labels: r.Labels, Uses: r.Uses, Expires: now.Add(r.TTL).UTC(), Created: now.UTC(), By: by.Name}
 	subject := "any host"
 	if r.Host != "" {
 		subject = "hosts/" + r.Host
 	}
 	if err := s.keep(append(rows, row(tableTokens, t.ID, t)), entry(by, "token-create", subject, "join token "+t.ID+" until "+t.Expires.Format(time.RFC3339), now)); err != nil {
-		return "", Token{}, err
+		return "", fleet.TokenView{}, err
 	}
 	for _, r := range rows {
 		delete(s.tokens, r.Key)
 	}
 	s.tokens[t.ID] = t
-	return text.String(), *t, nil
+	return text.String(), t.view(), nil
 }
 
-func (r TokenRequest) validate() error {
+func validate(r fleet.TokenRequest) error {
 	switch {
 	case r.Uses < 1 || r.Uses > maxUses:
 		return fleet.Invalid("uses", "%d is not between 1 and %d", r.Uses, maxUses)
@@ -95,23 +88,25 @@ func (s *Identity) expiredTokens(now time.Time) (rows []Row) {
 	return rows
 }
 
-// Tokens are those that there are, the newest first; their hashes are left out.
-func (s *Identity) Tokens() []Token {
+// Tokens are those that there are, the newest first.
+func (s *Identity) Tokens() []fleet.TokenView {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := []Token{}
+	out := []fleet.TokenView{}
 	for _, t := range s.tokens {
-		visible := *t
-		visible.Hash, visible.Used = nil, maps.Clone(t.Used)
-		out = append(out, visible)
+		out = append(out, t.view())
 	}
-	slices.SortFunc(out, func(a, b Token) int {
-		if c := b.Created.Compare(a.Created); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
+	slices.SortFunc(out, func(a, b fleet.TokenView) int {
+		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
 	})
 	return out
+}
+
+func (t *token) view() fleet.TokenView {
+	return fleet.TokenView{
+		ID: t.ID, Host: t.Host, Labels: t.Labels, Uses: t.Uses, Expires: t.Expires, Created: t.Created, By: t.By,
+		Joined: slices.Sorted(maps.Keys(t.Used)),
+	}
 }
 
 // DeleteToken makes a token of no use.
@@ -130,7 +125,7 @@ func (s *Identity) DeleteToken(by fleet.Principal, id string) error {
 
 // redeem says what a token is good for. Who asks again with the same key, because
 // the answer was lost, gets it again. The caller holds mu.
-func (s *Identity) redeem(text fleet.JoinToken, wanted string, key fleet.Pin) (t Token, host string, again bool, err error) {
+func (s *Identity) redeem(text fleet.JoinToken, wanted string, key fleet.Pin) (t token, host string, again bool, err error) {
 	id := hex.EncodeToString(text.ID[:])
 	stored := s.tokens[id]
 	hash := sha256.Sum256(text.Secret[:])

@@ -1,0 +1,84 @@
+package hub
+
+import (
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/musterhq/muster/hub/internal/broker"
+	"github.com/musterhq/muster/hub/internal/identity"
+	"github.com/musterhq/muster/hub/internal/store"
+	"github.com/musterhq/muster/hub/internal/vault"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// openVault opens the key that seals what is secret, and makes one for a store that
+// has nothing sealed.
+func openVault(o Options, stored *store.Store) (*vault.Vault, error) {
+	path := o.masterKey()
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return vault.Open(path)
+	}
+	sealed := false
+	err := stored.Load(func(table, _ string, _ []byte) error {
+		sealed = sealed || slices.Contains(identity.Tables, table)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if sealed {
+		return nil, fleet.Invalid("master-key", "%s is missing, and the store holds what was sealed with it", path).
+			WithHint("put back the copy of it that is kept apart from the backups, owned by the hub's user and with mode 0600")
+	}
+	return vault.Create(path)
+}
+
+func newIdentity(o Options, p *parts, sealed *vault.Vault, open listeners) *identity.Identity {
+	return identity.New(identity.Options{
+		Records: credentials{p.stored}, Vault: sealed, Logger: o.Logger.With("part", "identity"), Lineage: p.stored.Meta().Lineage,
+		Names: o.names(), CertFile: o.TLSCert, KeyFile: o.TLSKey, HostLife: o.HostLife, MQTTPort: port(open.mqtts),
+		Kick: func(host string) { p.broker.Kick(host) },
+		Renew: func(host string) {
+			ask := asker{bus: p.broker, lineage: p.stored.Meta().Lineage, epoch: p.stored.Meta().Epoch}
+			if err := ask.Ask(host, fleet.Ask{ID: "renew", Do: fleet.AskRenew}); err != nil {
+				o.Logger.Warn("host not asked to renew its certificate", "host", host, "error", err)
+			}
+		},
+	})
+}
+
+// credentials is the store as identity needs it.
+type credentials struct{ stored *store.Store }
+
+func (c credentials) Keep(rows []identity.Row, audit ...fleet.AuditEntry) error {
+	changes := make([]store.Change, len(rows))
+	for i, row := range rows {
+		changes[i] = store.Change(row)
+	}
+	return c.stored.Keep(changes, audit...)
+}
+
+// doors are where MQTT clients come in.
+func (p *parts) doors(o Options, open listeners) (doors []broker.Door) {
+	if open.mqtts != nil {
+		doors = append(doors, broker.Door{Listener: open.mqtts, TLS: p.identity.TLS()})
+	}
+	if open.mqtt != nil {
+		doors = append(doors, broker.Door{Listener: open.mqtt, Open: o.InsecureListen})
+	}
+	return doors
+}
+
+// guard says who may come in.
+type guard struct{ parts *parts }
+
+func (g guard) Host(leaf *x509.Certificate) (string, error) { return g.parts.identity.Host(leaf) }
+
+func (g guard) Joined(host string) bool { return g.parts.identity.Joined(host) }
+
+func (g guard) Login(_, _, _ string) (fleet.Principal, error) {
+	return fleet.Principal{}, errors.New("there are no accounts")
+}
