@@ -144,6 +144,7 @@ func TestBackupOfAHubThatRunsAndOfOneThatDoesNot(t *testing.T) {
 	if err != nil || restored.Revision != second.Revision {
 		t.Fatalf("%+v, %v", restored, err)
 	}
+	again.MasterKey = o.masterKey() // a copy is kept apart from backups
 	running(t, again)
 }
 

@@ -53,9 +53,12 @@ func (l listeners) close() error {
 
 // log names where the hub listens.
 func (l listeners) log() (fields []any) {
-	for name, listener := range map[string]net.Listener{"mqtts": l.mqtts, "https": l.https, "mqtt": l.mqtt, "http": l.web} {
-		if listener != nil {
-			fields = append(fields, name, listener.Addr().String())
+	for _, door := range []struct {
+		name string
+		net.Listener
+	}{{"mqtts", l.mqtts}, {"https", l.https}, {"mqtt", l.mqtt}, {"http", l.web}} {
+		if door.Listener != nil {
+			fields = append(fields, door.name, door.Addr().String())
 		}
 	}
 	return fields

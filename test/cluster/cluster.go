@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,10 +25,12 @@ import (
 // HubHost is the test host on which the hub runs: it has no engine.
 const HubHost = "hub"
 
-// Ports of the hub.
+// Ports of the hub, with TLS and without.
 const (
-	mqttPort = "1883"
-	httpPort = "8080"
+	mqttsPort = "8883"
+	httpsPort = "8443"
+	mqttPort  = "1883"
+	httpPort  = "8080"
 )
 
 // Options of a cluster.
@@ -128,8 +131,14 @@ func (c *Cluster) startHub(ctx context.Context) error {
 
 func (c *Cluster) startAgents(ctx context.Context) error {
 	for _, name := range c.opts.Hosts {
-		c.Agents[name] = c.agentProcess(c.Fleet.Host(name))
-		if err := c.Agents[name].Start(ctx); err != nil {
+		agent := c.agentProcess(c.Fleet.Host(name))
+		c.Agents[name] = agent
+		if !c.plain() {
+			if err := c.join(ctx, agent, name, net.JoinHostPort(c.Fleet.Host(HubHost).Address, httpsPort)); err != nil {
+				return err
+			}
+		}
+		if err := agent.Start(ctx); err != nil {
 			return err
 		}
 	}
@@ -154,20 +163,26 @@ func (c *Cluster) joined(ctx context.Context) error {
 }
 
 func (c *Cluster) hubProcess(h *hosts.Host) *Process {
-	args := append([]string{
+	args := []string{
 		"--state-dir", filepath.Join(c.dir, "hub-state"),
 		"--mqtt", net.JoinHostPort(h.Address, mqttPort), "--http", net.JoinHostPort(h.Address, httpPort),
 		"--insecure-listen-without-authentication",
-	}, c.opts.HubArgs...)
+	}
+	if c.opts.HubPrograms == "" {
+		args = append(args, "--mqtts", net.JoinHostPort(h.Address, mqttsPort), "--https", net.JoinHostPort(h.Address, httpsPort), "--name", h.Address)
+	}
+	args = append(args, c.opts.HubArgs...)
 	return &Process{host: h, program: filepath.Join(cmp.Or(c.opts.HubPrograms, c.dir), "muster-hub"), args: args, log: filepath.Join(c.dir, "hub.log")}
 }
 
 func (c *Cluster) agentProcess(h *hosts.Host) *Process {
-	hub := c.Fleet.Host(HubHost).Address
 	args := []string{
 		"--host-id", h.Name, "--advertise", h.Address, "--engine", "unix://" + h.DockerSocket,
-		"--hub", "tcp://" + net.JoinHostPort(hub, mqttPort), "--hub-http", "http://" + net.JoinHostPort(hub, httpPort),
-		"--insecure-plaintext-hub", "--state-dir", c.StateDir(h.Name), "--machine-id", "machine-of-" + h.Name,
+		"--state-dir", c.StateDir(h.Name), "--machine-id", "machine-of-" + h.Name,
+	}
+	if c.plain() {
+		hub := c.Fleet.Host(HubHost).Address
+		args = append(args, "--hub", "tcp://"+net.JoinHostPort(hub, mqttPort), "--hub-http", "http://"+net.JoinHostPort(hub, httpPort), "--insecure-plaintext-hub")
 	}
 	for _, label := range c.opts.Labels[h.Name] {
 		args = append(args, "--label", label)
@@ -179,6 +194,24 @@ func (c *Cluster) agentProcess(h *hosts.Host) *Process {
 	}
 	args = append(args, c.opts.AgentArgs...)
 	return &Process{host: h, program: filepath.Join(cmp.Or(c.opts.AgentPrograms, c.dir), "muster-agent"), args: args, log: filepath.Join(c.dir, h.Name+".log")}
+}
+
+// plain: one of the programs is of a release without TLS.
+func (c *Cluster) plain() bool { return c.opts.HubPrograms != "" || c.opts.AgentPrograms != "" }
+
+// join makes a machine a host, as a person does: by the line that a token comes
+// with.
+func (c *Cluster) join(ctx context.Context, agent *Process, host, hub string) error {
+	token, err := c.Client.CreateToken(ctx, client.TokenOrder{Host: host}, client.Write{})
+	if err != nil {
+		return fmt.Errorf("make a join token for %s: %w", host, err)
+	}
+	join := agent.command(append(slices.Clone(agent.args), "join", hub, "-"))
+	join.Stdin = strings.NewReader(token.Token)
+	if out, err := join.CombinedOutput(); err != nil {
+		return fmt.Errorf("join as %s: %w: %s", host, err, out)
+	}
+	return nil
 }
 
 // StateDir is where a host's agent keeps its state.

@@ -188,9 +188,9 @@ func (i *Identity) Renew() {
 // due is when the certificate is to be renewed: at a random point from 50 to 80 %
 // of its life, so that a fleet that was made in an hour isn't renewed in one.
 func (s *state) due() time.Time {
-	leaf := s.cert.Leaf
-	life := leaf.NotAfter.Sub(leaf.NotBefore)
-	return leaf.NotBefore.Add(time.Duration(float64(life) * (0.5 + 0.3*rand.Float64())))
+	begin := s.Credential.Time // the certificate is valid from a little before
+	life := s.cert.Leaf.NotAfter.Sub(begin)
+	return begin.Add(time.Duration(float64(life) * (0.5 + 0.3*rand.Float64())))
 }
 
 // Pauses between attempts to renew.

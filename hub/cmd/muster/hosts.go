@@ -27,7 +27,7 @@ func listHosts(ctx context.Context, s *session, _ []string) error {
 		return s.printJSON(list)
 	}
 	if len(list.Items) == 0 {
-		s.printf("no hosts yet: start muster-agent on a machine and point it at the hub\n")
+		s.printf("no hosts yet: muster token create prints the line that lets one join\n")
 		return nil
 	}
 	var rows [][]string

@@ -27,6 +27,9 @@ func (s *Identity) Join(r fleet.JoinRequest, from string) (fleet.Credential, err
 	now := s.options.Now()
 	pin := fleet.PinOf(request.RawSubjectPublicKeyInfo)
 	t, id, again, err := s.redeem(text, r.Host, pin)
+	if fleet.CodeOf(err) == fleet.CodeInvalid {
+		return fleet.Credential{}, err // it didn't say which host
+	}
 	if err != nil {
 		s.refuse("host-join", r.Host, from, err, now)
 		return fleet.Credential{}, err
