@@ -29,7 +29,9 @@ A token that is "-" is read from standard input.
 Examples:
    muster-agent join hub.example mjt_…
    muster-agent --host-id web1 join 192.0.2.1:8443 - < token`,
-		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return fmt.Errorf("%w (see muster-agent join --help)", err) },
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
+			return fmt.Errorf("%w (see muster-agent join --help)", err)
+		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
 				return fmt.Errorf("muster-agent join takes a hub and a token (see muster-agent join --help)")

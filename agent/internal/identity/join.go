@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -106,10 +108,13 @@ func explain(err error) error {
 	return err
 }
 
-// HubAddress completes what a person writes of a hub: host, or host:port.
+// HubAddress completes what a person writes of a hub: host, host:port, or its URL.
 func HubAddress(text string) (string, error) {
-	if host, port, err := net.SplitHostPort(text); err == nil && host != "" && port != "" {
-		return text, nil
+	text = strings.TrimSuffix(strings.TrimPrefix(text, "https://"), "/")
+	if host, port, err := net.SplitHostPort(text); err == nil && host != "" {
+		if _, err := strconv.ParseUint(port, 10, 16); err == nil {
+			return text, nil
+		}
 	}
 	if text == "" || net.ParseIP(text) == nil && (len(text) > 253 || !plainName(text)) {
 		return "", fleet.Invalid("hub", "%.253q is not the address of a hub", text).WithHint("write it like hub.example or 192.0.2.1:8443")
@@ -125,4 +130,3 @@ func plainName(text string) bool {
 	}
 	return true
 }
-

@@ -28,7 +28,7 @@ type Options struct {
 	TLS func(server string) *tls.Config
 	// OnRejected is told when the server didn't take the certificate; may be nil.
 	OnRejected func()
-	Logger    *slog.Logger
+	Logger     *slog.Logger
 
 	// Will returns what the broker publishes, retained, when the session
 	// ends without a farewell: the host's presence, not empty.

@@ -69,7 +69,7 @@ func (l *Link) clientOptions(ctx context.Context, p *peer, in *inbox, will strin
 		l.options.Logger.Warn("message of the hub dropped", "error", "the inbox is full", "limit", l.options.MaxInbox)
 	})
 	o := mqtt.NewClientOptions().
-		AddBroker("tcp://" + l.address). // the connection is made by what follows
+		AddBroker("tcp://"+l.address). // the connection is made by what follows
 		SetClientID(l.options.Host).
 		SetProtocolVersion(mqtt311).
 		SetCleanSession(true).
