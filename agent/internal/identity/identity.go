@@ -164,7 +164,9 @@ func (i *Identity) Hub() (mqtt, http string) {
 func (i *Identity) TLS(host string) *tls.Config {
 	s := i.state.Load()
 	config := s.knows(host)
-	config.Certificates = []tls.Certificate{s.cert}
+	// Shown also to a hub that asks for another authority's: it says that it doesn't
+	// take it, which is a reason to renew.
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &s.cert, nil }
 	return config
 }
 
