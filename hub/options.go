@@ -84,8 +84,8 @@ func (o Options) Validate() error {
 	if o.MasterKey != "" && !filepath.IsAbs(o.MasterKey) {
 		errs = append(errs, fleet.Invalid("master-key", "%q is not an absolute path", o.MasterKey))
 	}
-	if o.HostLife < time.Minute {
-		errs = append(errs, fleet.Invalid("host-cert-life", "%s is less than 1m", o.HostLife))
+	if o.HostLife < 10*time.Second {
+		errs = append(errs, fleet.Invalid("host-cert-life", "%s is less than 10s", o.HostLife))
 	}
 	errs = append(errs, validateAddress("mqtts", o.MQTTS), validateAddress("https", o.HTTPS),
 		o.validatePlain("mqtt", o.MQTT), o.validatePlain("http", o.HTTP), o.Debug.Validate())

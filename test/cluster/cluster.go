@@ -47,6 +47,9 @@ type Options struct {
 	// HubArgs and AgentArgs are added to the programs' arguments.
 	HubArgs   []string
 	AgentArgs []string
+	// Open: the hub listens without TLS and authentication, too, for tests that speak
+	// to it in the simplest way.
+	Open bool
 	// Labels of hosts, "key=value".
 	Labels map[string][]string
 }
