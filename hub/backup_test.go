@@ -239,7 +239,7 @@ func TestANewStoreIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := load(stored, o, newIdentity(o, &parts{stored: stored}, sealed, listeners{})); err != nil {
+		if _, _, err := load(stored, o, newIdentity(o, &parts{stored: stored}, sealed, listeners{}), o.people(stored)); err != nil {
 			t.Fatal(err)
 		}
 		stored.Close()

@@ -23,8 +23,8 @@ import (
 	"github.com/musterhq/muster/hub/internal/fleetloop"
 	"github.com/musterhq/muster/hub/internal/identity"
 	"github.com/musterhq/muster/hub/internal/judge"
+	"github.com/musterhq/muster/hub/internal/people"
 	"github.com/musterhq/muster/hub/internal/store"
-	"github.com/musterhq/muster/hub/policy"
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/buildinfo"
 	"github.com/musterhq/muster/shared/debug"
@@ -63,7 +63,8 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	parts.identity = newIdentity(o, parts, sealed, open)
-	state, start, err := load(stored, o, parts.identity)
+	parts.people = o.people(stored)
+	state, start, err := load(stored, o, parts.identity, parts.people)
 	if err == nil {
 		err = parts.assemble(o, state, start, open, recent)
 	}
@@ -76,11 +77,17 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error { return parts.broker.Run(ctx) })
 	group.Go(func() error { return parts.identity.Run(ctx) })
 	if open.https != nil {
-		group.Go(func() error { return parts.api.Serve(ctx, tls.NewListener(open.https, parts.identity.WebTLS())) })
+		group.Go(func() error {
+			return parts.api.Serve(ctx, tls.NewListener(open.https, parts.identity.WebTLS()), parts.api.Bearer(fleet.ViaHTTPS))
+		})
 	}
 	if open.web != nil {
-		group.Go(func() error { return parts.api.Serve(ctx, open.web) })
+		group.Go(func() error { return parts.api.Serve(ctx, open.web, parts.door(o)) })
 	}
+	if open.socket != nil {
+		group.Go(func() error { return parts.api.Serve(ctx, open.socket, api.Peer) })
+	}
+	group.Go(func() error { return parts.people.Run(ctx) })
 	group.Go(func() error { return notify(ctx, parts.sound) })
 	group.Go(func() error { return parts.thrift.run(ctx) })
 	if open.debug != nil {
@@ -107,7 +114,7 @@ func (o Options) warnFewFiles() {
 }
 
 func (o Options) storeOptions() store.Options {
-	options := store.DefaultOptions(slices.Concat(turn.Tables, identity.Tables)...)
+	options := store.DefaultOptions(slices.Concat(turn.Tables, identity.Tables, people.Tables)...)
 	options.Retention, options.MustExist = o.EventsKept, o.RequireStore
 	return options
 }
@@ -141,7 +148,7 @@ func (o Options) control() net.Listener {
 
 // load reads the state. Start is the hub's time: no earlier than its epoch,
 // so that a clock that was set back doesn't turn the hub's time back.
-func load(stored *store.Store, o Options, id *identity.Identity) (*turn.State, time.Time, error) {
+func load(stored *store.Store, o Options, id *identity.Identity, folk *people.People) (*turn.State, time.Time, error) {
 	now := time.Now()
 	epoch, err := stored.Begin(now)
 	if err != nil {
@@ -158,12 +165,15 @@ func load(stored *store.Store, o Options, id *identity.Identity) (*turn.State, t
 		if slices.Contains(identity.Tables, table) {
 			return id.Load(table, key, value)
 		}
+		if slices.Contains(people.Tables, table) {
+			return folk.Load(table, key, value)
+		}
 		return state.Load(table, key, value)
 	})
 	if err != nil {
 		return nil, now, fmt.Errorf("read the store: %w", err)
 	}
-	if err := id.Open(); err != nil {
+	if err := errors.Join(id.Open(), folk.Begin()); err != nil {
 		return nil, now, err
 	}
 	return state, start.UTC(), nil
@@ -176,6 +186,7 @@ type parts struct {
 	api      *api.API
 	stored   *store.Store
 	identity *identity.Identity
+	people   *people.People
 	thrift   thrift
 }
 
@@ -224,15 +235,21 @@ func (p *parts) assemble(o Options, state *turn.State, start time.Time, open lis
 		Identity: p.identity,
 		Names:    o.names(),
 		Port:     port(open.https),
-		Accounts: func() []policy.Account { return nil },
+		Accounts: p.accounts,
 		Asker:    asker{bus: b, lineage: state.Lineage, epoch: state.Epoch},
 		Map:      mapDocument,
+		People:   p.people,
+		Trail:    trail{loop: p.loop, stored: p.stored},
 		Ready:    p.ready,
 		Registry: registry,
 		Logger:   o.Logger.With("part", "api"),
 		Version:  buildinfo.String(),
 		Settings: o.settings(),
 		Recent:   recent,
+	})
+	p.people.Tell(func(name string) {
+		p.api.Changed(name)
+		p.broker.KickUser(name)
 	})
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 type listeners struct {
 	mqtts, https net.Listener
 	mqtt, web    net.Listener // plain
+	socket       net.Listener
 	debug        net.Listener // nobody asked for it
 }
 
@@ -32,6 +33,9 @@ func listen(o *Options) (l listeners, err error) {
 			return l, errors.Join(fmt.Errorf("listen for %s: %w", door.who, err), l.close())
 		}
 	}
+	if l.socket, err = o.listenSocket(); err != nil {
+		return l, errors.Join(err, l.close())
+	}
 	if l.debug, err = o.Debug.Listen(); err != nil {
 		return l, errors.Join(err, l.close())
 	}
@@ -43,7 +47,7 @@ func listen(o *Options) (l listeners, err error) {
 
 func (l listeners) close() error {
 	var errs []error
-	for _, listener := range []net.Listener{l.mqtts, l.https, l.mqtt, l.web, l.debug} {
+	for _, listener := range []net.Listener{l.mqtts, l.https, l.mqtt, l.web, l.socket, l.debug} {
 		if listener != nil {
 			errs = append(errs, listener.Close())
 		}

@@ -17,6 +17,9 @@ import (
 	"github.com/musterhq/muster/shared/reach"
 )
 
+// DefaultSocket is where the command line looks for a hub on its own machine.
+const DefaultSocket = "/run/muster/hub.sock"
+
 // Options of a hub.
 type Options struct {
 	StateDir string // the store's folder; made if it is missing
@@ -28,6 +31,11 @@ type Options struct {
 	// InsecureListen allows those elsewhere, too, and nobody who connects there has
 	// to prove who they are.
 	InsecureListen bool
+	// Socket is where people and programs on this machine connect, who are known by
+	// their user; empty: nowhere. SocketWanted: without it the hub doesn't start.
+	Socket       string
+	SocketWanted bool
+	Session      time.Duration // how long a login lasts
 	// Names and addresses that the hub is reached at, for its certificate; the first
 	// is the one that new hosts are told. Empty: the machine's own.
 	Names []string
@@ -60,6 +68,8 @@ func DefaultOptions() Options {
 		MQTTS:      ":8883",
 		HTTPS:      ":8443",
 		HostLife:   identity.HostLife,
+		Socket:     DefaultSocket,
+		Session:    12 * time.Hour,
 		EventsKept: 100_000,
 		Turn:       turn.DefaultOptions(),
 		Logger:     slog.Default(),
@@ -71,6 +81,12 @@ func (o Options) Validate() error {
 	var errs []error
 	if !filepath.IsAbs(o.StateDir) {
 		errs = append(errs, fleet.Invalid("state-dir", "%q is not an absolute path", o.StateDir))
+	}
+	if o.Socket != "" && !filepath.IsAbs(o.Socket) {
+		errs = append(errs, fleet.Invalid("socket", "%q is not an absolute path", o.Socket))
+	}
+	if o.Session < time.Minute || o.Session > 30*24*time.Hour {
+		errs = append(errs, fleet.Invalid("session", "%s is not between 1m and 720h", o.Session))
 	}
 	if o.EventsKept < 1000 {
 		errs = append(errs, fleet.Invalid("events-kept", "%d is less than 1000", o.EventsKept))

@@ -22,6 +22,8 @@ func (o Options) settings() []api.Setting {
 		{Name: "host-cert-life", Value: o.HostLife.String()},
 		{Name: "mqtt", Value: o.MQTT},
 		{Name: "http", Value: o.HTTP},
+		{Name: "socket", Value: o.Socket},
+		{Name: "session", Value: o.Session.String()},
 		{Name: "insecure-listen-without-authentication", Value: fmt.Sprint(o.InsecureListen)},
 		{Name: "debug-addr", Value: o.Debug.Addr},
 		{Name: "insecure-debug-without-authentication", Value: fmt.Sprint(o.Debug.Insecure)},

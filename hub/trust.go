@@ -79,6 +79,6 @@ func (g guard) Host(leaf *x509.Certificate) (string, error) { return g.parts.ide
 
 func (g guard) Joined(host string) bool { return g.parts.identity.Joined(host) }
 
-func (g guard) Login(_, _, _ string) (fleet.Principal, error) {
-	return fleet.Principal{}, errors.New("there are no accounts")
+func (g guard) Login(name, password, from string) (fleet.Principal, error) {
+	return g.parts.people.Login(name, password, from)
 }

@@ -14,7 +14,7 @@ import (
 func (t *tx) command(index int, c fleet.Command) {
 	order := orderSum(c)
 	if before := t.results.get(c.ID); before != nil {
-		reply := Reply{Result: before.Result}
+		reply := Reply{Result: before.Result, Repeat: true}
 		if before.Order != order {
 			reply = Reply{Err: fleet.Invalid("Idempotency-Key", "%q named another order before", c.ID).WithHint("use a new key for a new order")}
 		}

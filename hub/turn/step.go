@@ -92,6 +92,7 @@ type Publish struct {
 type Reply struct {
 	Result fleet.Result
 	Err    error
+	Repeat bool // the answer is that to the first command with this id; nothing was done now
 }
 
 // Reach asks the hub's shell to try a TCP connection; it answers ReachedIn.

@@ -25,7 +25,9 @@ const (
 type Command struct {
 	ID    string `json:"id"`    // the idempotency key, or a fresh id: the cause of all that follows
 	Actor string `json:"actor"` // who
-	Do    string `json:"do"`
+	// By is who asked, for the audit trail. Of it, only the name goes further.
+	By Principal `json:"-"`
+	Do string    `json:"do"`
 	// IfMatch is the generation of the service or host that the caller saw;
 	// 0: any.
 	IfMatch uint64 `json:"ifMatch,omitempty"`
@@ -44,6 +46,21 @@ type Command struct {
 	Version  int         `json:"version,omitempty"`  // rollback; 0: the one before
 	Rollout  uint64      `json:"rollout,omitempty"`  // rollout-*: the rollout's id that the caller saw; 0: any
 	Fully    bool        `json:"fully,omitempty"`    // rollout-promote
+}
+
+// Subject is what the command is about, as the audit trail has it.
+func (c Command) Subject() string {
+	switch {
+	case !c.Service.IsZero():
+		return "services/" + c.Service.String()
+	case c.Host != "":
+		return "hosts/" + c.Host
+	case c.Balancer != BalancerKey{}:
+		return "balancers/" + c.Balancer.String()
+	case c.Project != "":
+		return "projects/" + c.Project
+	}
+	return ""
 }
 
 // Result is the hub's answer to a command.

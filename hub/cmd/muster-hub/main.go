@@ -62,6 +62,8 @@ func flags() []cli.Flag {
 		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "host-cert-life", Usage: "how long a host's certificate is valid; it is renewed half way", Value: d.HostLife, EnvVars: []string{"MUSTER_HUB_HOST_CERT_LIFE"}}),
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "mqtt", Usage: "`ADDRESS` where agents and MQTT clients connect without TLS (default: none)", EnvVars: []string{"MUSTER_HUB_MQTT"}}),
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the HTTP API without TLS (default: none)", EnvVars: []string{"MUSTER_HUB_HTTP"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "socket", Usage: "`PATH` of the API's socket for root and the group muster on this machine; empty: none", Value: d.Socket, EnvVars: []string{"MUSTER_HUB_SOCKET"}}),
+		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "session", Usage: "how long a login lasts", Value: d.Session, EnvVars: []string{"MUSTER_HUB_SESSION"}}),
 		altsrc.NewBoolFlag(&cli.BoolFlag{Name: "insecure-listen-without-authentication", Usage: "for --mqtt and --http: listen elsewhere than on loopback, too; anyone who can connect commands the fleet", EnvVars: []string{"MUSTER_HUB_INSECURE_LISTEN_WITHOUT_AUTHENTICATION"}}),
 		altsrc.NewBoolFlag(&cli.BoolFlag{Name: "require-store", Usage: "don't make a new store where there is none: its disk may not be mounted", EnvVars: []string{"MUSTER_HUB_REQUIRE_STORE"}}),
 		altsrc.NewIntFlag(&cli.IntFlag{Name: "events-kept", Usage: "`NUMBER` of events that the store keeps", Value: d.EventsKept, EnvVars: []string{"MUSTER_HUB_EVENTS_KEPT"}}),
@@ -104,6 +106,7 @@ func run(c *cli.Context) error {
 	o.MQTTS, o.HTTPS, o.Names = c.String("mqtts"), c.String("https"), c.StringSlice("name")
 	o.TLSCert, o.TLSKey, o.MasterKey, o.HostLife = c.String("tls-cert"), c.String("tls-key"), c.String("master-key"), c.Duration("host-cert-life")
 	o.MQTT, o.HTTP = c.String("mqtt"), c.String("http")
+	o.Socket, o.SocketWanted, o.Session = c.String("socket"), c.IsSet("socket"), c.Duration("session")
 	o.InsecureListen = c.Bool("insecure-listen-without-authentication")
 	o.RequireStore = c.Bool("require-store")
 	o.EventsKept, o.FailPoint, o.Logger = c.Int("events-kept"), c.String("failpoint"), logger

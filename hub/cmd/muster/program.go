@@ -58,7 +58,9 @@ func (p *program) app() *cli.App {
 		p.scaleCommand(), p.restartCommand(), p.removeCommand(), p.logsCommand(),
 		p.versionsCommand(), p.diffCommand(), p.rollbackCommand(), p.rolloutCommand(),
 		p.hostsCommand(), p.hostCommand(), p.tokenCommand(), p.caCommand(), p.aclCommand(), p.balancerCommand(), p.eventsCommand(),
-		p.freezeCommand(), p.unfreezeCommand(), p.pruneCommand(), p.supportCommand(), p.completionCommand(), p.versionCommand(),
+		p.freezeCommand(), p.unfreezeCommand(), p.pruneCommand(), p.supportCommand(),
+		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.userCommand(), p.apiTokenCommand(), p.auditCommand(),
+		p.completionCommand(), p.versionCommand(),
 	}
 	prepare(app.Commands)
 	return app
@@ -75,7 +77,7 @@ func prepare(commands []*cli.Command) {
 
 func globalFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "hub", Usage: "`URL` of the hub (MUSTER_HUB; default " + defaultHub + ")"},
+		&cli.StringFlag{Name: "hub", Usage: "`URL` of the hub (MUSTER_HUB; default: where you logged in, or this machine's own)"},
 		&cli.StringFlag{Name: "config", Usage: "configuration `FILE` (default ~/.config/muster/config.yaml)"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: outputTable, Usage: "`FORMAT`: table or json"},
 		&cli.BoolFlag{Name: "no-color", Usage: "write no colors (NO_COLOR)"},

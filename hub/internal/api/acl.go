@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/musterhq/muster/hub/policy"
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 type aclInput struct {
@@ -15,7 +16,7 @@ type aclInput struct {
 }
 
 func (a *API) routeACL() {
-	op := operation(http.MethodGet, "/v1/acl", "export-acl", "hub", "Export who may read and write which topics, for another broker")
+	op := operation(fleet.RoleAdmin, http.MethodGet, "/v1/acl", "export-acl", "hub", "Export who may read and write which topics, for another broker")
 	op.Responses = textLines()
 	register(a, op, func(_ context.Context, in *aclInput) (*huma.StreamResponse, error) {
 		list := policy.Mosquitto(in.Hub, a.options.Accounts())

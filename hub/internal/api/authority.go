@@ -21,10 +21,10 @@ type AuthorityInfo struct {
 type authorityOutput struct{ Body AuthorityInfo }
 
 func (a *API) routeAuthority() {
-	register(a, operation(http.MethodGet, "/v1/ca", "get-ca", "hub", "Show how clients know the hub, and which hosts have certificates of which authority"), func(context.Context, *struct{}) (*authorityOutput, error) {
+	register(a, operation(fleet.RoleViewer, http.MethodGet, "/v1/ca", "get-ca", "hub", "Show how clients know the hub, and which hosts have certificates of which authority"), func(context.Context, *struct{}) (*authorityOutput, error) {
 		return a.authority(), nil
 	})
-	rotate := operation(http.MethodPost, "/v1/ca/rotate", "rotate-ca", "hub", "Begin to exchange the certificate authority, or finish it")
+	rotate := operation(fleet.RoleAdmin, http.MethodPost, "/v1/ca/rotate", "rotate-ca", "hub", "Begin to exchange the certificate authority, or finish it")
 	rotate.MaxBodyBytes, rotate.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
 	register(a, rotate, func(_ context.Context, in *struct {
 		Caller
@@ -55,6 +55,4 @@ func (a *API) authority() *authorityOutput {
 }
 
 // principal is who gave the order.
-func (c *Caller) principal() fleet.Principal {
-	return fleet.Principal{Name: c.actor(), Role: fleet.RoleAdmin, Via: fleet.ViaHTTP, From: c.remote}
-}
+func (c *Caller) principal() fleet.Principal { return c.by }

@@ -30,6 +30,10 @@ func FuzzRequest(f *testing.F) {
 	f.Add("POST", "/v1/hosts/web1/fail?dataLost=true", "", "", "", "", "")
 	f.Add("DELETE", "/v1/balancers/web1/haproxy", "", "", "", "", "")
 	f.Add("POST", "/v1/streams/x", "application/octet-stream", "", "", "", "log\n")
+	f.Add("POST", "/v1/users", "application/json", "", "", "", `{"name":"ann","role":"viewer"}`)
+	f.Add("PATCH", "/v1/users/ann", "application/json", "", "", "", `{"role":"admin","disabled":null}`)
+	f.Add("POST", "/v1/api-tokens", "application/json", "", "", "", `{"user":"ann","name":"ci","role":"viewer","ttl":"1h"}`)
+	f.Add("GET", "/v1/audit?who=ann&before=7", "", "", "", "", "")
 	f.Add("BREW", "/v1/../healthz", "", "", "", "", "")
 	f.Fuzz(func(t *testing.T, method, target, contentType, idempotencyKey, ifMatch, lastEventID, body string) {
 		request, err := http.NewRequestWithContext(t.Context(), method, "http://hub"+target, strings.NewReader(body))
@@ -46,10 +50,11 @@ func FuzzRequest(f *testing.F) {
 		}}
 		api := New(Options{
 			Fleet: asked, Map: mapNothing, Logger: slog.New(slog.DiscardHandler), Limits: DefaultLimits(),
-			Asker: askerFunc(func(string, fleet.Ask) error { return fleet.NotFound("nobody is there") }),
+			Asker:  askerFunc(func(string, fleet.Ask) error { return fleet.NotFound("nobody is there") }),
+			People: &fakePeople{}, Trail: &fakeTrail{},
 		})
 		answer := httptest.NewRecorder()
-		api.handler.ServeHTTP(answer, request)
+		behind(Anyone, api.handler).ServeHTTP(answer, request)
 		wantProblem(t, answer)
 		for _, c := range asked.commands {
 			wantProper(t, c)
@@ -74,7 +79,7 @@ func wantProblem(t *testing.T, answer *httptest.ResponseRecorder) {
 
 func wantProper(t *testing.T, c fleet.Command) {
 	t.Helper()
-	if c.ID == "" || c.Actor == "" || !validKey(c.ID) {
+	if c.ID == "" || c.Actor == "" || c.Actor != c.By.Name || !validKey(c.ID) {
 		t.Errorf("an order without an id or an actor: %+v", c)
 	}
 	if !c.Service.IsZero() {

@@ -61,7 +61,7 @@ type tokenInput struct {
 }
 
 func (a *API) routeJoin() {
-	join := operation(http.MethodPost, "/v1/join", "join", "hosts", "Become a host, with a join token and a certificate request")
+	join := operation(anyone, http.MethodPost, "/v1/join", "join", "hosts", "Become a host, with a join token and a certificate request")
 	join.MaxBodyBytes, join.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
 	register(a, join, func(_ context.Context, in *struct {
 		Origin
@@ -70,7 +70,7 @@ func (a *API) routeJoin() {
 		credential, err := a.options.Identity.Join(in.Body, in.address)
 		return &credentialOutput{Body: credential}, err
 	})
-	renew := operation(http.MethodPost, "/v1/renew", "renew", "hosts", "Get another certificate for the key that a host has joined with")
+	renew := operation(anyone, http.MethodPost, "/v1/renew", "renew", "hosts", "Get another certificate for the key that a host has joined with")
 	renew.MaxBodyBytes, renew.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
 	register(a, renew, func(_ context.Context, in *struct {
 		Origin
@@ -79,13 +79,13 @@ func (a *API) routeJoin() {
 		credential, err := a.options.Identity.Renew(in.Body, in.address)
 		return &credentialOutput{Body: credential}, err
 	})
-	create := operation(http.MethodPost, "/v1/join-tokens", "create-join-token", "hosts", "Make a token that hosts join with")
+	create := operation(fleet.RoleAdmin, http.MethodPost, "/v1/join-tokens", "create-join-token", "hosts", "Make a token that hosts join with")
 	create.MaxBodyBytes, create.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
 	register(a, create, a.createToken)
-	register(a, operation(http.MethodGet, "/v1/join-tokens", "list-join-tokens", "hosts", "List join tokens, without their secrets"), func(ctx context.Context, _ *struct{}) (*listOutput[fleet.TokenView], error) {
+	register(a, operation(fleet.RoleAdmin, http.MethodGet, "/v1/join-tokens", "list-join-tokens", "hosts", "List join tokens, without their secrets"), func(ctx context.Context, _ *struct{}) (*listOutput[fleet.TokenView], error) {
 		return list(ctx, a, func(View) []fleet.TokenView { return a.options.Identity.Tokens() })
 	})
-	register(a, operation(http.MethodDelete, "/v1/join-tokens/{id}", "delete-join-token", "hosts", "Make a join token of no use"), func(_ context.Context, in *struct {
+	register(a, operation(fleet.RoleAdmin, http.MethodDelete, "/v1/join-tokens/{id}", "delete-join-token", "hosts", "Make a join token of no use"), func(_ context.Context, in *struct {
 		Caller
 		ID string `path:"id" maxLength:"40"`
 	}) (*struct{}, error) {

@@ -12,9 +12,11 @@ import (
 
 // Options is what the API is made of.
 type Options struct {
-	Fleet Fleet
-	Asker Asker
-	Map   Mapper
+	Fleet    Fleet
+	Asker    Asker
+	Map      Mapper
+	People   People
+	Trail    Trail
 	Identity Identity
 	// Names are those that the hub is reached at, and Port is its HTTPS port; 0: it
 	// has none.

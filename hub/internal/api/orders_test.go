@@ -53,11 +53,11 @@ func TestOrders(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, a.status, a.body)
 		}
 		got := s.fleet.last(t)
-		if len(got.ID) < 20 || seen[got.ID] || got.Actor != "local@127.0.0.1" {
+		if len(got.ID) < 20 || seen[got.ID] || got.Actor != "anonymous" || got.By.From != "127.0.0.1" || got.By.Role != fleet.RoleAdmin {
 			t.Errorf("%s %s: id %q, actor %q", c.method, c.path, got.ID, got.Actor)
 		}
 		seen[got.ID] = true
-		got.ID, got.Actor = "", ""
+		got.ID, got.Actor, got.By = "", "", fleet.Principal{}
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s %s: command %+v; want %+v", c.method, c.path, got, c.want)
 		}

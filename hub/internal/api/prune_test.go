@@ -46,7 +46,7 @@ func TestAHostIsPruned(t *testing.T) {
 			t.Errorf("%d %s", a.status, a.body)
 		}
 		ask := (*asked)[i]
-		if ask.Do != fleet.AskPrune || ask.DryRun != (i == 1) || ask.TTL.D() != s.api.limits.PruneTime || ask.Cause != "prune by local@127.0.0.1" {
+		if ask.Do != fleet.AskPrune || ask.DryRun != (i == 1) || ask.TTL.D() != s.api.limits.PruneTime || ask.Cause != "prune by anonymous" {
 			t.Errorf("asked %+v", ask)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func (a *API) routeRollouts() {
-	register(a, operation(http.MethodGet, servicePath+"/rollout", "get-rollout", "rollouts", "Show a service's last rollout"), a.getRollout)
+	register(a, operation(fleet.RoleViewer, http.MethodGet, servicePath+"/rollout", "get-rollout", "rollouts", "Show a service's last rollout"), a.getRollout)
 	a.routeRolloutOrder("pause", fleet.DoPause, "pause-rollout", "Keep a rollout as it is until somebody resumes or promotes it")
 	a.routeRolloutOrder("resume", fleet.DoResume, "resume-rollout", "Let a paused rollout go on")
 	a.routeRolloutOrder("abort", fleet.DoAbort, "abort-rollout", "Go back to the version that the rollout came from")
@@ -45,7 +45,7 @@ type promoteInput struct {
 }
 
 func (a *API) rolloutOrder(verb, id, summary string) huma.Operation {
-	op := operation(http.MethodPost, servicePath+"/rollout/"+verb, id, "rollouts", summary)
+	op := operation(fleet.RoleOperator, http.MethodPost, servicePath+"/rollout/"+verb, id, "rollouts", summary)
 	op.MaxBodyBytes, op.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
 	return op
 }

@@ -17,9 +17,11 @@ import (
 	"github.com/musterhq/muster/shared/wire"
 )
 
-// Store keeps what a turn decides.
+// Store keeps what a turn decides, with what is said of it in the audit trail.
 type Store interface {
-	Commit(revision uint64, rows []turn.Row, events []fleet.Event) error
+	Commit(revision uint64, rows []turn.Row, events []fleet.Event, audit []fleet.AuditEntry) error
+	// Audit writes entries of what changed nothing.
+	Audit(entries []fleet.AuditEntry) error
 }
 
 // Bus carries messages to agents and readers.
@@ -182,13 +184,15 @@ func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]ch
 	delta, out := turn.Step(l.opts.State, inputs, now)
 	stored := delta.Stored()
 	report.Plan = time.Since(began)
+	said := audited(inputs, out.Replies, now)
 	if stored {
 		began := time.Now()
-		err := l.commit(delta)
+		err := l.commit(delta, said)
 		report.Stored, report.Failed, report.Commit = err == nil, err != nil, time.Since(began)
 		if err != nil {
 			l.opts.Logger.Error("commit failed; the turn is undone", "revision", delta.Revision, "error", err)
 			refuse(waiting, err)
+			l.audit(failed(said, err))
 			return
 		}
 	}
@@ -203,6 +207,9 @@ func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]ch
 	}
 	for i, reply := range waiting {
 		reply <- out.Replies[i]
+	}
+	if !stored {
+		l.audit(said)
 	}
 	if stored {
 		l.opts.Reached("after-reply")
@@ -222,13 +229,13 @@ func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]ch
 	}
 }
 
-func (l *Loop) commit(delta *turn.Delta) error {
+func (l *Loop) commit(delta *turn.Delta, audit []fleet.AuditEntry) error {
 	rows, err := delta.Rows()
 	if err != nil {
 		return err
 	}
 	l.opts.Reached("before-commit")
-	if err := l.opts.Store.Commit(delta.Revision, rows, delta.Events()); err != nil {
+	if err := l.opts.Store.Commit(delta.Revision, rows, delta.Events(), audit); err != nil {
 		return err
 	}
 	l.opts.Reached("after-commit")
