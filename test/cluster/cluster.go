@@ -60,7 +60,8 @@ type Cluster struct {
 	Hub    *Process
 	Agents map[string]*Process
 	Client *client.Client
-	// URL is the hub's HTTP address, CLI the path of the command line.
+	// URL is the hub's, for the command line: the socket on its machine, or HTTP where
+	// the cluster is Open. CLI is the path of the command line.
 	URL string
 	CLI string
 
@@ -111,7 +112,10 @@ func (c *Cluster) start(ctx context.Context) error {
 	}
 	c.CLI = filepath.Join(c.dir, "muster")
 	hub := fleet.Host(HubHost)
-	c.URL = "http://" + net.JoinHostPort(hub.Address, httpPort)
+	c.URL = "unix://" + c.socket()
+	if c.open() {
+		c.URL = "http://" + net.JoinHostPort(hub.Address, httpPort)
+	}
 	if c.Client, err = client.New(client.Options{URL: c.URL}); err != nil {
 		return err
 	}
@@ -166,13 +170,14 @@ func (c *Cluster) joined(ctx context.Context) error {
 }
 
 func (c *Cluster) hubProcess(h *hosts.Host) *Process {
-	args := []string{
-		"--state-dir", filepath.Join(c.dir, "hub-state"),
-		"--mqtt", net.JoinHostPort(h.Address, mqttPort), "--http", net.JoinHostPort(h.Address, httpPort),
-		"--insecure-listen-without-authentication",
+	args := []string{"--state-dir", filepath.Join(c.dir, "hub-state")}
+	if c.open() {
+		args = append(args, "--mqtt", net.JoinHostPort(h.Address, mqttPort), "--http", net.JoinHostPort(h.Address, httpPort),
+			"--insecure-listen-without-authentication")
 	}
 	if c.opts.HubPrograms == "" {
-		args = append(args, "--mqtts", net.JoinHostPort(h.Address, mqttsPort), "--https", net.JoinHostPort(h.Address, httpsPort), "--name", h.Address)
+		args = append(args, "--mqtts", net.JoinHostPort(h.Address, mqttsPort), "--https", net.JoinHostPort(h.Address, httpsPort),
+			"--name", h.Address, "--socket", c.socket())
 	}
 	args = append(args, c.opts.HubArgs...)
 	return &Process{host: h, program: filepath.Join(cmp.Or(c.opts.HubPrograms, c.dir), "muster-hub"), args: args, log: filepath.Join(c.dir, "hub.log")}
@@ -201,6 +206,12 @@ func (c *Cluster) agentProcess(h *hosts.Host) *Process {
 
 // plain: one of the programs is of a release without TLS.
 func (c *Cluster) plain() bool { return c.opts.HubPrograms != "" || c.opts.AgentPrograms != "" }
+
+// open: the hub listens without TLS, too.
+func (c *Cluster) open() bool { return c.opts.Open || c.plain() }
+
+// socket is the hub's, for its own machine.
+func (c *Cluster) socket() string { return filepath.Join(c.dir, "hub.sock") }
 
 // join makes a machine a host, as a person does: by the line that a token comes
 // with.

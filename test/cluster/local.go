@@ -31,10 +31,6 @@ func (c *Cluster) startLocal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	web, err := freeAddress()
-	if err != nil {
-		return err
-	}
 	mqtt, err := freeAddress()
 	if err != nil {
 		return err
@@ -43,14 +39,14 @@ func (c *Cluster) startLocal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.CLI, c.URL, c.address = filepath.Join(c.dir, "muster"), "http://"+web, address
+	c.CLI, c.URL, c.address = filepath.Join(c.dir, "muster"), "unix://"+c.socket(), address
 	if c.Client, err = client.New(client.Options{URL: c.URL}); err != nil {
 		return err
 	}
 	name := c.opts.Hosts[0]
 	c.Hub = &Process{program: filepath.Join(c.dir, "muster-hub"), log: filepath.Join(c.dir, "hub.log"),
-		args: append([]string{"--state-dir", filepath.Join(c.dir, "hub-state"), "--mqtts", mqtt, "--https", https, "--http", web,
-			"--insecure-listen-without-authentication"}, c.opts.HubArgs...)}
+		args: append([]string{"--state-dir", filepath.Join(c.dir, "hub-state"), "--mqtts", mqtt, "--https", https, "--socket", c.socket()},
+			c.opts.HubArgs...)}
 	c.Agents[name] = &Process{program: filepath.Join(c.dir, "muster-agent"), log: filepath.Join(c.dir, name+".log"),
 		args: append([]string{
 			"--host-id", name, "--advertise", address, "--engine", "unix://" + c.local.DockerSocket,
