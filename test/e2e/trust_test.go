@@ -235,15 +235,15 @@ func TestTrustWhoIsRefused(t *testing.T) {
 	}
 	for name, topic := range map[string]string{"all": "#", "all of Muster's": "muster/v1/#", "another's desired": wire.Host("web2", wire.LeafDesired)} {
 		out, err := p.stock("web1", "mosquitto_sub", ca, append(asHost("web1", cert, key), "-C", "1", "-W", "3", "-t", topic)...)
-		if err == nil || strings.Contains(out, "{") {
+		if err == nil && !strings.Contains(out, "requests were denied") || strings.Contains(out, "{") {
 			t.Errorf("web1 reads %s: %s", name, out)
 		}
 	}
 	p.openssl(ca)
 
 	p.untouched(before)
-	for host, n := range p.sessions() {
-		if n != alive[host] {
+	for host, n := range p.sessions() { // web1's was taken over with web1's own key
+		if host != "web1" && n != alive[host] {
 			t.Errorf("%s has connected %d times more", host, n-alive[host])
 		}
 	}
