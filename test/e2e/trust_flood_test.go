@@ -117,8 +117,7 @@ func (f *flood) guess(ctx context.Context) {
 
 // TestTrustFlood: who has no credential can't keep the fleet from going on.
 func TestTrustFlood(t *testing.T) {
-	t.Parallel()
-	p := trusted(t, "flood")
+	p := begin(t, "flood") // beside nothing else: it takes the processors, too
 	p.apply(web("app:1", 3, 9303))
 	before, alive := p.containers(), p.sessions()
 	scale := func() time.Duration {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,15 +27,63 @@ import (
 // renewed after 10 to 16 s.
 const hostLife = 20 * time.Second
 
-// trusted is a project on a fleet of its own, whose hub listens by TLS alone.
-func trusted(t *testing.T, name string, hubArgs ...string) *project {
-	t.Helper()
+// closed is a fleet whose hub listens by TLS alone.
+func closed(hubArgs ...string) (*cluster.Cluster, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	c, err := cluster.Start(ctx, cluster.Options{
 		Hosts: names, Balancers: []string{"web1"}, Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler),
 		HubArgs: hubArgs, AgentArgs: []string{"--haproxy-retries", "0", "--reconnect-max", "4s"},
 	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.LoadApp(ctx, "app:1", "VERSION=1"); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// doors is such a fleet that tests share; nobody needs it before it is asked for.
+var doors struct {
+	sync.Mutex
+	*cluster.Cluster
+	users int
+}
+
+// behindDoors is a project on that fleet. The last test that has it takes it away.
+func behindDoors(t *testing.T, name string) *project {
+	t.Helper()
+	doors.Lock()
+	defer doors.Unlock()
+	if doors.users == 0 {
+		c, err := closed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		doors.Cluster = c
+	}
+	doors.users++
+	c := doors.Cluster
+	t.Cleanup(func() {
+		doors.Lock()
+		defer doors.Unlock()
+		if t.Failed() {
+			c.Logs(os.Stderr, 10_000)
+		}
+		if doors.users--; doors.users == 0 {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return on(t, c, name)
+}
+
+// trusted is a project on such a fleet of its own.
+func trusted(t *testing.T, name string, hubArgs ...string) *project {
+	t.Helper()
+	c, err := closed(hubArgs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,15 +95,17 @@ func trusted(t *testing.T, name string, hubArgs ...string) *project {
 			t.Error(err)
 		}
 	})
-	if err := c.LoadApp(ctx, "app:1", "VERSION=1"); err != nil {
-		t.Fatal(err)
-	}
+	return on(t, c, name)
+}
+
+func on(t *testing.T, c *cluster.Cluster, name string) *project {
 	p := &project{T: t, name: name, c: c, off: map[string]bool{}}
 	t.Cleanup(func() {
 		if t.Failed() {
 			p.dump()
 		}
 	})
+	t.Cleanup(p.removeAll)
 	p.mark()
 	return p
 }
@@ -180,7 +232,7 @@ func read(t *testing.T, file string) []byte {
 // the fleet goes on.
 func TestTrustWhoIsRefused(t *testing.T) {
 	t.Parallel()
-	p := trusted(t, "refuse")
+	p := behindDoors(t, "refuse")
 	p.apply(web("app:1", 3, 9302))
 	before := p.containers()
 	ca := p.caFile()
