@@ -71,8 +71,23 @@ func behind(door Door, next http.Handler) http.Handler {
 // who it is, or wants to.
 const anyone fleet.Role = "anyone"
 
-// roleKey is where an operation's metadata have the role that it takes.
-const roleKey = "role"
+// Where an operation's metadata have the role that it takes, and its name in the
+// audit trail if that is another than its id.
+const (
+	roleKey = "role"
+	doKey   = "do"
+)
+
+// ordering names an operation as what it does is called in the audit trail.
+func ordering(op huma.Operation, do string) huma.Operation {
+	op.Metadata[doKey] = do
+	return op
+}
+
+func doOf(op *huma.Operation) string {
+	do, _ := op.Metadata[doKey].(string)
+	return cmp.Or(do, op.OperationID)
+}
 
 // roleOf is the role that an operation takes; none that there is: nobody may.
 func roleOf(op *huma.Operation) fleet.Role {
@@ -148,7 +163,7 @@ func subjectOf(r *http.Request) string {
 // authorize is what every operation of huma's passes before its input is read.
 func (a *API) authorize(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
-	by, err := a.admit(r, roleOf(ctx.Operation()), ctx.Operation().OperationID)
+	by, err := a.admit(r, roleOf(ctx.Operation()), doOf(ctx.Operation()))
 	if err != nil {
 		writeProblem(w, a.problem(err))
 		return

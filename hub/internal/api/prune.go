@@ -37,7 +37,7 @@ func (a *API) routePrune() {
 	op := operation(fleet.RoleOperator, http.MethodPost, "/v1/hosts/{host}/prune", "prune-host", "hosts", "Remove images from a host that no kept version of any service needs")
 	op.Description = "It is answered when the host is done, which may take minutes."
 	op.MaxBodyBytes, op.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
-	register(a, op, a.prune)
+	register(a, ordering(op, "prune"), a.prune)
 }
 
 // Patience lets a request take longer than the server's own limits.
