@@ -112,7 +112,11 @@ func (a *API) admit(r *http.Request, role fleet.Role, do string) (fleet.Principa
 			a.refused(fleet.AuditEntry{Who: by.Name, Role: by.Role, Via: by.Via, From: by.From, Do: do, Subject: subjectOf(r), Message: messageOf(err)})
 		}
 	} else if by.Via != "" {
-		a.refused(fleet.AuditEntry{Who: cmp.Or(by.Name, "(a token)"), Via: by.Via, From: address(r), Do: "login", Message: messageOf(err)})
+		why := messageOf(err)
+		if fleet.CodeOf(err) == fleet.CodeUnavailable {
+			why = "too many attempts" // the time left differs each time
+		}
+		a.refused(fleet.AuditEntry{Who: cmp.Or(by.Name, "(a token)"), Via: by.Via, From: address(r), Do: "login", Message: why})
 	}
 	return by, err
 }
@@ -213,9 +217,6 @@ func address(r *http.Request) string {
 func messageOf(err error) string {
 	var e *fleet.Error
 	if errors.As(err, &e) {
-		if e.Code == fleet.CodeUnavailable {
-			return "too many attempts" // the time left differs each time
-		}
 		return e.Message
 	}
 	return err.Error()

@@ -74,7 +74,7 @@ func (a *API) prune(ctx context.Context, in *pruneInput) (*pruneOutput, error) {
 		err = unavailable("host %s removes no images: %s", in.Host, answer.Problem)
 	}
 	if !dry { // which changes nothing
-		a.audit(in.by, "prune", "hosts/"+in.Host, fmt.Sprintf("%d images removed", len(answer.Images)), err)
+		a.audit(in.by, "prune", "hosts/"+in.Host, fmt.Sprintf("%d removed", len(answer.Images)), err)
 	}
 	if err != nil {
 		return nil, err
