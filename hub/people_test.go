@@ -184,7 +184,7 @@ ann http first-admin users/ann done
 ann http user-add users/vic done
 vic http login users/vic done
 ann http api-token-add users/ann/api-tokens/ci done
-vic http drain-host hosts/web1 refused
+vic http host-drain hosts/web1 refused
 vic http list-audit /v1/audit refused
 ann/ci http host-drain hosts/web1 refused
 ann/ci http list-users /v1/users refused

@@ -71,8 +71,23 @@ func behind(door Door, next http.Handler) http.Handler {
 // who it is, or wants to.
 const anyone fleet.Role = "anyone"
 
-// roleKey is where an operation's metadata have the role that it takes.
-const roleKey = "role"
+// Where an operation's metadata have the role that it takes, and its name in the
+// audit trail if that is another than its id.
+const (
+	roleKey = "role"
+	doKey   = "do"
+)
+
+// ordering names an operation as what it does is called in the audit trail.
+func ordering(op huma.Operation, do string) huma.Operation {
+	op.Metadata[doKey] = do
+	return op
+}
+
+func doOf(op *huma.Operation) string {
+	do, _ := op.Metadata[doKey].(string)
+	return cmp.Or(do, op.OperationID)
+}
 
 // roleOf is the role that an operation takes; none that there is: nobody may.
 func roleOf(op *huma.Operation) fleet.Role {
@@ -97,7 +112,11 @@ func (a *API) admit(r *http.Request, role fleet.Role, do string) (fleet.Principa
 			a.refused(fleet.AuditEntry{Who: by.Name, Role: by.Role, Via: by.Via, From: by.From, Do: do, Subject: subjectOf(r), Message: messageOf(err)})
 		}
 	} else if by.Via != "" {
-		a.refused(fleet.AuditEntry{Who: cmp.Or(by.Name, "(a token)"), Via: by.Via, From: address(r), Do: "login", Message: messageOf(err)})
+		why := messageOf(err)
+		if fleet.CodeOf(err) == fleet.CodeUnavailable {
+			why = "too many attempts" // the time left differs each time
+		}
+		a.refused(fleet.AuditEntry{Who: cmp.Or(by.Name, "(a token)"), Via: by.Via, From: address(r), Do: "login", Message: why})
 	}
 	return by, err
 }
@@ -148,7 +167,7 @@ func subjectOf(r *http.Request) string {
 // authorize is what every operation of huma's passes before its input is read.
 func (a *API) authorize(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
-	by, err := a.admit(r, roleOf(ctx.Operation()), ctx.Operation().OperationID)
+	by, err := a.admit(r, roleOf(ctx.Operation()), doOf(ctx.Operation()))
 	if err != nil {
 		writeProblem(w, a.problem(err))
 		return
@@ -198,9 +217,6 @@ func address(r *http.Request) string {
 func messageOf(err error) string {
 	var e *fleet.Error
 	if errors.As(err, &e) {
-		if e.Code == fleet.CodeUnavailable {
-			return "too many attempts" // the time left differs each time
-		}
 		return e.Message
 	}
 	return err.Error()

@@ -344,7 +344,7 @@ func TestWatchersEndWithTheirRight(t *testing.T) {
 	s, folk := guarded(t)
 	s.fleet.watch = func(context.Context, uint64) (<-chan fleet.Change, error) { return make(chan fleet.Change), nil }
 	open := func(who string) *bufio.Reader {
-		request, _ := http.NewRequestWithContext(t.Context(), "GET", s.url+"/v1/watch", nil)
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/watch", nil)
 		request.Header.Set("Authorization", "Bearer "+who)
 		response, err := s.conns.Do(request)
 		if err != nil {
@@ -355,7 +355,9 @@ func TestWatchersEndWithTheirRight(t *testing.T) {
 		if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, "watching") {
 			t.Fatalf("%q, %v", line, err)
 		}
-		lines.ReadString('\n')
+		if _, err := lines.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
 		return lines
 	}
 	viewer, admin := open("viewer"), open("admin")
@@ -426,7 +428,9 @@ func TestAudit(t *testing.T) {
 		{Number: 2, Who: "ann", Do: "login", Subject: "users/ann", Result: "refused"},
 		{Number: 1, Who: "annie", Do: "scale", Subject: "services/shopping/web", Result: "done"},
 	} {
-		trail.Audit(e)
+		if err := trail.Audit(e); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for query, want := range map[string]string{
 		"":                       "321",

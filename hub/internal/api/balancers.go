@@ -18,7 +18,7 @@ func (a *API) routeBalancers() {
 		return list(ctx, a, View.Balancers)
 	})
 	forget := operation(fleet.RoleOperator, http.MethodDelete, "/v1/balancers/{host}/{name}", "forget-balancer", "balancers", "Forget a balancer: nothing waits for it any more")
-	register(a, forget, func(ctx context.Context, in *forgetInput) (*resultOutput, error) {
+	register(a, ordering(forget, fleet.DoBalancerForget), func(ctx context.Context, in *forgetInput) (*resultOutput, error) {
 		for _, part := range []string{in.Host, in.Name} {
 			if err := fleet.ValidateHost(part); err != nil {
 				return nil, err

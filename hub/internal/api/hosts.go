@@ -27,7 +27,7 @@ func (a *API) routeHosts() {
 	a.routeHostOrder("activate", fleet.DoHostActivate, "activate-host", "Place instances on a drained host again")
 	a.routeHostOrder("freeze", fleet.DoFreeze, "freeze-host", "Change nothing on a host, whatever happens")
 	a.routeHostOrder("unfreeze", fleet.DoUnfreeze, "unfreeze-host", "Look after a frozen host again")
-	register(a, operation(fleet.RoleOperator, http.MethodPost, "/v1/hosts/{host}/fail", "fail-host", "hosts", "Declare a lost host dead: what it ran is placed elsewhere"), func(ctx context.Context, in *failInput) (*resultOutput, error) {
+	register(a, ordering(operation(fleet.RoleOperator, http.MethodPost, "/v1/hosts/{host}/fail", "fail-host", "hosts", "Declare a lost host dead: what it ran is placed elsewhere"), fleet.DoHostFail), func(ctx context.Context, in *failInput) (*resultOutput, error) {
 		return a.orderHost(ctx, &in.HostOrder, fleet.Command{Do: fleet.DoHostFail, DataLost: in.DataLost})
 	})
 }
@@ -38,7 +38,7 @@ type failInput struct {
 }
 
 func (a *API) routeHostOrder(verb, do, id, summary string) {
-	register(a, operation(fleet.RoleOperator, http.MethodPost, "/v1/hosts/{host}/"+verb, id, "hosts", summary), func(ctx context.Context, in *HostOrder) (*resultOutput, error) {
+	register(a, ordering(operation(fleet.RoleOperator, http.MethodPost, "/v1/hosts/{host}/"+verb, id, "hosts", summary), do), func(ctx context.Context, in *HostOrder) (*resultOutput, error) {
 		return a.orderHost(ctx, in, fleet.Command{Do: do})
 	})
 }

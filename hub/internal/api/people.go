@@ -160,11 +160,11 @@ func (a *API) routeUsers() {
 	register(a, operation(fleet.RoleAdmin, http.MethodGet, "/v1/users", "list-users", "people", "List accounts"), func(context.Context, *struct{}) (*itemsOutput[fleet.Account], error) {
 		return &itemsOutput[fleet.Account]{Items[fleet.Account]{a.options.People.Accounts()}}, nil
 	})
-	register(a, a.small(operation(fleet.RoleAdmin, http.MethodPost, "/v1/users", "add-user", "people", "Make an account")), func(ctx context.Context, in *addUserInput) (*noOutput, error) {
+	register(a, ordering(a.small(operation(fleet.RoleAdmin, http.MethodPost, "/v1/users", "add-user", "people", "Make an account")), "user-add"), func(ctx context.Context, in *addUserInput) (*noOutput, error) {
 		return nil, a.options.People.AddAccount(principal(ctx), in.Body.Name, in.Body.Role, in.Body.Password)
 	})
-	register(a, a.small(operation(fleet.RoleAdmin, http.MethodPatch, path, "change-user", "people", "Change what an account may")), a.changeUser)
-	register(a, operation(fleet.RoleAdmin, http.MethodDelete, path, "remove-user", "people", "Remove an account with its API tokens and sessions"), func(ctx context.Context, in *UserNamed) (*noOutput, error) {
+	register(a, ordering(a.small(operation(fleet.RoleAdmin, http.MethodPatch, path, "change-user", "people", "Change what an account may")), "user-role"), a.changeUser)
+	register(a, ordering(operation(fleet.RoleAdmin, http.MethodDelete, path, "remove-user", "people", "Remove an account with its API tokens and sessions"), "user-remove"), func(ctx context.Context, in *UserNamed) (*noOutput, error) {
 		return nil, a.options.People.RemoveAccount(principal(ctx), in.Name)
 	})
 	password := a.small(operation(fleet.RoleViewer, http.MethodPut, path+"/password", "set-password", "people", "Set a password: one's own, or as an admin another's"))

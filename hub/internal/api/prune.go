@@ -37,7 +37,7 @@ func (a *API) routePrune() {
 	op := operation(fleet.RoleOperator, http.MethodPost, "/v1/hosts/{host}/prune", "prune-host", "hosts", "Remove images from a host that no kept version of any service needs")
 	op.Description = "It is answered when the host is done, which may take minutes."
 	op.MaxBodyBytes, op.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
-	register(a, op, a.prune)
+	register(a, ordering(op, "prune"), a.prune)
 }
 
 // Patience lets a request take longer than the server's own limits.
@@ -74,7 +74,7 @@ func (a *API) prune(ctx context.Context, in *pruneInput) (*pruneOutput, error) {
 		err = unavailable("host %s removes no images: %s", in.Host, answer.Problem)
 	}
 	if !dry { // which changes nothing
-		a.audit(in.by, "prune", "hosts/"+in.Host, fmt.Sprintf("%d images removed", len(answer.Images)), err)
+		a.audit(in.by, "prune", "hosts/"+in.Host, fmt.Sprintf("%d removed", len(answer.Images)), err)
 	}
 	if err != nil {
 		return nil, err

@@ -95,3 +95,21 @@ func TestPruningOutlastsDeadlines(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
+
+// What was removed is in the audit trail, and so is what failed; a dry run isn't.
+func TestPruningIsAudited(t *testing.T) {
+	trail := &fakeTrail{}
+	with := func(o *Options) { o.Trail = trail }
+	s, _ := servePruned(t, 0, fleet.Answer{OK: true, Images: []fleet.PrunedImage{{ID: "sha256:1", Bytes: 7}}}, with)
+	s.call("POST", prunePath, `{"dryRun":true}`)
+	s.call("POST", prunePath, "")
+	s, _ = servePruned(t, 0, fleet.Answer{Problem: "no"}, with)
+	s.call("POST", prunePath, "")
+	by := fleet.AuditEntry{Who: "anonymous", Role: fleet.RoleAdmin, Via: fleet.ViaHTTP, From: "127.0.0.1", Do: "prune", Subject: "hosts/web1"}
+	done, failed := by, by
+	done.Result, done.Message = fleet.AuditDone, "1 removed"
+	failed.Result, failed.Message = fleet.AuditFailed, "host web1 removes no images: no"
+	if want := []fleet.AuditEntry{done, failed}; !reflect.DeepEqual(trail.entries, want) {
+		t.Errorf("%+v", trail.entries)
+	}
+}

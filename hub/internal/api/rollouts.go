@@ -16,7 +16,7 @@ func (a *API) routeRollouts() {
 	a.routeRolloutOrder("abort", fleet.DoAbort, "abort-rollout", "Go back to the version that the rollout came from")
 	a.routeRolloutOrder("retry", fleet.DoRetry, "retry-rollout", "Try a rollout again that failed")
 	promote := a.rolloutOrder("promote", "promote-rollout", "Let a rollout go on to its next step, or to its end")
-	register(a, promote, func(ctx context.Context, in *promoteInput) (*resultOutput, error) {
+	register(a, ordering(promote, fleet.DoPromote), func(ctx context.Context, in *promoteInput) (*resultOutput, error) {
 		cmd := fleet.Command{Do: fleet.DoPromote}
 		if in.Body != nil {
 			cmd.Rollout, cmd.Fully = in.Body.Rollout, in.Body.Fully
@@ -51,7 +51,7 @@ func (a *API) rolloutOrder(verb, id, summary string) huma.Operation {
 }
 
 func (a *API) routeRolloutOrder(verb, do, id, summary string) {
-	register(a, a.rolloutOrder(verb, id, summary), func(ctx context.Context, in *rolloutInput) (*resultOutput, error) {
+	register(a, ordering(a.rolloutOrder(verb, id, summary), do), func(ctx context.Context, in *rolloutInput) (*resultOutput, error) {
 		cmd := fleet.Command{Do: do}
 		if in.Body != nil {
 			cmd.Rollout = in.Body.Rollout

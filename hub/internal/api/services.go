@@ -47,7 +47,7 @@ func (a *API) routeServices() {
 }
 
 func (a *API) routeServiceOrder(method, suffix, do, id, summary string) {
-	register(a, operation(fleet.RoleOperator, method, servicePath+suffix, id, "services", summary), func(ctx context.Context, in *ServiceOrder) (*resultOutput, error) {
+	register(a, ordering(operation(fleet.RoleOperator, method, servicePath+suffix, id, "services", summary), do), func(ctx context.Context, in *ServiceOrder) (*resultOutput, error) {
 		return a.orderService(ctx, in, fleet.Command{Do: do})
 	})
 }

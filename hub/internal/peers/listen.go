@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -50,7 +52,9 @@ func makeWay(path string) error {
 	case info.Mode().Type() != fs.ModeSocket:
 		return fleet.Conflict("socket", "%s is there, and is no socket", path).WithHint("name another path, or remove it")
 	}
-	conn, err := net.Dial("unix", path)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err == nil {
 		conn.Close()
 		return fleet.Conflict("socket", "another hub answers at %s", path).WithHint("stop that one, or name another path by --socket")

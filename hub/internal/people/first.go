@@ -77,7 +77,7 @@ func (p *People) First(secret, name, password, from, via string) (fleet.Session,
 	err := p.change(by, "first-admin", subjectUser(by.Name), func(d *draft, now time.Time) (string, error) {
 		sum := sha256.Sum256([]byte(strings.TrimSpace(secret)))
 		if p.first == nil {
-			return "", fleet.Conflict("secret", "there is an account already").WithHint("an admin makes others: muster user add; or root on the hub's machine")
+			return "", fleet.Conflict("", "there is an account already").WithHint("an admin makes others: muster user add; or root on the hub's machine")
 		}
 		if subtle.ConstantTimeCompare(sum[:], p.first.sum[:]) != 1 {
 			wrong = true

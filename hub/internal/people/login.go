@@ -198,7 +198,7 @@ func (p *People) Leave(by fleet.Principal, text string) error {
 	}
 	return p.change(by, "logout", subjectUser(t.Account), func(d *draft, _ time.Time) (string, error) {
 		if !t.session() {
-			return "", fleet.Conflict("token", "%s is no session", t.told()).WithHint("it is taken back by: muster api-token rm %s --user %s", t.Name, t.Account)
+			return "", fleet.Conflict("", "%s is no session", t.told()).WithHint("it is taken back by: muster api-token rm %s --user %s", t.Name, t.Account)
 		}
 		d.tokens[id] = nil
 		d.cut = append(d.cut, t.ends())

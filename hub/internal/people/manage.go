@@ -57,10 +57,10 @@ func (p *People) newAccount(name string, role fleet.Role, password, by string, n
 		return account{}, err
 	}
 	if _, known := p.accounts[name]; known {
-		return account{}, fleet.Conflict("name", "there is a user %s already", name).WithHint("muster user role %s ROLE changes what it may, muster user passwd %s its password", name, name)
+		return account{}, fleet.Conflict("", "there is a user %s already", name).WithHint("muster user role %s ROLE changes what it may, muster user passwd %s its password", name, name)
 	}
 	if len(p.accounts) >= mostAccounts {
-		return account{}, fleet.Conflict("name", "there are %d users already", mostAccounts)
+		return account{}, fleet.Conflict("", "there are %d users already", mostAccounts)
 	}
 	a := account{Role: role, Created: now, By: by}
 	if password != "" {
@@ -226,7 +226,7 @@ func (p *People) keepsAdmin(by fleet.Principal, without string) error {
 			return nil
 		}
 	}
-	return fleet.Conflict("name", "%s is the last admin", without).
+	return fleet.Conflict("", "%s is the last admin", without).
 		WithHint("make another one first (muster user role NAME admin), or do it as root on the hub's machine, through its socket")
 }
 
@@ -294,13 +294,13 @@ func (p *People) AddToken(by fleet.Principal, owner, name string, role fleet.Rol
 		}
 		switch _, taken := p.named(owner, name); {
 		case taken:
-			return "", fleet.Conflict("name", "%s has an API token %s already", owner, name).WithHint("take it back first: muster api-token rm %s --user %s", name, owner)
+			return "", fleet.Conflict("", "%s has an API token %s already", owner, name).WithHint("take it back first: muster api-token rm %s --user %s", name, owner)
 		case !a.Role.Allows(role):
 			return "", forbidden("%s is %s, and its API tokens may at most the same", owner, a.Role).WithHint("say --role %s or less", a.Role)
 		case ttl < 0:
 			return "", fleet.Invalid("ttl", "%s is in the past", ttl)
 		case p.count(owner) >= mostTokens:
-			return "", fleet.Conflict("name", "%s has %d API tokens already", owner, mostTokens).WithHint("muster api-token ls --user %s shows which aren't used", owner)
+			return "", fleet.Conflict("", "%s has %d API tokens already", owner, mostTokens).WithHint("muster api-token ls --user %s shows which aren't used", owner)
 		}
 		made = token{Account: owner, Name: name, Role: role, Sum: b.sum(), Created: now, By: by.Name}
 		message := "as " + string(role)

@@ -21,7 +21,7 @@ const (
 	lanes        = 64
 	mostWaiting  = 256                 // who waits for a password to be checked
 	keptExpired  = 30 * 24 * time.Hour // an API token that has expired is still listed
-	sweep        = 10 * time.Second
+	sweep        = 5 * time.Second
 	usedWritten  = time.Minute // how often it is written down when tokens were used
 )
 

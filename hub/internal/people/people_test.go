@@ -368,7 +368,8 @@ func TestLoginOverMQTT(t *testing.T) {
 		}
 	}
 	// A token in the place of the name isn't written down.
-	r.Login(text, "x", "192.0.2.66")
+	_, err = r.Login(text, "x", "192.0.2.66")
+	r.refused(err, fleet.CodeUnauthenticated, "the name or the password is wrong")
 	if said := strings.Join(r.store.audit(), "\n"); strings.Contains(said, tokenPrefix) || !strings.Contains(said, "olga|mqtt|192.0.2.5|login||done|") {
 		t.Errorf("the audit trail says\n%s", said)
 	}

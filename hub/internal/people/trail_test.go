@@ -16,7 +16,7 @@ func TestAFloodOfRefusalsIsAFewEntries(t *testing.T) {
 	before := len(r.store.said)
 	for i := range 1000 {
 		r.pass(10 * time.Millisecond)
-		r.Login("ann", bad, "203.0.113.9")
+		_, _ = r.Login("ann", bad, "203.0.113.9")
 		if i == 0 && len(r.store.said) != before+1 {
 			t.Error("the first isn't written at once")
 		}
@@ -28,7 +28,7 @@ func TestAFloodOfRefusalsIsAFewEntries(t *testing.T) {
 		t.Errorf("%d entries: %q", len(said), said)
 	}
 	for i := range 5000 {
-		r.Login(fmt.Sprint("name", i), bad, fmt.Sprintf("198.51.%d.%d", i>>8, i&255))
+		_, _ = r.Login(fmt.Sprint("name", i), bad, fmt.Sprintf("198.51.%d.%d", i>>8, i&255))
 	}
 	r.pass(gathered)
 	r.must(r.trail.flush(r.now()))
