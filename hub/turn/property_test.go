@@ -192,8 +192,13 @@ func (r *random) wantNothingMore(inputs ...Input) {
 func (r *random) wantRest() {
 	r.t.Helper()
 	for _, s := range r.view().Services("") {
-		if s.State != fleet.ServiceConverged && s.State != fleet.ServiceHeld {
+		if s.State != fleet.ServiceConverged && s.State != fleet.ServiceHeld && s.State != fleet.ServiceStopped {
 			r.t.Fatalf("%s is %s: %v", s.Key, s.State, s.Reasons)
+		}
+	}
+	for _, in := range r.s.Instances {
+		if s := r.s.Services[in.Service]; s != nil && in.Goal == fleet.GoalRun && (s.Stopped || s.stoppedOn(in.Host)) {
+			r.t.Fatalf("%s runs, and the service is stopped there", in)
 		}
 	}
 	revision := r.s.Revision
