@@ -87,7 +87,7 @@ func (r *random) wantRoom() {
 			}
 			fixed[in.Host] = id
 		}
-		if s.Asked.Mode == fleet.ModeGlobal && in.Goal == fleet.GoalRun && in.Version == s.Version && in.Born >= s.Restarted {
+		if s.Asked.Mode == fleet.ModeGlobal && in.Goal == fleet.GoalRun && in.Version == s.Version && in.Born >= max(s.Restarted, s.RestartedOn[in.Host]) {
 			if other := global[in.Host]; other != "" {
 				r.t.Fatalf("%s has %s and %s of one global service", in.Host, other, id)
 			}
