@@ -46,6 +46,7 @@ func (k *checker) rolled(before, now *turn.Service, told bool) {
 	if before.Removing {
 		a = nil
 	}
+	now = asWanted(before, now)
 	switch {
 	case now.Removing:
 	case b == nil && a != nil:

@@ -59,3 +59,14 @@ func (k *checker) runsWhereStopped(in *turn.Instance) {
 		k.sim.violate("%s comes, and its service is stopped there", in)
 	}
 }
+
+// asWanted is a service with what was wanted of it when its turn began: what is
+// started comes after what the turn decides about a rollout.
+func asWanted(before, now *turn.Service) *turn.Service {
+	out := *now
+	out.Stopped = now.Stopped || before.Stopped
+	if len(before.Resting) > len(now.Resting) {
+		out.Resting = before.Resting
+	}
+	return &out
+}
