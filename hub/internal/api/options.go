@@ -12,9 +12,9 @@ import (
 
 // Options is what the API is made of.
 type Options struct {
-	Fleet Fleet
-	Asker Asker
-	Map   Mapper
+	Fleet    Fleet
+	Asker    Asker
+	Map      Mapper
 	Identity Identity
 	// Names are those that the hub is reached at, and Port is its HTTPS port; 0: it
 	// has none.
@@ -22,6 +22,8 @@ type Options struct {
 	Port  int
 	// Accounts are those that a list for another broker names.
 	Accounts func() []policy.Account
+	// Commands takes what is ordered in words; nil: nobody does.
+	Commands Commander
 	// Ready says why the hub cannot serve yet, or any more; nil: always ready.
 	Ready func() error
 	// Registry gets the API's metrics and is what /metrics shows: others may

@@ -199,6 +199,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"GET /v1/projects/{project}/services/{service}/versions/{number}",
 		"GET /v1/services", "GET /v1/version", "GET /v1/watch",
 		"POST /v1/ca/rotate",
+		"POST /v1/command",
 		"POST /v1/hosts/{host}/activate", "POST /v1/hosts/{host}/drain", "POST /v1/hosts/{host}/fail",
 		"POST /v1/hosts/{host}/freeze", "POST /v1/hosts/{host}/prune", "POST /v1/hosts/{host}/unfreeze",
 		"POST /v1/join", "POST /v1/join-tokens",
@@ -212,6 +213,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"POST /v1/projects/{project}/services/{service}/rollout/resume",
 		"POST /v1/projects/{project}/services/{service}/rollout/retry",
 		"POST /v1/projects/{project}/services/{service}/scale",
+		"POST /v1/projects/{project}/services/{service}/start", "POST /v1/projects/{project}/services/{service}/stop",
 		"POST /v1/projects/{project}/services/{service}/unfreeze",
 		"POST /v1/renew",
 	}

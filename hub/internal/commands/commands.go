@@ -125,13 +125,10 @@ type job struct {
 // Command takes a message on a topic of commands. It only enqueues. The payload
 // may be used by the caller again.
 func (d *Dispatcher) Command(by fleet.Principal, topic string, payload []byte) {
-	host, service, ok := wire.CommandTopic(topic)
+	j, ok := d.jobOf(by, topic, payload)
 	if !ok {
-		d.options.Logger.Warn("command refused: its topic is none of commands", "by", by.Name, "topic", fleet.Clip(topic, 200))
 		return
 	}
-	j := job{by: by, about: target{host: host, service: service}, received: d.options.Now()}
-	j.payload = append([]byte(nil), payload[:min(len(payload), fleet.MaxCommand+1)]...)
 	if !d.crowd.enter(by.Name) {
 		j.why = busy("%s has %d commands under way", by.Name, d.limits.Person)
 		d.refuse(j)
@@ -147,12 +144,22 @@ func (d *Dispatcher) Command(by fleet.Principal, topic string, payload []byte) {
 }
 
 // Refused takes note of a command that wasn't let in, and tells the one who gave it.
-func (d *Dispatcher) Refused(by fleet.Principal, topic, reason string) {
-	host, service, ok := wire.CommandTopic(topic)
-	if ok {
-		d.refuse(job{by: by, about: target{host: host, service: service}, received: d.options.Now(),
-			why: &fleet.Error{Code: fleet.CodeForbidden, Message: reason}})
+func (d *Dispatcher) Refused(by fleet.Principal, topic string, payload []byte, reason string) {
+	if j, ok := d.jobOf(by, topic, payload); ok {
+		j.why = fleet.Invalid("", "%s", reason)
+		d.refuse(j)
 	}
+}
+
+// jobOf is what a message on a topic of commands is to be; false: the topic is none.
+// Of a payload that is too long only so much is kept that this can be said.
+func (d *Dispatcher) jobOf(by fleet.Principal, topic string, payload []byte) (job, bool) {
+	host, service, ok := wire.CommandTopic(topic)
+	if !ok {
+		d.options.Logger.Warn("command refused: its topic is none of commands", "by", by.Name, "topic", fleet.Clip(topic, 200))
+	}
+	payload = append([]byte(nil), payload[:min(len(payload), fleet.MaxCommand+1)]...)
+	return job{by: by, about: target{host: host, service: service}, payload: payload, received: d.options.Now()}, ok
 }
 
 func (d *Dispatcher) refuse(j job) {

@@ -336,9 +336,10 @@ func TestAViewerIsRefused(t *testing.T) {
 
 func TestWhatTheBrokerRefusedIsTold(t *testing.T) {
 	r := newRig(t, commands.Limits{}).running()
-	r.d.Refused(ann, wire.ServiceCommand(rank), "a command can't be retained")
+	r.d.Refused(ann, wire.ServiceCommand(rank), []byte("scale 5 --id r1"), "a command can't be retained")
+	r.d.Refused(ann, wire.ServiceStatus(rank), nil, "this is no topic of commands")
 	got := r.results(1)[0]
-	if got.result.OK || got.result.Message != "a command can't be retained" || !strings.HasPrefix(got.topic, "muster/v1/services/shop/rank/result/") {
+	if got.result.OK || got.result.Message != "a command can't be retained" || got.topic != "muster/v1/services/shop/rank/result/r1" || len(r.did) > 0 {
 		t.Errorf("%+v", got)
 	}
 	if len(r.audited) != 1 {
