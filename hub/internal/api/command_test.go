@@ -32,7 +32,7 @@ func TestCommandsAreHandedOn(t *testing.T) {
 			t.Errorf("%s: %d %s", body, a.status, a.body)
 		}
 	}
-	want := []string{"local@127.0.0.1 operator: web1: ping --id r1", `local@127.0.0.1 operator: shop/web: {"args":{"count":5},"do":"scale"}`}
+	want := []string{"local@127.0.0.1 admin: web1: ping --id r1", `local@127.0.0.1 admin: shop/web: {"args":{"count":5},"do":"scale"}`}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got %q", got)
 	}
