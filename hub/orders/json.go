@@ -55,7 +55,8 @@ func parseJSON(about About, text string) (Order, error) {
 		return o, unknown(about, f.Do)
 	}
 	o.Do = w.Name
-	return o, o.args(w, f.Args)
+	err := o.args(w, f.Args)
+	return o, err
 }
 
 func (o *Order) args(w Word, args map[string]json.RawMessage) error {

@@ -39,7 +39,8 @@ func parseText(about About, text string) (Order, error) {
 	if len(words) == 0 {
 		return o, fleet.Invalid("do", "it names no command").WithHint("%s", known(about))
 	}
-	return o, o.words(about, words)
+	err := o.words(about, words)
+	return o, err
 }
 
 func (o *Order) flag(name, value string, given bool) error {

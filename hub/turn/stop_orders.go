@@ -108,8 +108,7 @@ func (t *tx) stillStopped(s *Service) string {
 
 // restartOn replaces the instances of a service that are on one host.
 func (t *tx) restartOn(c fleet.Command) (fleet.Result, error) {
-	s, err := t.stoppable(c)
-	if err != nil {
+	if _, err := t.stoppable(c); err != nil {
 		return fleet.Result{}, err
 	}
 	here := func(in *Instance) bool { return in.Host == c.Host && in.Goal == fleet.GoalRun }
@@ -118,7 +117,7 @@ func (t *tx) restartOn(c fleet.Command) (fleet.Result, error) {
 			WithHint("muster service %s shows where it runs", c.Service)
 	}
 	message := fmt.Sprintf("%s restarts on %s, one instance after another", c.Service, c.Host)
-	s = t.services.edit(c.Service)
+	s := t.services.edit(c.Service)
 	s.RestartedOn = with(s.RestartedOn, c.Host, t.rev)
 	for host, at := range s.RestartedOn {
 		if at <= s.Restarted {

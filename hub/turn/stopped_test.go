@@ -83,6 +83,9 @@ func TestAServiceIsStoppedOnOneHost(t *testing.T) {
 	if v := w.wantState(fleet.ServiceConverged); v.Ready != 3 || w.spread()["web2"] != 0 || !slices.Equal(v.StoppedOn, []string{"web2"}) {
 		t.Errorf("%v, stopped on %v", w.spread(), v.StoppedOn)
 	}
+	if h, _ := w.view().Host("web2"); !slices.Equal(h.Stopped, []fleet.ServiceKey{web}) {
+		t.Errorf("web2 has stopped %v", h.Stopped)
+	}
 	w.restart()
 	w.pass(3 * time.Second)
 	w.order(fleet.Command{Do: fleet.DoScale, Service: web, Count: 6})

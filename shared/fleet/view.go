@@ -128,6 +128,8 @@ type HostView struct {
 	// Reasons say what stays on a drained host, and why.
 	Reasons   []string         `json:"reasons,omitempty"`
 	Unclaimed []InstanceActual `json:"unclaimed,omitempty"`
+	// Stopped are the services that a person has stopped here; in single reads.
+	Stopped []ServiceKey `json:"stopped,omitempty"`
 }
 
 // BalancerView is a balancer as people see it.

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,10 +66,11 @@ func (t *trial) run(ctx context.Context) (string, error) {
 	if !t.service.IsZero() && len(t.probings) == 0 {
 		return "", fmt.Errorf("%s has no instance on this host", t.service)
 	}
-	lines, failed := make([]string, len(t.probings)+1), make([]bool, len(t.probings)+1)
+	probed, all := len(t.probings), len(t.probings)+1+len(t.balancers)
+	lines, failed := make([]string, all), make([]bool, all)
 	var under sync.WaitGroup
 	places := make(chan struct{}, probesAtOnce)
-	under.Go(func() { lines[len(t.probings)], failed[len(t.probings)] = t.engine(ctx) })
+	under.Go(func() { lines[probed], failed[probed] = t.engine(ctx) })
 	for i := range t.probings {
 		under.Go(func() {
 			places <- struct{}{}
@@ -77,12 +79,12 @@ func (t *trial) run(ctx context.Context) (string, error) {
 		})
 	}
 	under.Wait()
-	for _, b := range t.balancers {
-		line := "balancer " + b.Name + ": up"
-		if !b.Up || b.Problem != "" {
-			line = "balancer " + b.Name + ": " + b.Problem
+	for i, b := range t.balancers {
+		at := probed + 1 + i
+		lines[at], failed[at] = "balancer "+b.Name+": up", !b.Up || b.Problem != ""
+		if failed[at] {
+			lines[at] = "balancer " + b.Name + ": " + cmp.Or(b.Problem, "down")
 		}
-		lines, failed = append(lines, line), append(failed, !b.Up || b.Problem != "")
 	}
 	count := 0
 	for _, f := range failed {

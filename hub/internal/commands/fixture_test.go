@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -56,7 +55,7 @@ func newRig(t *testing.T, limits commands.Limits) *rig {
 	r := &rig{T: t, s: turn.New("lineage", 1, 0, start, turn.DefaultOptions()), now: start}
 	r.answer = func(string, fleet.Ask) *fleet.Answer { return &fleet.Answer{OK: true, Output: "all of it"} }
 	d, err := commands.New(commands.Options{
-		Fleet: r, Agents: r, Bus: r, Now: r.time, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Limits: limits,
+		Fleet: r, Agents: r, Bus: r, Now: r.time, Logger: slog.New(slog.DiscardHandler), Limits: limits,
 		Audit: func(e fleet.AuditEntry) error {
 			r.mu.Lock()
 			defer r.mu.Unlock()
