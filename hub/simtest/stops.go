@@ -55,7 +55,7 @@ func stoppedOn(s *turn.Service, host string) bool { return slices.Contains(s.Sto
 // host had it already.
 func (k *checker) runsWhereStopped(in *turn.Instance) {
 	s, known := k.services[in.Service]
-	if known && in.Goal == fleet.GoalRun && !k.adopted[in.Cause] && (s.Stopped || stoppedOn(&s, in.Host)) {
+	if known && !k.adopted[in.Cause] && (s.Stopped || stoppedOn(&s, in.Host)) {
 		k.sim.violate("%s comes, and its service is stopped there", in)
 	}
 }
