@@ -148,7 +148,7 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 		},
 		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store,
 		Facts: p.machine.read, Foreign: p.machine.foreign, Disk: p.machine.disk,
-		HubHTTP: options.HubHTTP, Recent: recent, Logger: options.Logger.With("room", "loop"),
+		Probe: readings.Probe, HubHTTP: options.HubHTTP, Recent: recent, Logger: options.Logger.With("room", "loop"),
 		Timing: timing, Observer: observer, Alive: alive, Reached: failPoint.reached,
 	}
 	if p.identity != nil {

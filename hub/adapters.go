@@ -29,7 +29,13 @@ func (a agents) Refused(host, reason string) { a.parts.loop.Refused(host, reason
 
 func (a agents) Cloned(host, one, other string) { a.parts.loop.Cloned(host, one, other) }
 
-func (a agents) Command(broker.Order) {}
+func (a agents) Command(o broker.Order) {
+	if o.Retained {
+		a.parts.commands.Refused(o.By, o.Topic, o.Payload, "a command can't be retained: a hub that starts would find it again")
+		return
+	}
+	a.parts.commands.Command(o.By, o.Topic, o.Payload)
+}
 
 func (a agents) Slowed(host string, rate float64) { a.parts.loop.Slowed(host, rate) }
 

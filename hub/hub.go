@@ -19,6 +19,7 @@ import (
 	"github.com/musterhq/muster/hub/compose"
 	"github.com/musterhq/muster/hub/internal/api"
 	"github.com/musterhq/muster/hub/internal/broker"
+	"github.com/musterhq/muster/hub/internal/commands"
 	"github.com/musterhq/muster/hub/internal/control"
 	"github.com/musterhq/muster/hub/internal/fleetloop"
 	"github.com/musterhq/muster/hub/internal/identity"
@@ -88,6 +89,7 @@ func Run(ctx context.Context, o Options) error {
 		group.Go(func() error { return parts.api.Serve(ctx, open.socket, api.Peer) })
 	}
 	group.Go(func() error { return parts.people.Run(ctx) })
+	group.Go(func() error { return parts.commands.Run(ctx) })
 	group.Go(func() error { return notify(ctx, parts.sound) })
 	group.Go(func() error { return parts.thrift.run(ctx) })
 	if open.debug != nil {
@@ -187,6 +189,7 @@ type parts struct {
 	stored   *store.Store
 	identity *identity.Identity
 	people   *people.People
+	commands *commands.Dispatcher
 	thrift   thrift
 }
 
@@ -226,17 +229,25 @@ func (p *parts) assemble(o Options, state *turn.State, start time.Time, open lis
 		measured.observe(t)
 		p.thrift.observe(t)
 	}
-	loop.Answered = func(host string, answer fleet.Answer) { p.api.Answered(host, answer) }
+	loop.Answered = func(host string, answer fleet.Answer) {
+		p.api.Answered(host, answer)
+		p.commands.Answered(host, answer)
+	}
 	p.broker = b
 	p.loop = fleetloop.New(loop, start)
 	p.watch(registry)
+	ask := asker{bus: b, lineage: state.Lineage, epoch: state.Epoch}
+	if p.commands, err = newCommands(p, ask, b, o.Logger.With("part", "commands")); err != nil {
+		return fmt.Errorf("prepare commands: %w", err)
+	}
 	p.api = api.New(api.Options{
 		Fleet:    operators{loop: p.loop, stored: p.stored},
 		Identity: p.identity,
 		Names:    o.names(),
 		Port:     port(open.https),
 		Accounts: p.accounts,
-		Asker:    asker{bus: b, lineage: state.Lineage, epoch: state.Epoch},
+		Asker:    ask,
+		Commands: p.commands,
 		Map:      mapDocument,
 		People:   p.people,
 		Trail:    trail{loop: p.loop, stored: p.stored},

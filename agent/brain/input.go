@@ -75,6 +75,15 @@ type PruneAsked struct {
 	Cause  string
 }
 
+// PullAsked orders that an image is fetched, unless it is there. It is answered by
+// an Answer with the same ID.
+type PullAsked struct {
+	ID      string
+	Service fleet.ServiceKey
+	Image   string
+	Cause   string
+}
+
 // Connected says that a new session with the hub's broker began.
 type Connected struct{ Session string }
 
@@ -101,6 +110,7 @@ func (FactsRead) input()        {}
 func (ForeignRead) input()      {}
 func (DiskRead) input()         {}
 func (PruneAsked) input()       {}
+func (PullAsked) input()        {}
 func (Connected) input()        {}
 func (Disconnected) input()     {}
 func (Saved) input()            {}

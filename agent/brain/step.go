@@ -15,7 +15,8 @@ func Step(s *State, input Input, now time.Time) Outputs {
 	s.match(now)
 	s.forget(now)
 	s.choosePorts(now)
-	out.Ops = append(s.plan(now), s.clean(now)...)
+	out.Ops = append(s.plan(now), s.fetch()...)
+	out.Ops = append(out.Ops, s.clean(now)...)
 	out.Answers, s.answers = s.answers, nil
 	s.reportAll(&out, now)
 	out.Save = s.beginSave(now)
@@ -59,6 +60,8 @@ func (s *State) take(input Input, now time.Time) (nothingNew bool) {
 		s.takeDisk(in, now)
 	case PruneAsked:
 		s.takePrune(in, now)
+	case PullAsked:
+		s.takePull(in)
 	case Connected:
 		s.connect(in.Session)
 	case Disconnected:

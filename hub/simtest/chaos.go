@@ -185,6 +185,7 @@ func (c *chaos) settle() {
 		c.order(fleet.Command{Do: fleet.DoHostActivate, Host: id})
 		c.order(fleet.Command{Do: fleet.DoUnfreeze, Host: id})
 	}
+	c.startAll()
 	for _, w := range c.wishes {
 		if c.checker.services[w.Key].Frozen {
 			c.order(fleet.Command{Do: fleet.DoUnfreeze, Service: w.Key})

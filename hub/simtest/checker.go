@@ -152,6 +152,7 @@ func (k *checker) instance(row turn.Row, unsettled map[fleet.ServiceKey]bool) {
 	}
 	if !known {
 		k.strays(&in)
+		k.runsWhereStopped(&in)
 	} else {
 		k.givesUp(&before, &in)
 		k.goesBack(&before, &in)

@@ -44,7 +44,7 @@ func (s *Sim) Distance() string {
 	}
 	view := s.hub.state.View(s.hub.now())
 	for _, service := range view.Services("") {
-		if service.State != fleet.ServiceConverged && !s.bad[service.Key] {
+		if service.State != fleet.ServiceConverged && service.State != fleet.ServiceStopped && !s.bad[service.Key] {
 			return fmt.Sprintf("%s is %s: %v", service.Key, service.State, service.Reasons)
 		}
 	}

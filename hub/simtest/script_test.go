@@ -168,7 +168,7 @@ func (s *script) ordered() fleet.Command {
 	case c.Do == fleet.DoBalancerForget:
 		c.Balancer = fleet.BalancerKey{Host: s.word(1), Name: balancerName}
 	default:
-		c.Service = fleet.ServiceKey{Project: project, Name: s.word(1)}
+		c.Service, c.Host = fleet.ServiceKey{Project: project, Name: s.word(1)}, s.value("host", "")
 	}
 	return c
 }

@@ -51,6 +51,10 @@ func (t *tx) order(c fleet.Command) (fleet.Result, error) {
 		return t.scale(c)
 	case fleet.DoRestart:
 		return t.restart(c)
+	case fleet.DoStop:
+		return t.stop(c)
+	case fleet.DoStart:
+		return t.start(c)
 	case fleet.DoRemove:
 		return t.remove(c)
 	case fleet.DoFreeze, fleet.DoUnfreeze:
@@ -118,7 +122,7 @@ func (t *tx) scale(c fleet.Command) (fleet.Result, error) {
 	case s.Asked.Count == c.Count:
 		return fleet.Result{Message: fmt.Sprintf("%s has %d already", c.Service, c.Count)}, nil
 	}
-	message := fmt.Sprintf("%s scaled from %d to %d", c.Service, s.Asked.Count, c.Count)
+	message := fmt.Sprintf("%s scaled from %d to %d", c.Service, s.Asked.Count, c.Count) + whileStopped(s)
 	s = t.services.edit(c.Service)
 	s.Asked.Count = c.Count
 	t.changed(s, fleet.EventServiceScaled, c, message)
@@ -126,6 +130,9 @@ func (t *tx) scale(c fleet.Command) (fleet.Result, error) {
 }
 
 func (t *tx) restart(c fleet.Command) (fleet.Result, error) {
+	if c.Host != "" {
+		return t.restartOn(c)
+	}
 	s, err := t.serviceFor(c)
 	if err != nil {
 		return fleet.Result{}, err
@@ -133,9 +140,12 @@ func (t *tx) restart(c fleet.Command) (fleet.Result, error) {
 	if s.Removing {
 		return fleet.Result{}, fleet.Conflict("service", "%s is being removed", c.Service)
 	}
+	if err := notStopped(s); err != nil {
+		return fleet.Result{}, err
+	}
 	message := fmt.Sprintf("%s restarts, one instance after another", c.Service)
 	s = t.services.edit(c.Service)
-	s.Restarted = t.rev
+	s.Restarted, s.RestartedOn = t.rev, nil
 	t.changed(s, fleet.EventServiceRestart, c, message)
 	return fleet.Result{Changed: true, Message: message}, nil
 }
@@ -156,7 +166,7 @@ func (t *tx) remove(c fleet.Command) (fleet.Result, error) {
 func (t *tx) removeService(key fleet.ServiceKey, c fleet.Command) {
 	s := t.services.edit(key)
 	s.Removing = true
-	s.Frozen = false
+	s.Frozen, s.Stopped = false, false
 	t.namesChanged(key.Project)
 	t.changed(s, fleet.EventServiceRemoved, c, fmt.Sprintf("%s is being removed; its volumes stay", key))
 }
@@ -166,7 +176,7 @@ func (t *tx) changed(s *Service, eventType string, c fleet.Command, message stri
 	key := s.Asked.Key
 	s.Generation = t.rev
 	s.Held = nil
-	s.Cause = t.event(eventType, subjectService(key), c.ID, fleet.EventData{Message: message, Service: &key, Version: s.Version})
+	s.Cause = t.event(eventType, subjectService(key), c.ID, fleet.EventData{Message: message, Service: &key, Host: c.Host, Version: s.Version})
 	t.events[len(t.events)-1].Actor = c.Actor
 	t.touch(key)
 }

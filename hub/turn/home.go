@@ -66,5 +66,20 @@ func (t *tx) giveUpData(host string) {
 				t.homes.put(key, &home)
 			}
 		}
+		t.restNoMore(key, host)
+	}
+}
+
+// restNoMore has nobody wait for data on a host that is given up.
+func (t *tx) restNoMore(key fleet.ServiceKey, host string) {
+	s := t.services.get(key)
+	if s == nil {
+		return
+	}
+	for slot, at := range s.Resting {
+		if at == host {
+			s = t.services.edit(key)
+			s.Resting = without(s.Resting, slot)
+		}
 	}
 }

@@ -87,7 +87,7 @@ func (r *random) wantRoom() {
 			}
 			fixed[in.Host] = id
 		}
-		if s.Asked.Mode == fleet.ModeGlobal && in.Goal == fleet.GoalRun && in.Version == s.Version && in.Born >= s.Restarted {
+		if s.Asked.Mode == fleet.ModeGlobal && in.Goal == fleet.GoalRun && in.Version == s.Version && in.Born >= max(s.Restarted, s.RestartedOn[in.Host]) {
 			if other := global[in.Host]; other != "" {
 				r.t.Fatalf("%s has %s and %s of one global service", in.Host, other, id)
 			}
@@ -192,8 +192,13 @@ func (r *random) wantNothingMore(inputs ...Input) {
 func (r *random) wantRest() {
 	r.t.Helper()
 	for _, s := range r.view().Services("") {
-		if s.State != fleet.ServiceConverged && s.State != fleet.ServiceHeld {
+		if s.State != fleet.ServiceConverged && s.State != fleet.ServiceHeld && s.State != fleet.ServiceStopped {
 			r.t.Fatalf("%s is %s: %v", s.Key, s.State, s.Reasons)
+		}
+	}
+	for _, in := range r.s.Instances {
+		if s := r.s.Services[in.Service]; s != nil && in.Goal == fleet.GoalRun && (s.Stopped || s.stoppedOn(in.Host)) {
+			r.t.Fatalf("%s runs, and the service is stopped there", in)
 		}
 	}
 	revision := r.s.Revision

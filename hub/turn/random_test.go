@@ -86,11 +86,21 @@ func (r *random) orders() map[string]func(*rapid.T) {
 	host := func(do string) func(*rapid.T) {
 		return func(t *rapid.T) { r.order(fleet.Command{Do: do, Host: r.someHost(t).id}) }
 	}
+	there := func(do string) func(*rapid.T) {
+		return func(t *rapid.T) {
+			r.order(fleet.Command{Do: do, Service: rapid.SampledFrom(keys).Draw(t, "service"), Host: r.someHost(t).id})
+		}
+	}
 	return map[string]func(*rapid.T){
 		"apply":            func(t *rapid.T) { r.apply(someServices(t)...) },
 		"scale":            service(fleet.DoScale),
 		"restart":          service(fleet.DoRestart),
 		"remove":           service(fleet.DoRemove),
+		"stop":             service(fleet.DoStop),
+		"start":            service(fleet.DoStart),
+		"stop on a host":   there(fleet.DoStop),
+		"start on a host":  there(fleet.DoStart),
+		"restart on one":   there(fleet.DoRestart),
 		"freeze":           service(fleet.DoFreeze),
 		"unfreeze":         service(fleet.DoUnfreeze),
 		"drain a host":     host(fleet.DoHostDrain),

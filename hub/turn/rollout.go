@@ -74,7 +74,7 @@ func (t *tx) whole(s *Service) bool {
 			n++
 		}
 	}
-	return n >= s.Asked.Count && n > 0 && s.Asked.Mode != fleet.ModeGlobal
+	return n >= t.count(s) && n > 0 && s.Asked.Mode != fleet.ModeGlobal
 }
 
 func (t *tx) rolloutEvent(s *Service, kind, message string) {
@@ -99,7 +99,7 @@ func (t *tx) prepareHosts(s *Service) []string {
 	}
 	siblings := map[string]int{}
 	candidates := t.candidates(s, siblings, "")
-	for range min(s.Asked.Count, mostPrepared) {
+	for range min(t.count(s), mostPrepared) {
 		host, _ := placement.Choose(placement.Of(&s.Asked, ""), candidates)
 		if host == "" {
 			break
@@ -260,7 +260,7 @@ func (t *tx) roll(key fleet.ServiceKey) rollout.Wanted {
 		s.Rollout = &next
 		t.moved(s, before)
 	}
-	return rollout.Wants(s.Rollout, s.Asked.Count, t.now)
+	return rollout.Wants(s.Rollout, t.count(s), t.now)
 }
 
 func sameRollout(a, b *fleet.Rollout) bool { return reflect.DeepEqual(a, b) }

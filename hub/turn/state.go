@@ -61,9 +61,18 @@ type Service struct {
 	// Restarted is the revision of the last restart: instances born before
 	// it are replaced.
 	Restarted uint64 `json:"restarted,omitempty"`
-	Frozen    bool   `json:"frozen,omitempty"`
-	Removing  bool   `json:"removing,omitempty"`
-	Cause     string `json:"cause"`
+	// RestartedOn is the same for one host only.
+	RestartedOn map[string]uint64 `json:"restartedOn,omitempty"`
+	Frozen      bool              `json:"frozen,omitempty"`
+	Removing    bool              `json:"removing,omitempty"`
+	// Stopped: none is to run, whatever its count, until it is started.
+	Stopped bool `json:"stopped,omitempty"`
+	// StoppedOn are the hosts on which none is to run until it is started there; sorted.
+	StoppedOn []string `json:"stoppedOn,omitempty"`
+	// Resting are the slots that have their data on a host and were stopped, with
+	// the host.
+	Resting map[int]string `json:"resting,omitempty"`
+	Cause   string         `json:"cause"`
 	// Converged is the generation that was last reported as converged.
 	Converged uint64 `json:"converged,omitempty"`
 	// Held are the reasons why it can't go on by itself, as last reported.

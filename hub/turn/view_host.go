@@ -21,7 +21,13 @@ func (v View) Host(id string) (fleet.HostView, bool) {
 	if v.t.hosts.get(id) == nil {
 		return fleet.HostView{}, false
 	}
-	return v.host(id), true
+	out := v.host(id)
+	for _, key := range v.t.services.keys(fleet.ServiceKey.Less) {
+		if v.t.services.get(key).stoppedOn(id) {
+			out.Stopped = append(out.Stopped, key)
+		}
+	}
+	return out, true
 }
 
 func (v View) host(id string) fleet.HostView {

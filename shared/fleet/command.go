@@ -5,6 +5,8 @@ const (
 	DoApply          = "apply"
 	DoScale          = "scale"
 	DoRestart        = "restart"
+	DoStop           = "stop"  // none runs, whatever the count; with Host: none there
+	DoStart          = "start" // takes it back
 	DoRemove         = "remove"
 	DoFreeze         = "freeze"
 	DoUnfreeze       = "unfreeze"
@@ -38,9 +40,9 @@ type Command struct {
 	Document string      `json:"document,omitempty"` // apply: the canonical Compose document
 	Warnings []string    `json:"warnings,omitempty"` // apply: carried into the plan
 	Prune    bool        `json:"prune,omitempty"`    // apply: remove services that the document lacks
-	Service  ServiceKey  `json:"service,omitzero"`   // scale, restart, remove, freeze, unfreeze, rollback, rollout-*
+	Service  ServiceKey  `json:"service,omitzero"`   // scale, restart, stop, start, remove, freeze, unfreeze, rollback, rollout-*
 	Count    int         `json:"count,omitempty"`    // scale
-	Host     string      `json:"host,omitempty"`     // host-*, freeze, unfreeze
+	Host     string      `json:"host,omitempty"`     // host-*, freeze, unfreeze; restart, stop, start: only there
 	DataLost bool        `json:"dataLost,omitempty"` // host-fail: what has its data there is placed elsewhere too, without it
 	Balancer BalancerKey `json:"balancer,omitzero"`  // balancer-forget
 	Version  int         `json:"version,omitempty"`  // rollback; 0: the one before

@@ -37,6 +37,8 @@ const (
 	EventServiceApplied   = "muster.service.applied"
 	EventServiceScaled    = "muster.service.scaled"
 	EventServiceRestart   = "muster.service.restart"
+	EventServiceStopped   = "muster.service.stopped" // by a person, or only on Host
+	EventServiceStarted   = "muster.service.started"
 	EventServiceRemoved   = "muster.service.removed"
 	EventServiceConverged = "muster.service.converged"
 	EventServiceHeld      = "muster.service.held"
@@ -103,7 +105,7 @@ const (
 
 // EventTypes are all types of events.
 var EventTypes = []string{
-	EventServiceApplied, EventServiceScaled, EventServiceRestart, EventServiceRemoved, EventServiceConverged,
+	EventServiceApplied, EventServiceScaled, EventServiceRestart, EventServiceStopped, EventServiceStarted, EventServiceRemoved, EventServiceConverged,
 	EventServiceHeld,
 	EventRolloutBegun, EventRolloutStep, EventRolloutPaused, EventRolloutPromoting, EventRolloutSucceeded,
 	EventRolloutBack, EventRolloutBackAgain, EventRolloutOrdered, EventRolloutReplaced,

@@ -7,6 +7,9 @@ import "slices"
 // A name stays what it is for ever. Who adds to Spec what an older agent would
 // leave out adds a feature.
 const (
+	// FeatureAnswers is what an agent can, and no version asks for: AskPing,
+	// AskInspect, AskProbe and AskPull.
+	FeatureAnswers     = "answers"
 	FeatureHealthcheck = "healthcheck"
 	FeatureHostPort    = "host-port"
 	FeatureMountBind   = "mount-bind"

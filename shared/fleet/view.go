@@ -9,6 +9,7 @@ const (
 	ServiceHeld        = "held"        // can't go on by itself: Reasons say why
 	ServiceFrozen      = "frozen"
 	ServiceRemoving    = "removing"
+	ServiceStopped     = "stopped" // by a person, and nothing of it runs
 )
 
 // ServiceView is a service's desired and actual state side by side.
@@ -19,6 +20,8 @@ type ServiceView struct {
 	State      string         `json:"state"`
 	Reasons    []string       `json:"reasons,omitempty"` // why it isn't converged
 	Frozen     bool           `json:"frozen,omitempty"`
+	Stopped    bool           `json:"stopped,omitempty"`   // by a person: none is to run
+	StoppedOn  []string       `json:"stoppedOn,omitempty"` // hosts on which none is to run
 	Version    int            `json:"version"`
 	Image      string         `json:"image"`
 	Pin        string         `json:"pin,omitempty"`
@@ -125,6 +128,8 @@ type HostView struct {
 	// Reasons say what stays on a drained host, and why.
 	Reasons   []string         `json:"reasons,omitempty"`
 	Unclaimed []InstanceActual `json:"unclaimed,omitempty"`
+	// Stopped are the services that a person has stopped here; in single reads.
+	Stopped []ServiceKey `json:"stopped,omitempty"`
 }
 
 // BalancerView is a balancer as people see it.

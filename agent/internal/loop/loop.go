@@ -30,6 +30,7 @@ type Loop struct {
 	ended     chan struct{} // closed when Run has returned
 	lineage   atomic.Pointer[string]
 	begun     atomic.Bool
+	began     time.Time
 }
 
 // New makes a loop that goes on from what was kept. It starts nothing.
@@ -39,6 +40,7 @@ func New(options Options) (*Loop, error) {
 	}
 	l := &Loop{
 		options:   options,
+		began:     time.Now(),
 		observer:  options.Observer,
 		state:     brain.New(options.Brain, options.Kept, time.Now()),
 		queue:     make(chan func(*shell), queueSize),

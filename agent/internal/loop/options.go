@@ -71,6 +71,8 @@ type Options struct {
 	Foreign func(ctx context.Context, ours Ours) (fleet.Foreign, error)
 	// Disk reads the file system that the engine keeps its images on.
 	Disk func(ctx context.Context) (brain.DiskRead, error)
+	// Probe tries a probe's target once, now; nil: nobody can.
+	Probe func(ctx context.Context, target *brain.ProbeTarget) error
 	// HubHTTP is the hub's HTTP address, for streams: "https://192.0.2.1:8443". HubTLS
 	// returns how the hub is known there, by the name in the address; nil: as the
 	// machine knows others.

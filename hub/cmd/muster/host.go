@@ -109,6 +109,9 @@ func (s *session) printHost(v fleet.HostView) {
 	for _, why := range v.Reasons {
 		s.line("Stays", why)
 	}
+	for i, key := range v.Stopped {
+		s.line(first(i, "Stopped"), key.String())
+	}
 	s.line("Reserved", fmt.Sprintf("%g CPUs, %s memory", v.Reserved.CPUReservation, size64(v.Reserved.MemoryReservation)))
 	var labels []string
 	for key, value := range f.Labels {

@@ -69,6 +69,7 @@ func (a *API) route() {
 	a.routeInstances()
 	a.routeHosts()
 	a.routePrune()
+	a.routeCommands()
 	a.routeBalancers()
 	a.routeEvents()
 	a.routeWatch()

@@ -144,7 +144,7 @@ var takes = map[fleet.Role][]string{
 		"get-ca",
 	},
 	fleet.RoleOperator: {
-		"apply", "scale", "restart", "remove-service", "freeze-service", "unfreeze-service", "rollback", "promote-rollout",
+		"apply", "scale", "restart", "stop-service", "start-service", "command", "remove-service", "freeze-service", "unfreeze-service", "rollback", "promote-rollout",
 		"pause-rollout", "resume-rollout", "abort-rollout", "retry-rollout", "drain-host", "activate-host", "freeze-host",
 		"unfreeze-host", "fail-host", "prune-host", "forget-balancer", "list-audit",
 	},

@@ -24,6 +24,8 @@ type Options struct {
 	Port  int
 	// Accounts are those that a list for another broker names.
 	Accounts func() []policy.Account
+	// Commands takes what is ordered in words; nil: nobody does.
+	Commands Commander
 	// Ready says why the hub cannot serve yet, or any more; nil: always ready.
 	Ready func() error
 	// Registry gets the API's metrics and is what /metrics shows: others may

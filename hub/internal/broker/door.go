@@ -38,8 +38,8 @@ func (b *Broker) Kick(host string) {
 	}
 }
 
-// KickUser ends the sessions of an account at once: of the name itself, and of
-// its tokens.
+// KickUser ends the sessions of an account and its tokens at once, or of one token
+// that is named like "ann/ci".
 func (b *Broker) KickUser(name string) {
 	for _, c := range b.hook.sessions.ofUser(name) {
 		c.supersede()

@@ -89,12 +89,13 @@ func (s *sessions) of(host string) *conn {
 	return nil
 }
 
-// ofUser returns the connections of an account and its tokens.
+// ofUser returns the connections of an account and its tokens, or of one token.
 func (s *sessions) ofUser(name string) (conns []*conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.byID {
-		if account, _, _ := strings.Cut(c.who.by.Name, "/"); c.who.role == roleReader && account == name {
+		account, _, _ := strings.Cut(c.who.by.Name, "/")
+		if c.who.role == roleReader && (account == name || c.who.by.Name == name) {
 			conns = append(conns, c)
 		}
 	}

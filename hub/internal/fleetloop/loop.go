@@ -103,6 +103,9 @@ func New(opts Options, start time.Time) *Loop {
 	return l
 }
 
+// Now is receipt time, as the brain counts it.
+func (l *Loop) Now() time.Time { return l.now() }
+
 // now is receipt time: it never jumps with the machine's clock.
 func (l *Loop) now() time.Time { return l.start.Add(time.Since(l.began)) }
 
