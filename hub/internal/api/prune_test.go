@@ -90,7 +90,9 @@ func TestAHostThatDoesNotSayWhatItPruned(t *testing.T) {
 // Removing many images takes longer than any other request may.
 func TestPruningOutlastsDeadlines(t *testing.T) {
 	s, _ := servePruned(t, 1500*time.Millisecond, fleet.Answer{OK: true, Images: []fleet.PrunedImage{{ID: "sha256:1", Bytes: 7}}},
-		func(o *Options) { o.Limits.RequestTime, o.Limits.OrderTime = 300*time.Millisecond, 300*time.Millisecond })
+		func(o *Options) {
+			o.Limits.RequestTime, o.Limits.OrderTime = 300*time.Millisecond, 300*time.Millisecond
+		})
 	if a := s.call("POST", prunePath, ""); a.status != 200 || decode[Pruned](t, a).Bytes != 7 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
