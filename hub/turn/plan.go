@@ -160,6 +160,10 @@ func (t *tx) advance(s *Service, in *Instance) (why string) {
 	if len(waits) > 0 {
 		return t.barrierWaits(s, t.instances.get(in.ID), waits)
 	}
+	if t.keeps(in.Host) {
+		t.leaveBehind(in)
+		return ""
+	}
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt = fleet.GoalStop, t.now
 	t.event(fleet.EventInstanceStopping, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s is asked to stop: no balancer sends to it", in)))
@@ -230,7 +234,7 @@ func (t *tx) stays(s *Service) (reasons []string) {
 	}
 	for _, in := range t.members(s.Asked.Key) {
 		h := t.hosts.get(in.Host)
-		if in.Goal == fleet.GoalRun && h != nil && h.Availability == fleet.AvailabilityDrain {
+		if in.Goal == fleet.GoalRun && h != nil && h.Availability == fleet.AvailabilityDrain && !h.withoutData() {
 			reasons = append(reasons, fmt.Sprintf(heldPrefix+"its data is on %s, which is drained; instance %s stays there", in.Host, in.ID))
 		}
 	}
@@ -303,7 +307,10 @@ func (t *tx) displaced(s *Service, in *Instance) bool {
 		return true
 	}
 	h := t.hosts.get(in.Host)
-	if h == nil || s.Asked.Spec.Pinned() {
+	if h == nil || s.Asked.Spec.Pinned() && s.Asked.Mode != fleet.ModeGlobal {
+		return h.withoutData()
+	}
+	if s.Asked.Spec.Pinned() {
 		return false
 	}
 	return h.Availability == fleet.AvailabilityDrain || placement.Unsuited(s.Asked.Constraints, h.ID, h.Facts.Labels) != ""
@@ -393,6 +400,8 @@ func (t *tx) leaveReason(s *Service, in *Instance) string {
 		return fmt.Sprintf("version %d replaces %d", s.Version, in.Version)
 	case in.Born < s.Restarted:
 		return "the service restarts"
+	case h != nil && h.Leaving != nil:
+		return "its host leaves the fleet"
 	case h != nil && h.Availability == fleet.AvailabilityDrain:
 		return "its host is drained"
 	case h != nil && placement.Unsuited(s.Asked.Constraints, h.ID, h.Facts.Labels) != "":

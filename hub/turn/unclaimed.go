@@ -18,6 +18,9 @@ func (t *tx) adopt(host string, l *Live, a *fleet.InstanceActual) {
 // behind may only not have heard of its stop; but nobody of this store has
 // ordered anything yet from one that is unsettled.
 func (t *tx) strays(host string, l *Live, a *fleet.InstanceActual) bool {
+	if t.leftBehind(host, a.ID) {
+		return false
+	}
 	if t.unsettled(host) {
 		return l.told()
 	}

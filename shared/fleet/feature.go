@@ -9,6 +9,8 @@ import "slices"
 const (
 	FeatureHealthcheck = "healthcheck"
 	FeatureHostPort    = "host-port"
+	// FeatureLeave is what an agent can, and no version asks for: Desired.Leave.
+	FeatureLeave       = "leave"
 	FeatureMountBind   = "mount-bind"
 	FeatureMountTmpfs  = "mount-tmpfs"
 	FeatureMountVolume = "mount-volume"
