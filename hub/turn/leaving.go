@@ -18,6 +18,18 @@ func (s *State) depart(id string, h *Host) {
 	delete(s.leaving, id)
 }
 
+// departures brings hosts that leave the fleet as far as they get in this turn.
+func (t *tx) departures(ticks bool) {
+	for range maxPasses {
+		t.depart(ticks)
+		if len(t.dirty)+len(t.dirtyPool) == 0 {
+			return
+		}
+		ticks = false
+		t.plan()
+	}
+}
+
 // depart brings each host that leaves the fleet a step further. It looks at the
 // whole distance each time: a hub that was killed goes on from what is stored.
 func (t *tx) depart(ticks bool) {

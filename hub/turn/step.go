@@ -137,8 +137,8 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 		t.tick()
 	}
 	t.settle()
-	t.depart(ticks)
 	t.plan()
+	t.departures(ticks)
 	return t.finish()
 }
 
