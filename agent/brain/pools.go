@@ -34,7 +34,7 @@ func readPool(service fleet.ServiceKey, payload []byte) (acceptedPool, string) {
 }
 
 func (s *State) takePool(service fleet.ServiceKey, payload []byte, now time.Time) {
-	if len(payload) == 0 {
+	if len(payload) == 0 || s.left() {
 		return // unknown: keep balancing
 	}
 	what := "pool of " + service.String()

@@ -56,6 +56,7 @@ type State struct {
 	report   reporting
 	outbox   outbox
 	metering metering
+	leaving  leaving
 	born     time.Time
 }
 
