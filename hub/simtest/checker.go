@@ -88,9 +88,7 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 				k.services[key] = gone
 			}
 		case "hosts":
-			if h := read[turn.Host](k, row); h != nil {
-				k.hosts[h.ID] = *h
-			}
+			k.hostRow(row)
 		case "balancers":
 			if b := read[turn.Balancer](k, row); b != nil && b.Forgotten != "" {
 				k.gaveUpBalancer(b.Key.Host)
@@ -111,6 +109,7 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 		}
 	}
 	k.enoughStay(left)
+	k.remains()
 	for i := range moved {
 		k.rolled(&moved[i][0], &moved[i][1], told[moved[i][1].Asked.Key])
 	}
@@ -132,6 +131,7 @@ func read[V any](k *checker, row turn.Row) *V {
 func (k *checker) instance(row turn.Row, unsettled map[fleet.ServiceKey]bool) {
 	read := read[turn.Instance](k, row)
 	if read == nil {
+		k.leftBehind(k.instances[row.Key])
 		delete(k.instances, row.Key)
 		return
 	}
