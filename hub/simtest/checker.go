@@ -88,7 +88,7 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 				k.services[key] = gone
 			}
 		case "hosts":
-			k.hostRow(row)
+			k.hostRow(row, events)
 		case "balancers":
 			if b := read[turn.Balancer](k, row); b != nil && b.Forgotten != "" {
 				k.gaveUpBalancer(b.Key.Host)

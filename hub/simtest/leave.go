@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
@@ -120,10 +121,10 @@ func (k *checker) ending(h *haproxy) {
 }
 
 // hostRow looks at a host's record.
-func (k *checker) hostRow(row turn.Row) {
+func (k *checker) hostRow(row turn.Row, events []fleet.Event) {
 	h := read[turn.Host](k, row)
 	if h == nil {
-		k.out(row.Key)
+		k.out(row.Key, events)
 		return
 	}
 	before := k.hosts[h.ID]
@@ -139,10 +140,9 @@ func (k *checker) hostRow(row turn.Row) {
 }
 
 // out looks at a host that is forgotten: by an order, and with nothing left behind.
-func (k *checker) out(host string) {
-	l := k.hosts[host].Leaving
+func (k *checker) out(host string, events []fleet.Event) {
 	delete(k.hosts, host)
-	if l == nil {
+	if !slices.ContainsFunc(events, func(e fleet.Event) bool { return e.Type == fleet.EventHostRemoved && e.Data.Host == host }) {
 		k.sim.violate("%s is forgotten, and nobody asked for it", host)
 		return
 	}

@@ -45,6 +45,9 @@ func Torment(options Options) (*Sim, error) {
 		if c.chance("rollouts").IntN(3) == 0 {
 			c.steer()
 		}
+		if d := c.chance("leaving"); d.IntN(6) == 0 {
+			c.remove(c.hosts[c.names[d.IntN(len(c.names))]])
+		}
 		if d := c.chance("releases"); d.IntN(6) == 0 {
 			h := c.hosts[c.names[d.IntN(len(c.names))]]
 			c.exchange(h, !h.older)

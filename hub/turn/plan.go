@@ -307,11 +307,12 @@ func (t *tx) displaced(s *Service, in *Instance) bool {
 		return true
 	}
 	h := t.hosts.get(in.Host)
-	if h == nil || s.Asked.Spec.Pinned() && s.Asked.Mode != fleet.ModeGlobal {
-		return h.withoutData()
-	}
-	if s.Asked.Spec.Pinned() {
+	switch {
+	case h == nil, s.Asked.Spec.Pinned() && s.Asked.Mode == fleet.ModeGlobal:
 		return false
+	case s.Asked.Spec.Pinned(): // where its data is, unless somebody gave that up
+		home := t.homeOf(s, in.Slot)
+		return h.withoutData() || home != "" && home != in.Host
 	}
 	return h.Availability == fleet.AvailabilityDrain || placement.Unsuited(s.Asked.Constraints, h.ID, h.Facts.Labels) != ""
 }
@@ -400,6 +401,8 @@ func (t *tx) leaveReason(s *Service, in *Instance) string {
 		return fmt.Sprintf("version %d replaces %d", s.Version, in.Version)
 	case in.Born < s.Restarted:
 		return "the service restarts"
+	case t.homeOf(s, in.Slot) != "" && t.homeOf(s, in.Slot) != in.Host:
+		return "the data of its slot is on " + t.homeOf(s, in.Slot)
 	case h != nil && h.Leaving != nil:
 		return "its host leaves the fleet"
 	case h != nil && h.Availability == fleet.AvailabilityDrain:
