@@ -74,6 +74,9 @@ func (t *tx) removeHost(c fleet.Command) (fleet.Result, error) {
 	next.Cause = h.Cause
 	t.dirtyPoolsOn(c.Host)
 	t.namesOfAll()
+	if policy == fleet.LeaveStop {
+		t.takeBack(c.Host)
+	}
 	return fleet.Result{Changed: true, Message: message}, nil
 }
 
@@ -118,6 +121,21 @@ func (t *tx) comeBack(h *Host) {
 	if h.Leaving != nil && h.Availability == fleet.AvailabilityActive {
 		h.Leaving = nil
 		t.namesOfAll()
+		t.takeBack(h.ID)
+	}
+}
+
+// takeBack looks again at what a host has reported: what it was to keep is the hub's
+// again.
+func (t *tx) takeBack(host string) {
+	l := t.live.get(host)
+	if l == nil || l.Actual == nil {
+		return
+	}
+	for i := range l.Actual.Instances {
+		if a := &l.Actual.Instances[i]; t.instances.get(a.ID) == nil {
+			t.adopt(host, l, a)
+		}
 	}
 }
 
