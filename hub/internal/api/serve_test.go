@@ -185,6 +185,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"DELETE /v1/balancers/{host}/{name}",
+		"DELETE /v1/hosts/{host}",
 		"DELETE /v1/projects/{project}/services/{service}",
 		"GET /v1/balancers", "GET /v1/events", "GET /v1/hosts", "GET /v1/hosts/{host}", "GET /v1/hosts/{host}/log",
 		"GET /v1/hub/log", "GET /v1/hub/settings", "GET /v1/instances", "GET /v1/instances/{instance}/logs",
