@@ -70,12 +70,20 @@ func (s *Sim) Rejoin(id string) {
 				s.CrashAgent(id)
 				cache.Rejoin()
 				h.disk, _ = json.Marshal(&cache) // it was read from there
-				delete(s.checker.accepted, id)
+				s.checker.rejoined(id)
 			}
 		}
 		s.say(id, "joins again")
 		s.StartAgent(id)
 	})
+}
+
+// rejoined: a host's agent has forgotten what it was told before it left.
+func (k *checker) rejoined(host string) {
+	delete(k.accepted, host)
+	for _, end := range k.ended {
+		end.lostByAgent = end.lostByAgent || end.host == host
+	}
 }
 
 // isOut: the hub doesn't know a host any more.
