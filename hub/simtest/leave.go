@@ -80,7 +80,9 @@ func (s *Sim) Rejoin(id string) {
 
 // rejoined: a host's agent has forgotten what it was told before it left.
 func (k *checker) rejoined(host string) {
-	delete(k.accepted, host)
+	if delete(k.accepted, host); k.restored > 0 { // nor may the hub know what it had
+		k.diskLost(host)
+	}
 	for _, end := range k.ended {
 		end.lostByAgent = end.lostByAgent || end.host == host
 	}
