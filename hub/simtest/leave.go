@@ -82,6 +82,11 @@ func (s *Sim) Rejoin(id string) {
 func (k *checker) rejoined(host string) {
 	if delete(k.accepted, host); k.restored > 0 { // nor may the hub know what it had
 		k.diskLost(host)
+		for id := range k.sim.hub.store.rows["instances"] {
+			if in := k.stored(id); in != nil && in.Host == host {
+				delete(k.told, id)
+			}
+		}
 	}
 	for _, end := range k.ended {
 		end.lostByAgent = end.lostByAgent || end.host == host
