@@ -424,3 +424,64 @@ func TestNamesDoNotLeadToABalancerThatLeaves(t *testing.T) {
 		t.Errorf("on web3, web is %v", names)
 	}
 }
+
+func TestAHostIsToldWhenItsBalancerHasDroppedEverything(t *testing.T) {
+	w := threeHosts(t)
+	h := w.hosts["web2"]
+	w.folded = func() {
+		if is := w.s.Hosts["web2"]; is != nil && is.Leaving != nil && is.Leaving.Closing {
+			h.deaf = true
+		}
+	}
+	w.remove("web2", "")
+	w.pass(20 * time.Second)
+	w.wantWaits(t, "web2", "web2/haproxy still has to drop shop/web")
+	if h.left {
+		t.Fatal("it was told before")
+	}
+	w.folded, h.deaf = nil, false
+	w.pass(10 * time.Second)
+	w.wantOut(t, "web2")
+}
+
+// Only who was told to leave can have left.
+func TestAnAgentThatLeavesUntoldIsHeld(t *testing.T) {
+	w := threeHosts(t)
+	w.remove("web2", "")
+	w.hosts["web2"].lingers = true
+	w.hosts["web2"].left = true // another hub told it, or this one as it was later
+	w.pass(10 * time.Second)
+	w.wantWaits(t, "web2", "muster host rm web2 --force")
+	w.mustOrder(t, fleet.Command{Do: fleet.DoHostRemove, Host: "web2", Force: true})
+	w.pass(10 * time.Second)
+	w.wantOut(t, "web2")
+	if !w.hosts["web2"].over {
+		t.Error("its agent isn't told that it is forgotten")
+	}
+}
+
+// What a host kept of a service whose data was given up there doesn't take the place of
+// what has the data since.
+func TestAHostThatJoinsAgainBringsNoOldData(t *testing.T) {
+	w := newWorld(t, "web1", "web2").join()
+	data := webService(1, "db:1")
+	data.Balancing = nil
+	data.Spec.Mounts = []fleet.Mount{{Type: fleet.MountVolume, Source: "data", Target: "/data"}}
+	w.apply(data)
+	w.pass(5 * time.Second)
+	home := w.homeOf(t)
+	w.mustOrder(t, fleet.Command{Do: fleet.DoHostRemove, Host: home, Policy: fleet.LeaveKeep, DataLost: true})
+	w.pass(10 * time.Second)
+	w.wantOut(t, home)
+	now := w.homeOf(t)
+	if now == home {
+		t.Fatal("it is still there")
+	}
+	w.mustOrder(t, fleet.Command{Do: fleet.DoHostJoin, Host: home})
+	h := w.hosts[home]
+	h.left, h.over, h.lineage, h.gen, h.desired, h.start = false, false, "", 0, fleet.Desired{}, "b"
+	w.pass(20 * time.Second)
+	if is := w.homeOf(t); is != now || len(h.stopped) != 1 {
+		t.Errorf("it is on %s, was on %s; stopped there: %v", is, now, h.stopped)
+	}
+}
