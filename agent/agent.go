@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -30,7 +31,8 @@ import (
 const recentLog = 128 << 10
 
 // Run runs an agent until ctx is done. Then it says farewell to the hub and
-// returns; containers and balancers go on.
+// returns; containers and balancers go on. It also returns, without an error, when
+// the host has left the fleet, and with one where it had left before.
 func Run(ctx context.Context, options Options) error {
 	if err := options.Validate(); err != nil {
 		return err
@@ -49,6 +51,9 @@ func Run(ctx context.Context, options Options) error {
 	options.Logger = options.Logger.With("host", options.Host)
 	kept, err := load(store, &options)
 	if err != nil {
+		return err
+	}
+	if err := hasLeft(&kept, &options); err != nil {
 		return err
 	}
 	inside, err := options.Debug.Listen()
@@ -91,13 +96,15 @@ type parts struct {
 	link      *link.Link
 	prober    *readings.Prober
 	balancers []*balancer.Balancer
+	driven    []*driven // those that run
+	logger    *slog.Logger
 	meters    *meters      // nil: nobody measures
 	inside    net.Listener // of metrics and profiles; nil: none
 }
 
 // assemble is the only place where the agent is wired together.
 func assemble(ctx context.Context, options *Options, who *identity.Identity, store *cache.Cache, kept brain.Cache, recent *recentlog.Ring) (*parts, error) {
-	p := &parts{identity: who}
+	p := &parts{identity: who, logger: options.Logger}
 	if options.Debug.Addr != "" {
 		p.meters = newMeters()
 	}
@@ -149,7 +156,7 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store,
 		Facts: p.machine.read, Foreign: p.machine.foreign, Disk: p.machine.disk,
 		Probe: readings.Probe, HubHTTP: options.HubHTTP, Recent: recent, Logger: options.Logger.With("room", "loop"),
-		Timing: timing, Observer: observer, Alive: alive, Reached: failPoint.reached,
+		Timing: timing, Observer: observer, Alive: alive, Reached: failPoint.reached, Withdraw: p.withdraw,
 	}
 	if p.identity != nil {
 		o.HubTLS, o.Renew = p.identity.TLS, p.identity.Renew
@@ -194,7 +201,7 @@ func (p *parts) run(ctx context.Context, options *Options) error {
 	around := loop.Surroundings{Link: p.link, Prober: p.prober}
 	for _, b := range p.balancers {
 		around.Balancers = append(around.Balancers, b)
-		group.Go(func() error { return b.Run(rest) })
+		group.Go(p.drive(rest, b))
 	}
 	if p.inside != nil {
 		options.Logger.Info("metrics and profiles are served", "address", p.inside.Addr().String())
@@ -209,15 +216,20 @@ func (p *parts) run(ctx context.Context, options *Options) error {
 		defer endRest()
 		err := p.loop.Run(looping, around)
 		notifyStopping()
-		return errors.Join(err, p.farewell(rest, options))
+		if errors.Is(err, loop.ErrLeft) {
+			err := errors.Join(p.farewell(rest, options, fleet.PresenceLeft), options.left())
+			options.Logger.Info("this host has left the fleet; the agent ends")
+			return err
+		}
+		return errors.Join(err, p.farewell(rest, options, fleet.PresenceStopping))
 	})
 	return group.Wait()
 }
 
 // farewell tells the hub that the agent stops. It isn't an error when the hub
 // can't be told: it finds out.
-func (p *parts) farewell(ctx context.Context, options *Options) error {
-	topic, payload, err := p.loop.Farewell(fleet.PresenceStopping)
+func (p *parts) farewell(ctx context.Context, options *Options, state string) error {
+	topic, payload, err := p.loop.Farewell(state)
 	if err != nil {
 		return err
 	}
@@ -226,6 +238,8 @@ func (p *parts) farewell(ctx context.Context, options *Options) error {
 	if err := p.link.Stop(ctx, topic, payload); err != nil {
 		options.Logger.Warn("hub not told that the agent stops", "error", err)
 	}
-	options.Logger.Info("agent stops; containers and balancers go on")
+	if state == fleet.PresenceStopping {
+		options.Logger.Info("agent stops; containers and balancers go on")
+	}
 	return nil
 }

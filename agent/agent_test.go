@@ -241,7 +241,7 @@ func TestTodaysAgentKnowsEveryFeature(t *testing.T) {
 		Probe: &fleet.Probe{Type: fleet.ProbeHTTP},
 	}
 	wanted := append(spec.Features(), (&fleet.Spec{Probe: &fleet.Probe{Type: fleet.ProbeTCP}}).Features()...)
-	wanted = append(wanted, fleet.FeaturePrepare, fleet.FeatureAnswers) // the hub asks for them, no version does
+	wanted = append(wanted, fleet.FeatureLeave, fleet.FeaturePrepare, fleet.FeatureAnswers) // the hub asks for them, no version does
 	slices.Sort(wanted)
 	if !slices.Equal(agent.Features, wanted) {
 		t.Errorf("it knows %v, asked for can be %v", agent.Features, wanted)

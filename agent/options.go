@@ -58,6 +58,9 @@ type Options struct {
 	Limits brain.Limits
 	Timing Timing
 	Logger *slog.Logger
+	// Left is called when the host has left the fleet: it drops what let it in. Nil:
+	// nothing did. It may be called again after a sudden end.
+	Left func() error
 	// FailPoint ends the process where it names, like "after-save:kill". It is
 	// for tests of what an agent finds after its sudden death.
 	FailPoint string

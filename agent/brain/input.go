@@ -93,6 +93,13 @@ type Disconnected struct{}
 // Saved answers Outputs.Save: the cache is on disk, or it isn't for Problem.
 type Saved struct{ Problem string }
 
+// Withdrawn answers Outputs.Withdraw: the balancers are as they are to be left.
+type Withdrawn struct{}
+
+// Dismissed says that the hub lets this host in no more. Of one that has left, that
+// is as good as its word.
+type Dismissed struct{}
+
 // Tick says that time passed.
 type Tick struct{}
 
@@ -114,4 +121,6 @@ func (PullAsked) input()        {}
 func (Connected) input()        {}
 func (Disconnected) input()     {}
 func (Saved) input()            {}
+func (Withdrawn) input()        {}
+func (Dismissed) input()        {}
 func (Tick) input()             {}

@@ -57,6 +57,7 @@ type State struct {
 	report   reporting
 	outbox   outbox
 	metering metering
+	leaving  leaving
 	born     time.Time
 }
 

@@ -160,6 +160,12 @@ func (c *chaos) mend() error {
 		}
 	}
 	c.settle()
+	for range 3 { // who has been told to leave does so first
+		if err := c.Run(5 * time.Second); err != nil {
+			return err
+		}
+		c.rejoin()
+	}
 	c.promote()
 	c.hub.lenient = true
 	for _, id := range c.names {

@@ -69,7 +69,7 @@ func (h *host) facts() fleet.HostFacts {
 		PortRangeFirst: firstPort, PortRangeLast: firstPort + h.sim.options.Ports - 1,
 	}
 	if !h.old {
-		f.Features = append(f.Features, fleet.FeatureMountVolume, fleet.FeaturePrepare, fleet.FeatureResources, fleet.FeatureRestart)
+		f.Features = append(f.Features, fleet.FeatureLeave, fleet.FeatureMountVolume, fleet.FeaturePrepare, fleet.FeatureResources, fleet.FeatureRestart)
 	}
 	if h.haproxy != nil {
 		f.Balancers = []fleet.BalancerFacts{{Name: balancerName, Driver: balancerName, Version: "2.6", Address: h.address}}
@@ -83,7 +83,7 @@ func (h *host) facts() fleet.HostFacts {
 // StartAgent starts a host's agent, if it isn't there.
 func (s *Sim) StartAgent(id string) {
 	h := s.hosts[id]
-	if h.agent != nil || h.off {
+	if h.agent != nil || h.off || h.hasLeft() {
 		return
 	}
 	h.starts++

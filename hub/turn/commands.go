@@ -65,6 +65,10 @@ func (t *tx) order(c fleet.Command) (fleet.Result, error) {
 		return t.availability(c, fleet.AvailabilityActive)
 	case fleet.DoHostFail:
 		return t.failHost(c)
+	case fleet.DoHostRemove:
+		return t.removeHost(c)
+	case fleet.DoHostJoin:
+		return t.joinHost(c)
 	case fleet.DoRollback:
 		return t.rollback(c)
 	case fleet.DoPromote, fleet.DoPause, fleet.DoResume, fleet.DoAbort, fleet.DoRetry:
@@ -221,6 +225,9 @@ func (t *tx) freezeHost(c fleet.Command, frozen bool) (fleet.Result, error) {
 		word, eventType = "no longer frozen", fleet.EventHostUnfrozen
 	}
 	message := fmt.Sprintf("%s is %s", c.Host, word)
+	if err := h.goneFor("frozen"); err != nil {
+		return fleet.Result{}, err
+	}
 	if h.Frozen == frozen {
 		return fleet.Result{Message: message + " (as before)"}, nil
 	}
@@ -240,11 +247,15 @@ func (t *tx) availability(c fleet.Command, availability string) (fleet.Result, e
 		word, eventType = "active: it takes instances", fleet.EventHostActivated
 	}
 	message := fmt.Sprintf("%s is %s", c.Host, word)
+	if err := h.goneFor("activated"); err != nil && availability == fleet.AvailabilityActive {
+		return fleet.Result{}, err
+	}
 	if h.Availability == availability {
 		return fleet.Result{Message: message + " (as before)"}, nil
 	}
 	h = t.hosts.edit(c.Host)
 	h.Availability = availability
+	t.comeBack(h)
 	t.hostChanged(h, eventType, c, message)
 	return fleet.Result{Changed: true, Message: message}, nil
 }

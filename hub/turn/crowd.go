@@ -162,6 +162,8 @@ func (t *tx) barred(id string) string {
 		return "is " + l.State
 	case h.Failed:
 		return "is declared dead"
+	case h.Leaving != nil:
+		return "leaves the fleet"
 	case h.Availability == fleet.AvailabilityDrain:
 		return "is drained"
 	case h.Frozen:

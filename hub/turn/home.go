@@ -17,7 +17,7 @@ func (t *tx) home(key fleet.ServiceKey) Home {
 
 // keepHome remembers which host has the data of an instance's slot.
 func (t *tx) keepHome(s *Service, in *Instance) {
-	if !s.Asked.Spec.Pinned() || s.Asked.Mode == fleet.ModeGlobal {
+	if !s.Asked.Spec.Pinned() || s.Asked.Mode == fleet.ModeGlobal || t.hosts.get(in.Host).withoutData() {
 		return
 	}
 	home := t.home(in.Service)

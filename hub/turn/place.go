@@ -117,13 +117,12 @@ func (t *tx) refusal(slot int, refusals []placement.Refusal) string {
 }
 
 // recovering: the hub has started, and hasn't heard every host yet.
-func (t *tx) recovering() bool {
-	for id := range t.s.Hosts {
-		if l := t.live.get(id); l == nil || l.State == fleet.HostUnknown {
-			return true
-		}
-	}
-	return false
+func (t *tx) recovering() (unheard bool) {
+	t.hosts.each(func(id string, _ *Host) {
+		l := t.live.get(id)
+		unheard = unheard || l == nil || l.State == fleet.HostUnknown
+	})
+	return unheard
 }
 
 // around are the service's instances that matter for placing another: all, or

@@ -165,6 +165,10 @@ func (t *tx) advance(s *Service, in *Instance) (why string) {
 	if len(waits) > 0 {
 		return t.barrierWaits(s, t.instances.get(in.ID), waits)
 	}
+	if t.keeps(in.Host) {
+		t.leaveBehind(in)
+		return ""
+	}
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt = fleet.GoalStop, t.now
 	t.event(fleet.EventInstanceStopping, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s is asked to stop: no balancer sends to it", in)))
@@ -235,7 +239,7 @@ func (t *tx) stays(s *Service) (reasons []string) {
 	}
 	for _, in := range t.members(s.Asked.Key) {
 		h := t.hosts.get(in.Host)
-		if in.Goal == fleet.GoalRun && h != nil && h.Availability == fleet.AvailabilityDrain {
+		if in.Goal == fleet.GoalRun && h != nil && h.Availability == fleet.AvailabilityDrain && !h.withoutData() {
 			reasons = append(reasons, fmt.Sprintf(heldPrefix+"its data is on %s, which is drained; instance %s stays there", in.Host, in.ID))
 		}
 	}
@@ -308,8 +312,12 @@ func (t *tx) displaced(s *Service, in *Instance) bool {
 		return true
 	}
 	h := t.hosts.get(in.Host)
-	if h == nil || s.Asked.Spec.Pinned() {
+	switch {
+	case h == nil, s.Asked.Spec.Pinned() && s.Asked.Mode == fleet.ModeGlobal:
 		return false
+	case s.Asked.Spec.Pinned(): // where its data is, unless somebody gave that up
+		home := t.homeOf(s, in.Slot)
+		return h.withoutData() || home != "" && home != in.Host
 	}
 	return h.Availability == fleet.AvailabilityDrain || s.stoppedOn(in.Host) || placement.Unsuited(s.Asked.Constraints, h.ID, h.Facts.Labels) != ""
 }
@@ -404,6 +412,10 @@ func (t *tx) leaveReason(s *Service, in *Instance) string {
 		return "the service restarts"
 	case in.Born < s.RestartedOn[in.Host]:
 		return "the service restarts on " + in.Host
+	case t.homeOf(s, in.Slot) != "" && t.homeOf(s, in.Slot) != in.Host:
+		return "the data of its slot is on " + t.homeOf(s, in.Slot)
+	case h != nil && h.Leaving != nil:
+		return "its host leaves the fleet"
 	case h != nil && h.Availability == fleet.AvailabilityDrain:
 		return "its host is drained"
 	case h != nil && placement.Unsuited(s.Asked.Constraints, h.ID, h.Facts.Labels) != "":

@@ -59,7 +59,7 @@ func said(t tester, delta *Delta, out Outputs) string {
 	for _, p := range out.Publish {
 		text.WriteString(p.Topic + " " + string(p.Payload) + "\n")
 	}
-	rest, err := json.Marshal([]any{out.Events, out.Reach, out.Change, delta.Revision})
+	rest, err := json.Marshal([]any{out.Events, out.Reach, out.Change, out.Gone, delta.Revision})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +136,7 @@ func (r *random) wantStored() {
 	for _, tables := range [][2]any{
 		{r.s.Services, again.Services}, {r.s.Instances, again.Instances}, {r.s.Hosts, again.Hosts}, {balancersByText(r.s), balancersByText(again)},
 		{poolsByText(r.s), poolsByText(again)}, {r.s.Homes, again.Homes}, {r.s.Results, again.Results}, {r.s.Documents, again.Documents},
+		{r.s.Left, again.Left}, {r.s.leaving, again.leaving},
 	} {
 		if a, b := string(mustJSON(tables[0])), string(mustJSON(tables[1])); a != b {
 			r.t.Fatalf("in memory %s\nin the store %s", a, b)

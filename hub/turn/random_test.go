@@ -92,22 +92,30 @@ func (r *random) orders() map[string]func(*rapid.T) {
 		}
 	}
 	return map[string]func(*rapid.T){
-		"apply":            func(t *rapid.T) { r.apply(someServices(t)...) },
-		"scale":            service(fleet.DoScale),
-		"restart":          service(fleet.DoRestart),
-		"remove":           service(fleet.DoRemove),
-		"stop":             service(fleet.DoStop),
-		"start":            service(fleet.DoStart),
-		"stop on a host":   there(fleet.DoStop),
-		"start on a host":  there(fleet.DoStart),
-		"restart on one":   there(fleet.DoRestart),
-		"freeze":           service(fleet.DoFreeze),
-		"unfreeze":         service(fleet.DoUnfreeze),
-		"drain a host":     host(fleet.DoHostDrain),
-		"activate a host":  host(fleet.DoHostActivate),
-		"freeze a host":    host(fleet.DoFreeze),
-		"unfreeze a host":  host(fleet.DoUnfreeze),
-		"give a host up":   host(fleet.DoHostFail),
+		"apply":           func(t *rapid.T) { r.apply(someServices(t)...) },
+		"scale":           service(fleet.DoScale),
+		"restart":         service(fleet.DoRestart),
+		"remove":          service(fleet.DoRemove),
+		"stop":            service(fleet.DoStop),
+		"start":           service(fleet.DoStart),
+		"stop on a host":  there(fleet.DoStop),
+		"start on a host": there(fleet.DoStart),
+		"restart on one":  there(fleet.DoRestart),
+		"freeze":          service(fleet.DoFreeze),
+		"unfreeze":        service(fleet.DoUnfreeze),
+		"drain a host":    host(fleet.DoHostDrain),
+		"activate a host": host(fleet.DoHostActivate),
+		"freeze a host":   host(fleet.DoFreeze),
+		"unfreeze a host": host(fleet.DoUnfreeze),
+		"give a host up":  host(fleet.DoHostFail),
+		"take a host out": func(t *rapid.T) {
+			c := fleet.Command{Do: fleet.DoHostRemove, Host: r.someHost(t).id, Policy: rapid.SampledFrom([]string{fleet.LeaveStop, fleet.LeaveKeep}).Draw(t, "policy")}
+			c.Unserved = rapid.Bool().Draw(t, "unserved")
+			c.DataLost = rapid.IntRange(0, 3).Draw(t, "data") == 0
+			c.Force = rapid.Bool().Draw(t, "force")
+			r.takeOut(c)
+		},
+		"let it in again":  func(t *rapid.T) { r.letIn(r.someHost(t)) },
 		"restart the hub":  func(*rapid.T) { r.restart() },
 		"give its data up": func(t *rapid.T) { r.giveUp(r.someHost(t).id) },
 	}
@@ -117,6 +125,22 @@ func (r *random) giveUp(host string) {
 	if r.order(fleet.Command{Do: fleet.DoHostFail, Host: host, DataLost: true}).Err == nil {
 		maps.DeleteFunc(r.homes, func(_ int, home string) bool { return home == host })
 	}
+}
+
+func (r *random) takeOut(c fleet.Command) {
+	if r.order(c).Err == nil && c.DataLost {
+		maps.DeleteFunc(r.homes, func(_ int, home string) bool { return home == c.Host })
+	}
+}
+
+// letIn has the agent of a host that left start anew, once somebody lets it in.
+func (r *random) letIn(h *fakeHost) {
+	if r.s.Left[h.id] == nil {
+		return
+	}
+	r.order(fleet.Command{Do: fleet.DoHostJoin, Host: h.id})
+	h.left, h.over, h.cut = false, false, false
+	h.start += "+"
 }
 
 // troubles are what befalls hosts and instances.
@@ -180,6 +204,7 @@ func (r *random) calm() {
 	}
 	r.pass(3 * time.Second)
 	for _, id := range sorted(r.hosts, byText) {
+		r.letIn(r.hosts[id])
 		r.order(fleet.Command{Do: fleet.DoUnfreeze, Host: id})
 		r.order(fleet.Command{Do: fleet.DoHostActivate, Host: id})
 	}

@@ -248,6 +248,10 @@ func (t *tx) roll(key fleet.ServiceKey) rollout.Wanted {
 		for range 2 { // what is prepared goes on at once
 			was, before := next.State, next
 			next = rollout.Step(next, t.observe(s, &next), t.now)
+			if t.skips(key, &next) {
+				next = before
+				break
+			}
 			t.remember(s, &before, &next)
 			if was != fleet.RolloutPreparing || next.State != fleet.RolloutProgressing {
 				break
@@ -261,6 +265,13 @@ func (t *tx) roll(key fleet.ServiceKey) rollout.Wanted {
 		t.moved(s, before)
 	}
 	return rollout.Wants(s.Rollout, t.count(s), t.now)
+}
+
+// skips: a rollout would come two steps further in one turn, in which a service may
+// be planned more than once. The next turn sees first how it does.
+func (t *tx) skips(key fleet.ServiceKey, next *fleet.Rollout) bool {
+	s := t.s.Services[key]
+	return s != nil && s.Rollout != nil && s.Rollout.ID == next.ID && s.Asked.Count > 0 && next.Step > s.Rollout.Step+1
 }
 
 func sameRollout(a, b *fleet.Rollout) bool { return reflect.DeepEqual(a, b) }

@@ -29,6 +29,7 @@ type State struct {
 	Homes     map[fleet.ServiceKey]*Home
 	Results   map[string]*Answered
 	Documents map[string]*Document // by project
+	Left      map[string]*Left     // by host
 
 	live      map[string]*Live                     // by host; not stored
 	silences  map[fleet.BalancerKey]*Silence       // not stored
@@ -37,6 +38,7 @@ type State struct {
 	hooks     map[fleet.ServiceKey]*hook           // not stored
 	rolling   map[fleet.ServiceKey]bool            // services whose rollout isn't over
 	imagesOn  map[string]map[fleet.ServiceKey]bool // services whose last rollout had a host fetch the image
+	leaving   map[string]bool                      // hosts on their way out
 	fleet     *Fleetwide                           // not stored
 
 	notes map[fleet.ServiceKey]*notes // not stored
@@ -130,6 +132,8 @@ type Host struct {
 	// nobody waits for its data.
 	Vacant bool   `json:"vacant,omitempty"`
 	Cause  string `json:"cause,omitempty"`
+	// Leaving is its way out of the fleet; nil: it stays. It isn't changed in place.
+	Leaving *Leaving `json:"leaving,omitempty"`
 	// Desired is the generation of its desired state, and Sum its content.
 	Desired uint64 `json:"desired,omitempty"`
 	Sum     string `json:"sum,omitempty"`
@@ -305,6 +309,7 @@ type Options struct {
 	MaxServices      int
 	MaxCount         int // of one service
 	MaxResults       int // commands remembered
+	MaxLeft          int // hosts remembered that have left
 	// WithoutBarrier stops instances without waiting for balancers. It is
 	// there so that a test can show that requests get lost without the barrier.
 	WithoutBarrier bool
@@ -330,6 +335,7 @@ func DefaultOptions() Options {
 		MaxServices:      5_000,
 		MaxCount:         10_000,
 		MaxResults:       10_000,
+		MaxLeft:          10_000,
 	}
 }
 
@@ -345,6 +351,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		Homes:     map[fleet.ServiceKey]*Home{},
 		Results:   map[string]*Answered{},
 		Documents: map[string]*Document{},
+		Left:      map[string]*Left{},
 		live:      map[string]*Live{},
 		silences:  map[fleet.BalancerKey]*Silence{},
 		windows:   map[fleet.ServiceKey]*window{},
@@ -352,6 +359,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		hooks:     map[fleet.ServiceKey]*hook{},
 		rolling:   map[fleet.ServiceKey]bool{},
 		imagesOn:  map[string]map[fleet.ServiceKey]bool{},
+		leaving:   map[string]bool{},
 		notes:     map[fleet.ServiceKey]*notes{},
 		told:      map[fleet.ServiceKey]*told{},
 		blank:     true,

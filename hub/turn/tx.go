@@ -47,6 +47,7 @@ func begin(s *State, now time.Time) *tx {
 			homes:     over(s.Homes),
 			results:   over(s.Results),
 			documents: over(s.Documents),
+			left:      over(s.Left),
 			notes:     over(s.notes),
 			told:      over(s.told),
 			live:      over(s.live),
@@ -98,7 +99,7 @@ func (t *tx) finish() (*Delta, Outputs) {
 
 func (t *tx) storesAnything() bool {
 	return len(t.services.changed)+len(t.instances.changed)+len(t.hosts.changed)+len(t.balancers.changed)+
-		len(t.pools.changed)+len(t.homes.changed)+len(t.results.changed)+len(t.documents.changed)+len(t.events) > 0
+		len(t.pools.changed)+len(t.homes.changed)+len(t.results.changed)+len(t.documents.changed)+len(t.left.changed)+len(t.events) > 0
 }
 
 // change tells watchers what this turn touched.

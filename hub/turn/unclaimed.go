@@ -18,6 +18,9 @@ func (t *tx) adopt(host string, l *Live, a *fleet.InstanceActual) {
 // behind may only not have heard of its stop; but nobody of this store has
 // ordered anything yet from one that is unsettled.
 func (t *tx) strays(host string, l *Live, a *fleet.InstanceActual) bool {
+	if t.leftBehind(host, a.ID) {
+		return false
+	}
 	if t.unsettled(host) {
 		return l.told()
 	}
@@ -53,7 +56,9 @@ func (t *tx) takeIn(host string, a *fleet.InstanceActual) {
 	in.Cause = t.event(fleet.EventInstanceAdopted, subjectInstance(in.ID), subjectHost(host), about(in, fmt.Sprintf(
 		"%s version %d runs on %s and wasn't known: taken in", in.Service, in.Version, host)))
 	t.bear(in)
-	t.keepHome(s, in)
+	if home := t.homeOf(s, in.Slot); home == "" || t.unsettled(host) { // else its slot has newer data
+		t.keepHome(s, in)
+	}
 	t.pin(in, a)
 	t.adopted[in.Service] = true
 	t.touch(in.Service)

@@ -68,6 +68,8 @@ type Ack struct {
 	// Events is the number of the last event committed, in Numbering.
 	Events    uint64 `json:"events"`
 	Numbering string `json:"numbering,omitempty"`
+	// Left: the hub has heard that the host has left the fleet, and has forgotten it.
+	Left bool `json:"left,omitempty"`
 }
 
 // EventBatch is what an agent publishes of its events: those not yet

@@ -12,7 +12,9 @@ const (
 	DoUnfreeze       = "unfreeze"
 	DoHostDrain      = "host-drain"
 	DoHostActivate   = "host-activate"
-	DoHostFail       = "host-fail" // declare a lost host dead: lifts the holds that protect what it ran
+	DoHostFail       = "host-fail"   // declare a lost host dead: lifts the holds that protect what it ran
+	DoHostRemove     = "host-remove" // out of the fleet for good, by Policy
+	DoHostJoin       = "host-join"   // a host that left may join again: its machine was let in anew
 	DoBalancerForget = "balancer-forget"
 	DoRollback       = "rollback"        // to Version, or the one before
 	DoPromote        = "rollout-promote" // on to the next step; Fully: to the end
@@ -43,7 +45,10 @@ type Command struct {
 	Service  ServiceKey  `json:"service,omitzero"`   // scale, restart, stop, start, remove, freeze, unfreeze, rollback, rollout-*
 	Count    int         `json:"count,omitempty"`    // scale
 	Host     string      `json:"host,omitempty"`     // host-*, freeze, unfreeze; restart, stop, start: only there
-	DataLost bool        `json:"dataLost,omitempty"` // host-fail: what has its data there is placed elsewhere too, without it
+	DataLost bool        `json:"dataLost,omitempty"` // host-fail, host-remove: what has its data there is placed elsewhere too, without it
+	Policy   string      `json:"policy,omitempty"`   // host-remove: what becomes of its containers, LeaveStop (the default) or LeaveKeep
+	Force    bool        `json:"force,omitempty"`    // host-remove: it is dead, nobody waits for its agent
+	Unserved bool        `json:"unserved,omitempty"` // host-remove: also where its balancer is a service's last
 	Balancer BalancerKey `json:"balancer,omitzero"`  // balancer-forget
 	Version  int         `json:"version,omitempty"`  // rollback; 0: the one before
 	Rollout  uint64      `json:"rollout,omitempty"`  // rollout-*: the rollout's id that the caller saw; 0: any

@@ -12,6 +12,8 @@ const (
 	FeatureAnswers     = "answers"
 	FeatureHealthcheck = "healthcheck"
 	FeatureHostPort    = "host-port"
+	// FeatureLeave is what an agent can, and no version asks for: Desired.Leave.
+	FeatureLeave       = "leave"
 	FeatureMountBind   = "mount-bind"
 	FeatureMountTmpfs  = "mount-tmpfs"
 	FeatureMountVolume = "mount-volume"

@@ -38,7 +38,7 @@ var messages = map[string]any{
 		State: fleet.ServiceProgressing, Reasons: []string{"instance 1c-2 on web2 isn't ready yet"}, Version: 3, Desired: 2, Ready: 1,
 		Addresses: []string{"10.0.0.1:20001"},
 	},
-	"ack": &fleet.Ack{Session: "session", Actual: 7, Events: 9, Numbering: "numbering"},
+	"ack": &fleet.Ack{Session: "session", Actual: 7, Events: 9, Numbering: "numbering", Left: true},
 	"ask": &fleet.Ask{
 		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100,
 		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1", DryRun: true, Cause: "command-1",
@@ -109,6 +109,7 @@ var desired = fleet.Desired{
 	Pools:     []fleet.PoolRef{{Service: web, Generation: 41, Sum: "fedcba9876543210"}},
 	Keep:      []string{"web@sha256:2"},
 	HeldPorts: []int{20003},
+	Leave:     fleet.LeaveKeep,
 }
 
 var spec = fleet.Spec{

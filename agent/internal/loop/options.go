@@ -92,6 +92,9 @@ type Options struct {
 	// Alive is called now and then, at least every Timing.Alive, while the
 	// loop turns. Nil: nobody wants to know.
 	Alive func()
+	// Withdraw sees to the balancers of a host that leaves the fleet, which either
+	// end or go on (fleet.LeaveStop, LeaveKeep). Nil: there are none.
+	Withdraw func(ctx context.Context, policy string)
 	// Reached is called at named points, for tests that end the agent there.
 	// Nil: nobody does.
 	Reached func(point string)

@@ -33,7 +33,7 @@ func listHosts(ctx context.Context, s *session, _ []string) error {
 	var rows [][]string
 	for _, v := range list.Items {
 		rows = append(rows, []string{
-			v.ID, s.state(liveness(v)), s.state(v.Availability), ratio(v.Ready, v.Instances),
+			v.ID, s.state(liveness(v)), s.state(use(v)), ratio(v.Ready, v.Instances),
 			dash(v.Facts.Advertise), strconv.Itoa(v.Facts.CPUs), size64(v.Facts.Memory), engineWord(v),
 		})
 	}

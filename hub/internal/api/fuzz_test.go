@@ -27,6 +27,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/v1/events?since=-1&limit=100000", "", "", "", "", "")
 	f.Add("GET", "/v1/watch?since=42", "", "", "", "41", "")
 	f.Add("GET", "/v1/instances/1a-1/logs?tail=5", "", "", "", "", "")
+	f.Add("DELETE", "/v1/hosts/web1?policy=keep&force=true&unserved=true", "", "", "", "", "")
 	f.Add("POST", "/v1/hosts/web1/fail?dataLost=true", "", "", "", "", "")
 	f.Add("DELETE", "/v1/balancers/web1/haproxy", "", "", "", "", "")
 	f.Add("POST", "/v1/streams/x", "application/octet-stream", "", "", "", "log\n")

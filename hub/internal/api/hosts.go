@@ -23,6 +23,7 @@ func (a *API) routeHosts() {
 		return list(ctx, a, View.Hosts)
 	})
 	register(a, operation(fleet.RoleViewer, http.MethodGet, "/v1/hosts/{host}", "get-host", "hosts", "Show one host"), a.getHost)
+	a.routeHostLeave()
 	a.routeHostOrder("drain", fleet.DoHostDrain, "drain-host", "Move a host's instances away and place none there")
 	a.routeHostOrder("activate", fleet.DoHostActivate, "activate-host", "Place instances on a drained host again")
 	a.routeHostOrder("freeze", fleet.DoFreeze, "freeze-host", "Change nothing on a host, whatever happens")

@@ -43,6 +43,9 @@ func TestOrders(t *testing.T) {
 		{"POST", "/v1/hosts/web1/freeze", "", fleet.Command{Do: "freeze", Host: "web1"}},
 		{"POST", "/v1/hosts/web1/unfreeze", "", fleet.Command{Do: "unfreeze", Host: "web1"}},
 		{"POST", "/v1/hosts/web1/fail", "", fleet.Command{Do: "host-fail", Host: "web1"}},
+		{"DELETE", "/v1/hosts/web1", "", fleet.Command{Do: "host-remove", Host: "web1", Policy: "stop"}},
+		{"DELETE", "/v1/hosts/web1?policy=keep&force=true&dataLost=true&unserved=true", "",
+			fleet.Command{Do: "host-remove", Host: "web1", Policy: "keep", Force: true, DataLost: true, Unserved: true}},
 		{"DELETE", "/v1/balancers/web1/haproxy", "", fleet.Command{Do: "balancer-forget", Balancer: haproxy}},
 	}
 	seen := map[string]bool{}

@@ -158,6 +158,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 	want := []string{
 		"DELETE /v1/api-tokens/{user}/{token}",
 		"DELETE /v1/balancers/{host}/{name}",
+		"DELETE /v1/hosts/{host}",
 		"DELETE /v1/join-tokens/{id}",
 		"DELETE /v1/projects/{project}/services/{service}",
 		"DELETE /v1/users/{name}",

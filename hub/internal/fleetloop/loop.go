@@ -45,6 +45,9 @@ type Options struct {
 	Judge func(ctx context.Context, ask turn.JudgeAsk) turn.JudgedIn
 	// Answered is told of every answer of an agent's, besides the brain.
 	Answered func(host string, answer fleet.Answer)
+	// Gone is told of each host that has left the fleet, once that is stored and
+	// said: what let it in is void. It mustn't block.
+	Gone func(host string)
 	// Observe is told of every turn, by the loop's goroutine.
 	Observe func(Turn)
 	// Reached is called at "before-commit", "after-commit", "after-publish"
@@ -61,6 +64,7 @@ func DefaultOptions() Options {
 			return ask.Answer("", "nobody asks judges")
 		},
 		Answered: func(string, fleet.Answer) {},
+		Gone:     func(string) {},
 		Observe:  func(Turn) {},
 		Reached:  func(string) {},
 	}
@@ -207,6 +211,9 @@ func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]ch
 	report.Publish, report.Published, report.Events = time.Since(publishing), len(out.Publish), out.Events
 	if stored {
 		l.opts.Reached("after-publish")
+	}
+	for _, host := range out.Gone {
+		l.opts.Gone(host)
 	}
 	for i, reply := range waiting {
 		reply <- out.Replies[i]
