@@ -44,15 +44,15 @@ func Run(ctx context.Context, options Options) error {
 		return err
 	}
 	defer store.Close()
-	who, err := options.joined()
-	if err != nil {
-		return err
-	}
-	options.Logger = options.Logger.With("host", options.Host)
 	kept, err := load(store, &options)
 	if err != nil {
 		return err
 	}
+	who, err := options.joined(&kept)
+	if err != nil {
+		return err
+	}
+	options.Logger = options.Logger.With("host", options.Host)
 	if err := hasLeft(&kept, &options); err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func linkOptions(options *Options, p *parts, machineID string) link.Options {
 	l, m := p.loop, p.meters
 	o := link.DefaultOptions()
 	if p.identity != nil {
-		o.TLS, o.OnRejected = p.identity.TLS, p.identity.Renew
+		o.TLS, o.OnRejected, o.OnRefused = p.identity.TLS, p.identity.Renew, l.Dismissed
 	}
 	o.Server, o.Host, o.MachineID = options.Hub, options.Host, machineID
 	o.Logger = options.Logger.With("room", "link")

@@ -32,5 +32,5 @@ func Join(ctx context.Context, o JoinOptions) (host string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return who.Host(), nil
+	return who.Host(), rejoin(held)
 }

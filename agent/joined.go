@@ -7,13 +7,14 @@ import (
 	"os"
 	"strings"
 
+	"github.com/musterhq/muster/agent/brain"
 	"github.com/musterhq/muster/agent/internal/identity"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
 // joined completes the options by the hub that this host has joined. A host that
 // has joined none needs a plain one to be named; then nil is returned.
-func (o *Options) joined() (*identity.Identity, error) {
+func (o *Options) joined(kept *brain.Cache) (*identity.Identity, error) {
 	plain := strings.HasPrefix(o.Hub, "tcp:")
 	if plain {
 		o.Host = cmp.Or(o.Host, machineHostID())
@@ -21,6 +22,9 @@ func (o *Options) joined() (*identity.Identity, error) {
 		return nil, fleet.ValidateHost(o.Host)
 	}
 	who, err := identity.Open(o.StateDir, o.Logger)
+	if host, confirmed := kept.Left(); errors.Is(err, identity.ErrNotJoined) && confirmed {
+		return nil, errLeft(host)
+	}
 	if errors.Is(err, identity.ErrNotJoined) {
 		return nil, fleet.NotFound("this host has not joined a hub").
 			WithHint("on the hub's machine: muster token create; then paste here the line that it prints")
@@ -42,6 +46,9 @@ func (o *Options) joined() (*identity.Identity, error) {
 	}
 	maps.Copy(labels, o.Labels)
 	o.Labels = labels
+	if o.Left == nil {
+		o.Left = who.Remove
+	}
 	return who, nil
 }
 

@@ -29,7 +29,7 @@ func hasLeft(kept *brain.Cache, options *Options) error {
 	if options.AdoptLineage != "" && options.AdoptLineage != kept.Lineage {
 		return nil
 	}
-	if _, confirmed := kept.Left(options.Host); !confirmed {
+	if host, confirmed := kept.Left(); host != options.Host || !confirmed {
 		return nil
 	}
 	return errors.Join(errLeft(options.Host), options.left())
@@ -46,17 +46,15 @@ func (o *Options) left() error {
 	return nil
 }
 
-// Rejoin makes a host that has left the fleet one that may join it. Its containers
-// stay as they are. Nothing may run with the state directory meanwhile.
-func Rejoin(stateDir string) error {
-	store, err := cache.Open(stateDir)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
+// rejoin has a host that has left the fleet forget that: it has joined anew. Its
+// containers stay as they are.
+func rejoin(store *cache.Cache) error {
 	kept, err := store.Load()
 	if err != nil {
 		return err
+	}
+	if host, _ := kept.Left(); host == "" {
+		return nil
 	}
 	kept.Rejoin()
 	encoded, err := store.Encode(&kept)

@@ -74,6 +74,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	o.Logger.Info("hub started", append([]any{"version", buildinfo.String()}, append(open.log(), "lineage", state.Lineage, "epoch", state.Epoch, "revision", state.Revision)...)...)
 	group, ctx := errgroup.WithContext(ctx)
+	for host := range state.Left { // it may have been killed before it could
+		parts.identity.Revoke(host)
+	}
 	group.Go(func() error { return parts.loop.Run(ctx) })
 	group.Go(func() error { return parts.broker.Run(ctx) })
 	group.Go(func() error { return parts.identity.Run(ctx) })
@@ -224,6 +227,7 @@ func (p *parts) assemble(o Options, state *turn.State, start time.Time, open lis
 	loop := fleetloop.DefaultOptions()
 	loop.State, loop.Store, loop.Bus, loop.Logger = state, records{p.stored}, b, o.Logger
 	loop.Reach, loop.Reached, loop.Judge = reach.Try, fail.reached, judge.New().Ask
+	loop.Gone = p.identity.Revoke
 	measured := newMetrics(registry)
 	loop.Observe = func(t fleetloop.Turn) {
 		measured.observe(t)

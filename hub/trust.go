@@ -1,11 +1,14 @@
 package hub
 
 import (
+	"context"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/musterhq/muster/hub/internal/broker"
 	"github.com/musterhq/muster/hub/internal/identity"
@@ -40,7 +43,8 @@ func newIdentity(o Options, p *parts, sealed *vault.Vault, open listeners) *iden
 	return identity.New(identity.Options{
 		Records: credentials{p.stored}, Vault: sealed, Logger: o.Logger.With("part", "identity"), Lineage: p.stored.Meta().Lineage,
 		Names: o.names(), CertFile: o.TLSCert, KeyFile: o.TLSKey, HostLife: o.HostLife, MQTTPort: port(open.mqtts),
-		Kick: func(host string) { p.broker.Kick(host) },
+		Kick:     func(host string) { p.broker.Kick(host) },
+		Admitted: p.admitted,
 		Renew: func(host string) {
 			ask := asker{bus: p.broker, lineage: p.stored.Meta().Lineage, epoch: p.stored.Meta().Epoch}
 			if err := ask.Ask(host, fleet.Ask{ID: "renew", Do: fleet.AskRenew}); err != nil {
@@ -49,6 +53,16 @@ func newIdentity(o Options, p *parts, sealed *vault.Vault, open listeners) *iden
 		},
 	})
 }
+
+// admitted has the fleet hear a host again that had left it.
+func (p *parts) admitted(host string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), admitTime)
+	defer cancel()
+	_, err := p.loop.Do(ctx, fleet.Command{ID: rand.Text(), Do: fleet.DoHostJoin, Host: host, Actor: "join", By: fleet.Principal{Name: "join", Via: fleet.ViaHTTPS}})
+	return err
+}
+
+const admitTime = 10 * time.Second
 
 // credentials is the store as identity needs it.
 type credentials struct{ stored *store.Store }

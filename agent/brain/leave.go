@@ -4,17 +4,20 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
-// Left says whether the host has left the fleet by what is kept, and whether the hub
-// has confirmed it: then nothing is left to do.
-func (c *Cache) Left(host string) (left, confirmed bool) {
-	if len(c.Desired) == 0 {
-		return false, false
+// Left is the host that has left the fleet by what is kept, and whether the hub has
+// confirmed it: then nothing is left to do. Empty: none has.
+func (c *Cache) Left() (host string, confirmed bool) {
+	var desired fleet.Desired
+	if _, err := wire.Open(c.Desired, &desired); err != nil {
+		return "", false
 	}
-	kept, problem := readDesired(host, c.Desired)
-	left = problem == "" && kept.desired.Leave != ""
-	return left, left && c.LeaveConfirmed
+	if _, problem := readDesired(desired.Host, c.Desired); problem != "" || desired.Leave == "" {
+		return "", false
+	}
+	return desired.Host, c.LeaveConfirmed
 }
 
 // Rejoin makes of what is kept what a host has that joins anew: it was told nothing

@@ -65,8 +65,8 @@ func TestAHostLeaves(t *testing.T) {
 func TestLeavingSurvivesTheAgent(t *testing.T) {
 	w := told(t, fleet.LeaveStop)
 	cache := decodeCache(t, w.disk)
-	if left, confirmed := cache.Left("h1"); !left || confirmed {
-		t.Fatalf("on disk: left %v, confirmed %v", left, confirmed)
+	if left, confirmed := cache.Left(); left != "h1" || confirmed {
+		t.Fatalf("on disk: left %q, confirmed %v", left, confirmed)
 	}
 	w.withdraw = ""
 	w.boot("start2")
@@ -79,12 +79,12 @@ func TestLeavingSurvivesTheAgent(t *testing.T) {
 	w.step(brain.Withdrawn{})
 	w.confirm("s1")
 	cache = decodeCache(t, w.disk)
-	if left, confirmed := cache.Left("h1"); !left || !confirmed {
-		t.Fatalf("on disk: left %v, confirmed %v", left, confirmed)
+	if left, confirmed := cache.Left(); left != "h1" || !confirmed {
+		t.Fatalf("on disk: left %q, confirmed %v", left, confirmed)
 	}
 	cache.Rejoin()
-	if left, _ := cache.Left("h1"); left || cache.Instances["a-1"] == nil {
-		t.Errorf("after it has joined again: left %v, instances %v", left, cache.Instances)
+	if left, _ := cache.Left(); left != "" || cache.Instances["a-1"] == nil {
+		t.Errorf("after it has joined again: left %q, instances %v", left, cache.Instances)
 	}
 	w.disk = must(jsonOf(&cache))
 	w.boot("start3")
@@ -151,7 +151,7 @@ func TestAHostThatLeftMayFollowAnotherHub(t *testing.T) {
 	w.confirm("s1")
 	w.config.Adopt = "L2"
 	w.boot("start2")
-	if left, confirmed := w.state.Cache().Left("h1"); left || confirmed {
+	if left, confirmed := w.state.Cache().Left(); left != "" || confirmed {
 		t.Errorf("left %v, confirmed %v", left, confirmed)
 	}
 }

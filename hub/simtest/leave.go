@@ -50,7 +50,7 @@ func (h *host) hasLeft() bool {
 	if len(h.disk) == 0 || json.Unmarshal(h.disk, &cache) != nil {
 		return false
 	}
-	_, confirmed := cache.Left(h.id)
+	_, confirmed := cache.Left()
 	return confirmed
 }
 
@@ -66,7 +66,7 @@ func (s *Sim) Rejoin(id string) {
 		}
 		var cache brain.Cache
 		if len(h.disk) > 0 && json.Unmarshal(h.disk, &cache) == nil {
-			if left, _ := cache.Left(id); left {
+			if left, _ := cache.Left(); left == id {
 				s.CrashAgent(id)
 				cache.Rejoin()
 				h.disk, _ = json.Marshal(&cache) // it was read from there

@@ -139,8 +139,12 @@ func (i *Identity) take(hub string, c fleet.Credential) error {
 
 // Remove forgets who this host was, when it has left the fleet.
 func (i *Identity) Remove() error {
-	err := os.Remove(filepath.Join(i.dir, fileName))
-	return errors.Join(err, os.Remove(filepath.Join(i.dir, keyName)))
+	for _, name := range []string{fileName, keyName} {
+		if err := os.Remove(filepath.Join(i.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Host is this host's id.

@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // dial connects to the hub, and by TLS where it is asked for.
@@ -47,5 +49,8 @@ func (l *Link) rejected(err error) {
 	text := err.Error()
 	if l.options.OnRejected != nil && strings.Contains(text, "remote error: tls:") && strings.Contains(text, "certificate") {
 		l.options.OnRejected()
+	}
+	if l.options.OnRefused != nil && errors.Is(err, packets.ErrorRefusedNotAuthorised) {
+		l.options.OnRefused()
 	}
 }

@@ -26,8 +26,9 @@ type Options struct {
 	// TLS returns how this host proves who it is, for each connection anew; it is
 	// given the server's name. Nil: the server is plain.
 	TLS func(server string) *tls.Config
-	// OnRejected is told when the server didn't take the certificate; may be nil.
-	OnRejected func()
+	// OnRejected is told when the server didn't take the certificate, and OnRefused
+	// when it took that and lets the host in all the same no more. They may be nil.
+	OnRejected, OnRefused func()
 	Logger     *slog.Logger
 
 	// Will returns what the broker publishes, retained, when the session

@@ -45,7 +45,7 @@ func TestALoopEndsWhenItsHostHasLeft(t *testing.T) {
 	}
 	r.store.mu.Lock()
 	defer r.store.mu.Unlock()
-	if left, confirmed := r.store.saved.Left("h1"); !left || !confirmed {
+	if left, confirmed := r.store.saved.Left(); left != "h1" || !confirmed {
 		t.Errorf("on disk: left %v, confirmed %v", left, confirmed)
 	}
 	if slices.Contains(r.engine.done(), "stop a-1") {

@@ -148,7 +148,7 @@ var takes = map[fleet.Role][]string{
 		"pause-rollout", "resume-rollout", "abort-rollout", "retry-rollout", "drain-host", "activate-host", "freeze-host",
 		"unfreeze-host", "fail-host", "prune-host", "forget-balancer", "list-audit",
 	},
-	fleet.RoleAdmin: {"list-users", "add-user", "change-user", "remove-user", "create-join-token", "list-join-tokens", "delete-join-token", "rotate-ca", "export-acl"},
+	fleet.RoleAdmin: {"list-users", "add-user", "change-user", "remove-user", "create-join-token", "list-join-tokens", "delete-join-token", "rotate-ca", "export-acl", "remove-host"},
 }
 
 // TestWhoMayDoWhat walks all operations with all roles, and with none.

@@ -31,6 +31,8 @@ type Options struct {
 	MQTTPort          int           // where hosts find the broker
 	// Kick ends the session of a host that has no right to it any more.
 	Kick func(host string)
+	// Admitted is told of each host that is let in, before it gets its certificate.
+	Admitted func(host string) error
 	// Renew asks a host's agent for another certificate.
 	Renew func(host string)
 	Now   func() time.Time
@@ -58,6 +60,7 @@ type Identity struct {
 	tokens      map[string]*token
 	hosts       map[string]*host
 	asked       map[string]time.Time // hosts that were asked to renew
+	gone        map[string]bool      // hosts that are to be revoked, until that is kept
 	operator    *operatorCert        // nil: the hub's own
 }
 
@@ -68,7 +71,7 @@ func New(o Options) *Identity {
 	}
 	return &Identity{
 		options: o, limit: rate.NewLimiter(requestsPerSecond, requestsAtOnce),
-		tokens: map[string]*token{}, hosts: map[string]*host{}, asked: map[string]time.Time{},
+		tokens: map[string]*token{}, hosts: map[string]*host{}, asked: map[string]time.Time{}, gone: map[string]bool{},
 	}
 }
 
@@ -120,6 +123,7 @@ func (s *Identity) Run(ctx context.Context) error {
 }
 
 func (s *Identity) look() {
+	s.revokeGone()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.operator != nil {

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,10 +58,12 @@ func (m mirror) Unseal(name string, data []byte) ([]byte, error) { return m.Seal
 
 type hub struct {
 	*Identity
-	shelf  *shelf
-	now    time.Time
-	kicked []string
-	asked  []string
+	shelf    *shelf
+	now      time.Time
+	mu       sync.Mutex // guards kicked
+	kicked   []string
+	admitted []string
+	asked    []string
 }
 
 func open(t *testing.T, shelf *shelf, change ...func(*Options)) *hub {
@@ -69,7 +72,8 @@ func open(t *testing.T, shelf *shelf, change ...func(*Options)) *hub {
 	o := Options{
 		Records: shelf, Vault: mirror{}, Logger: slog.New(slog.DiscardHandler), Lineage: "lineage", Names: []string{"hub.example", "127.0.0.1"},
 		HostLife: HostLife, MQTTPort: 8883, Now: func() time.Time { return h.now },
-		Kick: func(host string) { h.kicked = append(h.kicked, host) }, Renew: func(host string) { h.asked = append(h.asked, host) },
+		Admitted: func(host string) error { h.admitted = append(h.admitted, host); return nil },
+		Kick:     func(host string) { h.mu.Lock(); defer h.mu.Unlock(); h.kicked = append(h.kicked, host) }, Renew: func(host string) { h.asked = append(h.asked, host) },
 	}
 	for _, c := range change {
 		c(&o)
@@ -202,8 +206,10 @@ func TestJoiningAndRenewing(t *testing.T) {
 	if id, err := h.Host(leafOf(t, c)); id != "web1" || err != nil {
 		t.Errorf("%q, %v", id, err)
 	}
-	if err := h.Revoke("web1"); err != nil {
-		t.Fatal(err)
+	h.Revoke("web1")
+	h.Revoke("web9") // which never joined
+	for deadline := time.Now().Add(20 * time.Second); h.Joined("web1") && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
 	}
 	if _, err := h.Host(leafOf(t, c)); err == nil || !strings.Contains(err.Error(), "revoked") {
 		t.Error(err)
@@ -211,16 +217,23 @@ func TestJoiningAndRenewing(t *testing.T) {
 	if _, err := h.Renew(fleet.RenewRequest{Host: "web1", Request: m.request(t)}, ""); fleet.CodeOf(err) != fleet.CodeForbidden {
 		t.Error(err)
 	}
-	if !slices.Contains(h.kicked, "web1") || h.Joined("web1") {
-		t.Error("its session goes on")
+	ended := func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return slices.Contains(h.kicked, "web1")
+	}
+	for deadline := time.Now().Add(20 * time.Second); !ended(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("its session goes on")
+		}
 	}
 	for _, r := range kept.rows {
 		if strings.Contains(string(r.Value), "PRIVATE") || strings.Contains(string(r.Value), text[4:20]) {
 			t.Errorf("a secret is in %s/%s", r.Table, r.Key)
 		}
 	}
-	if text, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, ""); err != nil {
-		t.Errorf("a removed host doesn't join again: %v, %v", text, err)
+	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, ""); err != nil || h.admitted[len(h.admitted)-1] != "web1" {
+		t.Errorf("a removed host doesn't join again: %v", err)
 	}
 }
 

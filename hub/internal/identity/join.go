@@ -3,6 +3,7 @@ package identity
 import (
 	"crypto/x509"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -22,6 +23,14 @@ func (s *Identity) Join(r fleet.JoinRequest, from string) (fleet.Credential, err
 	if err != nil {
 		return fleet.Credential{}, err
 	}
+	credential, err := s.join(text, r, request, from)
+	if err == nil {
+		err = s.options.Admitted(credential.Host)
+	}
+	return credential, err
+}
+
+func (s *Identity) join(text fleet.JoinToken, r fleet.JoinRequest, request *x509.CertificateRequest, from string) (fleet.Credential, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.options.Now()
@@ -57,6 +66,7 @@ func (s *Identity) Join(r fleet.JoinRequest, from string) (fleet.Credential, err
 		return fleet.Credential{}, err
 	}
 	s.tokens[t.ID] = &t
+	delete(s.gone, id)
 	s.options.Kick(id) // who had the id before
 	s.options.Logger.Info("host joined", "host", id, "from", from, "token", t.ID)
 	return credential, nil
@@ -143,12 +153,37 @@ func (s *Identity) issue(h *host, request *x509.CertificateRequest, rows []Row, 
 	return c, nil
 }
 
-// Revoke lets nobody in any more with a host's key, and ends its session. One that
+// Revoke has nobody let in any more with the key of a host that has left. It doesn't
+// wait for that to be kept: what can't be kept now is tried again.
+func (s *Identity) Revoke(host string) {
+	s.mu.Lock()
+	s.gone[host] = true
+	s.mu.Unlock()
+	go s.revokeGone()
+}
+
+func (s *Identity) revokeGone() {
+	s.mu.Lock()
+	gone := slices.Sorted(maps.Keys(s.gone))
+	s.mu.Unlock()
+	for _, host := range gone {
+		if err := s.revoke(host); err != nil {
+			s.options.Logger.Error("host's key not revoked; it is tried again", "host", host, "error", err)
+		}
+	}
+}
+
+// farewellTime is what an agent has to hear that its host is out of the fleet, before
+// its session is ended.
+const farewellTime = time.Second
+
+// revoke lets nobody in any more with a host's key, and ends its session. One that
 // isn't known is none any more either.
-func (s *Identity) Revoke(host string) error {
+func (s *Identity) revoke(host string) error {
 	s.mu.Lock()
 	h := s.hosts[host]
-	if h == nil || !h.Revoked.IsZero() {
+	if h == nil || !h.Revoked.IsZero() || !s.gone[host] {
+		delete(s.gone, host)
 		s.mu.Unlock()
 		return nil
 	}
@@ -157,12 +192,17 @@ func (s *Identity) Revoke(host string) error {
 	err := s.keep([]Row{row(tableHosts, host, &next)})
 	if err == nil {
 		s.hosts[host] = &next
+		delete(s.gone, host)
 	}
 	s.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	s.options.Kick(host)
+	time.AfterFunc(farewellTime, func() {
+		if !s.Joined(host) { // nor has it joined anew meanwhile
+			s.options.Kick(host)
+		}
+	})
 	s.options.Logger.Info("host's key revoked", "host", host)
 	return nil
 }
