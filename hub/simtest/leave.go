@@ -172,6 +172,9 @@ func (k *checker) out(host string, events []fleet.Event) {
 // sends to it. While its host leaves and keeps it, its container goes on.
 func (k *checker) leftBehind(in turn.Instance) {
 	h, known := k.hosts[in.Host]
+	if !known || h.Leaving != nil && h.Leaving.DataLost { // its host may not have heard of that yet
+		k.givenUp[in.ID] = true
+	}
 	if in.Goal != fleet.GoalDrain || !known || h.Leaving == nil || h.Leaving.Force || k.restored > 0 {
 		return
 	}

@@ -172,6 +172,8 @@ func (t *tx) barred(id string) string {
 		return "hasn't reported yet"
 	case !l.Actual.Engine.Up:
 		return "its engine doesn't answer"
+	case t.brings(h, l):
+		return "runs instances that are yet to be taken in"
 	default:
 		return ""
 	}

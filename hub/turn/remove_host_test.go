@@ -485,3 +485,30 @@ func TestAHostThatJoinsAgainBringsNoOldData(t *testing.T) {
 		t.Errorf("it is on %s, was on %s; stopped there: %v", is, now, h.stopped)
 	}
 }
+
+// A host that joins again has what it kept: nothing is placed beside it before that is
+// known.
+func TestNothingIsPlacedBesideWhatAHostBringsBack(t *testing.T) {
+	w := newWorld(t, "web1", "web2").join()
+	s := webService(2, "web:1")
+	s.Balancing = nil
+	s.Spec.Publish[0].HostPort = 8080
+	w.apply(s)
+	w.pass(5 * time.Second)
+	h := w.hosts["web2"]
+	h.cut = true
+	w.pass(20 * time.Second)
+	w.mustOrder(t, fleet.Command{Do: fleet.DoHostRemove, Host: "web2", Force: true})
+	w.pass(5 * time.Second)
+	w.wantOut(t, "web2")
+	placed := len(w.events)
+	w.mustOrder(t, fleet.Command{Do: fleet.DoHostJoin, Host: "web2"})
+	h.cut, h.start = false, "b"
+	w.pass(15 * time.Second)
+	w.wantState(fleet.ServiceConverged)
+	for _, e := range w.events[placed:] {
+		if e.Type == fleet.EventInstancePlaced {
+			t.Errorf("%s, though there is one that has its port", e.Data.Message)
+		}
+	}
+}

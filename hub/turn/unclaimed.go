@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -26,6 +27,19 @@ func (t *tx) strays(host string, l *Live, a *fleet.InstanceActual) bool {
 	}
 	o := l.Actual.Observed
 	return a.Unclaimed && o.Lineage == t.s.Lineage && o.Epoch == t.epoch && o.Generation == t.desiredGeneration(host)
+}
+
+// brings: a host that hasn't accepted yet what the hub wants of it runs instances that
+// the hub doesn't know, and will take in then. Until that is done nobody can say what
+// room there is.
+func (t *tx) brings(h *Host, l *Live) bool {
+	if l.Actual.Observed.Generation == h.Desired {
+		return false
+	}
+	return slices.ContainsFunc(l.Actual.Instances, func(a fleet.InstanceActual) bool {
+		return t.instances.get(a.ID) == nil && t.services.get(a.Service) != nil && !t.leftBehind(h.ID, a.ID) &&
+			a.Phase != fleet.PhaseStopping && a.Phase != fleet.PhaseStopped
+	})
 }
 
 // takeIn makes a host's instance known. From then on it is like any other: it
