@@ -71,6 +71,7 @@ func (t *tx) forgetHost(h *Host, why string) {
 		}
 	}
 	t.giveUpData(host)
+	t.forgetOrdersOn(host)
 	cause := t.event(fleet.EventHostRemoved, subjectHost(host), l.Cause, fleet.EventData{Message: fmt.Sprintf("%s is out of the fleet (%s): %s", host, l.Policy, why), Host: host})
 	t.events[len(t.events)-1].Actor = l.Actor
 	t.left.put(host, &Left{Host: host, MachineID: h.Facts.MachineID, At: t.now, Revision: t.rev, Policy: l.Policy, Force: l.Force, Cause: cause})

@@ -1,7 +1,9 @@
 package turn
 
 import (
+	"maps"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +63,30 @@ func (w *world) wantOut(t *testing.T, host string) {
 			t.Errorf("%s is still known", key)
 		}
 	}
+	for key, s := range w.s.Services {
+		if s.stoppedOn(host) || s.RestartedOn[host] != 0 {
+			t.Errorf("%s still has an order about it: %v, %v", key, s.StoppedOn, s.RestartedOn)
+		}
+	}
+}
+
+// What was ordered of a service on a host goes with the host: one that joins under
+// its id has no part in it.
+func TestOrdersAboutAHostGoWithIt(t *testing.T) {
+	w := threeHosts(t)
+	service := slices.Collect(maps.Keys(w.s.Services))[0]
+	w.mustOrder(t, fleet.Command{Do: fleet.DoRestart, Service: service, Host: "web2"})
+	w.pass(20 * time.Second)
+	w.mustOrder(t, fleet.Command{Do: fleet.DoStop, Service: service, Host: "web2"})
+	w.pass(20 * time.Second)
+	if s := w.s.Services[service]; !s.stoppedOn("web2") {
+		t.Fatalf("stopped on %v", s.StoppedOn)
+	}
+	if reply := w.remove("web2", ""); reply.Err != nil {
+		t.Fatal(reply.Err)
+	}
+	w.pass(time.Minute)
+	w.wantOut(t, "web2")
 }
 
 func TestAHostLeavesByStopping(t *testing.T) {

@@ -97,6 +97,21 @@ func (t *tx) startOn(s *Service, c fleet.Command) (fleet.Result, error) {
 	return fleet.Result{Changed: true, Message: message}, nil
 }
 
+// forgetOrdersOn: what was ordered of services on a host goes with it.
+func (t *tx) forgetOrdersOn(host string) {
+	t.services.each(func(key fleet.ServiceKey, s *Service) {
+		if _, restarted := s.RestartedOn[host]; !restarted && !s.stoppedOn(host) {
+			return
+		}
+		s = t.services.edit(key)
+		s.RestartedOn = without(s.RestartedOn, host)
+		s.StoppedOn = slices.DeleteFunc(slices.Clone(s.StoppedOn), func(other string) bool { return other == host })
+		if len(s.StoppedOn) == 0 {
+			s.StoppedOn = nil
+		}
+	})
+}
+
 // stillStopped names the hosts where a service stays stopped; empty: it does on
 // none.
 func (t *tx) stillStopped(s *Service) string {
