@@ -141,7 +141,7 @@ func (c *Cluster) startAgents(ctx context.Context) error {
 		agent := c.agentProcess(c.Fleet.Host(name))
 		c.Agents[name] = agent
 		if !c.plain() {
-			if err := c.join(ctx, agent, name, net.JoinHostPort(c.Fleet.Host(HubHost).Address, httpsPort)); err != nil {
+			if err := c.Join(ctx, name); err != nil {
 				return err
 			}
 		}
@@ -206,6 +206,11 @@ func (c *Cluster) agentProcess(h *hosts.Host) *Process {
 
 // plain: one of the programs is of a release without TLS.
 func (c *Cluster) plain() bool { return c.opts.HubPrograms != "" || c.opts.AgentPrograms != "" }
+
+// Join has a host join anew, whose agent doesn't run.
+func (c *Cluster) Join(ctx context.Context, host string) error {
+	return c.join(ctx, c.Agents[host], host, net.JoinHostPort(c.Fleet.Host(HubHost).Address, httpsPort))
+}
 
 // open: the hub listens without TLS, too.
 func (c *Cluster) open() bool { return c.opts.Open || c.plain() }

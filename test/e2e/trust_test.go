@@ -217,6 +217,66 @@ func TestTrustRenewalRotationAndReturn(t *testing.T) {
 		}
 	}
 	p.never(fleet.EventHostLost, fleet.EventInstanceExited, fleet.EventHostCloned)
+	p.revocation()
+}
+
+// revocation takes web3's place with its key, and then its right to it.
+func (p *project) revocation() {
+	p.Helper()
+	p.stop("web3")
+	cert, key, _ := p.credential("web3")
+	ca := p.caFile()
+	hub := p.c.Fleet.Host(cluster.HubHost)
+	thief := p.c.Fleet.Host("web2").Command(p.ctx(), "mosquitto_sub", append([]string{"-h", hub.Address, "-p", "8883", "--cafile", ca, "-d"},
+		append(asHost("web3", cert, key), "-t", wire.Host("web3", wire.LeafDesired))...)...)
+	said := &lines{}
+	thief.Stdout, thief.Stderr = said, said
+	p.must(thief.Start())
+	ended := make(chan struct{})
+	go func() {
+		_ = thief.Wait()
+		close(ended)
+	}()
+	p.Cleanup(func() {
+		_ = thief.Process.Kill()
+		<-ended
+	})
+	p.until(20*time.Second, "the thief is in", func() (bool, string) {
+		return strings.Contains(said.String(), "SUBACK"), said.String()
+	})
+	p.mustMuster("host", "rm", "web3", "--force")
+	began := time.Now()
+	p.until(20*time.Second, "the thief is out", func() (bool, string) {
+		return strings.Contains(said.String(), "connection was lost"), said.String()
+	})
+	p.Logf("the stolen key opened nothing any more after %s", time.Since(began).Round(10*time.Millisecond))
+	if out, err := p.stock("web2", "mosquitto_pub", ca, append(asHost("web3", cert, key), "-q", "1", "-t", wire.Host("web3", wire.LeafEvents), "-m", "x")...); err == nil {
+		p.Errorf("a revoked certificate is taken: %s", out)
+	}
+	p.must(p.c.Join(p.ctx(), "web3"))
+	p.start("web3")
+	p.until(30*time.Second, "web3 is back with another right", func() (bool, string) {
+		h, err := p.c.Client.Host(p.ctx(), "web3")
+		return err == nil && h.Status.State == fleet.HostUp, fmt.Sprint(err)
+	})
+}
+
+// lines is what a program says, to look at while it runs.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func read(t *testing.T, file string) []byte {
