@@ -22,14 +22,16 @@ type Delta struct {
 
 // tables are the state's tables with the turn's changes on top.
 type tables struct {
-	services  layer[fleet.ServiceKey, Service]
-	instances layer[string, Instance]
-	hosts     layer[string, Host]
-	balancers layer[fleet.BalancerKey, Balancer]
-	pools     layer[PoolKey, Published]
-	homes     layer[fleet.ServiceKey, Home]
-	results   layer[string, Answered]
-	documents layer[string, Document]
+	services   layer[fleet.ServiceKey, Service]
+	instances  layer[string, Instance]
+	hosts      layer[string, Host]
+	balancers  layer[fleet.BalancerKey, Balancer]
+	pools      layer[PoolKey, Published]
+	homes      layer[fleet.ServiceKey, Home]
+	results    layer[string, Answered]
+	documents  layer[string, Document]
+	secrets    layer[fleet.SecretKey, Secret]
+	registries layer[string, Registry]
 
 	notes     layer[fleet.ServiceKey, notes]
 	told      layer[fleet.ServiceKey, told]
@@ -42,7 +44,7 @@ type tables struct {
 }
 
 // Tables are the names of the tables, as the store has them.
-var Tables = []string{"services", "instances", "hosts", "balancers", "pools", "homes", "results", "documents"}
+var Tables = []string{"services", "instances", "hosts", "balancers", "pools", "homes", "results", "documents", "secrets", "registries"}
 
 // recordVersion is written with every record.
 const recordVersion = 1
@@ -77,6 +79,8 @@ func (d *Delta) Rows() ([]Row, error) {
 		encode(&rows, "homes", d.homes.changed, fleet.ServiceKey.String),
 		encode(&rows, "results", d.results.changed, asIs),
 		encode(&rows, "documents", d.documents.changed, asIs),
+		encode(&rows, "secrets", d.secrets.changed, fleet.SecretKey.String),
+		encode(&rows, "registries", d.registries.changed, asIs),
 	)
 	return rows, err
 }
@@ -93,6 +97,8 @@ func (d *Delta) Fold() {
 	d.homes.fold()
 	d.results.fold()
 	d.documents.fold()
+	d.secrets.fold()
+	d.registries.fold()
 	d.notes.fold()
 	d.told.fold()
 	d.live.fold()
@@ -205,6 +211,10 @@ func (s *State) Load(table, key string, value []byte) error {
 		err = decode(s.Results, key, value, same)
 	case "documents":
 		err = decode(s.Documents, key, value, same)
+	case "secrets":
+		err = decode(s.Secrets, key, value, secretKey)
+	case "registries":
+		err = decode(s.Registries, key, value, same)
 	default:
 		err = fmt.Errorf("unknown table")
 	}
