@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -20,7 +21,9 @@ import (
 	"github.com/musterhq/muster/hub/internal/control"
 	"github.com/musterhq/muster/hub/internal/fleetloop"
 	"github.com/musterhq/muster/hub/internal/judge"
+	"github.com/musterhq/muster/hub/internal/secrets"
 	"github.com/musterhq/muster/hub/internal/store"
+	"github.com/musterhq/muster/hub/internal/vault"
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/buildinfo"
 	"github.com/musterhq/muster/shared/debug"
@@ -49,6 +52,15 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer stored.Close()
+	keys, err := openVault(o, stored)
+	if err != nil {
+		return err
+	}
+	sealer, err := secrets.New(keys)
+	if err != nil {
+		return err
+	}
+	o.Turn.Encrypt = sealer.Encrypt
 	state, start, err := load(stored, o)
 	if err != nil {
 		return err
@@ -57,7 +69,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	parts, err := assemble(o, stored, state, start, open.mqtt, recent)
+	parts, err := assemble(o, stored, &keyed{keys, sealer}, state, start, open.mqtt, recent)
 	if err != nil {
 		return errors.Join(err, open.close())
 	}
@@ -93,7 +105,7 @@ func (o Options) warnFewFiles() {
 }
 
 func (o Options) storeOptions() store.Options {
-	options := store.DefaultOptions(turn.Tables...)
+	options := store.DefaultOptions(append(slices.Clone(turn.Tables), vaultTable)...)
 	options.Retention, options.MustExist = o.EventsKept, o.RequireStore
 	return options
 }
@@ -140,7 +152,13 @@ func load(stored *store.Store, o Options) (*turn.State, time.Time, error) {
 	meta := stored.Meta()
 	state := turn.New(meta.Lineage, epoch, meta.Revision, start.UTC(), o.Turn)
 	state.Restored = meta.Restored
-	if err := stored.Load(state.Load); err != nil {
+	err = stored.Load(func(table, key string, value []byte) error {
+		if table == vaultTable {
+			return nil
+		}
+		return state.Load(table, key, value)
+	})
+	if err != nil {
 		return nil, now, fmt.Errorf("read the store: %w", err)
 	}
 	return state, start.UTC(), nil
@@ -152,7 +170,14 @@ type parts struct {
 	broker *broker.Broker
 	api    *api.API
 	stored *store.Store
+	keyed  *keyed
 	thrift thrift
+}
+
+// keyed is what has the hub's key.
+type keyed struct {
+	vault   *vault.Vault
+	secrets *secrets.Secrets
 }
 
 func (p *parts) backup(w io.Writer, size func(int64)) error {
@@ -171,8 +196,8 @@ func (p *parts) sound() error {
 	return errors.Join(p.stored.Problem(), p.loop.Ready())
 }
 
-func assemble(o Options, stored *store.Store, state *turn.State, start time.Time, mqtt net.Listener, recent *recentlog.Ring) (*parts, error) {
-	p := &parts{stored: stored}
+func assemble(o Options, stored *store.Store, keys *keyed, state *turn.State, start time.Time, mqtt net.Listener, recent *recentlog.Ring) (*parts, error) {
+	p := &parts{stored: stored, keyed: keys}
 	registry := prometheus.NewRegistry()
 	settings := broker.DefaultOptions()
 	settings.Listener, settings.Logger = mqtt, o.Logger.With("part", "broker")
@@ -200,6 +225,7 @@ func assemble(o Options, stored *store.Store, state *turn.State, start time.Time
 		Fleet:    operators{loop: p.loop, stored: stored},
 		Asker:    asker{bus: b, lineage: state.Lineage, epoch: state.Epoch},
 		Map:      mapDocument,
+		Sealer:   keys.secrets,
 		Ready:    p.ready,
 		Registry: registry,
 		Logger:   o.Logger.With("part", "api"),

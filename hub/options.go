@@ -20,6 +20,9 @@ type Options struct {
 	// InsecureListen allows addresses that aren't loopback, although nobody
 	// who connects has to prove who they are.
 	InsecureListen bool
+	// MasterKey is the file of the key with which secrets are sealed in the store;
+	// empty: master.key in StateDir.
+	MasterKey string
 	// RequireStore refuses to start where there is no store yet.
 	RequireStore bool
 	EventsKept   int // events that the store keeps
@@ -52,6 +55,9 @@ func (o Options) Validate() error {
 	var errs []error
 	if !filepath.IsAbs(o.StateDir) {
 		errs = append(errs, fleet.Invalid("state-dir", "%q is not an absolute path", o.StateDir))
+	}
+	if o.MasterKey != "" && !filepath.IsAbs(o.MasterKey) {
+		errs = append(errs, fleet.Invalid("master-key", "%q is not an absolute path", o.MasterKey))
 	}
 	if o.EventsKept < 1000 {
 		errs = append(errs, fleet.Invalid("events-kept", "%d is less than 1000", o.EventsKept))

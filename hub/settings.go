@@ -12,6 +12,7 @@ func (o Options) settings() []api.Setting {
 	return []api.Setting{
 		{Name: "config", Value: o.Config},
 		{Name: "state-dir", Value: o.StateDir},
+		{Name: "master-key", Value: o.masterKey()},
 		{Name: "mqtt", Value: o.MQTT},
 		{Name: "http", Value: o.HTTP},
 		{Name: "insecure-listen-without-authentication", Value: fmt.Sprint(o.InsecureListen)},

@@ -53,6 +53,7 @@ func flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "config", Usage: "configuration `FILE`", Value: defaultConfig, EnvVars: []string{"MUSTER_HUB_CONFIG"}},
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "state-dir", Usage: "`FOLDER` of the hub's store", Value: d.StateDir, EnvVars: []string{"MUSTER_HUB_STATE_DIR"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "master-key", Usage: "`FILE` of the key with which secrets are sealed in the store (default: master.key in the state folder)", EnvVars: []string{"MUSTER_HUB_MASTER_KEY"}}),
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "mqtt", Usage: "`ADDRESS` where agents connect", Value: d.MQTT, EnvVars: []string{"MUSTER_HUB_MQTT"}}),
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the HTTP API", Value: d.HTTP, EnvVars: []string{"MUSTER_HUB_HTTP"}}),
 		altsrc.NewBoolFlag(&cli.BoolFlag{Name: "insecure-listen-without-authentication", Usage: "listen elsewhere than on loopback: anyone who can connect commands the fleet", EnvVars: []string{"MUSTER_HUB_INSECURE_LISTEN_WITHOUT_AUTHENTICATION"}}),
@@ -94,6 +95,7 @@ func run(c *cli.Context) error {
 	}
 	o := hub.DefaultOptions()
 	o.StateDir, o.MQTT, o.HTTP = c.String("state-dir"), c.String("mqtt"), c.String("http")
+	o.MasterKey = c.String("master-key")
 	o.InsecureListen = c.Bool("insecure-listen-without-authentication")
 	o.RequireStore = c.Bool("require-store")
 	o.EventsKept, o.FailPoint, o.Logger = c.Int("events-kept"), c.String("failpoint"), logger

@@ -58,6 +58,7 @@ func (p *program) app() *cli.App {
 		p.scaleCommand(), p.restartCommand(), p.removeCommand(), p.logsCommand(),
 		p.versionsCommand(), p.diffCommand(), p.rollbackCommand(), p.rolloutCommand(),
 		p.hostsCommand(), p.hostCommand(), p.balancerCommand(), p.eventsCommand(),
+		p.secretCommand(), p.registryCommand(),
 		p.freezeCommand(), p.unfreezeCommand(), p.pruneCommand(), p.supportCommand(), p.completionCommand(), p.versionCommand(),
 	}
 	prepare(app.Commands)

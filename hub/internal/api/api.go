@@ -65,6 +65,7 @@ func (a *API) route() {
 	a.routeHosts()
 	a.routePrune()
 	a.routeBalancers()
+	a.routeSecrets()
 	a.routeEvents()
 	a.routeWatch()
 	a.routeLogs()

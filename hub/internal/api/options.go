@@ -13,6 +13,8 @@ type Options struct {
 	Fleet Fleet
 	Asker Asker
 	Map   Mapper
+	// Sealer seals secrets before they go any further.
+	Sealer Sealer
 	// Ready says why the hub cannot serve yet, or any more; nil: always ready.
 	Ready func() error
 	// Registry gets the API's metrics and is what /metrics shows: others may
