@@ -45,7 +45,7 @@ func FuzzRequest(f *testing.F) {
 			return nil, fleet.NotFound("too old")
 		}}
 		api := New(Options{
-			Fleet: asked, Map: mapNothing, Logger: slog.New(slog.DiscardHandler), Limits: DefaultLimits(),
+			Fleet: asked, Map: mapNothing, Sealer: fakeSealer{}, Logger: slog.New(slog.DiscardHandler), Limits: DefaultLimits(),
 			Asker: askerFunc(func(string, fleet.Ask) error { return fleet.NotFound("nobody is there") }),
 		})
 		answer := httptest.NewRecorder()

@@ -17,19 +17,11 @@ type Sealer interface {
 // valueBytes bounds a body that has one value.
 const valueBytes = 2*fleet.MaxSecret + 4<<10
 
-type secretPath struct {
-	Project string `path:"project"`
-	Name    string `path:"name"`
-}
-
-func (p *secretPath) key() (fleet.SecretKey, error) {
-	return fleet.ParseSecretKey(p.Project + "/" + p.Name)
-}
-
 type secretInput struct {
 	Caller
-	secretPath
-	Body struct {
+	Project string `path:"project"`
+	Name    string `path:"name"`
+	Body    struct {
 		_     struct{} `additionalProperties:"false"`
 		Value string   `json:"value" doc:"The value, in base64" contentEncoding:"base64"`
 	}
@@ -37,7 +29,15 @@ type secretInput struct {
 
 type secretRemoval struct {
 	Caller
-	secretPath
+	Project string `path:"project"`
+	Name    string `path:"name"`
+}
+
+func secretKey(project, name string) (fleet.SecretKey, error) {
+	if err := fleet.ValidateProject(project); err != nil {
+		return fleet.SecretKey{}, err
+	}
+	return fleet.SecretKey{Project: project, Name: name}, fleet.ValidateSecretName(name)
 }
 
 type secretsInput struct {
@@ -69,7 +69,7 @@ func (a *API) routeSecrets() {
 	register(a, set, a.setSecret)
 	register(a, operation(http.MethodDelete, "/v1/projects/{project}/secrets/{name}", "remove-secret", "secrets", "Remove a secret that nothing uses"),
 		func(ctx context.Context, in *secretRemoval) (*resultOutput, error) {
-			key, err := in.key()
+			key, err := secretKey(in.Project, in.Name)
 			if err != nil {
 				return nil, err
 			}
@@ -93,7 +93,7 @@ func (a *API) routeSecrets() {
 }
 
 func (a *API) setSecret(ctx context.Context, in *secretInput) (*resultOutput, error) {
-	key, err := in.key()
+	key, err := secretKey(in.Project, in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (a *API) sealAll(project string, values map[string]string) (map[string]flee
 	}
 	sealed := map[string]fleet.SealedValue{}
 	for name, text := range values {
-		key, err := fleet.ParseSecretKey(project + "/" + name)
+		key, err := secretKey(project, name)
 		if err != nil {
 			return nil, err
 		}

@@ -185,7 +185,9 @@ func TestDescriptionNamesEverything(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"DELETE /v1/balancers/{host}/{name}",
+		"DELETE /v1/projects/{project}/secrets/{name}",
 		"DELETE /v1/projects/{project}/services/{service}",
+		"DELETE /v1/registries/{host}",
 		"GET /v1/balancers", "GET /v1/events", "GET /v1/hosts", "GET /v1/hosts/{host}", "GET /v1/hosts/{host}/log",
 		"GET /v1/hub/log", "GET /v1/hub/settings", "GET /v1/instances", "GET /v1/instances/{instance}/logs",
 		"GET /v1/projects/{project}/services/{service}",
@@ -195,7 +197,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"GET /v1/projects/{project}/services/{service}/rollout",
 		"GET /v1/projects/{project}/services/{service}/versions",
 		"GET /v1/projects/{project}/services/{service}/versions/{number}",
-		"GET /v1/services", "GET /v1/version", "GET /v1/watch",
+		"GET /v1/registries", "GET /v1/secrets", "GET /v1/services", "GET /v1/version", "GET /v1/watch",
 		"POST /v1/hosts/{host}/activate", "POST /v1/hosts/{host}/drain", "POST /v1/hosts/{host}/fail",
 		"POST /v1/hosts/{host}/freeze", "POST /v1/hosts/{host}/prune", "POST /v1/hosts/{host}/unfreeze",
 		"POST /v1/projects/{project}/apply",
@@ -209,6 +211,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"POST /v1/projects/{project}/services/{service}/rollout/retry",
 		"POST /v1/projects/{project}/services/{service}/scale",
 		"POST /v1/projects/{project}/services/{service}/unfreeze",
+		"PUT /v1/projects/{project}/secrets/{name}", "PUT /v1/registries/{host}",
 	}
 	if doc.OpenAPI != "3.1.0" || !slices.Equal(got, want) {
 		t.Errorf("OpenAPI %s describes\n%s\nwant\n%s", doc.OpenAPI, strings.Join(got, "\n"), strings.Join(want, "\n"))
