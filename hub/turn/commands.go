@@ -172,6 +172,7 @@ func (t *tx) removeService(key fleet.ServiceKey, c fleet.Command) {
 	s.Removing = true
 	s.Frozen = false
 	t.namesChanged(key.Project)
+	t.dirtyMembers(key) // what was to be prepared isn't any more
 	t.changed(s, fleet.EventServiceRemoved, c, fmt.Sprintf("%s is being removed; its volumes stay", key))
 }
 

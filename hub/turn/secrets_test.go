@@ -17,7 +17,7 @@ var dbSecret = fleet.SecretKey{Project: "shop", Name: "db"}
 
 // sealedOf stands for what the API makes of a value. Sealed twice it isn't the same.
 func sealedOf(value string) fleet.SealedValue {
-	return fleet.SealedValue{Sealed: []byte("sealed " + value), Fingerprint: fmt.Sprintf("%016x", len(value)) + value, Size: len(value)}
+	return fleet.SealedValue{Sealed: []byte("sealed " + value), Fingerprint: wire.Sum([]byte(value)), Size: len(value)}
 }
 
 // withSecrets has hosts that know secrets, and a hub that encrypts.
