@@ -57,7 +57,7 @@ func openVault(o Options, stored *store.Store) (*vault.Vault, error) {
 	if err := json.Unmarshal(raw, &check); err != nil || check.V != 1 {
 		return nil, fmt.Errorf("the store's record of the hub's key can't be read: %w", cmp.Or(err, errors.New("it is of another version")))
 	}
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, wrongKey(path, "there is no %s, and this store is sealed with the key that was there", path)
 	}
 	v, err := vault.Open(path)
