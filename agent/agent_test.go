@@ -238,7 +238,8 @@ func TestTodaysAgentKnowsEveryFeature(t *testing.T) {
 		Mounts:     []fleet.Mount{{Type: fleet.MountBind}, {Type: fleet.MountVolume}, {Type: fleet.MountTmpfs}},
 		Restart:    fleet.Restart{Policy: fleet.RestartNo},
 		StopSignal: "SIGINT", StopGrace: new(fleet.Duration), Healthcheck: &fleet.Healthcheck{}, Resources: fleet.Resources{PidsLimit: 1},
-		Probe: &fleet.Probe{Type: fleet.ProbeHTTP},
+		Probe:   &fleet.Probe{Type: fleet.ProbeHTTP},
+		Secrets: []fleet.SecretMount{{Name: "db"}},
 	}
 	wanted := append(spec.Features(), (&fleet.Spec{Probe: &fleet.Probe{Type: fleet.ProbeTCP}}).Features()...)
 	wanted = append(wanted, fleet.FeaturePrepare) // the hub asks for it, no version does

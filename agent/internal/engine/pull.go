@@ -69,9 +69,9 @@ func (e *Engine) fetch(ctx context.Context, op *brain.Op, doing string) brain.Re
 
 func pullFailed(op *brain.Op, doing string, err error) brain.Result {
 	text := clean(err)
-	if op.Credentials != nil && op.Credentials.Password != "" { // no registry says it, as far as anybody knows
-		text = strings.ReplaceAll(text, op.Credentials.Password, "(not shown)")
-		err = fmt.Errorf("%s", text)
+	if login := op.Credentials; login != nil && login.Password != "" && strings.Contains(text, login.Password) { // no registry says it, as far as anybody knows
+		text = strings.ReplaceAll(text, login.Password, "(not shown)")
+		err = errors.New(text)
 	}
 	var timeout *timeoutError
 	switch {
