@@ -45,6 +45,9 @@ func Torment(options Options) (*Sim, error) {
 		if c.chance("rollouts").IntN(3) == 0 {
 			c.steer()
 		}
+		if c.chance("secrets").IntN(6) == 0 {
+			c.tellSecret()
+		}
 		if d := c.chance("releases"); d.IntN(6) == 0 {
 			h := c.hosts[c.names[d.IntN(len(c.names))]]
 			c.exchange(h, !h.older)
