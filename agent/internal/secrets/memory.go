@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,11 +55,15 @@ func (s *Secrets) prepare() error {
 // mount mounts a tmpfs that isn't swapped out, where the kernel knows that (6.4 and
 // later).
 func (s *Secrets) mount() error {
-	if own, first := namespaceOf("self"), namespaceOf("1"); own != first {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	if ownMounts(string(mounts), s.options.Dir) {
 		return errors.New("this agent has mounts of its own, which the container engine would not see")
 	}
 	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC)
-	err := unix.Mount("muster-secrets", s.options.Dir, "tmpfs", flags, "mode=0700,noswap")
+	err = unix.Mount("muster-secrets", s.options.Dir, "tmpfs", flags, "mode=0700,noswap")
 	if errors.Is(err, unix.EINVAL) {
 		s.options.Logger.Info("this kernel may swap secrets out: it is older than 6.4")
 		err = unix.Mount("muster-secrets", s.options.Dir, "tmpfs", flags, "mode=0700")
@@ -69,11 +74,27 @@ func (s *Secrets) mount() error {
 	return err
 }
 
-// namespaceOf names the mount namespace of a process; empty where it can't be read.
-func namespaceOf(process string) string {
-	name, err := os.Readlink("/proc/" + process + "/ns/mnt")
-	if err != nil {
-		return ""
+// ownMounts says whether what is mounted below a folder stays in this process's own
+// view of the file system, as services have it that a service manager shields: mounts
+// come in from the machine's, and none gets out.
+func ownMounts(mountinfo, dir string) bool {
+	point, own := "", false
+	for line := range strings.Lines(mountinfo) {
+		front, _, _ := strings.Cut(line, " - ")
+		fields := strings.Fields(front)
+		if len(fields) < 6 || !below(dir, fields[4]) || len(fields[4]) < len(point) {
+			continue
+		}
+		shared, slave := false, false
+		for _, field := range fields[6:] {
+			shared = shared || strings.HasPrefix(field, "shared:")
+			slave = slave || strings.HasPrefix(field, "master:")
+		}
+		point, own = fields[4], slave && !shared
 	}
-	return name
+	return own
+}
+
+func below(dir, point string) bool {
+	return dir == point || point == "/" || strings.HasPrefix(dir, point+"/")
 }

@@ -195,6 +195,23 @@ func TestAFolderThatIsNotInMemory(t *testing.T) {
 	}
 }
 
+func TestMountsThatNobodyElseSees(t *testing.T) {
+	const root, run = "27 1 254:0 / / rw,relatime %s- ext4 /dev/vda rw\n", "28 27 0:24 / /run rw,nosuid %s- tmpfs tmpfs rw\n"
+	for _, c := range []struct {
+		root, run string
+		want      bool
+	}{
+		{"", "", false}, {"shared:1 ", "shared:5 ", false}, {"shared:1 ", "master:5 ", true}, {"master:1 ", "shared:5 ", false}, {"master:1 ", "shared:7 master:5 ", false},
+	} {
+		if got := ownMounts(fmt.Sprintf(root+run, c.root, c.run), "/run/muster-agent/secrets"); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	if ownMounts(fmt.Sprintf(root+run, "", "master:5 "), "/running") {
+		t.Error("another folder")
+	}
+}
+
 // Where the memory is taken away from under a running agent, nothing gets on a disk.
 func TestTheMountIsGone(t *testing.T) {
 	if _, ok := kindOf(t.TempDir()); ok {
