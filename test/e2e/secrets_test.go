@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
 // secretService reads /run/secrets/x, on web2 and web3.
@@ -204,7 +205,7 @@ func (p *project) nowhere(values ...string) {
 			p.Errorf("%s isn't where it was looked for: %v", part, err)
 		}
 	}
-	retained, _ := p.read("-W", "3", "-t", "#", "--retained-only") // it ends by its timeout
+	retained, _ := p.read("-W", "3", "-t", wire.Root+"/#") // it ends by the time
 	if !strings.Contains(retained, "hosts/web1/presence") {
 		p.Errorf("retained is %.300q", retained)
 	}
