@@ -165,8 +165,8 @@ func (t *tx) takeSecrets(changes []fleet.SecretChange, named map[fleet.ServiceKe
 }
 
 // revise makes a value the current one of a secret.
-func (t *tx) revise(key fleet.SecretKey, value fleet.SealedValue, c fleet.Command) (number int, event string) {
-	number, _ = t.numberFor(key, value)
+func (t *tx) revise(key fleet.SecretKey, value fleet.SealedValue, c fleet.Command) (event string) {
+	number, _ := t.numberFor(key, value)
 	s := Secret{}
 	if was := t.secrets.get(key); was != nil {
 		s = *was
@@ -177,7 +177,7 @@ func (t *tx) revise(key fleet.SecretKey, value fleet.SealedValue, c fleet.Comman
 	s.Values = with(s.Values, number, SecretValue{SealedValue: value, Created: t.now, Cause: c.ID, Actor: c.Actor})
 	t.secrets.put(key, &s)
 	t.revised[key.Project] = true
-	return number, event
+	return event
 }
 
 // usersOf are the services that are asked for with a secret.
@@ -234,7 +234,7 @@ func (t *tx) setSecret(c fleet.Command) (fleet.Result, error) {
 			return fleet.Result{}, fleet.Invalid("value", "%s with its secrets, as they are delivered, would have %d bytes, more than %d", user, size, maxCarried)
 		}
 	}
-	_, event := t.revise(key, *c.Sealed, c)
+	event := t.revise(key, *c.Sealed, c)
 	c.ID = event // what the services do comes from there
 	var says []string
 	for _, user := range users {

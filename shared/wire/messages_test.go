@@ -71,7 +71,7 @@ var actual = fleet.Actual{
 		CPUs: 2, Memory: 4 << 30, EngineVersion: "28.5.2", Addresses: []string{"10.0.0.1", "2001:db8::1"}, Advertise: "10.0.0.1",
 		MachineID: "machine", BootID: "boot", Labels: map[string]string{"tier": "web"}, AgentVersion: "1.2.3",
 		Features: []string{"probe-http"}, PortRangeFirst: 20000, PortRangeLast: 29999,
-		Balancers: []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Address: "10.0.0.1", Labels: map[string]string{"edge": "yes"}, Features: []string{"parked"}}},
+		Balancers:  []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Address: "10.0.0.1", Labels: map[string]string{"edge": "yes"}, Features: []string{"parked"}}},
 		SecretsKey: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 	},
 	AgentStart: "start", Session: "session", Observed: observed,

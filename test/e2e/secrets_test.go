@@ -44,18 +44,18 @@ func TestSecrets(t *testing.T) {
 	t.Parallel()
 	p := begin(t, "secrets")
 	p.exits(1, "apply", "-f", p.file(secretService)) // no TUNED
-	clear := []string{"xray-4711-first", "xray-4711-second", "tuned-4711-value"}
+	values := []string{"xray-4711-first", "xray-4711-second", "tuned-4711-value"}
 	if out := p.exits(1, "apply", "-f", p.file(strings.ReplaceAll(secretService, "environment: TUNED", "external: true"))); !strings.Contains(out, "muster secret set secrets/") {
 		t.Errorf("without the secret:\n%s", out)
 	}
-	p.setSecret("x", clear[0])
+	p.setSecret("x", values[0])
 	p.exits(1, "secret", "set", "secrets/x", "--file", "/dev/null")
 	apply := []string{"apply", "-f", p.file(secretService), "--wait", "--timeout", "90s"}
-	out, err := p.with([]string{"TUNED=" + clear[2]}, "", apply...)
+	out, err := p.with([]string{"TUNED=" + values[2]}, "", apply...)
 	if err != nil || !strings.Contains(out, "+ secret secrets/tuned  (revision 1)") {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	p.shows(clear[0])
+	p.shows(values[0])
 	for _, c := range p.containers() {
 		owner, err := os.Stat(filepath.Join("/proc", fmt.Sprint(c.Pid), "root/etc/tuned"))
 		if err != nil || owner.Mode() != 0o440 {
@@ -68,23 +68,23 @@ func TestSecrets(t *testing.T) {
 	p.exits(5, "secret", "rm", "secrets/x")
 
 	before := p.containers()
-	if out := p.setSecret("x", clear[1]); !strings.Contains(out, "revision 2; secrets/web gets version 2") {
+	if out := p.setSecret("x", values[1]); !strings.Contains(out, "revision 2; secrets/web gets version 2") {
 		t.Errorf("set anew:\n%s", out)
 	}
 	p.until(time.Minute, "the new value is there", func() (bool, string) {
 		v := p.service("web")
 		return v.State == fleet.ServiceConverged && v.Version == 2, describe([]fleet.ServiceView{v})
 	})
-	p.shows(clear[1])
+	p.shows(values[1])
 	for id := range p.containers() {
 		if _, old := before[id]; old {
 			t.Errorf("%s has the old value", id)
 		}
 	}
 	p.rebooted("web2")
-	p.shows(clear[1])
+	p.shows(values[1])
 
-	p.nowhere(clear...)
+	p.nowhere(values...)
 	p.mustMuster("rm", "secrets/web", "--wait")
 	for _, host := range []string{"web2", "web3"} {
 		for id, c := range before {

@@ -28,7 +28,9 @@ func (o *opener) Write(instance string, secrets []brain.Secret) error {
 	if o.broken {
 		return errors.New("open the secret shop/db@1: it is damaged")
 	}
-	o.engine.set(func() { o.engine.did = append(o.engine.did, "write "+instance+" "+strings.TrimPrefix(secrets[0].Sealed, "sealed ")) })
+	o.engine.set(func() {
+		o.engine.did = append(o.engine.did, "write "+instance+" "+strings.TrimPrefix(secrets[0].Sealed, "sealed "))
+	})
 	return nil
 }
 

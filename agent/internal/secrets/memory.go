@@ -21,7 +21,7 @@ func kindOf(dir string) (kind string, inMemory bool) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return "nothing that can be looked at", false
 	}
-	if kind, ok := kinds[int64(st.Type)]; ok {
+	if kind, ok := kinds[st.Type]; ok {
 		return kind, true
 	}
 	return fmt.Sprintf("a disk (file system %#x)", st.Type), false

@@ -97,18 +97,18 @@ func (s *Secrets) Encrypt(recipient, name string, revision int, value fleet.Seal
 	if err != nil || len(raw) != keySize {
 		return "", errors.New("the recipient's key is none")
 	}
-	clear, err := s.vault.Unseal(name, value.Sealed)
+	plain, err := s.vault.Unseal(name, value.Sealed)
 	if err != nil {
 		return "", err
 	}
-	if !hmac.Equal([]byte(s.fingerprint(name, clear)), []byte(value.Fingerprint)) {
+	if !hmac.Equal([]byte(s.fingerprint(name, plain)), []byte(value.Fingerprint)) {
 		return "", fmt.Errorf("%s isn't what its fingerprint says", name)
 	}
 	stream, err := s.vault.Stream(purpose)
 	if err != nil {
 		return "", err
 	}
-	sealed, err := box.SealAnonymous(nil, clear, (*[keySize]byte)(raw), stream)
+	sealed, err := box.SealAnonymous(nil, plain, (*[keySize]byte)(raw), stream)
 	if err != nil {
 		return "", fmt.Errorf("encrypt %s: %w", name, err)
 	}

@@ -230,7 +230,7 @@ func TestFingerprints(t *testing.T) {
 		}
 		seen[v.Fingerprint] = true
 	}
-	if s.Secret(dbKey, []byte("one")).Fingerprint != s.Secret(dbKey, []byte("one")).Fingerprint {
+	if first, again := s.Secret(dbKey, []byte("one")), s.Secret(dbKey, []byte("one")); first.Fingerprint != again.Fingerprint {
 		t.Error("the same value has two")
 	}
 }
