@@ -466,3 +466,26 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		t.Error("a value is shown")
 	}
 }
+
+// A service that is removed in the middle of a rollout is prepared nowhere any more, and
+// each host that was to prepare it is told so.
+func TestWhatIsRemovedIsPreparedNoMore(t *testing.T) {
+	w := withSecrets(t, "web1", "web2", "web3").join()
+	for _, h := range w.hosts {
+		h.lacks = map[string]string{"shop/web@2": "no such image"}
+	}
+	w.apply(webService(1, "web:1"))
+	w.pass(5 * time.Second)
+	w.apply(webService(1, "web:2"))
+	w.pass(5 * time.Second)
+	prepares := w.s.Services[web].Rollout.Hosts
+	if len(prepares) != 2 {
+		t.Fatalf("it is prepared on %v", prepares)
+	}
+	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+	for _, id := range prepares {
+		if h := w.s.Hosts[id]; len(w.hosts[id].desired.Prepare) > 0 || wire.Sum(mustJSON(begin(w.s, w.now).desired(h))) != h.Sum {
+			t.Errorf("%s is asked for %v", id, w.hosts[id].desired.Prepare)
+		}
+	}
+}
