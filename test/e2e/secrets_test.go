@@ -188,7 +188,7 @@ func (p *project) nowhere(values ...string) {
 		if err != nil { // what goes away meanwhile says nothing
 			return nil //nolint:nilerr // see above
 		}
-		if d.IsDir() && (strings.HasSuffix(path, "-secrets") || d.Name() == "overlay2") { // in memory; and what images have
+		if d.IsDir() && strings.HasSuffix(path, "-secrets") { // in memory
 			return fs.SkipDir
 		}
 		if !d.Type().IsRegular() {
