@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/internal/cache"
 	"github.com/musterhq/muster/agent/internal/engine"
+	"github.com/musterhq/muster/agent/internal/identity"
 	"github.com/musterhq/muster/agent/internal/link"
 	"github.com/musterhq/muster/agent/internal/loop"
 	"github.com/musterhq/muster/agent/internal/readings"
@@ -30,13 +32,14 @@ import (
 const recentLog = 128 << 10
 
 // Run runs an agent until ctx is done. Then it says farewell to the hub and
-// returns; containers and balancers go on.
+// returns; containers and balancers go on. It also returns, without an error, when
+// the host has left the fleet, and with one where it had left before.
 func Run(ctx context.Context, options Options) error {
 	if err := options.Validate(); err != nil {
 		return err
 	}
 	recent := recentlog.New(recentLog)
-	options.Logger = recent.Tee(options.Logger).With("host", options.Host)
+	options.Logger = recent.Tee(options.Logger)
 	store, err := cache.Open(options.StateDir)
 	if err != nil {
 		return err
@@ -46,11 +49,19 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
+	who, err := options.joined(&kept)
+	if err != nil {
+		return err
+	}
+	options.Logger = options.Logger.With("host", options.Host)
+	if err := hasLeft(&kept, &options); err != nil {
+		return err
+	}
 	inside, err := options.Debug.Listen()
 	if err != nil {
 		return err
 	}
-	p, err := assemble(ctx, &options, store, kept, recent)
+	p, err := assemble(ctx, &options, who, store, kept, recent)
 	if err != nil {
 		if inside != nil {
 			err = errors.Join(err, inside.Close())
@@ -80,6 +91,7 @@ func load(store *cache.Cache, options *Options) (brain.Cache, error) {
 
 // parts are the pieces that an agent is made of.
 type parts struct {
+	identity  *identity.Identity // nil: the hub is plain
 	machine   *machine
 	engine    *engine.Engine
 	secrets   *secrets.Secrets
@@ -87,13 +99,15 @@ type parts struct {
 	link      *link.Link
 	prober    *readings.Prober
 	balancers []*balancer.Balancer
+	driven    []*driven // those that run
+	logger    *slog.Logger
 	meters    *meters      // nil: nobody measures
 	inside    net.Listener // of metrics and profiles; nil: none
 }
 
 // assemble is the only place where the agent is wired together.
-func assemble(ctx context.Context, options *Options, store *cache.Cache, kept brain.Cache, recent *recentlog.Ring) (*parts, error) {
-	p := &parts{}
+func assemble(ctx context.Context, options *Options, who *identity.Identity, store *cache.Cache, kept brain.Cache, recent *recentlog.Ring) (*parts, error) {
+	p := &parts{identity: who, logger: options.Logger}
 	if options.Debug.Addr != "" {
 		p.meters = newMeters()
 	}
@@ -124,7 +138,7 @@ func assemble(ctx context.Context, options *Options, store *cache.Cache, kept br
 		}
 		p.balancers = append(p.balancers, b)
 	}
-	p.link, err = link.New(linkOptions(options, p.loop, p.meters, facts.MachineID))
+	p.link, err = link.New(linkOptions(options, p, facts.MachineID))
 	return p, err
 }
 
@@ -140,20 +154,28 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 	if p.meters != nil {
 		observer = p.meters
 	}
-	return loop.Options{
+	o := loop.Options{
 		Brain: brain.Config{
 			Host: options.Host, AgentStart: rand.Text(), Facts: facts, Bind: bind(cmp.Or(facts.Advertise, kept.Advertise)),
 			SecretsDir: options.SecretsDir, NoSecrets: p.secrets.Problem(), Adopt: options.AdoptLineage, Limits: options.Limits, Timing: options.Timing.Brain,
 		},
 		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store, Secrets: p.secrets,
 		Facts: p.machine.read, Foreign: p.machine.foreign, Disk: p.machine.disk,
-		HubHTTP: options.HubHTTP, Recent: recent, Logger: options.Logger.With("room", "loop"),
-		Timing: timing, Observer: observer, Alive: alive, Reached: failPoint.reached,
+		Probe: readings.Probe, HubHTTP: options.HubHTTP, Recent: recent, Logger: options.Logger.With("room", "loop"),
+		Timing: timing, Observer: observer, Alive: alive, Reached: failPoint.reached, Withdraw: p.withdraw,
 	}
+	if p.identity != nil {
+		o.HubTLS, o.Renew = p.identity.TLS, p.identity.Renew
+	}
+	return o
 }
 
-func linkOptions(options *Options, l *loop.Loop, m *meters, machineID string) link.Options {
+func linkOptions(options *Options, p *parts, machineID string) link.Options {
+	l, m := p.loop, p.meters
 	o := link.DefaultOptions()
+	if p.identity != nil {
+		o.TLS, o.OnRejected, o.OnRefused = p.identity.TLS, p.identity.Renew, l.Dismissed
+	}
 	o.Server, o.Host, o.MachineID = options.Hub, options.Host, machineID
 	o.Logger = options.Logger.With("room", "link")
 	o.Will = l.Will
@@ -185,27 +207,35 @@ func (p *parts) run(ctx context.Context, options *Options) error {
 	around := loop.Surroundings{Link: p.link, Prober: p.prober}
 	for _, b := range p.balancers {
 		around.Balancers = append(around.Balancers, b)
-		group.Go(func() error { return b.Run(rest) })
+		group.Go(p.drive(rest, b))
 	}
 	if p.inside != nil {
 		options.Logger.Info("metrics and profiles are served", "address", p.inside.Addr().String())
 		group.Go(func() error { return debug.Serve(rest, p.inside, p.meters.set, options.Debug.Insecure) })
 	}
 	group.Go(func() error { return p.prober.Run(rest) })
+	if p.identity != nil {
+		group.Go(func() error { return p.identity.Run(rest, p.link.Again) })
+	}
 	group.Go(func() error { return p.link.Run(rest) })
 	group.Go(func() error {
 		defer endRest()
 		err := p.loop.Run(looping, around)
 		notifyStopping()
-		return errors.Join(err, p.farewell(rest, options))
+		if errors.Is(err, loop.ErrLeft) {
+			err := errors.Join(p.farewell(rest, options, fleet.PresenceLeft), options.left())
+			options.Logger.Info("this host has left the fleet; the agent ends")
+			return err
+		}
+		return errors.Join(err, p.farewell(rest, options, fleet.PresenceStopping))
 	})
 	return group.Wait()
 }
 
 // farewell tells the hub that the agent stops. It isn't an error when the hub
 // can't be told: it finds out.
-func (p *parts) farewell(ctx context.Context, options *Options) error {
-	topic, payload, err := p.loop.Farewell(fleet.PresenceStopping)
+func (p *parts) farewell(ctx context.Context, options *Options, state string) error {
+	topic, payload, err := p.loop.Farewell(state)
 	if err != nil {
 		return err
 	}
@@ -214,6 +244,8 @@ func (p *parts) farewell(ctx context.Context, options *Options) error {
 	if err := p.link.Stop(ctx, topic, payload); err != nil {
 		options.Logger.Warn("hub not told that the agent stops", "error", err)
 	}
-	options.Logger.Info("agent stops; containers and balancers go on")
+	if state == fleet.PresenceStopping {
+		options.Logger.Info("agent stops; containers and balancers go on")
+	}
 	return nil
 }

@@ -167,10 +167,10 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		want   string
 	}{
 		{"host", func(o *agent.Options) { o.Host = "Web 1" }, "not a host id"},
-		{"hub", func(o *agent.Options) { o.Hub = "127.0.0.1:1883" }, "tcp://<host>:1883"},
+		{"hub", func(o *agent.Options) { o.Hub = "127.0.0.1:1883" }, "mqtts://<host>:8883"},
 		{"hub elsewhere", func(o *agent.Options) { o.Hub = "tcp://192.0.2.1:1883" }, "--insecure-plaintext-hub"},
 		{"hub by name", func(o *agent.Options) { o.Hub = "tcp://hub.example.com:1883" }, "--insecure-plaintext-hub"},
-		{"http", func(o *agent.Options) { o.HubHTTP = "hub:8080" }, "http://<host>:8080"},
+		{"http", func(o *agent.Options) { o.HubHTTP = "hub:8080" }, "https://<host>:8443"},
 		{"state", func(o *agent.Options) { o.StateDir = "state" }, "not an absolute path"},
 		{"ports", func(o *agent.Options) { o.PortFirst = 80 }, "80-29999"},
 		{"ports reversed", func(o *agent.Options) { o.PortLast = o.PortFirst - 1 }, "not a range"},
@@ -253,7 +253,7 @@ func TestTodaysAgentKnowsEveryFeature(t *testing.T) {
 		Secrets: []fleet.SecretMount{{Name: "db"}},
 	}
 	wanted := append(spec.Features(), (&fleet.Spec{Probe: &fleet.Probe{Type: fleet.ProbeTCP}}).Features()...)
-	wanted = append(wanted, fleet.FeaturePrepare) // the hub asks for it, no version does
+	wanted = append(wanted, fleet.FeatureLeave, fleet.FeaturePrepare, fleet.FeatureAnswers) // the hub asks for them, no version does
 	slices.Sort(wanted)
 	if !slices.Equal(agent.Features, wanted) {
 		t.Errorf("it knows %v, asked for can be %v", agent.Features, wanted)

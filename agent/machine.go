@@ -22,7 +22,7 @@ import (
 // Features are what this agent carries out, so that versions may require it and
 // the hub may ask for it; sorted.
 var Features = []string{
-	fleet.FeatureHealthcheck, fleet.FeatureHostPort, fleet.FeatureMountBind, fleet.FeatureMountTmpfs, fleet.FeatureMountVolume,
+	fleet.FeatureAnswers, fleet.FeatureHealthcheck, fleet.FeatureHostPort, fleet.FeatureLeave, fleet.FeatureMountBind, fleet.FeatureMountTmpfs, fleet.FeatureMountVolume,
 	fleet.FeaturePrepare, fleet.FeatureProbeHTTP, fleet.FeatureProbeTCP, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureSecrets, fleet.FeatureStopAtOnce, fleet.FeatureStopSignal,
 }
 

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -23,14 +22,16 @@ import (
 
 // Options of an agent. Start from DefaultOptions.
 type Options struct {
-	// Host is this host's id; it never changes.
+	// Host is this host's id; it never changes. Empty: the one that it has joined
+	// with, else the machine's name.
 	Host string
-	// MachineID proves to the hub that the host is the same machine; empty:
+	// MachineID tells the hub that the host is the same machine; empty:
 	// /etc/machine-id. BootID changes with each boot; empty: the kernel's.
 	MachineID string
 	BootID    string
-	// Hub is the hub's broker, "tcp://<host>:<port>". HubHTTP is its HTTP
-	// address, which takes streams of logs.
+	// Hub is the hub's broker, "mqtts://<host>:<port>", or "tcp://…" without TLS.
+	// HubHTTP is its HTTP address, which takes streams of logs. Empty: those of the
+	// hub that this host has joined.
 	Hub     string
 	HubHTTP string
 	// InsecurePlaintextHub allows a hub that isn't on this machine, though
@@ -60,6 +61,9 @@ type Options struct {
 	Limits brain.Limits
 	Timing Timing
 	Logger *slog.Logger
+	// Left is called when the host has left the fleet: it drops what let it in. Nil:
+	// nothing did. It may be called again after a sudden end.
+	Left func() error
 	// FailPoint ends the process where it names, like "after-save:kill". It is
 	// for tests of what an agent finds after its sudden death.
 	FailPoint string
@@ -90,14 +94,9 @@ type Timing struct {
 	Farewell       time.Duration // for the last message when the agent stops
 }
 
-// DefaultOptions returns the options of an ordinary host. It does no IO but
-// asking for the host's name.
+// DefaultOptions returns the options of an ordinary host.
 func DefaultOptions() Options {
-	hostname, _ := os.Hostname() // Validate refuses an empty id
 	return Options{
-		Host:       HostID(hostname),
-		Hub:        "tcp://127.0.0.1:1883",
-		HubHTTP:    "http://127.0.0.1:8080",
 		StateDir:   "/var/lib/muster-agent",
 		SecretsDir: "/run/muster-agent/secrets",
 		PortFirst:  20000,
@@ -142,8 +141,10 @@ func HostID(hostname string) string {
 
 // Validate refuses options that can't work. It does no IO.
 func (o *Options) Validate() error {
-	if err := fleet.ValidateHost(o.Host); err != nil {
-		return err
+	if o.Host != "" {
+		if err := fleet.ValidateHost(o.Host); err != nil {
+			return err
+		}
 	}
 	if err := o.validateHub(); err != nil {
 		return err
@@ -197,17 +198,22 @@ func (o *Options) Validate() error {
 }
 
 func (o *Options) validateHub() error {
+	if o.HubHTTP != "" {
+		http, err := url.Parse(o.HubHTTP)
+		if err != nil || http.Scheme != "http" && http.Scheme != "https" || http.Host == "" {
+			return fleet.Invalid("hub-http", "%q is not the HTTP address of a hub", o.HubHTTP).WithHint("use https://<host>:8443")
+		}
+	}
+	if o.Hub == "" {
+		return nil
+	}
 	hub, err := url.Parse(o.Hub)
-	if err != nil || hub.Scheme != "tcp" || hub.Hostname() == "" || hub.Port() == "" {
-		return fleet.Invalid("hub", "%q is not the address of a hub's broker", o.Hub).WithHint("use tcp://<host>:1883")
+	if err != nil || hub.Scheme != "tcp" && hub.Scheme != "mqtts" || hub.Hostname() == "" || hub.Port() == "" {
+		return fleet.Invalid("hub", "%q is not the address of a hub's broker", o.Hub).WithHint("use mqtts://<host>:8883")
 	}
-	http, err := url.Parse(o.HubHTTP)
-	if err != nil || http.Scheme != "http" && http.Scheme != "https" || http.Host == "" {
-		return fleet.Invalid("hub-http", "%q is not the HTTP address of a hub", o.HubHTTP).WithHint("use http://<host>:8080")
-	}
-	if !reach.Loopback(hub.Hostname()) && !o.InsecurePlaintextHub {
+	if hub.Scheme == "tcp" && !reach.Loopback(hub.Hostname()) && !o.InsecurePlaintextHub {
 		return fleet.Invalid("hub", "%s is not on this machine, and the connection to it is not encrypted", hub.Host).
-			WithHint("allow it with --insecure-plaintext-hub where the network is trusted")
+			WithHint("let this host join the hub (muster token create), or allow it with --insecure-plaintext-hub where the network is trusted")
 	}
 	return nil
 }

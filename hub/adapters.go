@@ -7,6 +7,7 @@ import (
 	"github.com/musterhq/muster/hub/internal/api"
 	"github.com/musterhq/muster/hub/internal/broker"
 	"github.com/musterhq/muster/hub/internal/fleetloop"
+	"github.com/musterhq/muster/hub/internal/people"
 	"github.com/musterhq/muster/hub/internal/store"
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/fleet"
@@ -26,17 +27,52 @@ func (a agents) Again(host string, presence []byte) bool { return a.parts.loop.A
 
 func (a agents) Refused(host, reason string) { a.parts.loop.Refused(host, reason) }
 
+func (a agents) Cloned(host, one, other string) { a.parts.loop.Cloned(host, one, other) }
+
+func (a agents) Command(o broker.Order) {
+	if o.Retained {
+		a.parts.commands.Refused(o.By, o.Topic, o.Payload, "a command can't be retained: a hub that starts would find it again")
+		return
+	}
+	a.parts.commands.Command(o.By, o.Topic, o.Payload)
+}
+
 func (a agents) Slowed(host string, rate float64) { a.parts.loop.Slowed(host, rate) }
 
 // records is the store as the loop needs it.
 type records struct{ *store.Store }
 
-func (r records) Commit(revision uint64, rows []turn.Row, events []fleet.Event) error {
+func (r records) Commit(revision uint64, rows []turn.Row, events []fleet.Event, audit []fleet.AuditEntry) error {
 	changes := make([]store.Change, len(rows))
 	for i, row := range rows {
 		changes[i] = store.Change(row)
 	}
-	return r.Store.Commit(revision, changes, events)
+	return r.Store.Commit(revision, changes, events, audit...)
+}
+
+func (r records) Audit(entries []fleet.AuditEntry) error { return r.Keep(nil, entries...) }
+
+// lists is the store as people are kept in it.
+type lists struct{ *store.Store }
+
+func (l lists) Keep(rows []people.Change, audit ...fleet.AuditEntry) error {
+	changes := make([]store.Change, len(rows))
+	for i, row := range rows {
+		changes[i] = store.Change(row)
+	}
+	return l.Store.Keep(changes, audit...)
+}
+
+// trail is the audit trail as the API needs it.
+type trail struct {
+	loop   *fleetloop.Loop
+	stored *store.Store
+}
+
+func (t trail) Audit(entry fleet.AuditEntry) error { return t.loop.Audit(entry) }
+
+func (t trail) Entries(before uint64, limit int, keep func(fleet.AuditEntry) bool) ([]fleet.AuditEntry, error) {
+	return t.stored.Audit(before, limit, keep)
 }
 
 // operators is the fleet as the API needs it.

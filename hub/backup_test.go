@@ -57,7 +57,7 @@ func folder(t *testing.T) Options {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	o := DefaultOptions()
-	o.StateDir, o.MQTT, o.HTTP, o.Logger = dir, "127.0.0.1:0", "127.0.0.1:0", slog.New(slog.DiscardHandler)
+	o.StateDir, o.MQTTS, o.HTTPS, o.Logger = dir, "127.0.0.1:0", "127.0.0.1:0", slog.New(slog.DiscardHandler)
 	return o
 }
 
@@ -147,7 +147,7 @@ func TestBackupOfAHubThatRunsAndOfOneThatDoesNot(t *testing.T) {
 	if err := Run(t.Context(), again); err == nil || !strings.Contains(err.Error(), "put the copy of the key back") {
 		t.Fatalf("without its key: %v", err)
 	}
-	again.MasterKey = o.masterKey()
+	again.MasterKey = o.masterKey() // a copy is kept apart from backups
 	running(t, again)
 }
 
@@ -238,7 +238,11 @@ func TestANewStoreIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := load(stored, o); err != nil {
+		sealed, err := openVault(o, stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := load(stored, o, newIdentity(o, &parts{stored: stored}, sealed, listeners{}), o.people(stored)); err != nil {
 			t.Fatal(err)
 		}
 		stored.Close()

@@ -4,6 +4,7 @@ package hub
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -18,12 +19,14 @@ import (
 	"github.com/musterhq/muster/hub/compose"
 	"github.com/musterhq/muster/hub/internal/api"
 	"github.com/musterhq/muster/hub/internal/broker"
+	"github.com/musterhq/muster/hub/internal/commands"
 	"github.com/musterhq/muster/hub/internal/control"
 	"github.com/musterhq/muster/hub/internal/fleetloop"
+	"github.com/musterhq/muster/hub/internal/identity"
 	"github.com/musterhq/muster/hub/internal/judge"
+	"github.com/musterhq/muster/hub/internal/people"
 	"github.com/musterhq/muster/hub/internal/secrets"
 	"github.com/musterhq/muster/hub/internal/store"
-	"github.com/musterhq/muster/hub/internal/vault"
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/buildinfo"
 	"github.com/musterhq/muster/shared/debug"
@@ -52,33 +55,50 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer stored.Close()
-	keys, err := openVault(o, stored)
+	sealed, err := openVault(o, stored)
 	if err != nil {
 		return err
 	}
-	sealer, err := secrets.New(keys)
+	sealer, err := secrets.New(sealed)
 	if err != nil {
 		return err
 	}
+	parts := &parts{stored: stored, secrets: sealer}
 	o.Turn.Encrypt = sealer.Encrypt
-	state, start, err := load(stored, o)
-	if err != nil {
-		return err
-	}
 	open, err := listen(&o)
 	if err != nil {
 		return err
 	}
-	parts, err := assemble(o, stored, &keyed{keys, sealer}, state, start, open.mqtt, recent)
+	parts.identity = newIdentity(o, parts, sealed, open)
+	parts.people = o.people(stored)
+	state, start, err := load(stored, o, parts.identity, parts.people)
+	if err == nil {
+		err = parts.assemble(o, state, start, open, recent)
+	}
 	if err != nil {
 		return errors.Join(err, open.close())
 	}
-	o.Logger.Info("hub started", "version", buildinfo.String(), "mqtt", open.mqtt.Addr().String(), "http", open.web.Addr().String(),
-		"lineage", state.Lineage, "epoch", state.Epoch, "revision", state.Revision)
+	o.Logger.Info("hub started", append([]any{"version", buildinfo.String()}, append(open.log(), "lineage", state.Lineage, "epoch", state.Epoch, "revision", state.Revision)...)...)
 	group, ctx := errgroup.WithContext(ctx)
+	for host := range state.Left { // it may have been killed before it could
+		parts.identity.Revoke(host)
+	}
 	group.Go(func() error { return parts.loop.Run(ctx) })
 	group.Go(func() error { return parts.broker.Run(ctx) })
-	group.Go(func() error { return parts.api.Serve(ctx, open.web) })
+	group.Go(func() error { return parts.identity.Run(ctx) })
+	if open.https != nil {
+		group.Go(func() error {
+			return parts.api.Serve(ctx, tls.NewListener(open.https, parts.identity.WebTLS()), parts.api.Bearer(fleet.ViaHTTPS))
+		})
+	}
+	if open.web != nil {
+		group.Go(func() error { return parts.api.Serve(ctx, open.web, parts.door(o)) })
+	}
+	if open.socket != nil {
+		group.Go(func() error { return parts.api.Serve(ctx, open.socket, api.Peer) })
+	}
+	group.Go(func() error { return parts.people.Run(ctx) })
+	group.Go(func() error { return parts.commands.Run(ctx) })
 	group.Go(func() error { return notify(ctx, parts.sound) })
 	group.Go(func() error { return parts.thrift.run(ctx) })
 	if open.debug != nil {
@@ -105,7 +125,7 @@ func (o Options) warnFewFiles() {
 }
 
 func (o Options) storeOptions() store.Options {
-	options := store.DefaultOptions(append(slices.Clone(turn.Tables), vaultTable)...)
+	options := store.DefaultOptions(slices.Concat(turn.Tables, identity.Tables, people.Tables, []string{vaultTable})...)
 	options.Retention, options.MustExist = o.EventsKept, o.RequireStore
 	return options
 }
@@ -139,7 +159,7 @@ func (o Options) control() net.Listener {
 
 // load reads the state. Start is the hub's time: no earlier than its epoch,
 // so that a clock that was set back doesn't turn the hub's time back.
-func load(stored *store.Store, o Options) (*turn.State, time.Time, error) {
+func load(stored *store.Store, o Options, id *identity.Identity, folk *people.People) (*turn.State, time.Time, error) {
 	now := time.Now()
 	epoch, err := stored.Begin(now)
 	if err != nil {
@@ -156,28 +176,34 @@ func load(stored *store.Store, o Options) (*turn.State, time.Time, error) {
 		if table == vaultTable {
 			return nil
 		}
+		if slices.Contains(identity.Tables, table) {
+			return id.Load(table, key, value)
+		}
+		if slices.Contains(people.Tables, table) {
+			return folk.Load(table, key, value)
+		}
 		return state.Load(table, key, value)
 	})
 	if err != nil {
 		return nil, now, fmt.Errorf("read the store: %w", err)
+	}
+	if err := errors.Join(id.Open(), folk.Begin()); err != nil {
+		return nil, now, err
 	}
 	return state, start.UTC(), nil
 }
 
 // parts are the hub's running halves.
 type parts struct {
-	loop   *fleetloop.Loop
-	broker *broker.Broker
-	api    *api.API
-	stored *store.Store
-	keyed  *keyed
-	thrift thrift
-}
-
-// keyed is what has the hub's key.
-type keyed struct {
-	vault   *vault.Vault
-	secrets *secrets.Secrets
+	loop     *fleetloop.Loop
+	broker   *broker.Broker
+	api      *api.API
+	stored   *store.Store
+	identity *identity.Identity
+	people   *people.People
+	commands *commands.Dispatcher
+	secrets  *secrets.Secrets
+	thrift   thrift
 }
 
 func (p *parts) backup(w io.Writer, size func(int64)) error {
@@ -196,36 +222,50 @@ func (p *parts) sound() error {
 	return errors.Join(p.stored.Problem(), p.loop.Ready())
 }
 
-func assemble(o Options, stored *store.Store, keys *keyed, state *turn.State, start time.Time, mqtt net.Listener, recent *recentlog.Ring) (*parts, error) {
-	p := &parts{stored: stored, keyed: keys}
+func (p *parts) assemble(o Options, state *turn.State, start time.Time, open listeners, recent *recentlog.Ring) error {
 	registry := prometheus.NewRegistry()
 	settings := broker.DefaultOptions()
-	settings.Listener, settings.Logger = mqtt, o.Logger.With("part", "broker")
+	settings.Doors, settings.Guard, settings.Logger = p.doors(o, open), guard{p}, o.Logger.With("part", "broker")
 	b, err := broker.New(settings, agents{parts: p})
 	if err != nil {
-		return nil, fmt.Errorf("prepare the broker: %w", err)
+		return fmt.Errorf("prepare the broker: %w", err)
 	}
 	fail, err := newFailPoint(o.FailPoint)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	loop := fleetloop.DefaultOptions()
-	loop.State, loop.Store, loop.Bus, loop.Logger = state, records{stored}, b, o.Logger
+	loop.State, loop.Store, loop.Bus, loop.Logger = state, records{p.stored}, b, o.Logger
 	loop.Reach, loop.Reached, loop.Judge = reach.Try, fail.reached, judge.New().Ask
+	loop.Gone = p.identity.Revoke
 	measured := newMetrics(registry)
 	loop.Observe = func(t fleetloop.Turn) {
 		measured.observe(t)
 		p.thrift.observe(t)
 	}
-	loop.Answered = func(host string, answer fleet.Answer) { p.api.Answered(host, answer) }
+	loop.Answered = func(host string, answer fleet.Answer) {
+		p.api.Answered(host, answer)
+		p.commands.Answered(host, answer)
+	}
 	p.broker = b
 	p.loop = fleetloop.New(loop, start)
 	p.watch(registry)
+	ask := asker{bus: b, lineage: state.Lineage, epoch: state.Epoch}
+	if p.commands, err = newCommands(p, ask, b, o.Logger.With("part", "commands")); err != nil {
+		return fmt.Errorf("prepare commands: %w", err)
+	}
 	p.api = api.New(api.Options{
-		Fleet:    operators{loop: p.loop, stored: stored},
-		Asker:    asker{bus: b, lineage: state.Lineage, epoch: state.Epoch},
+		Fleet:    operators{loop: p.loop, stored: p.stored},
+		Identity: p.identity,
+		Names:    o.names(),
+		Port:     port(open.https),
+		Accounts: p.accounts,
+		Asker:    ask,
+		Commands: p.commands,
 		Map:      mapDocument,
-		Sealer:   keys.secrets,
+		Sealer:   p.secrets,
+		People:   p.people,
+		Trail:    trail{loop: p.loop, stored: p.stored},
 		Ready:    p.ready,
 		Registry: registry,
 		Logger:   o.Logger.With("part", "api"),
@@ -233,7 +273,11 @@ func assemble(o Options, stored *store.Store, keys *keyed, state *turn.State, st
 		Settings: o.settings(),
 		Recent:   recent,
 	})
-	return p, nil
+	p.people.Tell(func(name string) {
+		p.api.Changed(name)
+		p.broker.KickUser(name)
+	})
+	return nil
 }
 
 func mapDocument(document []byte) (string, []fleet.Service, []string, error) {

@@ -27,6 +27,7 @@ type running struct {
 
 func run(t *testing.T, o hub.Options) *running {
 	t.Helper()
+	o.MQTTS, o.HTTPS, o.Socket, o.InsecureListen = "", "", "", true
 	o.StateDir, o.MQTT, o.HTTP, o.Logger = filepath.Join(t.TempDir(), "hub"), free(t), free(t), slog.New(slog.NewTextHandler(t.Output(), nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -18,7 +18,8 @@ import (
 // those that watch with it, lets go of the store, and leaves no goroutine.
 func TestTheHubEndsWhole(t *testing.T) {
 	o := hub.DefaultOptions()
-	o.StateDir, o.MQTT, o.HTTP = t.TempDir(), "127.0.0.1:0", "127.0.0.1:0"
+	o.StateDir, o.MQTTS, o.HTTPS, o.MQTT, o.HTTP, o.InsecureListen = t.TempDir(), "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", true
+	o.Socket = ""
 	for range 2 {
 		started := make(announced, 1)
 		o.Logger = slog.New(slog.NewJSONHandler(started, nil))

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/musterhq/muster/hub/internal/api"
 )
@@ -12,9 +13,17 @@ func (o Options) settings() []api.Setting {
 	return []api.Setting{
 		{Name: "config", Value: o.Config},
 		{Name: "state-dir", Value: o.StateDir},
+		{Name: "mqtts", Value: o.MQTTS},
+		{Name: "https", Value: o.HTTPS},
+		{Name: "name", Value: strings.Join(o.Names, " ")},
+		{Name: "tls-cert", Value: o.TLSCert},
+		{Name: "tls-key", Value: o.TLSKey},
 		{Name: "master-key", Value: o.masterKey()},
+		{Name: "host-cert-life", Value: o.HostLife.String()},
 		{Name: "mqtt", Value: o.MQTT},
 		{Name: "http", Value: o.HTTP},
+		{Name: "socket", Value: o.Socket},
+		{Name: "session", Value: o.Session.String()},
 		{Name: "insecure-listen-without-authentication", Value: fmt.Sprint(o.InsecureListen)},
 		{Name: "debug-addr", Value: o.Debug.Addr},
 		{Name: "insecure-debug-without-authentication", Value: fmt.Sprint(o.Debug.Insecure)},

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 
+	"github.com/musterhq/muster/hub/internal/identity"
 	"github.com/musterhq/muster/hub/internal/store"
 	"github.com/musterhq/muster/hub/internal/vault"
 	"github.com/musterhq/muster/shared/fleet"
@@ -27,10 +28,6 @@ type sealedCheck struct {
 	Sealed []byte `json:"sealed"`
 }
 
-func (o Options) masterKey() string {
-	return cmp.Or(o.MasterKey, filepath.Join(o.StateDir, "master.key"))
-}
-
 // openVault opens the vault of a store. Its key is made only where nothing is sealed
 // yet: with another one, what is sealed would be lost.
 func openVault(o Options, stored *store.Store) (*vault.Vault, error) {
@@ -39,7 +36,13 @@ func openVault(o Options, stored *store.Store) (*vault.Vault, error) {
 		return nil, fmt.Errorf("read the store: %w", err)
 	}
 	path := o.masterKey()
+	_, missing := os.Stat(path)
 	if raw == nil {
+		if errors.Is(missing, fs.ErrNotExist) {
+			if err := nothingSealed(stored, path); err != nil {
+				return nil, err
+			}
+		}
 		v, err := vault.Create(path)
 		if err != nil {
 			return nil, err
@@ -57,7 +60,7 @@ func openVault(o Options, stored *store.Store) (*vault.Vault, error) {
 	if err := json.Unmarshal(raw, &check); err != nil || check.V != 1 {
 		return nil, fmt.Errorf("the store's record of the hub's key can't be read: %w", cmp.Or(err, errors.New("it is of another version")))
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(missing, fs.ErrNotExist) {
 		return nil, wrongKey(path, "there is no %s, and this store is sealed with the key that was there", path)
 	}
 	v, err := vault.Open(path)
@@ -68,6 +71,16 @@ func openVault(o Options, stored *store.Store) (*vault.Vault, error) {
 		return nil, wrongKey(path, "%s is another key than the one that this store is sealed with", path)
 	}
 	return v, nil
+}
+
+// nothingSealed refuses a store that has what was sealed, though it doesn't say so.
+func nothingSealed(stored *store.Store, path string) error {
+	return stored.Load(func(table, _ string, _ []byte) error {
+		if slices.Contains(identity.Tables, table) {
+			return wrongKey(path, "there is no %s, and this store is sealed with the key that was there", path)
+		}
+		return nil
+	})
 }
 
 func wrongKey(path, format string, args ...any) error {

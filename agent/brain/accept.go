@@ -64,8 +64,8 @@ func (s *State) judge(env wire.Envelope, current fleet.Observed) (verdict, strin
 }
 
 func (s *State) takeDesired(payload []byte, now time.Time) {
-	if len(payload) == 0 {
-		return // unknown: keep running
+	if len(payload) == 0 || s.left() {
+		return // unknown: keep running; or nothing concerns this host any more
 	}
 	next, problem := readDesired(s.config.Host, payload)
 	if problem != "" {
@@ -96,6 +96,9 @@ func readDesired(host string, payload []byte) (*accepted, string) {
 	a.envelope.Body = nil
 	if a.desired.Host != host {
 		return nil, fmt.Sprintf("it is for host %q", a.desired.Host)
+	}
+	if leave := a.desired.Leave; leave != "" && leave != fleet.LeaveStop && leave != fleet.LeaveKeep {
+		return nil, fmt.Sprintf("it tells to leave in a way that this agent doesn't know: %.40q", leave)
 	}
 	seen := map[string]bool{}
 	for _, assignment := range a.desired.Instances {

@@ -17,6 +17,8 @@ type Cache struct {
 	// PoolsComplete: every pool of the index was here once, so that the set
 	// may be given to balancers.
 	PoolsComplete bool `json:"poolsComplete,omitempty"`
+	// LeaveConfirmed: the hub has forgotten this host, as Desired told it to leave.
+	LeaveConfirmed bool `json:"leaveConfirmed,omitempty"`
 	// Advertise is the last address that others were told to reach this host at.
 	Advertise string             `json:"advertise,omitempty"`
 	Instances map[string]*Record `json:"instances,omitempty"`

@@ -93,6 +93,9 @@ func (s *State) takeAck(payload []byte, now time.Time) {
 		return
 	}
 	s.hub = env.Lineage
+	if ack.Left {
+		s.confirmed(now)
+	}
 	if ack.Actual <= s.report.sequence { // else it is of nothing that was told
 		s.report.acknowledged = max(s.report.acknowledged, ack.Actual)
 	}

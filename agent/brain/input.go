@@ -75,6 +75,15 @@ type PruneAsked struct {
 	Cause  string
 }
 
+// PullAsked orders that an image is fetched, unless it is there. It is answered by
+// an Answer with the same ID.
+type PullAsked struct {
+	ID      string
+	Service fleet.ServiceKey
+	Image   string
+	Cause   string
+}
+
 // Connected says that a new session with the hub's broker began.
 type Connected struct{ Session string }
 
@@ -83,6 +92,13 @@ type Disconnected struct{}
 
 // Saved answers Outputs.Save: the cache is on disk, or it isn't for Problem.
 type Saved struct{ Problem string }
+
+// Withdrawn answers Outputs.Withdraw: the balancers are as they are to be left.
+type Withdrawn struct{}
+
+// Dismissed says that the hub lets this host in no more. Of one that has left, that
+// is as good as its word.
+type Dismissed struct{}
 
 // Tick says that time passed.
 type Tick struct{}
@@ -101,7 +117,10 @@ func (FactsRead) input()        {}
 func (ForeignRead) input()      {}
 func (DiskRead) input()         {}
 func (PruneAsked) input()       {}
+func (PullAsked) input()        {}
 func (Connected) input()        {}
 func (Disconnected) input()     {}
 func (Saved) input()            {}
+func (Withdrawn) input()        {}
+func (Dismissed) input()        {}
 func (Tick) input()             {}

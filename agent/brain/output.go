@@ -39,6 +39,11 @@ type Outputs struct {
 	Answers []fleet.Answer
 	// Stages say what became of single instances, for the log.
 	Stages []Stage
+	// Withdraw, if not empty, is how the host leaves the fleet (fleet.LeaveStop,
+	// LeaveKeep): the balancers are to be seen to, and Withdrawn to be stepped then.
+	Withdraw string
+	// Gone: the host has left the fleet, and the hub knows. The agent is to end.
+	Gone bool
 	// Wake is when to step with Tick, if nothing comes before; zero: never.
 	Wake time.Time
 }

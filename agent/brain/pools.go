@@ -34,13 +34,16 @@ func readPool(service fleet.ServiceKey, payload []byte) (acceptedPool, string) {
 }
 
 func (s *State) takePool(service fleet.ServiceKey, payload []byte, now time.Time) {
-	if len(payload) == 0 {
+	if len(payload) == 0 || s.left() {
 		return // unknown: keep balancing
 	}
 	what := "pool of " + service.String()
 	next, problem := readPool(service, payload)
 	if problem != "" {
 		s.refuse(what, problem, now)
+		return
+	}
+	if s.dropped(service, next.observed) {
 		return
 	}
 	env := wire.Envelope{Lineage: next.observed.Lineage, Epoch: next.observed.Epoch, Generation: next.observed.Generation, Sum: next.observed.Sum}
@@ -56,6 +59,17 @@ func (s *State) takePool(service fleet.ServiceKey, payload []byte, now time.Time
 		s.incoming.pools[service] = next
 		s.saveNow(now)
 	}
+}
+
+// dropped: a pool was removed, and forgotten with that, by a desired state that is
+// newer than the message. What comes too late doesn't bring it back.
+func (s *State) dropped(service fleet.ServiceKey, o fleet.Observed) bool {
+	d := s.newestDesired()
+	if d == nil || s.newestPool(service).raw != nil || o.Lineage != d.envelope.Lineage {
+		return false
+	}
+	older := o.Epoch < d.envelope.Epoch || o.Epoch == d.envelope.Epoch && o.Generation <= d.envelope.Generation
+	return older && !slices.ContainsFunc(d.desired.Pools, func(ref fleet.PoolRef) bool { return ref.Service == service })
 }
 
 // forgetPools drops removed pools that the index no longer has. A pool that

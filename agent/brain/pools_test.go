@@ -128,3 +128,25 @@ func TestPoolsAreThereAfterARestartWithoutAHub(t *testing.T) {
 		t.Fatalf("told %+v", w.pools)
 	}
 }
+
+// A pool that was removed and is forgotten doesn't come back by an old message; a new
+// one of the same service does.
+func TestAPoolThatIsForgottenDoesNotComeBackByAnOldMessage(t *testing.T) {
+	w := newWorld(t).connected()
+	at := func(pools ...fleet.PoolRef) { w.send(fleet.Desired{Host: "h1", Pools: pools}) }
+	at(fleet.PoolRef{Service: shopWeb, Generation: 1})
+	w.sendPool(1, false, 80)
+	w.gen = 10
+	at(fleet.PoolRef{Service: shopWeb, Generation: 11})
+	w.sendPool(11, true)
+	w.gen = 20
+	at()
+	w.sendPool(1, false, 80)
+	if len(w.pools) != 0 {
+		t.Fatalf("it is back: %+v", w.pools)
+	}
+	w.sendPool(22, false, 80)
+	if len(w.pools) != 1 || w.pools[0].Generation != 22 {
+		t.Errorf("pools %+v", w.pools)
+	}
+}

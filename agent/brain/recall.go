@@ -48,5 +48,5 @@ func (s *State) locate(advertise, bind string, now time.Time) {
 // forgotten; its containers and pools stay as they are until the new one says.
 func (s *State) adopt(lineage string) {
 	s.cache.Lineage = lineage
-	s.cache.Desired = nil
+	s.cache.Desired, s.cache.LeaveConfirmed = nil, false
 }

@@ -23,6 +23,12 @@ func ofRelease(t *testing.T, release, kind string) []byte {
 	return bytes.TrimSpace(payload)
 }
 
+// staying is a desired state without the order to leave.
+func staying(payload []byte) []byte {
+	env := must(wire.Open(payload, nil))
+	return must(wire.SealRaw(env.Lineage, env.Epoch, env.Generation, bytes.Replace(env.Body, []byte(`"leave":"keep",`), nil, 1)))
+}
+
 // A hub one release older or newer is followed.
 func TestMessagesOfOtherReleasesAreTaken(t *testing.T) {
 	for _, release := range []string{"previous", "next"} {
@@ -30,7 +36,7 @@ func TestMessagesOfOtherReleasesAreTaken(t *testing.T) {
 		w.config.Host = "web1"
 		w.boot("start1")
 		w.connected()
-		w.step(brain.DesiredReceived{Payload: ofRelease(t, release, "desired")})
+		w.step(brain.DesiredReceived{Payload: staying(ofRelease(t, release, "desired"))})
 		env := must(wire.Open(ofRelease(t, release, "pool"), nil))
 		pool := must(wire.SealRaw(env.Lineage, env.Epoch, 41, env.Body)) // as its content says
 		w.step(brain.PoolReceived{Service: shopWeb, Payload: pool})

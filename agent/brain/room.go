@@ -50,6 +50,11 @@ func (s *State) room() *room {
 			r.take(p.op, p.service)
 		}
 	}
+	for _, f := range s.fetches {
+		if f.op != nil {
+			r.take(f.op, f.order.Service)
+		}
+	}
 	return r
 }
 

@@ -3,6 +3,7 @@ package brain
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -13,6 +14,10 @@ import (
 func (s *State) settle(r Result, now time.Time) {
 	if r.Kind == OpImages || r.Kind == OpRemoveImage {
 		s.settleCleaning(&r, now)
+		return
+	}
+	if id, asked := strings.CutPrefix(r.Version, fetchPrefix); asked {
+		s.settleFetch(id, &r, now)
 		return
 	}
 	if r.Version != "" {

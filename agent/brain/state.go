@@ -46,9 +46,10 @@ type State struct {
 	listened  map[int]bool // ports of our balancers at the last reading
 	balancers map[string]fleet.BalancerActual
 
-	cleaning   *cleaning      // the round under way; nil: none
-	cleanAfter time.Time      // no round begins by itself before
-	answers    []fleet.Answer // of this step
+	fetches    map[string]*fetch // images that people asked for, by question; nil: none
+	cleaning   *cleaning         // the round under way; nil: none
+	cleanAfter time.Time         // no round begins by itself before
+	answers    []fleet.Answer    // of this step
 
 	saving   saving
 	stages   []Stage // of this step
@@ -56,6 +57,7 @@ type State struct {
 	report   reporting
 	outbox   outbox
 	metering metering
+	leaving  leaving
 	born     time.Time
 }
 

@@ -12,17 +12,29 @@ func Step(s *State, input Input, now time.Time) Outputs {
 		out.Wake = s.wakeAt
 		return out
 	}
+	if s.left() {
+		out.Answers, s.answers = s.answers, nil
+		s.leave(&out, now)
+		s.finish(&out, now)
+		return out
+	}
 	s.match(now)
 	s.forget(now)
 	s.choosePorts(now)
-	out.Ops = append(s.plan(now), s.clean(now)...)
+	out.Ops = append(s.plan(now), s.fetch()...)
+	out.Ops = append(out.Ops, s.clean(now)...)
 	out.Answers, s.answers = s.answers, nil
 	s.reportAll(&out, now)
+	s.finish(&out, now)
+	return out
+}
+
+// finish ends a step.
+func (s *State) finish(out *Outputs, now time.Time) {
 	out.Save = s.beginSave(now)
 	out.Stages, s.stages = s.stages, nil
 	s.wakeAt = s.wake(now)
 	out.Wake = s.wakeAt
-	return out
 }
 
 // take lets s know of an input, and reports whether it said nothing new: most
@@ -59,12 +71,18 @@ func (s *State) take(input Input, now time.Time) (nothingNew bool) {
 		s.takeDisk(in, now)
 	case PruneAsked:
 		s.takePrune(in, now)
+	case PullAsked:
+		s.takePull(in)
 	case Connected:
 		s.connect(in.Session)
 	case Disconnected:
 		s.session = ""
 	case Saved:
 		s.takeSaved(in.Problem, now)
+	case Withdrawn:
+		s.leaving.withdrawn = s.leaving.asked
+	case Dismissed:
+		s.confirmed(now)
 	case Tick:
 	}
 	return false
@@ -77,6 +95,11 @@ func (s *State) wake(now time.Time) time.Time {
 		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
+	}
+	if s.left() {
+		due(s.saving.due(s.config.Timing))
+		due(s.leaveDue())
+		return first
 	}
 	for _, inst := range s.instances {
 		if inst.op == nil && inst.nextTry.After(now) {

@@ -55,6 +55,8 @@ type world struct {
 	batch      *fleet.EventBatch
 	metrics    []*fleet.Metrics // all that were told
 	answer     func(brain.ProbeTarget) (bool, string)
+	withdraw   string // how the agent was to see to its balancers last
+	gone       bool
 }
 
 var shopWeb = fleet.ServiceKey{Project: "shop", Name: "web"}
@@ -166,6 +168,10 @@ func (w *world) take(out brain.Outputs) {
 	if out.Events != nil {
 		w.batch = out.Events
 	}
+	if out.Withdraw != "" {
+		w.withdraw = out.Withdraw
+	}
+	w.gone = w.gone || out.Gone
 	if out.Metrics != nil {
 		w.metrics = append(w.metrics, out.Metrics)
 	}

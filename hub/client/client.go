@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/shared/buildinfo"
-	"github.com/musterhq/muster/shared/fleet"
 )
 
 // maxAnswer bounds an answer that is not a stream.
@@ -22,7 +21,16 @@ const maxAnswer = 64 << 20
 
 // Options of a client.
 type Options struct {
-	URL string // of the hub, like "http://127.0.0.1:8080"
+	// URL of the hub: "https://hub.example:8443", or "unix:///run/muster/hub.sock" on
+	// its own machine.
+	URL string
+	// Token of a session or of a program; empty: none.
+	Token string
+	// Private refuses a hub where others could read what is sent; so does a Token.
+	Private bool
+	// CA are certificates, in PEM, of which one has signed the hub's; empty: the
+	// system's.
+	CA []byte
 	// Timeout of one request that is not a stream; zero: 15 s.
 	Timeout time.Duration
 	// Idle is how long a watch may be silent before it is begun anew; zero: 45 s.
@@ -35,15 +43,23 @@ type Options struct {
 // Client of one hub.
 type Client struct {
 	base    *url.URL
+	shown   string // the URL as it was given
 	options Options
 	http    *http.Client
 }
 
 // New makes a client. It connects to nothing yet.
 func New(o Options) (*Client, error) {
-	base, err := url.Parse(strings.TrimRight(o.URL, "/"))
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, fleet.Invalid("hub", "%q is not the URL of a hub", o.URL).WithHint("write it like http://127.0.0.1:8080")
+	base, socket, err := parseURL(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	if (o.Private || o.Token != "") && socket == "" && !private(base) {
+		return nil, inTheClear(base)
+	}
+	trusted, err := trust(o.CA)
+	if err != nil {
+		return nil, err
 	}
 	o.Timeout = orDefault(o.Timeout, 15*time.Second)
 	o.Idle = orDefault(o.Idle, 45*time.Second)
@@ -54,8 +70,18 @@ func New(o Options) (*Client, error) {
 		TLSHandshakeTimeout:   5 * time.Second,
 		ResponseHeaderTimeout: o.Timeout,
 		IdleConnTimeout:       30 * time.Second,
+		TLSClientConfig:       trusted,
 	}
-	return &Client{base: base, options: o, http: &http.Client{Transport: transport}}, nil
+	if socket != "" {
+		transport.Proxy = nil
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", socket)
+		}
+	}
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // a token goes to the hub that was named, and nowhere else
+	}}
+	return &Client{base: base, shown: strings.TrimRight(o.URL, "/"), options: o, http: client}, nil
 }
 
 func orDefault(d, fallback time.Duration) time.Duration {
@@ -69,7 +95,7 @@ func orDefault(d, fallback time.Duration) time.Duration {
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // URL is where the hub is.
-func (c *Client) URL() string { return c.base.String() }
+func (c *Client) URL() string { return c.shown }
 
 // Write says how a change is asked for.
 type Write struct {
@@ -99,6 +125,9 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		return err
 	}
 	defer resp.Body.Close()
+	if out == nil {
+		return nil
+	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
 		if ctx.Err() != nil {
 			return c.unreachable(ctx, err)
@@ -132,6 +161,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.options.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.options.Token)
 	}
 	req.Header.Set("User-Agent", "muster/"+buildinfo.String())
 	resp, err := c.http.Do(req)

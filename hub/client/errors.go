@@ -3,9 +3,11 @@ package client
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,6 +18,10 @@ import (
 // ErrUnreachable is in the tree of every error that means that the hub did
 // not answer: whether the request arrived is not known.
 var ErrUnreachable = errors.New("the hub can't be reached")
+
+// ErrUnknownAuthority is in the tree when nobody here knows who has signed the hub's
+// certificate.
+var ErrUnknownAuthority = errors.New("the hub's certificate is of an authority that isn't known here")
 
 // unreachable explains why no answer came.
 func (c *Client) unreachable(ctx context.Context, cause error) error {
@@ -31,13 +37,27 @@ func (c *Client) unreachable(ctx context.Context, cause error) error {
 		reason = "no answer in time"
 	}
 	e := &fleet.Error{Code: fleet.CodeUnavailable, Message: "the hub at " + c.URL() + " can't be reached: " + reason}
-	return &unreachableError{e.WithHint("is it running there? name another one by --hub or MUSTER_HUB")}
+	e.Hint = "is it running there? name another one by --hub or MUSTER_HUB"
+	var unknown x509.UnknownAuthorityError
+	why := ErrUnreachable
+	switch {
+	case errors.As(cause, &unknown):
+		why = ErrUnknownAuthority
+		e.Message = "the hub at " + c.URL() + " shows a certificate of an authority that isn't known here"
+		e.Hint = "muster login " + c.URL() + " --ca FILE or --pin sha256:… has it known; for programs: MUSTER_CA_FILE"
+	case c.base.Host == socketHost && errors.Is(cause, fs.ErrPermission):
+		e.Hint = "the hub's socket is for root and the group muster (usermod -aG muster USER, then log in to the machine anew); or muster login at the hub's address"
+	}
+	return &unreachableError{e, why}
 }
 
-type unreachableError struct{ explained *fleet.Error }
+type unreachableError struct {
+	explained *fleet.Error
+	why       error
+}
 
 func (e *unreachableError) Error() string   { return e.explained.Error() }
-func (e *unreachableError) Unwrap() []error { return []error{e.explained, ErrUnreachable} }
+func (e *unreachableError) Unwrap() []error { return []error{e.explained, ErrUnreachable, e.why} }
 
 // details is an RFC 9457 problem with the hub's own members.
 type details struct {
@@ -90,6 +110,10 @@ func codeOf(status int) string {
 	switch status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
 		return fleet.CodeNotFound
+	case http.StatusUnauthorized:
+		return fleet.CodeUnauthenticated
+	case http.StatusForbidden:
+		return fleet.CodeForbidden
 	case http.StatusConflict:
 		return fleet.CodeConflict
 	case http.StatusPreconditionFailed:

@@ -127,7 +127,9 @@ type Pruned struct {
 // Prune removes images from a host that no kept version of any service needs, or
 // says in a dry run which they are. It may take minutes.
 func (c *Client) Prune(ctx context.Context, host string, dryRun bool) (Pruned, error) {
-	patient, err := New(Options{URL: c.URL(), Timeout: pruneTimeout})
+	longer := c.options
+	longer.Timeout = pruneTimeout
+	patient, err := New(longer)
 	if err != nil {
 		return Pruned{}, err
 	}

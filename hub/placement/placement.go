@@ -38,6 +38,8 @@ type Need struct {
 	FixedPorts  []fleet.Port
 	// Home is the host that has the instance's data; empty: none has.
 	Home string
+	// Prefer is the host that is taken if it can have the instance; empty: none is.
+	Prefer string
 	// OnePerHost is set for global services: a host with a sibling is full.
 	OnePerHost bool
 }
@@ -74,8 +76,8 @@ func Reserved(r fleet.Resources) int64 {
 	return r.MemoryLimit
 }
 
-// Choose picks the host for one instance: of those that can take it, the one
-// with the fewest siblings, then the fewest instances, then the most free
+// Choose picks the host for one instance: of those that can take it, the
+// preferred one, else the one with the fewest siblings, then the fewest instances, then the most free
 // memory, then the first by name. When none can, host is empty and refusals
 // says why, host by host in order of their names.
 func Choose(need Need, hosts []Host) (host string, refusals []Refusal) {
@@ -85,7 +87,7 @@ func Choose(need Need, hosts []Host) (host string, refusals []Refusal) {
 			refusals = append(refusals, Refusal{Host: hosts[i].ID, Reason: reason})
 			continue
 		}
-		if best < 0 || better(&hosts[i], &hosts[best]) {
+		if best < 0 || hosts[best].ID != need.Prefer && (hosts[i].ID == need.Prefer || better(&hosts[i], &hosts[best])) {
 			best = i
 		}
 	}

@@ -21,6 +21,8 @@ func TestChoose(t *testing.T) {
 		{"fewest siblings", Need{}, []Host{{ID: "a", Siblings: 1}, {ID: "b"}}, "b", nil},
 		{"fewest instances", Need{}, []Host{{ID: "a", Instances: 2}, {ID: "b", Instances: 1}}, "b", nil},
 		{"most free memory", Need{}, []Host{{ID: "a", Memory: 10}, {ID: "b", Memory: 20}}, "b", nil},
+		{"the preferred one", Need{Prefer: "b"}, []Host{{ID: "a"}, {ID: "b", Siblings: 2}, {ID: "c"}}, "b", nil},
+		{"the preferred one can't", Need{Prefer: "b"}, []Host{{ID: "a", Siblings: 1}, {ID: "b", Barred: "is lost"}, {ID: "c"}}, "c", nil},
 		{"first by name", Need{}, []Host{{ID: "b"}, {ID: "a"}}, "a", nil},
 		{
 			"every reason",

@@ -32,7 +32,7 @@ func beside(in Input) Next {
 	if in.Beside.Kept {
 		moreOld = 0
 	}
-	slots := free(slots(in.Members, false), moreOld+moreNew)
+	slots := free(slots(in, false), moreOld+moreNew)
 	return Next{Old: slots[:moreOld], Add: slots[moreOld:]}
 }
 
@@ -103,7 +103,7 @@ func recreate(in Input) Next {
 	case leaving > 0:
 		return Next{Waits: waitsForStop}
 	case total < in.Count:
-		return Next{Add: free(slots(in.Members, true), in.Count-total)}
+		return Next{Add: free(slots(in, true), in.Count-total)}
 	case total > in.Count:
 		return Next{Leave: ids(first(byDispensable(current), total-in.Count))}
 	}

@@ -51,6 +51,8 @@ type Input struct {
 	Most int
 	// Still: no version replaces another.
 	Still bool
+	// Resting are slots that nobody gets: their data is where the service is stopped.
+	Resting []int
 	// Beside: outdated ones aren't replaced, but have a target of their own.
 	Beside *Targets
 }
@@ -98,7 +100,7 @@ func Decide(in Input) Next {
 		surge = 1
 	}
 	surge = min(surge, len(outdated))
-	used := slots(in.Members, in.StopFirst)
+	used := slots(in, in.StopFirst)
 	coming := unserving(current)
 	full := in.Most > 0 && len(current) >= in.Most
 	if in.Most > 0 {
@@ -252,11 +254,14 @@ func unserving(current []Member) (out []Member) {
 	return out
 }
 
-// slots are the numbers in use. One that is being left may be taken again,
+// slots are the numbers that can't be given. One that is being left may be taken again,
 // unless the old instance has to be gone first.
-func slots(members []Member, stopFirst bool) map[int]bool {
+func slots(in Input, stopFirst bool) map[int]bool {
 	used := map[int]bool{}
-	for _, m := range members {
+	for _, slot := range in.Resting {
+		used[slot] = true
+	}
+	for _, m := range in.Members {
 		if !m.Leaving || stopFirst && !m.Lost {
 			used[m.Slot] = true
 		}

@@ -109,6 +109,13 @@ func (a *agent) step(in brain.Input) {
 		a.driver.want(out.Pools)
 	}
 	a.publish(&out)
+	if out.Withdraw != "" {
+		a.withdraw(out.Withdraw)
+	}
+	if out.Gone {
+		a.leave()
+		return
+	}
 	a.wakeAt(out.Wake)
 }
 

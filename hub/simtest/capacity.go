@@ -25,8 +25,8 @@ func (k *checker) enoughStay(left []turn.Instance) {
 				ready++
 			}
 		}
-		if ready < s.Asked.Count {
-			k.sim.violate("%s leaves (%s), and only %d of %d are ready besides", in, in.Cause, ready, s.Asked.Count)
+		if ready < wanted(&s) && !stoppedOn(&s, in.Host) {
+			k.sim.violate("%s leaves (%s), and only %d of %d are ready besides", in, in.Cause, ready, wanted(&s))
 		}
 	}
 }

@@ -161,6 +161,12 @@ func (c *chaos) mend() error {
 		}
 	}
 	c.settle()
+	for range 3 { // who has been told to leave does so first
+		if err := c.Run(5 * time.Second); err != nil {
+			return err
+		}
+		c.rejoin()
+	}
 	c.promote()
 	c.hub.lenient = true
 	for _, id := range c.names {
@@ -186,6 +192,7 @@ func (c *chaos) settle() {
 		c.order(fleet.Command{Do: fleet.DoHostActivate, Host: id})
 		c.order(fleet.Command{Do: fleet.DoUnfreeze, Host: id})
 	}
+	c.startAll()
 	for _, w := range c.wishes {
 		if c.checker.services[w.Key].Frozen {
 			c.order(fleet.Command{Do: fleet.DoUnfreeze, Service: w.Key})

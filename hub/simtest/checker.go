@@ -44,10 +44,11 @@ type checker struct {
 	trials    map[rolloutOf]*trial
 	requests  map[versionOf]uint64 // those that versions have answered
 	versions  map[versionOf]fleet.Version
-	endings   map[string]int    // instances whose program ended, and with which code
-	adopted   map[string]bool   // events of instances that the hub took in
-	calm      bool              // nothing breaks
-	values    map[string]string // of secrets, by their revisions and sums
+	removed   map[fleet.ServiceKey]bool // services that were there before
+	endings   map[string]int            // instances whose program ended, and with which code
+	adopted   map[string]bool           // events of instances that the hub took in
+	calm      bool                      // nothing breaks
+	values    map[string]string         // of secrets, by their revisions and sums
 }
 
 func newChecker(s *Sim) *checker {
@@ -58,7 +59,7 @@ func newChecker(s *Sim) *checker {
 		excused: map[string]map[string]bool{}, ready: map[string]int{}, told: map[string]map[int]int{}, accepted: map[string]fleet.Observed{},
 		released: map[string]*rest{}, homes: map[string]string{}, givenUp: map[string]bool{},
 		forgotten: map[string]bool{}, heard: map[string]time.Time{}, stopped: map[string]bool{}, wordless: map[fleet.ServiceKey]time.Time{},
-		ordered: map[fleet.ServiceKey]bool{}, takenIn: map[string]bool{}, ended: map[string]*memory{},
+		removed: map[fleet.ServiceKey]bool{}, ordered: map[fleet.ServiceKey]bool{}, takenIn: map[string]bool{}, ended: map[string]*memory{},
 		trials: map[rolloutOf]*trial{}, requests: map[versionOf]uint64{}, versions: map[versionOf]fleet.Version{}, adopted: map[string]bool{}, endings: map[string]int{},
 		values: map[string]string{},
 	}
@@ -86,7 +87,7 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 				k.numbered(s)
 			} else if key, err := fleet.ParseServiceKey(row.Key); err == nil {
 				gone := k.services[key] // its removal may end in the turn in which it is ordered
-				gone.Removing = true
+				gone.Removing, k.removed[key] = true, true
 				k.services[key] = gone
 			}
 		case "secrets":
@@ -96,9 +97,7 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 				}
 			}
 		case "hosts":
-			if h := read[turn.Host](k, row); h != nil {
-				k.hosts[h.ID] = *h
-			}
+			k.hostRow(row, events)
 		case "balancers":
 			if b := read[turn.Balancer](k, row); b != nil && b.Forgotten != "" {
 				k.gaveUpBalancer(b.Key.Host)
@@ -119,6 +118,7 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 		}
 	}
 	k.enoughStay(left)
+	k.remains()
 	for i := range moved {
 		k.rolled(&moved[i][0], &moved[i][1], told[moved[i][1].Asked.Key])
 	}
@@ -140,6 +140,7 @@ func read[V any](k *checker, row turn.Row) *V {
 func (k *checker) instance(row turn.Row, unsettled map[fleet.ServiceKey]bool) {
 	read := read[turn.Instance](k, row)
 	if read == nil {
+		k.leftBehind(k.instances[row.Key])
 		delete(k.instances, row.Key)
 		return
 	}
@@ -160,6 +161,7 @@ func (k *checker) instance(row turn.Row, unsettled map[fleet.ServiceKey]bool) {
 	}
 	if !known {
 		k.strays(&in)
+		k.runsWhereStopped(&in)
 	} else {
 		k.givesUp(&before, &in)
 		k.goesBack(&before, &in)

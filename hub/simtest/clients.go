@@ -90,6 +90,7 @@ func (x *client) request() {
 	count := x.clients.count(x.service)
 	if s == nil {
 		count.Refused++
+		x.asked()
 		x.clients.sim.after(200*time.Millisecond, x.request)
 		return
 	}
@@ -116,17 +117,22 @@ func (x *client) connect() {
 // think waits until the next request. A retired worker asks its clients to
 // leave with the answer.
 func (x *client) think() {
-	if x.worker != nil && x.worker.retired {
-		x.worker.sessions[x.service]--
-		x.worker.leave()
-		x.worker = nil
-	}
+	x.asked()
 	sim := x.clients.sim
 	wait := sim.chance("clients").between(100*time.Millisecond, time.Second)
 	if sim.chance("clients").IntN(20) == 0 {
 		wait = sim.chance("clients").between(time.Second, longestThink)
 	}
 	sim.after(wait, x.request)
+}
+
+// asked: a client leaves a retired worker with its answer.
+func (x *client) asked() {
+	if x.worker != nil && x.worker.retired {
+		x.worker.sessions[x.service]--
+		x.worker.leave()
+		x.worker = nil
+	}
 }
 
 // exchange sends one request to a server and waits for its end.

@@ -44,8 +44,13 @@ func (s *Sim) Distance() string {
 	}
 	view := s.hub.state.View(s.hub.now())
 	for _, service := range view.Services("") {
-		if service.State != fleet.ServiceConverged && !s.bad[service.Key] {
+		if service.State != fleet.ServiceConverged && service.State != fleet.ServiceStopped && !s.bad[service.Key] {
 			return fmt.Sprintf("%s is %s: %v", service.Key, service.State, service.Reasons)
+		}
+	}
+	for _, h := range view.Hosts() {
+		if h.Leaving != nil {
+			return fmt.Sprintf("%s is leaving: %v", h.ID, h.Reasons)
 		}
 	}
 	running := map[string]bool{}
@@ -69,7 +74,7 @@ func (s *Sim) Distance() string {
 func (s *Sim) containersDiffer(wanted map[string]bool) string {
 	found := map[string]bool{}
 	for _, id := range s.names {
-		if !s.hosts[id].hearsHub() {
+		if !s.hosts[id].hearsHub() || s.checker.isOut(id) {
 			continue
 		}
 		for _, c := range s.hosts[id].engine.sorted() {
@@ -98,7 +103,7 @@ func (s *Sim) containersDiffer(wanted map[string]bool) string {
 func (s *Sim) balancersDiffer(wanted map[string]bool) string {
 	for _, id := range s.names {
 		h := s.hosts[id]
-		if !h.hearsHub() || h.haproxy == nil {
+		if !h.hearsHub() || h.haproxy == nil || s.checker.isOut(id) {
 			continue
 		}
 		if h.haproxy.current == nil {

@@ -70,7 +70,7 @@ func (h *host) facts() fleet.HostFacts {
 		PortRangeFirst: firstPort, PortRangeLast: firstPort + h.sim.options.Ports - 1,
 	}
 	if !h.old {
-		f.Features = append(f.Features, fleet.FeatureMountVolume, fleet.FeaturePrepare, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureSecrets)
+		f.Features = append(f.Features, fleet.FeatureLeave, fleet.FeatureMountVolume, fleet.FeaturePrepare, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureSecrets)
 		f.SecretsKey = h.secretsKey()
 	}
 	if h.haproxy != nil {
@@ -85,7 +85,7 @@ func (h *host) facts() fleet.HostFacts {
 // StartAgent starts a host's agent, if it isn't there.
 func (s *Sim) StartAgent(id string) {
 	h := s.hosts[id]
-	if h.agent != nil || h.off {
+	if h.agent != nil || h.off || h.hasLeft() {
 		return
 	}
 	h.starts++

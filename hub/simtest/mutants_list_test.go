@@ -96,4 +96,10 @@ var mutants = []mutant{
 	{"what changed since the backup isn't frozen", "nobody has said so", 39, []edit{
 		{"hub/turn/restored.go", "\t\t\tt.freezeChanged(key)\n", "\t\t\tt.services.edit(key).Settled = t.s.Restored\n"},
 	}},
+	{"a stopped service is filled up again", "its service is stopped there", 0, []edit{
+		{"hub/turn/stopped.go", "\tcase s.Stopped:\n\t\treturn 0\n", ""},
+	}},
+	{"placement doesn't know where a service is stopped", "its service is stopped there", 0, []edit{
+		{"hub/turn/place.go", "h.Barred = s.stoppedThere(h.ID)", "_ = s.stoppedThere(h.ID)"},
+	}},
 }

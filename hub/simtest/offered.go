@@ -50,7 +50,7 @@ func (k *checker) published(m turn.Publish) {
 	}
 	key := turn.PoolKey{Host: host, Service: told.Service}.String()
 	known := k.pools[key]
-	if told.Generation < known.Generation {
+	if told.Generation < known.Generation || told.Removed && known.Generation == 0 && k.removals[key] {
 		return // from before this turn, sent again
 	}
 	if told.Generation != known.Generation || !slices.EqualFunc(told.Endpoints, known.Endpoints, sameEndpoint) {

@@ -35,7 +35,7 @@ func (c *chaos) mayHaveLost(command fleet.Command, err error) {
 func (c *chaos) ask(h *host) {
 	d := c.chance("orders")
 	w := c.wishes[d.IntN(len(c.wishes))]
-	switch d.IntN(16) {
+	switch d.IntN(17) {
 	case 0, 1, 2:
 		c.order(fleet.Command{Do: fleet.DoScale, Service: w.Key, Count: c.countFor(w)})
 	case 3, 4, 5:
@@ -68,6 +68,8 @@ func (c *chaos) ask(h *host) {
 		} else {
 			c.apply(fleet.Command{DryRun: true})
 		}
+	case 16:
+		c.remove(h)
 	case 15:
 		c.order(fleet.Command{Do: fleet.DoScale, Service: w.Key, Count: c.countFor(w), IfMatch: c.checker.services[w.Key].Generation - uint64(d.IntN(2))})
 	}

@@ -48,6 +48,12 @@ func Torment(options Options) (*Sim, error) {
 		if c.chance("secrets").IntN(6) == 0 {
 			c.tellSecret()
 		}
+		if c.chance("stops").IntN(5) == 0 {
+			c.stopSome()
+		}
+		if d := c.chance("leaving"); d.IntN(6) == 0 {
+			c.remove(c.hosts[c.names[d.IntN(len(c.names))]])
+		}
 		if d := c.chance("releases"); d.IntN(6) == 0 {
 			h := c.hosts[c.names[d.IntN(len(c.names))]]
 			c.exchange(h, !h.older)

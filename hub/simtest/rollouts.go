@@ -108,8 +108,8 @@ func (k *checker) stays(before, in *turn.Instance) {
 			left++
 		}
 	}
-	if left < s.Asked.Count {
-		k.sim.violate("%s leaves while its rollout is %s at %d %%, and only %d of %d stay", in, r.State, r.Weight, left, s.Asked.Count)
+	if left < wanted(&s) && !stoppedOn(&s, in.Host) {
+		k.sim.violate("%s leaves while its rollout is %s at %d %%, and only %d of %d stay", in, r.State, r.Weight, left, wanted(&s))
 	}
 }
 

@@ -102,6 +102,8 @@ func (s *script) fault() string {
 		return s.crash(what)
 	case "restart":
 		return s.restart(what)
+	case "join":
+		s.sim.Rejoin(what)
 	case "keep-desired":
 		s.keepDesired(what)
 	case "send-desired":
@@ -164,11 +166,12 @@ func (s *script) ordered() fleet.Command {
 	c := fleet.Command{Do: s.word(0)}
 	switch {
 	case strings.HasPrefix(c.Do, "host-"):
-		c.Host = s.word(1)
+		c.Host, c.Policy = s.word(1), s.value("policy", "")
+		c.Force, c.DataLost, c.Unserved = s.data.HasArg("force"), s.data.HasArg("data-lost"), s.data.HasArg("unserved")
 	case c.Do == fleet.DoBalancerForget:
 		c.Balancer = fleet.BalancerKey{Host: s.word(1), Name: balancerName}
 	default:
-		c.Service = fleet.ServiceKey{Project: project, Name: s.word(1)}
+		c.Service, c.Host = fleet.ServiceKey{Project: project, Name: s.word(1)}, s.value("host", "")
 	}
 	return c
 }

@@ -70,6 +70,12 @@ func (s *Sim) showInstances(w *tabwriter.Writer) {
 func (s *Sim) showHosts(w *tabwriter.Writer) {
 	for _, v := range s.hub.state.View(s.hub.now()).Hosts() {
 		fmt.Fprintf(w, "%s\t%s\t%d instances, %d ready\n", v.ID, v.Status.State, v.Instances, v.Ready)
+		if v.Leaving != nil {
+			fmt.Fprintf(w, "  leaves (%s)\n", v.Leaving.Policy)
+			for _, why := range v.Reasons {
+				fmt.Fprintf(w, "    %s\n", s.named(why))
+			}
+		}
 	}
 }
 

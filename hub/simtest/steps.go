@@ -48,6 +48,7 @@ func (k *checker) rolled(before, now *turn.Service, told bool) {
 	if before.Removing {
 		a = nil
 	}
+	now = asWanted(before, now)
 	switch {
 	case now.Removing:
 	case b == nil && a != nil:
@@ -126,7 +127,7 @@ func (k *checker) jobs(a *fleet.Rollout, now *turn.Service) {
 	switch {
 	case a.State == fleet.RolloutPreparing && b.State == fleet.RolloutProgressing:
 		waits["before"] = b.Spec.Before
-	case a.State == fleet.RolloutProgressing && b.Step > a.Step && now.Asked.Count > 0:
+	case a.State == fleet.RolloutProgressing && b.Step > a.Step && wanted(now) > 0:
 		waits[fmt.Sprintf("step %d", b.Step)] = b.Spec.Each
 	case a.State == fleet.RolloutPromoting && b.State == fleet.RolloutSucceeded:
 		waits["after"] = b.Spec.After
@@ -152,13 +153,13 @@ func (k *checker) movesUp(a *fleet.Rollout, now *turn.Service, told bool) {
 	over := b.State == fleet.RolloutSucceeded && a.State != b.State
 	forward := b.State == fleet.RolloutProgressing || b.State == fleet.RolloutPromoting
 	switch {
-	case b.Step < a.Step || b.Step > a.Step+1 && now.Asked.Count > 0:
+	case b.Step < a.Step || b.Step > a.Step+1 && wanted(now) > 0:
 		k.sim.violate("the rollout of %s goes from step %d to %d", key, a.Step+1, b.Step+1)
 	case b.Weight < a.Weight && forward:
 		k.sim.violate("the rollout of %s takes %d %% back to %d %%", key, a.Weight, b.Weight)
 	case b.Beside() && b.State == fleet.RolloutProgressing && b.Weight > b.Spec.Steps[b.Step].Weight:
 		k.sim.violate("the rollout of %s gives %d %% at a step of %d %%", key, b.Weight, b.Spec.Steps[b.Step].Weight)
-	case b.Step > a.Step && !told && b.Beside() && now.Asked.Count > 0:
+	case b.Step > a.Step && !told && b.Beside() && wanted(now) > 0:
 		k.stepped(a, now)
 	case b.Step > a.Step && !told && b.Spec.Manual && b.Promoted == 0:
 		k.sim.violate("the rollout of %s goes on from its first batch, which a person is to promote", key)
@@ -197,8 +198,8 @@ func (k *checker) succeeded(a *fleet.Rollout, now *turn.Service) {
 			ready++
 		}
 	}
-	if now.Asked.Mode == fleet.ModeReplicated && ready < now.Asked.Count {
-		k.sim.violate("the rollout of %s succeeds with %d of %d that were ever ready", key, ready, now.Asked.Count)
+	if now.Asked.Mode == fleet.ModeReplicated && ready < wanted(now) {
+		k.sim.violate("the rollout of %s succeeds with %d of %d that were ever ready", key, ready, wanted(now))
 	}
 	if b.Promoted <= b.Step {
 		k.proven(a, now, monitor > 0)
@@ -212,7 +213,7 @@ func (k *checker) succeeded(a *fleet.Rollout, now *turn.Service) {
 func (k *checker) proven(a *fleet.Rollout, now *turn.Service, counts bool) {
 	key, verify, t := now.Asked.Key, a.Spec.Verify, k.trial(now.Asked.Key, a.ID)
 	n := k.requests[versionOf{key, a.To}] - t.answered
-	if counts && !*verify.Off && now.Asked.Balancing != nil && now.Asked.Count > 0 && n < uint64(verify.Requests) {
+	if counts && !*verify.Off && now.Asked.Balancing != nil && wanted(now) > 0 && n < uint64(verify.Requests) {
 		k.sim.violate("the rollout of %s goes on after %d requests of at least %d", key, n, verify.Requests)
 	}
 	since := a.Served.Add(-k.sim.hub.base)
@@ -236,7 +237,7 @@ func (k *checker) bad(s *turn.Service) bool {
 			judged = false
 		}
 	}
-	return s.Asked.Count > 0 && (i.neverReady && spec.Probe != nil || i.exits && r.Spec.Monitor.D() > surelyExits || i.fails && judged)
+	return wanted(s) > 0 && (i.neverReady && spec.Probe != nil || i.exits && r.Spec.Monitor.D() > surelyExits || i.fails && judged)
 }
 
 // surelyExits is when a program that exits soon after its start was surely seen to.

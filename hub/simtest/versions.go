@@ -16,6 +16,8 @@ func (k *checker) numbered(s *turn.Service) {
 		v.Balancing = nil // how it is offered may change
 		switch {
 		case !known:
+		case v.Pin == "" && k.removed[s.Asked.Key]: // a host that was away has brought it back
+			v.Pin = first.Pin
 		case first.Pin != "" && first.Pin != v.Pin:
 			k.sim.violate("version %d of %s is of %s, and was of %s", number, s.Asked.Key, v.Pin, first.Pin)
 		case !reflect.DeepEqual(first.Spec, v.Spec) || !first.Created.Equal(v.Created):

@@ -40,6 +40,9 @@ func (t *tx) apply(c fleet.Command) (fleet.Result, error) {
 		asked := c.Services[i]
 		named[asked.Key] = true
 		change := t.compare(&asked, ports.names[asked.Key])
+		if s := t.services.get(asked.Key); s != nil && s.Stopped {
+			plan.Warnings = append(plan.Warnings, asked.Key.String()+" is stopped, and stays so: muster start "+asked.Key.String())
+		}
 		plan.Services = append(plan.Services, change)
 		if change.Action != fleet.ActionUnchanged {
 			changed = true

@@ -79,7 +79,9 @@ func (t *tx) namesOfAll() {
 
 // balancersOf are the balancers that a service is offered on, sorted.
 func (t *tx) balancersOf(s *Service) []fleet.BalancerKey {
-	return slices.DeleteFunc(t.knownBalancers(), func(key fleet.BalancerKey) bool { return !balance.Selected(s.Asked.Balancing, key) })
+	return slices.DeleteFunc(t.knownBalancers(), func(key fleet.BalancerKey) bool {
+		return !balance.Selected(s.Asked.Balancing, key) || t.closing(key.Host)
+	})
 }
 
 // knownBalancers are the balancers that aren't forgotten, sorted.

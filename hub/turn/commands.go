@@ -14,7 +14,7 @@ import (
 func (t *tx) command(index int, c fleet.Command) {
 	order := orderSum(c)
 	if before := t.results.get(c.ID); before != nil {
-		reply := Reply{Result: before.Result}
+		reply := Reply{Result: before.Result, Repeat: true}
 		if before.Order != order {
 			reply = Reply{Err: fleet.Invalid("Idempotency-Key", "%q named another order before", c.ID).WithHint("use a new key for a new order")}
 		}
@@ -57,6 +57,10 @@ func (t *tx) order(c fleet.Command) (fleet.Result, error) {
 		return t.scale(c)
 	case fleet.DoRestart:
 		return t.restart(c)
+	case fleet.DoStop:
+		return t.stop(c)
+	case fleet.DoStart:
+		return t.start(c)
 	case fleet.DoRemove:
 		return t.remove(c)
 	case fleet.DoFreeze, fleet.DoUnfreeze:
@@ -67,6 +71,10 @@ func (t *tx) order(c fleet.Command) (fleet.Result, error) {
 		return t.availability(c, fleet.AvailabilityActive)
 	case fleet.DoHostFail:
 		return t.failHost(c)
+	case fleet.DoHostRemove:
+		return t.removeHost(c)
+	case fleet.DoHostJoin:
+		return t.joinHost(c)
 	case fleet.DoRollback:
 		return t.rollback(c)
 	case fleet.DoPromote, fleet.DoPause, fleet.DoResume, fleet.DoAbort, fleet.DoRetry:
@@ -132,7 +140,7 @@ func (t *tx) scale(c fleet.Command) (fleet.Result, error) {
 	case s.Asked.Count == c.Count:
 		return fleet.Result{Message: fmt.Sprintf("%s has %d already", c.Service, c.Count)}, nil
 	}
-	message := fmt.Sprintf("%s scaled from %d to %d", c.Service, s.Asked.Count, c.Count)
+	message := fmt.Sprintf("%s scaled from %d to %d", c.Service, s.Asked.Count, c.Count) + whileStopped(s)
 	s = t.services.edit(c.Service)
 	s.Asked.Count = c.Count
 	t.changed(s, fleet.EventServiceScaled, c, message)
@@ -140,6 +148,9 @@ func (t *tx) scale(c fleet.Command) (fleet.Result, error) {
 }
 
 func (t *tx) restart(c fleet.Command) (fleet.Result, error) {
+	if c.Host != "" {
+		return t.restartOn(c)
+	}
 	s, err := t.serviceFor(c)
 	if err != nil {
 		return fleet.Result{}, err
@@ -147,9 +158,12 @@ func (t *tx) restart(c fleet.Command) (fleet.Result, error) {
 	if s.Removing {
 		return fleet.Result{}, fleet.Conflict("service", "%s is being removed", c.Service)
 	}
+	if err := notStopped(s); err != nil {
+		return fleet.Result{}, err
+	}
 	message := fmt.Sprintf("%s restarts, one instance after another", c.Service)
 	s = t.services.edit(c.Service)
-	s.Restarted = t.rev
+	s.Restarted, s.RestartedOn = t.rev, nil
 	t.changed(s, fleet.EventServiceRestart, c, message)
 	return fleet.Result{Changed: true, Message: message}, nil
 }
@@ -170,7 +184,7 @@ func (t *tx) remove(c fleet.Command) (fleet.Result, error) {
 func (t *tx) removeService(key fleet.ServiceKey, c fleet.Command) {
 	s := t.services.edit(key)
 	s.Removing = true
-	s.Frozen = false
+	s.Frozen, s.Stopped = false, false
 	t.namesChanged(key.Project)
 	t.dirtyMembers(key) // what was to be prepared isn't any more
 	t.changed(s, fleet.EventServiceRemoved, c, fmt.Sprintf("%s is being removed; its volumes stay", key))
@@ -181,7 +195,7 @@ func (t *tx) changed(s *Service, eventType string, c fleet.Command, message stri
 	key := s.Asked.Key
 	s.Generation = t.rev
 	s.Held = nil
-	s.Cause = t.event(eventType, subjectService(key), c.ID, fleet.EventData{Message: message, Service: &key, Version: s.Version})
+	s.Cause = t.event(eventType, subjectService(key), c.ID, fleet.EventData{Message: message, Service: &key, Host: c.Host, Version: s.Version})
 	t.events[len(t.events)-1].Actor = c.Actor
 	t.touch(key)
 }
@@ -226,6 +240,9 @@ func (t *tx) freezeHost(c fleet.Command, frozen bool) (fleet.Result, error) {
 		word, eventType = "no longer frozen", fleet.EventHostUnfrozen
 	}
 	message := fmt.Sprintf("%s is %s", c.Host, word)
+	if err := h.goneFor("frozen"); err != nil {
+		return fleet.Result{}, err
+	}
 	if h.Frozen == frozen {
 		return fleet.Result{Message: message + " (as before)"}, nil
 	}
@@ -245,11 +262,15 @@ func (t *tx) availability(c fleet.Command, availability string) (fleet.Result, e
 		word, eventType = "active: it takes instances", fleet.EventHostActivated
 	}
 	message := fmt.Sprintf("%s is %s", c.Host, word)
+	if err := h.goneFor("activated"); err != nil && availability == fleet.AvailabilityActive {
+		return fleet.Result{}, err
+	}
 	if h.Availability == availability {
 		return fleet.Result{Message: message + " (as before)"}, nil
 	}
 	h = t.hosts.edit(c.Host)
 	h.Availability = availability
+	t.comeBack(h)
 	t.hostChanged(h, eventType, c, message)
 	return fleet.Result{Changed: true, Message: message}, nil
 }

@@ -166,6 +166,8 @@ func (t *tx) barred(id string) string {
 		return "is " + l.State
 	case h.Failed:
 		return "is declared dead"
+	case h.Leaving != nil:
+		return "leaves the fleet"
 	case h.Availability == fleet.AvailabilityDrain:
 		return "is drained"
 	case h.Frozen:
@@ -174,6 +176,8 @@ func (t *tx) barred(id string) string {
 		return "hasn't reported yet"
 	case !l.Actual.Engine.Up:
 		return "its engine doesn't answer"
+	case t.brings(h, l):
+		return "runs instances that are yet to be taken in"
 	default:
 		return ""
 	}

@@ -30,6 +30,7 @@ type tables struct {
 	homes      layer[fleet.ServiceKey, Home]
 	results    layer[string, Answered]
 	documents  layer[string, Document]
+	left       layer[string, Left]
 	secrets    layer[fleet.SecretKey, Secret]
 	registries layer[string, Registry]
 
@@ -44,7 +45,7 @@ type tables struct {
 }
 
 // Tables are the names of the tables, as the store has them.
-var Tables = []string{"services", "instances", "hosts", "balancers", "pools", "homes", "results", "documents", "secrets", "registries"}
+var Tables = []string{"services", "instances", "hosts", "balancers", "pools", "homes", "results", "documents", "left", "secrets", "registries"}
 
 // recordVersion is written with every record.
 const recordVersion = 1
@@ -79,6 +80,7 @@ func (d *Delta) Rows() ([]Row, error) {
 		encode(&rows, "homes", d.homes.changed, fleet.ServiceKey.String),
 		encode(&rows, "results", d.results.changed, asIs),
 		encode(&rows, "documents", d.documents.changed, asIs),
+		encode(&rows, "left", d.left.changed, asIs),
 		encode(&rows, "secrets", d.secrets.changed, fleet.SecretKey.String),
 		encode(&rows, "registries", d.registries.changed, asIs),
 	)
@@ -97,6 +99,7 @@ func (d *Delta) Fold() {
 	d.homes.fold()
 	d.results.fold()
 	d.documents.fold()
+	d.left.fold()
 	d.secrets.fold()
 	d.registries.fold()
 	d.notes.fold()
@@ -113,6 +116,9 @@ func (d *Delta) Fold() {
 func (d *Delta) reindex() {
 	for key, s := range d.services.changed {
 		d.state.roll(key, s)
+	}
+	for id, h := range d.hosts.changed {
+		d.state.depart(id, h)
 	}
 	for id, after := range d.instances.changed {
 		if before := d.state.Instances[id]; before != nil {
@@ -199,6 +205,7 @@ func (s *State) Load(table, key string, value []byte) error {
 	case "hosts":
 		if err = decode(s.Hosts, key, value, same); err == nil {
 			s.tally.host(s.Hosts[key], s.live[key], 1)
+			s.depart(key, s.Hosts[key])
 		}
 	case "balancers":
 		err = decode(s.Balancers, key, value, balancerKey)
@@ -211,6 +218,8 @@ func (s *State) Load(table, key string, value []byte) error {
 		err = decode(s.Results, key, value, same)
 	case "documents":
 		err = decode(s.Documents, key, value, same)
+	case "left":
+		err = decode(s.Left, key, value, same)
 	case "secrets":
 		err = decode(s.Secrets, key, value, secretKey)
 	case "registries":

@@ -58,6 +58,9 @@ func (t *tx) sendAll(host string) {
 }
 
 func (t *tx) desired(h *Host) fleet.Desired {
+	if h.Leaving != nil && h.Leaving.Told != 0 {
+		return fleet.Desired{Host: h.ID, Leave: h.Leaving.Policy}
+	}
 	d := fleet.Desired{Host: h.ID, Frozen: h.Frozen, Pools: t.poolRefs(h.ID), HeldPorts: heldPorts(h)}
 	projects, services := map[string]bool{}, map[fleet.ServiceKey]bool{}
 	frozen, starts := map[fleet.ServiceKey]bool{}, map[string]fleet.ServiceKey{}

@@ -71,6 +71,8 @@ type fakeHost struct {
 	lacks    map[string]string                // versions whose image it can't fetch, and why
 	ended    map[fleet.ServiceKey]int         // services whose instances have ended, and with which code
 	counts   map[string]fleet.EndpointCounts  // by instance
+	left     bool                             // it was told to leave, and remembers it
+	over     bool                             // its agent has left, and ended
 }
 
 func newWorld(t tester, hosts ...string) *world {
@@ -88,7 +90,7 @@ func (w *world) add(id string) {
 		id: id, start: "a", pools: map[fleet.ServiceKey]fleet.Pool{}, drained: true, checks: map[string]string{}, fresh: map[string]bool{}, dead: map[string]bool{}, unready: map[string]bool{}, stopped: map[string]bool{}, counts: map[string]fleet.EndpointCounts{},
 		facts: fleet.HostFacts{
 			Hostname: id, CPUs: 2, Memory: 1 << 30, Advertise: fmt.Sprintf("10.0.0.%d", len(w.hosts)+1), MachineID: "m-" + id, BootID: "boot",
-			Features: []string{fleet.FeatureHostPort, fleet.FeatureMountBind, fleet.FeatureMountVolume, fleet.FeatureProbeHTTP, fleet.FeatureResources},
+			Features: []string{fleet.FeatureHostPort, fleet.FeatureLeave, fleet.FeatureMountBind, fleet.FeatureMountVolume, fleet.FeatureProbeHTTP, fleet.FeatureResources},
 		},
 	}
 }
@@ -157,7 +159,7 @@ func (w *world) deliver(p Publish) {
 	}
 	id, leaf, _, ok := wire.HostTopic(p.Topic)
 	h := w.hosts[id]
-	if !ok || h == nil || h.cut || len(p.Payload) == 0 {
+	if !ok || h == nil || h.cut || len(p.Payload) == 0 || h.left && leaf != wire.LeafAck {
 		return
 	}
 	switch leaf {
@@ -165,7 +167,12 @@ func (w *world) deliver(p Publish) {
 		before := h.desired.Instances
 		env := w.open(p.Payload, &h.desired)
 		h.lineage, h.epoch, h.gen = env.Lineage, env.Epoch, env.Generation
+		h.left = h.left || h.desired.Leave != ""
 		h.leftOut(before)
+	case wire.LeafAck:
+		var ack fleet.Ack
+		w.open(p.Payload, &ack)
+		h.over = h.over || h.left && ack.Left
 	case wire.LeafPools:
 		var pool fleet.Pool
 		w.open(p.Payload, &pool)
@@ -177,6 +184,8 @@ func (w *world) open(payload []byte, body any) wire.Envelope {
 	switch body := body.(type) {
 	case *fleet.Desired:
 		*body = fleet.Desired{}
+	case *fleet.Ack:
+		*body = fleet.Ack{}
 	}
 	env, err := wire.Open(payload, body)
 	if err != nil {
@@ -189,6 +198,12 @@ func (w *world) open(payload []byte, body any) wire.Envelope {
 func (w *world) report(h *fakeHost) []Input {
 	w.seq++
 	observed := fleet.Observed{Lineage: h.lineage, Epoch: h.epoch, Generation: h.gen}
+	switch {
+	case h.over:
+		return nil
+	case h.left:
+		return []Input{PresenceIn{Host: h.id, Presence: fleet.Presence{State: fleet.PresenceLeft, BootID: "boot", AgentStart: h.start, Session: "s" + h.start, Observed: observed}}}
+	}
 	a := fleet.Actual{Host: h.id, Facts: h.facts, AgentStart: h.start, Session: "s" + h.start, Observed: observed, Engine: fleet.EngineStatus{Up: true}, Foreign: fleet.Foreign{Ports: h.foreign}}
 	known := map[string]bool{}
 	for _, as := range h.desired.Instances {

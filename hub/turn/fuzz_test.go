@@ -63,7 +63,11 @@ func rowsOf(f *testing.F) (rows []Row) {
 	document := fleet.Command{ID: "c", Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{db, withDB(2, "web:1")}, Document: "name: shop"}
 	w.step(CommandIn{document})
 	w.pass(5 * time.Second)
-	w.order(fleet.Command{Do: fleet.DoHostDrain, Host: "web2"})
+	w.add("web3")
+	w.pass(2 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoHostRemove, Host: "web3"})
+	w.pass(5 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoHostRemove, Host: "web2", Policy: fleet.LeaveKeep})
 	seen := map[string]bool{}
 	for _, name := range sorted(w.stored, byText) {
 		rows = append(rows, w.stored[name])

@@ -17,7 +17,7 @@ func (t *tx) home(key fleet.ServiceKey) Home {
 
 // keepHome remembers which host has the data of an instance's slot.
 func (t *tx) keepHome(s *Service, in *Instance) {
-	if !s.Asked.Spec.Pinned() || s.Asked.Mode == fleet.ModeGlobal {
+	if !s.Asked.Spec.Pinned() || s.Asked.Mode == fleet.ModeGlobal || t.hosts.get(in.Host).withoutData() {
 		return
 	}
 	home := t.home(in.Service)
@@ -65,6 +65,21 @@ func (t *tx) giveUpData(host string) {
 				home.Hosts = without(home.Hosts, slot)
 				t.homes.put(key, &home)
 			}
+		}
+		t.restNoMore(key, host)
+	}
+}
+
+// restNoMore has nobody wait for data on a host that is given up.
+func (t *tx) restNoMore(key fleet.ServiceKey, host string) {
+	s := t.services.get(key)
+	if s == nil {
+		return
+	}
+	for slot, at := range s.Resting {
+		if at == host {
+			s = t.services.edit(key)
+			s.Resting = without(s.Resting, slot)
 		}
 	}
 }

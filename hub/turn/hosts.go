@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/wire"
 )
 
 // heard returns the host's live record to write to.
@@ -21,6 +22,13 @@ func (t *tx) heard(host string) *Live {
 // presence takes a sign of life. The Will of a session that isn't current is
 // ignored: the agent has come back since.
 func (t *tx) presence(host string, p fleet.Presence) {
+	if t.outside(host, "", p.AgentStart, p.State) {
+		t.presenceOutside(host, p)
+		return
+	}
+	if p.State == fleet.PresenceLeft && t.hasLeft(host, p) {
+		return
+	}
 	l := t.heard(host)
 	if p.State == fleet.PresenceLost {
 		if l.Presence.Session == p.Session && l.State == fleet.HostUp {
@@ -98,6 +106,7 @@ func (t *tx) revive(host string, l *Live) {
 	}
 	h = t.hosts.edit(host)
 	h.Failed, h.Vacant = false, false
+	t.notDead(h)
 	h.Generation = t.rev
 	t.touchAll()
 }
@@ -124,6 +133,10 @@ func (t *tx) lose(host string, l *Live, why string) {
 // actual takes an agent's report. Only what it changes of decisions is
 // stored: facts, readiness, addresses, what is gone.
 func (t *tx) actual(host string, sequence uint64, a fleet.Actual) {
+	if t.outside(host, a.Facts.MachineID, a.AgentStart, "") {
+		t.clear(wire.Host(host, wire.LeafActual))
+		return
+	}
 	l := t.heard(host)
 	if l.Actual != nil && l.Actual.AgentStart == a.AgentStart && sequence < l.ActualSeq {
 		return

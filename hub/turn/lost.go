@@ -52,8 +52,7 @@ func (t *tx) witness(s *Service, in *Instance, l *Live) (gone bool, why string) 
 	heard, silent := 0, 0
 	from := l.LastHeard.Add(checkWindow(s.Asked.Balancing.Check))
 	for _, key := range sorted(in.Sent, fleet.BalancerKey.Less) {
-		b := t.balancers.get(key)
-		if b == nil || b.Forgotten != "" {
+		if t.writtenOff(key) {
 			continue
 		}
 		host := t.live.get(key.Host)
@@ -148,8 +147,7 @@ func (t *tx) release(in *Instance) (waits []fleet.BalancerKey) {
 }
 
 func (t *tx) released(in *Instance, key fleet.BalancerKey) string {
-	b := t.balancers.get(key)
-	if b == nil || b.Forgotten != "" {
+	if t.writtenOff(key) {
 		return releasedForgotten
 	}
 	published := t.pools.get(PoolKey{Host: key.Host, Service: in.Service})

@@ -58,7 +58,7 @@ func (t *tx) named(project string) []named {
 
 func (t *tx) nameOf(s *Service) named {
 	n := named{name: s.Asked.Key.Name, own: map[string][]string{}}
-	keys := t.balancersOf(s)
+	keys := t.lasting(t.balancersOf(s))
 	for _, key := range keys {
 		address := t.balancers.get(key).Facts.Address
 		n.addresses = append(n.addresses, address)

@@ -19,18 +19,24 @@ func (t *tx) placeAll(s *Service, slots []int, only string) (reason string) {
 	around := t.around(s, only)
 	siblings := t.siblings(s, around)
 	lost, cause := t.placeCauses(s, around)
+	owed := t.owed(s, around)
 	for _, slot := range slots {
 		why := lost[slot]
 		if why == "" {
 			why = cause
 		}
 		home := t.homeOf(s, slot)
-		host, refusals := placement.Choose(placement.Of(&s.Asked, home), t.candidates(s, siblings, only))
+		need := placement.Of(&s.Asked, home)
+		need.Prefer = preferred(owed)
+		host, refusals := placement.Choose(need, t.candidates(s, siblings, only))
 		if host == "" {
 			return t.refusal(slot, refusals) + t.dataHint(home) // the other slots would be refused for the same reasons
 		}
 		t.place(s, slot, host, why)
 		siblings[host]++
+		if owed[host] > 0 {
+			owed[host]--
+		}
 	}
 	return ""
 }
@@ -79,7 +85,7 @@ func (t *tx) placeCauses(s *Service, members []*Instance) (lost map[int]string, 
 	lost, otherwise = map[int]string{}, s.Cause
 	for _, in := range members {
 		switch {
-		case in.Version != s.Version || in.Born < s.Restarted: // the order is newer
+		case in.Version != s.Version || in.Born < max(s.Restarted, s.RestartedOn[in.Host]): // the order is newer
 		case in.Lost && lost[in.Slot] == "":
 			lost[in.Slot] = in.Cause
 		case in.Goal == fleet.GoalRun && otherwise == s.Cause && t.outdated(s, in):
@@ -111,13 +117,12 @@ func (t *tx) refusal(slot int, refusals []placement.Refusal) string {
 }
 
 // recovering: the hub has started, and hasn't heard every host yet.
-func (t *tx) recovering() bool {
-	for id := range t.s.Hosts {
-		if l := t.live.get(id); l == nil || l.State == fleet.HostUnknown {
-			return true
-		}
-	}
-	return false
+func (t *tx) recovering() (unheard bool) {
+	t.hosts.each(func(id string, _ *Host) {
+		l := t.live.get(id)
+		unheard = unheard || l == nil || l.State == fleet.HostUnknown
+	})
+	return unheard
 }
 
 // around are the service's instances that matter for placing another: all, or
@@ -152,6 +157,9 @@ func (t *tx) candidates(s *Service, siblings map[string]int, only string) []plac
 		h.Siblings = siblings[h.ID]
 		if h.Barred == "" && c.bytes[c.index[h.ID]]+c.grows(h.ID, s.Asked.Key, s.Version, &s.Asked.Spec) > wire.MaxDesired {
 			h.Barred = fmt.Sprintf("its desired state would pass %d KiB", wire.MaxDesired>>10)
+		}
+		if h.Barred == "" {
+			h.Barred = s.stoppedThere(h.ID)
 		}
 		if h.Barred == "" {
 			h.Barred = t.heldFor(s, h.ID)

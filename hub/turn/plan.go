@@ -78,6 +78,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 		t.planJob(s)
 		return reasons, true
 	}
+	s = t.rest(s)
 	reasons = append(reasons, t.unoffered(s)...)
 	reasons = append(reasons, t.runJobs(s)...)
 	wanted := t.roll(key)
@@ -87,18 +88,23 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 	if s.Asked.Mode == fleet.ModeGlobal {
 		return append(reasons, t.planGlobal(s, members, wanted)...), true
 	}
+	reasons = append(reasons, t.rouse(s)...)
+	s, members = t.services.get(key), t.members(key)
 	next := rollout.Decide(t.input(s, members, wanted))
 	if next.Waits != "" {
 		reasons = append(reasons, next.Waits)
 	}
-	return append(reasons, t.carryOut(s, next, "")...), true
+	reasons = append(reasons, t.carryOut(s, next, "")...)
+	t.evict(s)
+	return reasons, true
 }
 
 // input is what a service's next instances are decided by.
 func (t *tx) input(s *Service, members []*Instance, wanted rollout.Wanted) rollout.Input {
+	count := t.count(s)
 	in := rollout.Input{
-		Count: s.Asked.Count, Members: t.rolloutMembers(s, members), Surge: surge(s.Asked.Count), StopFirst: stopFirst(s),
-		Most: wanted.Most, Still: wanted.Still, Beside: targets(s, members, wanted),
+		Count: count, Members: t.rolloutMembers(s, members), Surge: surge(count), StopFirst: stopFirst(s),
+		Most: wanted.Most, Still: wanted.Still, Beside: targets(s, count, members, wanted), Resting: sorted(s.Resting, byNumber),
 	}
 	r := s.Rollout
 	if r != nil && !r.Over() {
@@ -114,8 +120,7 @@ func (t *tx) input(s *Service, members []*Instance, wanted rollout.Wanted) rollo
 }
 
 // targets are those of both sides where none is replaced by the other.
-func targets(s *Service, members []*Instance, wanted rollout.Wanted) *rollout.Targets {
-	count := s.Asked.Count
+func targets(s *Service, count int, members []*Instance, wanted rollout.Wanted) *rollout.Targets {
 	switch {
 	case wanted.Beside && wanted.Back: // the old version is the one that is asked for
 		return &rollout.Targets{Current: count}
@@ -159,6 +164,10 @@ func (t *tx) advance(s *Service, in *Instance) (why string) {
 	waits := t.release(in)
 	if len(waits) > 0 {
 		return t.barrierWaits(s, t.instances.get(in.ID), waits)
+	}
+	if t.keeps(in.Host) {
+		t.leaveBehind(in)
+		return ""
 	}
 	in = t.instances.edit(in.ID)
 	in.Goal, in.GoalAt = fleet.GoalStop, t.now
@@ -231,7 +240,7 @@ func (t *tx) stays(s *Service) (reasons []string) {
 	}
 	for _, in := range t.members(s.Asked.Key) {
 		h := t.hosts.get(in.Host)
-		if in.Goal == fleet.GoalRun && h != nil && h.Availability == fleet.AvailabilityDrain {
+		if in.Goal == fleet.GoalRun && h != nil && h.Availability == fleet.AvailabilityDrain && !h.withoutData() {
 			reasons = append(reasons, fmt.Sprintf(heldPrefix+"its data is on %s, which is drained; instance %s stays there", in.Host, in.ID))
 		}
 	}
@@ -300,14 +309,18 @@ func (t *tx) outdated(s *Service, in *Instance) bool {
 
 // displaced: an instance has to restart, or to leave its host, whatever its version.
 func (t *tx) displaced(s *Service, in *Instance) bool {
-	if in.Born < s.Restarted {
+	if in.Born < max(s.Restarted, s.RestartedOn[in.Host]) {
 		return true
 	}
 	h := t.hosts.get(in.Host)
-	if h == nil || s.Asked.Spec.Pinned() {
+	switch {
+	case h == nil, s.Asked.Spec.Pinned() && s.Asked.Mode == fleet.ModeGlobal:
 		return false
+	case s.Asked.Spec.Pinned(): // where its data is, unless somebody gave that up
+		home := t.homeOf(s, in.Slot)
+		return h.withoutData() || home != "" && home != in.Host
 	}
-	return h.Availability == fleet.AvailabilityDrain || placement.Unsuited(s.Asked.Constraints, h.ID, h.Facts.Labels) != ""
+	return h.Availability == fleet.AvailabilityDrain || s.stoppedOn(in.Host) || placement.Unsuited(s.Asked.Constraints, h.ID, h.Facts.Labels) != ""
 }
 
 // serving instances are ready, and every balancer that is heard gives them
@@ -390,10 +403,20 @@ func (t *tx) leave(s *Service, in *Instance, why string) {
 func (t *tx) leaveReason(s *Service, in *Instance) string {
 	h := t.hosts.get(in.Host)
 	switch {
+	case s.Stopped:
+		return "the service is stopped"
+	case s.stoppedOn(in.Host):
+		return "the service is stopped on " + in.Host
 	case in.Version != s.Version:
 		return fmt.Sprintf("version %d replaces %d", s.Version, in.Version)
 	case in.Born < s.Restarted:
 		return "the service restarts"
+	case in.Born < s.RestartedOn[in.Host]:
+		return "the service restarts on " + in.Host
+	case t.homeOf(s, in.Slot) != "" && t.homeOf(s, in.Slot) != in.Host:
+		return "the data of its slot is on " + t.homeOf(s, in.Slot)
+	case h != nil && h.Leaving != nil:
+		return "its host leaves the fleet"
 	case h != nil && h.Availability == fleet.AvailabilityDrain:
 		return "its host is drained"
 	case h != nil && placement.Unsuited(s.Asked.Constraints, h.ID, h.Facts.Labels) != "":
@@ -405,7 +428,7 @@ func (t *tx) leaveReason(s *Service, in *Instance) string {
 
 func (t *tx) causeOf(s *Service, in *Instance) string {
 	h := t.hosts.get(in.Host)
-	if in.Version == s.Version && in.Born >= s.Restarted && h != nil && h.Availability == fleet.AvailabilityDrain {
+	if in.Version == s.Version && in.Born >= max(s.Restarted, s.RestartedOn[in.Host]) && !s.Stopped && !s.stoppedOn(in.Host) && h != nil && h.Availability == fleet.AvailabilityDrain {
 		return h.Cause
 	}
 	return s.Cause

@@ -258,8 +258,7 @@ func (t *tx) removalAcknowledged(key PoolKey, before *Published) bool {
 func (t *tx) removalWaits(key PoolKey, before *Published) (waits []fleet.BalancerKey) {
 	for _, name := range before.Pool.Balancers {
 		balancer := fleet.BalancerKey{Host: key.Host, Name: name}
-		b := t.balancers.get(balancer)
-		if b == nil || b.Forgotten != "" {
+		if t.writtenOff(balancer) {
 			continue
 		}
 		l := t.live.get(key.Host)

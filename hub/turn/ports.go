@@ -85,7 +85,7 @@ func (t *tx) releasePorts() {
 // awaited: a balancer that had the port hasn't let go of it yet.
 func (t *tx) awaited(held HeldPort) bool {
 	for key := range held.Waits {
-		if b := t.balancers.get(key); b != nil && b.Forgotten == "" {
+		if !t.writtenOff(key) {
 			return true
 		}
 	}

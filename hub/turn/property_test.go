@@ -60,7 +60,7 @@ func said(t tester, delta *Delta, out Outputs) string {
 	for _, p := range out.Publish {
 		text.WriteString(p.Topic + " " + string(p.Payload) + "\n")
 	}
-	rest, err := json.Marshal([]any{out.Events, out.Reach, out.Change, delta.Revision})
+	rest, err := json.Marshal([]any{out.Events, out.Reach, out.Change, out.Gone, delta.Revision})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func (r *random) wantRoom() {
 			}
 			fixed[in.Host] = id
 		}
-		if s.Asked.Mode == fleet.ModeGlobal && in.Goal == fleet.GoalRun && in.Version == s.Version && in.Born >= s.Restarted {
+		if s.Asked.Mode == fleet.ModeGlobal && in.Goal == fleet.GoalRun && in.Version == s.Version && in.Born >= max(s.Restarted, s.RestartedOn[in.Host]) {
 			if other := global[in.Host]; other != "" {
 				r.t.Fatalf("%s has %s and %s of one global service", in.Host, other, id)
 			}
@@ -186,6 +186,7 @@ func (r *random) wantStored() {
 		{r.s.Services, again.Services}, {r.s.Instances, again.Instances}, {r.s.Hosts, again.Hosts}, {balancersByText(r.s), balancersByText(again)},
 		{poolsByText(r.s), poolsByText(again)}, {r.s.Homes, again.Homes}, {r.s.Results, again.Results}, {r.s.Documents, again.Documents},
 		{r.s.Secrets, again.Secrets}, {r.s.Registries, again.Registries},
+		{r.s.Left, again.Left}, {r.s.leaving, again.leaving},
 	} {
 		if a, b := string(mustJSON(tables[0])), string(mustJSON(tables[1])); a != b {
 			r.t.Fatalf("in memory %s\nin the store %s", a, b)
@@ -247,8 +248,13 @@ func (r *random) wantNothingMore(inputs ...Input) {
 func (r *random) wantRest() {
 	r.t.Helper()
 	for _, s := range r.view().Services("") {
-		if s.State != fleet.ServiceConverged && s.State != fleet.ServiceHeld {
+		if s.State != fleet.ServiceConverged && s.State != fleet.ServiceHeld && s.State != fleet.ServiceStopped {
 			r.t.Fatalf("%s is %s: %v", s.Key, s.State, s.Reasons)
+		}
+	}
+	for _, in := range r.s.Instances {
+		if s := r.s.Services[in.Service]; s != nil && in.Goal == fleet.GoalRun && (s.Stopped || s.stoppedOn(in.Host)) {
+			r.t.Fatalf("%s runs, and the service is stopped there", in)
 		}
 	}
 	revision := r.s.Revision

@@ -91,11 +91,21 @@ func (r *random) orders() map[string]func(*rapid.T) {
 	host := func(do string) func(*rapid.T) {
 		return func(t *rapid.T) { r.order(fleet.Command{Do: do, Host: r.someHost(t).id}) }
 	}
+	there := func(do string) func(*rapid.T) {
+		return func(t *rapid.T) {
+			r.order(fleet.Command{Do: do, Service: rapid.SampledFrom(keys).Draw(t, "service"), Host: r.someHost(t).id})
+		}
+	}
 	return map[string]func(*rapid.T){
 		"apply":           func(t *rapid.T) { r.apply(someServices(t)...) },
 		"scale":           service(fleet.DoScale),
 		"restart":         service(fleet.DoRestart),
 		"remove":          service(fleet.DoRemove),
+		"stop":            service(fleet.DoStop),
+		"start":           service(fleet.DoStart),
+		"stop on a host":  there(fleet.DoStop),
+		"start on a host": there(fleet.DoStart),
+		"restart on one":  there(fleet.DoRestart),
 		"freeze":          service(fleet.DoFreeze),
 		"unfreeze":        service(fleet.DoUnfreeze),
 		"drain a host":    host(fleet.DoHostDrain),
@@ -110,7 +120,15 @@ func (r *random) orders() map[string]func(*rapid.T) {
 			sealed := sealedOf(rapid.SampledFrom([]string{"one", "three"}).Draw(t, "password"))
 			r.order(fleet.Command{Do: fleet.DoRegistrySet, Registry: "docker.io", Username: "ann", Sealed: &sealed})
 		},
-		"remove a secret":  func(*rapid.T) { r.order(fleet.Command{Do: fleet.DoSecretRemove, Secret: dbSecret}) },
+		"remove a secret": func(*rapid.T) { r.order(fleet.Command{Do: fleet.DoSecretRemove, Secret: dbSecret}) },
+		"take a host out": func(t *rapid.T) {
+			c := fleet.Command{Do: fleet.DoHostRemove, Host: r.someHost(t).id, Policy: rapid.SampledFrom([]string{fleet.LeaveStop, fleet.LeaveKeep}).Draw(t, "policy")}
+			c.Unserved = rapid.Bool().Draw(t, "unserved")
+			c.DataLost = rapid.IntRange(0, 3).Draw(t, "data") == 0
+			c.Force = rapid.Bool().Draw(t, "force")
+			r.takeOut(c)
+		},
+		"let it in again":  func(t *rapid.T) { r.letIn(r.someHost(t)) },
 		"restart the hub":  func(*rapid.T) { r.restart() },
 		"give its data up": func(t *rapid.T) { r.giveUp(r.someHost(t).id) },
 	}
@@ -120,6 +138,22 @@ func (r *random) giveUp(host string) {
 	if r.order(fleet.Command{Do: fleet.DoHostFail, Host: host, DataLost: true}).Err == nil {
 		maps.DeleteFunc(r.homes, func(_ int, home string) bool { return home == host })
 	}
+}
+
+func (r *random) takeOut(c fleet.Command) {
+	if r.order(c).Err == nil && c.DataLost {
+		maps.DeleteFunc(r.homes, func(_ int, home string) bool { return home == c.Host })
+	}
+}
+
+// letIn has the agent of a host that left start anew, once somebody lets it in.
+func (r *random) letIn(h *fakeHost) {
+	if r.s.Left[h.id] == nil {
+		return
+	}
+	r.order(fleet.Command{Do: fleet.DoHostJoin, Host: h.id})
+	h.left, h.over, h.cut = false, false, false
+	h.start += "+"
 }
 
 // troubles are what befalls hosts and instances.
@@ -183,6 +217,7 @@ func (r *random) calm() {
 	}
 	r.pass(3 * time.Second)
 	for _, id := range sorted(r.hosts, byText) {
+		r.letIn(r.hosts[id])
 		r.order(fleet.Command{Do: fleet.DoUnfreeze, Host: id})
 		r.order(fleet.Command{Do: fleet.DoHostActivate, Host: id})
 	}

@@ -88,6 +88,11 @@ func (t *tx) missing(host string, l *Live) {
 // gone forgets an instance whose container is confirmed to be gone.
 func (t *tx) gone(in *Instance) {
 	t.event(fleet.EventInstanceGone, subjectInstance(in.ID), in.Cause, about(in, fmt.Sprintf("%s is gone", in)))
+	t.forget(in)
+}
+
+// forget drops an instance that nobody sends to any more.
+func (t *tx) forget(in *Instance) {
 	t.holdPorts(in)
 	t.instances.delete(in.ID)
 	t.touch(in.Service)

@@ -98,7 +98,7 @@ func (t *tx) freezeChanged(key fleet.ServiceKey) {
 			}
 		}
 	}
-	excess := max(0, running-s.Asked.Count)
+	excess := max(0, running-t.count(s))
 	if s.Asked.Mode == fleet.ModeGlobal {
 		excess, astray = t.excessGlobal(s, onHost), 0
 	}

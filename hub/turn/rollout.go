@@ -74,7 +74,7 @@ func (t *tx) whole(s *Service) bool {
 			n++
 		}
 	}
-	return n >= s.Asked.Count && n > 0 && s.Asked.Mode != fleet.ModeGlobal
+	return n >= t.count(s) && n > 0 && s.Asked.Mode != fleet.ModeGlobal
 }
 
 func (t *tx) rolloutEvent(s *Service, kind, message string) {
@@ -99,7 +99,7 @@ func (t *tx) prepareHosts(s *Service) []string {
 	}
 	siblings := map[string]int{}
 	candidates := t.candidates(s, siblings, "")
-	for range min(s.Asked.Count, mostPrepared) {
+	for range min(t.count(s), mostPrepared) {
 		host, _ := placement.Choose(placement.Of(&s.Asked, ""), candidates)
 		if host == "" {
 			break
@@ -248,6 +248,10 @@ func (t *tx) roll(key fleet.ServiceKey) rollout.Wanted {
 		for range 2 { // what is prepared goes on at once
 			was, before := next.State, next
 			next = rollout.Step(next, t.observe(s, &next), t.now)
+			if t.skips(key, &next) {
+				next = before
+				break
+			}
 			t.remember(s, &before, &next)
 			if was != fleet.RolloutPreparing || next.State != fleet.RolloutProgressing {
 				break
@@ -260,7 +264,14 @@ func (t *tx) roll(key fleet.ServiceKey) rollout.Wanted {
 		s.Rollout = &next
 		t.moved(s, before)
 	}
-	return rollout.Wants(s.Rollout, s.Asked.Count, t.now)
+	return rollout.Wants(s.Rollout, t.count(s), t.now)
+}
+
+// skips: a rollout would come two steps further in one turn, in which a service may
+// be planned more than once. The next turn sees first how it does.
+func (t *tx) skips(key fleet.ServiceKey, next *fleet.Rollout) bool {
+	s := t.s.Services[key]
+	return s != nil && s.Rollout != nil && s.Rollout.ID == next.ID && s.Asked.Count > 0 && next.Step > s.Rollout.Step+1
 }
 
 func sameRollout(a, b *fleet.Rollout) bool { return reflect.DeepEqual(a, b) }

@@ -29,6 +29,7 @@ type State struct {
 	Homes      map[fleet.ServiceKey]*Home
 	Results    map[string]*Answered
 	Documents  map[string]*Document // by project
+	Left       map[string]*Left     // by host
 	Secrets    map[fleet.SecretKey]*Secret
 	Registries map[string]*Registry
 
@@ -39,6 +40,7 @@ type State struct {
 	hooks     map[fleet.ServiceKey]*hook           // not stored
 	rolling   map[fleet.ServiceKey]bool            // services whose rollout isn't over
 	imagesOn  map[string]map[fleet.ServiceKey]bool // services whose last rollout had a host fetch the image
+	leaving   map[string]bool                      // hosts on their way out
 	fleet     *Fleetwide                           // not stored
 
 	notes map[fleet.ServiceKey]*notes // not stored
@@ -63,9 +65,18 @@ type Service struct {
 	// Restarted is the revision of the last restart: instances born before
 	// it are replaced.
 	Restarted uint64 `json:"restarted,omitempty"`
-	Frozen    bool   `json:"frozen,omitempty"`
-	Removing  bool   `json:"removing,omitempty"`
-	Cause     string `json:"cause"`
+	// RestartedOn is the same for one host only.
+	RestartedOn map[string]uint64 `json:"restartedOn,omitempty"`
+	Frozen      bool              `json:"frozen,omitempty"`
+	Removing    bool              `json:"removing,omitempty"`
+	// Stopped: none is to run, whatever its count, until it is started.
+	Stopped bool `json:"stopped,omitempty"`
+	// StoppedOn are the hosts on which none is to run until it is started there; sorted.
+	StoppedOn []string `json:"stoppedOn,omitempty"`
+	// Resting are the slots that have their data on a host and were stopped, with
+	// the host.
+	Resting map[int]string `json:"resting,omitempty"`
+	Cause   string         `json:"cause"`
 	// Converged is the generation that was last reported as converged.
 	Converged uint64 `json:"converged,omitempty"`
 	// Held are the reasons why it can't go on by itself, as last reported.
@@ -123,6 +134,8 @@ type Host struct {
 	// nobody waits for its data.
 	Vacant bool   `json:"vacant,omitempty"`
 	Cause  string `json:"cause,omitempty"`
+	// Leaving is its way out of the fleet; nil: it stays. It isn't changed in place.
+	Leaving *Leaving `json:"leaving,omitempty"`
 	// Desired is the generation of its desired state, and Sum its content.
 	Desired uint64 `json:"desired,omitempty"`
 	Sum     string `json:"sum,omitempty"`
@@ -298,6 +311,7 @@ type Options struct {
 	MaxServices      int
 	MaxCount         int // of one service
 	MaxResults       int // commands remembered
+	MaxLeft          int // hosts remembered that have left
 	// Encrypt makes of a sealed value, by the name under which it was sealed, a text
 	// that only the recipient can read. The same gives the same. Nil: nothing is
 	// delivered.
@@ -330,6 +344,7 @@ func DefaultOptions() Options {
 		MaxServices:      5_000,
 		MaxCount:         10_000,
 		MaxResults:       10_000,
+		MaxLeft:          10_000,
 	}
 }
 
@@ -345,6 +360,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		Homes:      map[fleet.ServiceKey]*Home{},
 		Results:    map[string]*Answered{},
 		Documents:  map[string]*Document{},
+		Left:       map[string]*Left{},
 		Secrets:    map[fleet.SecretKey]*Secret{},
 		Registries: map[string]*Registry{},
 		live:       map[string]*Live{},
@@ -354,6 +370,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		hooks:      map[fleet.ServiceKey]*hook{},
 		rolling:    map[fleet.ServiceKey]bool{},
 		imagesOn:   map[string]map[fleet.ServiceKey]bool{},
+		leaving:    map[string]bool{},
 		notes:      map[fleet.ServiceKey]*notes{},
 		told:       map[fleet.ServiceKey]*told{},
 		blank:      true,

@@ -190,7 +190,7 @@ func (t *tx) wanted(s *Service) int {
 		return t.working(s)
 	case fleet.ModeGlobal:
 	default:
-		return s.Asked.Count
+		return t.count(s)
 	}
 	n := 0
 	for _, host := range t.hosts.keys(byText) {

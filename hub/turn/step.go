@@ -79,6 +79,9 @@ type Outputs struct {
 	Judge   []JudgeAsk
 	Events  []fleet.Event
 	Change  fleet.Change
+	// Gone are the hosts that have left the fleet in this turn, in the order in which
+	// they did: what let them in is void.
+	Gone []string
 }
 
 // Publish is one MQTT message. An empty retained payload clears the topic.
@@ -92,6 +95,7 @@ type Publish struct {
 type Reply struct {
 	Result fleet.Result
 	Err    error
+	Repeat bool // the answer is that to the first command with this id; nothing was done now
 }
 
 // Reach asks the hub's shell to try a TCP connection; it answers ReachedIn.
@@ -135,6 +139,7 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 	}
 	t.settle()
 	t.plan()
+	t.departures(ticks)
 	return t.finish()
 }
 

@@ -48,6 +48,7 @@ func begin(s *State, now time.Time) *tx {
 			homes:      over(s.Homes),
 			results:    over(s.Results),
 			documents:  over(s.Documents),
+			left:       over(s.Left),
 			secrets:    over(s.Secrets),
 			registries: over(s.Registries),
 			notes:      over(s.notes),
@@ -103,7 +104,7 @@ func (t *tx) finish() (*Delta, Outputs) {
 
 func (t *tx) storesAnything() bool {
 	return len(t.services.changed)+len(t.instances.changed)+len(t.hosts.changed)+len(t.balancers.changed)+
-		len(t.pools.changed)+len(t.homes.changed)+len(t.results.changed)+len(t.documents.changed)+
+		len(t.pools.changed)+len(t.homes.changed)+len(t.results.changed)+len(t.documents.changed)+len(t.left.changed)+
 		len(t.secrets.changed)+len(t.registries.changed)+len(t.events) > 0
 }
 

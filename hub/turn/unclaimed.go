@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -18,11 +19,27 @@ func (t *tx) adopt(host string, l *Live, a *fleet.InstanceActual) {
 // behind may only not have heard of its stop; but nobody of this store has
 // ordered anything yet from one that is unsettled.
 func (t *tx) strays(host string, l *Live, a *fleet.InstanceActual) bool {
+	if t.leftBehind(host, a.ID) {
+		return false
+	}
 	if t.unsettled(host) {
 		return l.told()
 	}
 	o := l.Actual.Observed
 	return a.Unclaimed && o.Lineage == t.s.Lineage && o.Epoch == t.epoch && o.Generation == t.desiredGeneration(host)
+}
+
+// brings: a host that hasn't accepted yet what the hub wants of it runs instances that
+// the hub doesn't know, and will take in then. Until that is done nobody can say what
+// room there is.
+func (t *tx) brings(h *Host, l *Live) bool {
+	if l.Actual.Observed.Generation == h.Desired {
+		return false
+	}
+	return slices.ContainsFunc(l.Actual.Instances, func(a fleet.InstanceActual) bool {
+		return t.instances.get(a.ID) == nil && t.services.get(a.Service) != nil && !t.leftBehind(h.ID, a.ID) &&
+			a.Phase != fleet.PhaseStopping && a.Phase != fleet.PhaseStopped
+	})
 }
 
 // takeIn makes a host's instance known. From then on it is like any other: it
@@ -53,7 +70,9 @@ func (t *tx) takeIn(host string, a *fleet.InstanceActual) {
 	in.Cause = t.event(fleet.EventInstanceAdopted, subjectInstance(in.ID), subjectHost(host), about(in, fmt.Sprintf(
 		"%s version %d runs on %s and wasn't known: taken in", in.Service, in.Version, host)))
 	t.bear(in)
-	t.keepHome(s, in)
+	if home := t.homeOf(s, in.Slot); home == "" || t.unsettled(host) { // else its slot has newer data
+		t.keepHome(s, in)
+	}
 	t.pin(in, a)
 	t.adopted[in.Service] = true
 	t.touch(in.Service)

@@ -44,6 +44,7 @@ func (v View) service(key fleet.ServiceKey, whole bool) fleet.ServiceView {
 	s := v.t.services.get(key)
 	out := fleet.ServiceView{
 		Key: key, Generation: s.Generation, Mode: s.Asked.Mode, Frozen: s.Frozen, Version: s.Version,
+		Stopped: s.Stopped, StoppedOn: s.StoppedOn,
 		Image: s.Asked.Spec.Image, Pin: s.Versions[s.Version].Pin, Desired: v.t.wanted(s), Offers: v.offers(s),
 	}
 	for _, in := range v.t.members(key) {
@@ -84,6 +85,8 @@ func (v View) state(s *Service) (string, []string) {
 	switch {
 	case s.Frozen:
 		return fleet.ServiceFrozen, reasons
+	case len(reasons) == 0 && s.Stopped:
+		return fleet.ServiceStopped, nil
 	case len(reasons) == 0:
 		return fleet.ServiceConverged, nil
 	case len(s.Held) > 0:

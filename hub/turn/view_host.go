@@ -21,7 +21,13 @@ func (v View) Host(id string) (fleet.HostView, bool) {
 	if v.t.hosts.get(id) == nil {
 		return fleet.HostView{}, false
 	}
-	return v.host(id), true
+	out := v.host(id)
+	for _, key := range v.t.services.keys(fleet.ServiceKey.Less) {
+		if v.t.services.get(key).stoppedOn(id) {
+			out.Stopped = append(out.Stopped, key)
+		}
+	}
+	return out, true
 }
 
 func (v View) host(id string) fleet.HostView {
@@ -31,10 +37,14 @@ func (v View) host(id string) fleet.HostView {
 		Facts: h.Facts, DesiredGeneration: h.Desired,
 		Status: fleet.HostStatus{State: fleet.HostUnknown, Since: v.t.s.Started},
 	}
+	if l := h.Leaving; l != nil {
+		out.Leaving = &fleet.LeavingView{Policy: l.Policy, Force: l.Force, Since: l.Since, Cause: l.Cause, Told: l.Told != 0}
+		out.Reasons = v.t.leavingWaits(h)
+	}
 	if l := v.t.live.get(id); l != nil {
 		out.Status = fleet.HostStatus{State: l.State, Since: l.Since}
 		out.Observed = l.Presence.Observed
-		if l.Alien != "" {
+		if l.Alien != "" && h.Leaving == nil {
 			out.Reasons = append(out.Reasons, "its agent "+v.t.foreign(l.Alien))
 		}
 		if l.Actual != nil {
@@ -51,7 +61,7 @@ func (v View) host(id string) fleet.HostView {
 		if in.Ready {
 			out.Ready++
 		}
-		if s := v.t.services.get(in.Service); h.Availability == fleet.AvailabilityDrain && s != nil && s.Asked.Spec.Pinned() && in.Goal == fleet.GoalRun {
+		if s := v.t.services.get(in.Service); h.Availability == fleet.AvailabilityDrain && h.Leaving == nil && s != nil && s.Asked.Spec.Pinned() && in.Goal == fleet.GoalRun {
 			out.Reasons = append(out.Reasons, fmt.Sprintf("%s stays: its data is here", in.Service))
 		}
 		if version := v.t.versionOf(in); version != nil {

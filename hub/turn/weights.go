@@ -55,7 +55,7 @@ func (t *tx) weightsOf(s *Service, r *fleet.Rollout) weights {
 	if whole && !r.Over() {
 		w.other, others = 0, 0
 	}
-	wanted := rollout.Wants(r, s.Asked.Count, t.now)
+	wanted := rollout.Wants(r, t.count(s), t.now)
 	switch {
 	case wanted.Weight == rollout.Natural, wanted.Back && !whole, wanted.Weight == 0 && olds+others == 0, wanted.Weight == 100 && news == 0:
 		return w

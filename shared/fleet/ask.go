@@ -1,15 +1,24 @@
 package fleet
 
+import "time"
+
 // What the hub can ask an agent.
 const (
 	AskLogs     = "logs"      // Instance, Tail: the agent sends the bytes to Stream
 	AskCheck    = "check"     // Address: can this host open a TCP connection to it?
 	AskAgentLog = "agent-log" // the agent sends the end of its own log to Stream
 	AskPrune    = "prune"     // DryRun, Cause: images that nothing needs go; answered with Images
+	AskRenew    = "renew"     // the agent gets itself another certificate; it doesn't answer
+	// Those that follow are for agents with FeatureAnswers; answered with Output.
+	AskPing    = "ping"    // the agent's own clock, and how long it has run
+	AskInspect = "inspect" // Service: what its instances here are made of, without values of environments
+	AskProbe   = "probe"   // Service, or all: its instances' probes, the engine and the balancers now
+	AskPull    = "pull"    // Service, Image, Cause: the image is fetched, unless it is there
 )
 
-// Ask is a question of the hub's to an agent. It changes nothing, but for an
-// AskPrune without DryRun, which takes away what nothing needs.
+// Ask is a question of the hub's to an agent. It changes nothing that runs: an
+// AskPrune without DryRun takes away images that nothing needs, and an AskPull
+// brings one.
 type Ask struct {
 	ID       string   `json:"id"`
 	Do       string   `json:"do"`
@@ -22,8 +31,10 @@ type Ask struct {
 	Stream string `json:"stream,omitempty"`
 	// DryRun asks what would be removed.
 	DryRun bool `json:"dryRun,omitempty"`
-	// Cause is the id of the command behind an AskPrune.
-	Cause string `json:"cause,omitempty"`
+	// Cause is the id of the command behind an AskPrune or AskPull.
+	Cause   string     `json:"cause,omitempty"`
+	Service ServiceKey `json:"service,omitzero"`
+	Image   string     `json:"image,omitempty"`
 }
 
 // Answer is an agent's answer to an Ask.
@@ -37,6 +48,10 @@ type Answer struct {
 	// Images are those that an AskPrune removed, or would remove; also when not
 	// all went.
 	Images []PrunedImage `json:"images,omitempty"`
+	// Output is what was asked for, in words; at most MaxOutput. At is when, by the
+	// host's clock.
+	Output string    `json:"output,omitempty"`
+	At     time.Time `json:"at,omitzero"`
 }
 
 // PrunedImage is an image that nothing needs.
@@ -53,6 +68,8 @@ type Ack struct {
 	// Events is the number of the last event committed, in Numbering.
 	Events    uint64 `json:"events"`
 	Numbering string `json:"numbering,omitempty"`
+	// Left: the hub has heard that the host has left the fleet, and has forgotten it.
+	Left bool `json:"left,omitempty"`
 }
 
 // EventBatch is what an agent publishes of its events: those not yet

@@ -5,12 +5,16 @@ const (
 	DoApply          = "apply"
 	DoScale          = "scale"
 	DoRestart        = "restart"
+	DoStop           = "stop"  // none runs, whatever the count; with Host: none there
+	DoStart          = "start" // takes it back
 	DoRemove         = "remove"
 	DoFreeze         = "freeze"
 	DoUnfreeze       = "unfreeze"
 	DoHostDrain      = "host-drain"
 	DoHostActivate   = "host-activate"
-	DoHostFail       = "host-fail" // declare a lost host dead: lifts the holds that protect what it ran
+	DoHostFail       = "host-fail"   // declare a lost host dead: lifts the holds that protect what it ran
+	DoHostRemove     = "host-remove" // out of the fleet for good, by Policy
+	DoHostJoin       = "host-join"   // a host that left may join again: its machine was let in anew
 	DoBalancerForget = "balancer-forget"
 	DoRollback       = "rollback"        // to Version, or the one before
 	DoPromote        = "rollout-promote" // on to the next step; Fully: to the end
@@ -29,7 +33,9 @@ const (
 type Command struct {
 	ID    string `json:"id"`    // the idempotency key, or a fresh id: the cause of all that follows
 	Actor string `json:"actor"` // who
-	Do    string `json:"do"`
+	// By is who asked, for the audit trail. Of it, only the name goes further.
+	By Principal `json:"-"`
+	Do string    `json:"do"`
 	// IfMatch is the generation of the service or host that the caller saw;
 	// 0: any.
 	IfMatch uint64 `json:"ifMatch,omitempty"`
@@ -40,10 +46,13 @@ type Command struct {
 	Document string      `json:"document,omitempty"` // apply: the canonical Compose document
 	Warnings []string    `json:"warnings,omitempty"` // apply: carried into the plan
 	Prune    bool        `json:"prune,omitempty"`    // apply: remove services that the document lacks
-	Service  ServiceKey  `json:"service,omitzero"`   // scale, restart, remove, freeze, unfreeze, rollback, rollout-*
+	Service  ServiceKey  `json:"service,omitzero"`   // scale, restart, stop, start, remove, freeze, unfreeze, rollback, rollout-*
 	Count    int         `json:"count,omitempty"`    // scale
-	Host     string      `json:"host,omitempty"`     // host-*, freeze, unfreeze
-	DataLost bool        `json:"dataLost,omitempty"` // host-fail: what has its data there is placed elsewhere too, without it
+	Host     string      `json:"host,omitempty"`     // host-*, freeze, unfreeze; restart, stop, start: only there
+	DataLost bool        `json:"dataLost,omitempty"` // host-fail, host-remove: what has its data there is placed elsewhere too, without it
+	Policy   string      `json:"policy,omitempty"`   // host-remove: what becomes of its containers, LeaveStop (the default) or LeaveKeep
+	Force    bool        `json:"force,omitempty"`    // host-remove: it is dead, nobody waits for its agent
+	Unserved bool        `json:"unserved,omitempty"` // host-remove: also where its balancer is a service's last
 	Balancer BalancerKey `json:"balancer,omitzero"`  // balancer-forget
 	Version  int         `json:"version,omitempty"`  // rollback; 0: the one before
 	Rollout  uint64      `json:"rollout,omitempty"`  // rollout-*: the rollout's id that the caller saw; 0: any
@@ -55,6 +64,25 @@ type Command struct {
 	// with the document of an apply, by name. Nobody puts a clear one here.
 	Sealed  *SealedValue           `json:"sealed,omitempty"`
 	Secrets map[string]SealedValue `json:"secrets,omitempty"`
+}
+
+// Subject is what the command is about, as the audit trail has it.
+func (c Command) Subject() string {
+	switch {
+	case !c.Service.IsZero():
+		return "services/" + c.Service.String()
+	case c.Host != "":
+		return "hosts/" + c.Host
+	case c.Balancer != BalancerKey{}:
+		return "balancers/" + c.Balancer.String()
+	case c.Secret != SecretKey{}:
+		return "secrets/" + c.Secret.String()
+	case c.Registry != "":
+		return "registries/" + c.Registry
+	case c.Project != "":
+		return "projects/" + c.Project
+	}
+	return ""
 }
 
 // Result is the hub's answer to a command.

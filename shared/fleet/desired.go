@@ -39,7 +39,18 @@ type Desired struct {
 	// encrypted to this host's SecretsKey, in base64.
 	Secrets    map[string]string `json:"secrets,omitempty"`
 	Registries map[string]string `json:"registries,omitempty"`
+	// Leave says that the host is out of the fleet: its agent remembers that, takes
+	// no more orders, and ends; see LeaveStop. Empty: it is in it.
+	Leave string `json:"leave,omitempty"`
 }
+
+// What becomes of a host that leaves the fleet.
+const (
+	// LeaveStop: its instances were stopped, and its balancer ends.
+	LeaveStop = "stop"
+	// LeaveKeep: its containers and its balancer go on, and are nobody's.
+	LeaveKeep = "keep"
+)
 
 // VersionKey is the key of a version in Desired.Versions: "project/name@3".
 func VersionKey(service ServiceKey, version int) string {

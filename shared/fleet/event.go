@@ -37,6 +37,8 @@ const (
 	EventServiceApplied   = "muster.service.applied"
 	EventServiceScaled    = "muster.service.scaled"
 	EventServiceRestart   = "muster.service.restart"
+	EventServiceStopped   = "muster.service.stopped" // by a person, or only on Host
+	EventServiceStarted   = "muster.service.started"
 	EventServiceRemoved   = "muster.service.removed"
 	EventServiceConverged = "muster.service.converged"
 	EventServiceHeld      = "muster.service.held"
@@ -60,6 +62,7 @@ const (
 	EventInstanceStopping = "muster.instance.stopping"
 	EventImageDiffers     = "muster.instance.image-differs"
 	EventInstanceGone     = "muster.instance.gone"
+	EventInstanceReleased = "muster.instance.released" // forgotten, and left running on a host that leaves
 	EventInstanceExited   = "muster.instance.exited"   // by an agent
 	EventInstanceFailed   = "muster.instance.failed"   // by an agent: could not be pulled, made or started
 	EventInstanceRestored = "muster.instance.restored" // by an agent: changed or removed by hand, put back
@@ -75,8 +78,11 @@ const (
 	EventHostFrozen    = "muster.host.frozen"
 	EventHostUnfrozen  = "muster.host.unfrozen"
 	EventHostFailed    = "muster.host.failed" // a person declared it dead
+	EventHostLeaving   = "muster.host.leaving"
+	EventHostRemoved   = "muster.host.removed" // it is out of the fleet, and forgotten
 	EventHostRefused   = "muster.host.refused"
 	EventHostSlowed    = "muster.host.slowed"  // its agent sends more than the hub takes from one
+	EventHostCloned    = "muster.host.cloned"  // two machines have its key
 	EventHostForeign   = "muster.host.foreign" // its agent follows another hub
 
 	EventHubOutranked = "muster.hub.outranked" // an agent knew a later epoch: this hub's was raised
@@ -107,15 +113,15 @@ const (
 
 // EventTypes are all types of events.
 var EventTypes = []string{
-	EventServiceApplied, EventServiceScaled, EventServiceRestart, EventServiceRemoved, EventServiceConverged,
+	EventServiceApplied, EventServiceScaled, EventServiceRestart, EventServiceStopped, EventServiceStarted, EventServiceRemoved, EventServiceConverged,
 	EventServiceHeld,
 	EventRolloutBegun, EventRolloutStep, EventRolloutPaused, EventRolloutPromoting, EventRolloutSucceeded,
 	EventRolloutBack, EventRolloutBackAgain, EventRolloutOrdered, EventRolloutReplaced,
 	EventServiceFrozen, EventServiceUnfrozen, EventInstancePlaced, EventInstanceAdopted,
 	EventInstanceReady, EventInstanceUnready, EventInstanceDraining, EventInstanceStopping, EventImageDiffers,
-	EventInstanceGone, EventInstanceExited, EventInstanceFailed, EventInstanceRestored, EventInstanceStarted,
+	EventInstanceGone, EventInstanceReleased, EventInstanceExited, EventInstanceFailed, EventInstanceRestored, EventInstanceStarted,
 	EventHostJoined, EventHostLost, EventHostReturned, EventHostStopped, EventHostRebooted, EventHostDrain,
-	EventHostActivated, EventHostFrozen, EventHostUnfrozen, EventHostFailed, EventHostRefused, EventHostSlowed, EventHostForeign,
+	EventHostActivated, EventHostFrozen, EventHostUnfrozen, EventHostFailed, EventHostLeaving, EventHostRemoved, EventHostRefused, EventHostSlowed, EventHostCloned, EventHostForeign,
 	EventHubOutranked, EventHubBehind,
 	EventHostEventsDropped, EventImagesPruned, EventEngineDown, EventEngineUp, EventBalancerJoined, EventBalancerProblem,
 	EventBalancerRecovered, EventBalancerForgotten, EventFleetHeld, EventFleetReleased, EventMessageRefused,

@@ -7,8 +7,13 @@ import "slices"
 // A name stays what it is for ever. Who adds to Spec what an older agent would
 // leave out adds a feature.
 const (
+	// FeatureAnswers is what an agent can, and no version asks for: AskPing,
+	// AskInspect, AskProbe and AskPull.
+	FeatureAnswers     = "answers"
 	FeatureHealthcheck = "healthcheck"
 	FeatureHostPort    = "host-port"
+	// FeatureLeave is what an agent can, and no version asks for: Desired.Leave.
+	FeatureLeave       = "leave"
 	FeatureMountBind   = "mount-bind"
 	FeatureMountTmpfs  = "mount-tmpfs"
 	FeatureMountVolume = "mount-volume"

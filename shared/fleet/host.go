@@ -52,6 +52,7 @@ const (
 	PresenceStopping  = "stopping"  // the agent stops; containers go on
 	PresenceRebooting = "rebooting" // the machine goes down
 	PresenceUpgrading = "upgrading" // the agent is replaced
+	PresenceLeft      = "left"      // the host has left the fleet, and remembers it; see Desired.Leave
 )
 
 // Presence is an agent's sign of life. It is the heartbeat too.

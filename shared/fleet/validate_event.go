@@ -46,6 +46,7 @@ func (a *Answer) Validate() error {
 	return first(
 		matches("id", a.ID, askName, "a question's id"),
 		text("problem", a.Problem, MaxReason),
+		text("output", a.Output, MaxOutput),
 		each("images", maxImages, a.Images, (*PrunedImage).validate),
 	)
 }

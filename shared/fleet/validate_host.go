@@ -16,7 +16,7 @@ func (p *Presence) Validate() error {
 		}
 	}
 	return first(
-		reported("state", p.State, PresenceOnline, PresenceLost, PresenceStopping, PresenceRebooting, PresenceUpgrading),
+		reported("state", p.State, PresenceOnline, PresenceLost, PresenceStopping, PresenceRebooting, PresenceUpgrading, PresenceLeft),
 		text("bootID", p.BootID, maxName),
 		name("agentStart", p.AgentStart, maxName),
 		session,

@@ -191,6 +191,7 @@ func TestAnswerValidate(t *testing.T) {
 	wantPath(t, (&Answer{ID: "a", Images: []PrunedImage{{Names: []string{"web:1"}}}}).Validate(), "images[0].id")
 	wantPath(t, (&Answer{ID: "a", Images: []PrunedImage{{ID: "sha256:1", Names: []string{""}}}}).Validate(), "images[0].names[0].name")
 	wantPath(t, (&Answer{ID: "a", Images: make([]PrunedImage, maxImages+1)}).Validate(), "images")
+	wantPath(t, (&Answer{ID: "a", Output: strings.Repeat("s", MaxOutput+1)}).Validate(), "output")
 	wantPath(t, (&Answer{ID: "a", Problem: strings.Repeat("s", MaxReason+1)}).Validate(), "problem")
 }
 

@@ -9,6 +9,7 @@ const (
 	ServiceHeld        = "held"        // can't go on by itself: Reasons say why
 	ServiceFrozen      = "frozen"
 	ServiceRemoving    = "removing"
+	ServiceStopped     = "stopped" // by a person, and nothing of it runs
 )
 
 // ServiceView is a service's desired and actual state side by side.
@@ -19,6 +20,8 @@ type ServiceView struct {
 	State      string         `json:"state"`
 	Reasons    []string       `json:"reasons,omitempty"` // why it isn't converged
 	Frozen     bool           `json:"frozen,omitempty"`
+	Stopped    bool           `json:"stopped,omitempty"`   // by a person: none is to run
+	StoppedOn  []string       `json:"stoppedOn,omitempty"` // hosts on which none is to run
 	Version    int            `json:"version"`
 	Image      string         `json:"image"`
 	Pin        string         `json:"pin,omitempty"`
@@ -122,9 +125,24 @@ type HostView struct {
 	Ready             int          `json:"ready"`
 	Observed          Observed     `json:"observed"`
 	DesiredGeneration uint64       `json:"desiredGeneration"`
-	// Reasons say what stays on a drained host, and why.
+	// Leaving: it is being taken out of the fleet.
+	Leaving *LeavingView `json:"leaving,omitempty"`
+	// Reasons say what stays on a drained host, and why; of one that leaves, what it
+	// waits for.
 	Reasons   []string         `json:"reasons,omitempty"`
 	Unclaimed []InstanceActual `json:"unclaimed,omitempty"`
+	// Stopped are the services that a person has stopped here; in single reads.
+	Stopped []ServiceKey `json:"stopped,omitempty"`
+}
+
+// LeavingView is how far a host is on its way out of the fleet.
+type LeavingView struct {
+	Policy string    `json:"policy"`
+	Force  bool      `json:"force,omitempty"`
+	Since  time.Time `json:"since"`
+	Cause  string    `json:"cause"`
+	// Told: its agent was told, so that there is no way back.
+	Told bool `json:"told,omitempty"`
 }
 
 // BalancerView is a balancer as people see it.

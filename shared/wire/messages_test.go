@@ -38,13 +38,18 @@ var messages = map[string]any{
 		State: fleet.ServiceProgressing, Reasons: []string{"instance 1c-2 on web2 isn't ready yet"}, Version: 3, Desired: 2, Ready: 1,
 		Addresses: []string{"10.0.0.1:20001"},
 	},
-	"ack": &fleet.Ack{Session: "session", Actual: 7, Events: 9, Numbering: "numbering"},
+	"ack": &fleet.Ack{Session: "session", Actual: 7, Events: 9, Numbering: "numbering", Left: true},
 	"ask": &fleet.Ask{
 		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100,
 		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1", DryRun: true, Cause: "command-1",
+		Service: web, Image: "web:2",
 	},
 	"answer": &fleet.Answer{ID: "ask-1", OK: true, Problem: "instance 1c-1 has no container on this host", Looked: true,
-		Images: []fleet.PrunedImage{{ID: "sha256:1", Names: []string{"web:2"}, Bytes: 1 << 20}}},
+		Images: []fleet.PrunedImage{{ID: "sha256:1", Names: []string{"web:2"}, Bytes: 1 << 20}}, Output: "runs since noon", At: noon},
+	"result": &fleet.CommandResult{
+		ID: "r1", OK: true, Do: "logs shop/web 2", By: "ann", Message: "2 lines of 1c-1", Code: fleet.CodeUnavailable, Hint: "muster host web1 says more",
+		DryRun: true, Output: "listening\nready\n", Revision: 42, At: noon,
+	},
 	"metrics": &fleet.Metrics{Host: "web1", AgentStart: "start", Pools: []fleet.PoolMetrics{{
 		Service: web, Balancer: "haproxy",
 		Endpoints: []fleet.EndpointCounts{{Instance: "1c-1", Version: 3, Requests: 1000, Failed: 5, Retried: 1, AverageMS: 12}},
@@ -106,6 +111,7 @@ var desired = fleet.Desired{
 	Keep:      []string{"web@sha256:2"},
 	HeldPorts: []int{20003},
 	Secrets:   map[string]string{"shop/db@2": "c2VhbGVk"}, Registries: map[string]string{"registry.example.com:5000": "c2VhbGVk"},
+	Leave: fleet.LeaveKeep,
 }
 
 var spec = fleet.Spec{

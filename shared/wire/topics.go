@@ -12,6 +12,8 @@ import (
 // Root is the versioned root of every topic.
 const Root = "muster/v1"
 
+const services = Root + "/services/"
+
 // HubState is the topic on which the hub says who it is.
 const HubState = Root + "/hub/state"
 
@@ -24,7 +26,8 @@ const (
 	LeafPresence = "presence" // agent to hub, retained; its Will too
 	LeafEvents   = "events"   // agent to hub
 	LeafMetrics  = "metrics"  // agent to hub
-	LeafResult   = "result"   // agent to hub: result/<ask id>
+	LeafResult   = "result"   // agent to hub: result/<ask id>; hub to people: result/<command id>
+	LeafCommand  = "command"  // people to hub
 	LeafPools    = "pools"    // hub to agent, retained: pools/<project>/<service>
 )
 
@@ -38,7 +41,39 @@ func Pool(host string, service fleet.ServiceKey) string {
 
 // ServiceStatus returns the topic on which the hub says how a service is.
 func ServiceStatus(service fleet.ServiceKey) string {
-	return Root + "/services/" + service.String() + "/status"
+	return services + service.String() + "/status"
+}
+
+// HostCommand returns the topic of commands about a host.
+func HostCommand(id string) string { return Host(id, LeafCommand) }
+
+// ServiceCommand returns the topic of commands about a service.
+func ServiceCommand(service fleet.ServiceKey) string {
+	return services + service.String() + "/" + LeafCommand
+}
+
+// HostResult returns the topic on which the hub says what became of a command
+// about a host.
+func HostResult(id, command string) string { return Host(id, LeafResult) + "/" + command }
+
+// ServiceResult returns the same of a command about a service.
+func ServiceResult(service fleet.ServiceKey, command string) string {
+	return services + service.String() + "/" + LeafResult + "/" + command
+}
+
+// CommandTopic says whom the commands on a topic are about: a host, or a
+// service. ok is false for other topics.
+func CommandTopic(topic string) (host string, service fleet.ServiceKey, ok bool) {
+	if id, leaf, rest, isHost := HostTopic(topic); isHost {
+		return id, service, leaf == LeafCommand && rest == "" && topic == HostCommand(id)
+	}
+	name, isService := strings.CutPrefix(topic, services)
+	name, isCommand := strings.CutSuffix(name, "/"+LeafCommand)
+	key, err := fleet.ParseServiceKey(name)
+	if !isService || !isCommand || err != nil {
+		return "", fleet.ServiceKey{}, false
+	}
+	return "", key, true
 }
 
 // EventTopic returns the topic on which the hub publishes events of a type.

@@ -93,3 +93,33 @@ func seal(t *testing.T, body string) []byte {
 	}
 	return payload
 }
+
+func TestTopicsOfCommands(t *testing.T) {
+	for topic, want := range map[string]string{
+		wire.HostCommand("web1"):               "web1 ",
+		wire.ServiceCommand(web):               " shop/web",
+		wire.HostCommand("web1") + "/":         "",
+		wire.HostCommand("web1") + "/x":        "",
+		wire.HostResult("web1", "command"):     "",
+		wire.ServiceCommand(web) + "/x":        "",
+		wire.ServiceStatus(web):                "",
+		wire.HostCommand("WEB1"):               "",
+		wire.Root + "/services/shop/command":   "",
+		wire.Root + "/services/a/b/c/command":  "",
+		wire.Root + "/services/shop/#/command": "",
+		"muster/v1/hosts/+/command":            "",
+	} {
+		host, service, ok := wire.CommandTopic(topic)
+		got := ""
+		if ok {
+			text, _ := service.MarshalText()
+			got = host + " " + string(text)
+		}
+		if got != want {
+			t.Errorf("%s is about %q, want %q", topic, got, want)
+		}
+	}
+	if got := wire.HostResult("web1", "r1") + " " + wire.ServiceResult(web, "r1"); got != "muster/v1/hosts/web1/result/r1 muster/v1/services/shop/web/result/r1" {
+		t.Errorf("results are on %s", got)
+	}
+}

@@ -8,6 +8,8 @@ const module = "github.com/musterhq/muster/"
 var pureRooms = map[string][]string{
 	"shared/lbconf":  nil,
 	"hub/placement":  nil,
+	"hub/policy":     nil,
+	"hub/orders":     nil,
 	"hub/rollout":    nil,
 	"hub/balance":    nil,
 	"hub/turn":       {"hub/placement", "hub/rollout", "hub/balance"},

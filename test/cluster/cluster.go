@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,10 +25,12 @@ import (
 // HubHost is the test host on which the hub runs: it has no engine.
 const HubHost = "hub"
 
-// Ports of the hub.
+// Ports of the hub, with TLS and without.
 const (
-	mqttPort = "1883"
-	httpPort = "8080"
+	mqttsPort = "8883"
+	httpsPort = "8443"
+	mqttPort  = "1883"
+	httpPort  = "8080"
 )
 
 // Options of a cluster.
@@ -44,6 +47,9 @@ type Options struct {
 	// HubArgs and AgentArgs are added to the programs' arguments.
 	HubArgs   []string
 	AgentArgs []string
+	// Open: the hub listens without TLS and authentication, too, for tests that speak
+	// to it in the simplest way.
+	Open bool
 	// Labels of hosts, "key=value".
 	Labels map[string][]string
 }
@@ -54,7 +60,8 @@ type Cluster struct {
 	Hub    *Process
 	Agents map[string]*Process
 	Client *client.Client
-	// URL is the hub's HTTP address, CLI the path of the command line.
+	// URL is the hub's, for the command line: the socket on its machine, or HTTP where
+	// the cluster is Open. CLI is the path of the command line.
 	URL string
 	CLI string
 
@@ -105,7 +112,10 @@ func (c *Cluster) start(ctx context.Context) error {
 	}
 	c.CLI = filepath.Join(c.dir, "muster")
 	hub := fleet.Host(HubHost)
-	c.URL = "http://" + net.JoinHostPort(hub.Address, httpPort)
+	c.URL = "unix://" + c.socket()
+	if c.open() {
+		c.URL = "http://" + net.JoinHostPort(hub.Address, httpPort)
+	}
 	if c.Client, err = client.New(client.Options{URL: c.URL}); err != nil {
 		return err
 	}
@@ -128,8 +138,14 @@ func (c *Cluster) startHub(ctx context.Context) error {
 
 func (c *Cluster) startAgents(ctx context.Context) error {
 	for _, name := range c.opts.Hosts {
-		c.Agents[name] = c.agentProcess(c.Fleet.Host(name))
-		if err := c.Agents[name].Start(ctx); err != nil {
+		agent := c.agentProcess(c.Fleet.Host(name))
+		c.Agents[name] = agent
+		if !c.plain() {
+			if err := c.join(ctx, agent, name, net.JoinHostPort(c.Fleet.Host(HubHost).Address, httpsPort)); err != nil {
+				return err
+			}
+		}
+		if err := agent.Start(ctx); err != nil {
 			return err
 		}
 	}
@@ -154,20 +170,27 @@ func (c *Cluster) joined(ctx context.Context) error {
 }
 
 func (c *Cluster) hubProcess(h *hosts.Host) *Process {
-	args := append([]string{
-		"--state-dir", filepath.Join(c.dir, "hub-state"),
-		"--mqtt", net.JoinHostPort(h.Address, mqttPort), "--http", net.JoinHostPort(h.Address, httpPort),
-		"--insecure-listen-without-authentication",
-	}, c.opts.HubArgs...)
+	args := []string{"--state-dir", filepath.Join(c.dir, "hub-state")}
+	if c.open() {
+		args = append(args, "--mqtt", net.JoinHostPort(h.Address, mqttPort), "--http", net.JoinHostPort(h.Address, httpPort),
+			"--insecure-listen-without-authentication")
+	}
+	if c.opts.HubPrograms == "" {
+		args = append(args, "--mqtts", net.JoinHostPort(h.Address, mqttsPort), "--https", net.JoinHostPort(h.Address, httpsPort),
+			"--name", h.Address, "--socket", c.socket())
+	}
+	args = append(args, c.opts.HubArgs...)
 	return &Process{host: h, program: filepath.Join(cmp.Or(c.opts.HubPrograms, c.dir), "muster-hub"), args: args, log: filepath.Join(c.dir, "hub.log")}
 }
 
 func (c *Cluster) agentProcess(h *hosts.Host) *Process {
-	hub := c.Fleet.Host(HubHost).Address
 	args := []string{
 		"--host-id", h.Name, "--advertise", h.Address, "--engine", "unix://" + h.DockerSocket,
-		"--hub", "tcp://" + net.JoinHostPort(hub, mqttPort), "--hub-http", "http://" + net.JoinHostPort(hub, httpPort),
-		"--insecure-plaintext-hub", "--state-dir", c.StateDir(h.Name), "--machine-id", "machine-of-" + h.Name,
+		"--state-dir", c.StateDir(h.Name), "--machine-id", "machine-of-" + h.Name,
+	}
+	if c.plain() {
+		hub := c.Fleet.Host(HubHost).Address
+		args = append(args, "--hub", "tcp://"+net.JoinHostPort(hub, mqttPort), "--hub-http", "http://"+net.JoinHostPort(hub, httpPort), "--insecure-plaintext-hub")
 	}
 	for _, label := range c.opts.Labels[h.Name] {
 		args = append(args, "--label", label)
@@ -188,6 +211,30 @@ func (c *Cluster) agentEnv(host string) []string {
 
 // SecretsDir is where a host's agent mounts its memory for secrets.
 func (c *Cluster) SecretsDir(host string) string { return filepath.Join(c.dir, host+"-secrets") }
+
+// plain: one of the programs is of a release without TLS.
+func (c *Cluster) plain() bool { return c.opts.HubPrograms != "" || c.opts.AgentPrograms != "" }
+
+// open: the hub listens without TLS, too.
+func (c *Cluster) open() bool { return c.opts.Open || c.plain() }
+
+// socket is the hub's, for its own machine.
+func (c *Cluster) socket() string { return filepath.Join(c.dir, "hub.sock") }
+
+// join makes a machine a host, as a person does: by the line that a token comes
+// with.
+func (c *Cluster) join(ctx context.Context, agent *Process, host, hub string) error {
+	token, err := c.Client.CreateToken(ctx, client.TokenOrder{Host: host}, client.Write{})
+	if err != nil {
+		return fmt.Errorf("make a join token for %s: %w", host, err)
+	}
+	join := agent.command(append(slices.Clone(agent.args), "join", hub, "-"))
+	join.Stdin = strings.NewReader(token.Token)
+	if out, err := join.CombinedOutput(); err != nil {
+		return fmt.Errorf("join as %s: %w: %s", host, err, out)
+	}
+	return nil
+}
 
 // StateDir is where a host's agent keeps its state.
 func (c *Cluster) StateDir(host string) string { return filepath.Join(c.dir, host+"-state") }

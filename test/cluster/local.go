@@ -31,27 +31,31 @@ func (c *Cluster) startLocal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	web, err := freeAddress()
-	if err != nil {
-		return err
-	}
 	mqtt, err := freeAddress()
 	if err != nil {
 		return err
 	}
-	c.CLI, c.URL, c.address = filepath.Join(c.dir, "muster"), "http://"+web, address
+	https, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	c.CLI, c.URL, c.address = filepath.Join(c.dir, "muster"), "unix://"+c.socket(), address
 	if c.Client, err = client.New(client.Options{URL: c.URL}); err != nil {
 		return err
 	}
 	name := c.opts.Hosts[0]
 	c.Hub = &Process{program: filepath.Join(c.dir, "muster-hub"), log: filepath.Join(c.dir, "hub.log"),
-		args: append([]string{"--state-dir", filepath.Join(c.dir, "hub-state"), "--mqtt", mqtt, "--http", web}, c.opts.HubArgs...)}
+		args: append([]string{"--state-dir", filepath.Join(c.dir, "hub-state"), "--mqtts", mqtt, "--https", https, "--socket", c.socket()},
+			c.opts.HubArgs...)}
 	c.Agents[name] = &Process{program: filepath.Join(c.dir, "muster-agent"), env: c.agentEnv(name), log: filepath.Join(c.dir, name+".log"),
 		args: append([]string{
-			"--host-id", name, "--advertise", address, "--engine", "unix://" + c.local.DockerSocket, "--hub", "tcp://" + mqtt,
-			"--hub-http", c.URL, "--state-dir", filepath.Join(c.dir, name+"-state"), "--haproxy",
+			"--host-id", name, "--advertise", address, "--engine", "unix://" + c.local.DockerSocket,
+			"--state-dir", filepath.Join(c.dir, name+"-state"), "--haproxy",
 		}, c.opts.AgentArgs...)}
 	if err := c.startHub(ctx); err != nil {
+		return err
+	}
+	if err := c.join(ctx, c.Agents[name], name, https); err != nil {
 		return err
 	}
 	if err := c.Agents[name].Start(ctx); err != nil {

@@ -154,8 +154,7 @@ func TestFaultUnknownClients(t *testing.T) {
 	p.converged("web", 10*time.Second)
 }
 
-// TestFaultSecondAgent starts an agent that says it is web2, on another
-// machine.
+// TestFaultSecondAgent starts an agent with web2's key on another machine.
 func TestFaultSecondAgent(t *testing.T) {
 	t.Parallel()
 	p := begin(t, "twin")
@@ -168,9 +167,8 @@ func TestFaultSecondAgent(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	cmd := hub.Command(ctx, filepath.Join(filepath.Dir(p.c.CLI), "muster-agent"),
-		"--host-id", "web2", "--machine-id", "another-machine", "--advertise", hub.Address,
-		"--engine", "unix:///nonexistent/docker.sock", "--state-dir", t.TempDir(),
-		"--hub", "tcp://"+hub.Address+":1883", "--hub-http", p.c.URL, "--insecure-plaintext-hub")
+		"--machine-id", "another-machine", "--advertise", hub.Address,
+		"--engine", "unix:///nonexistent/docker.sock", "--state-dir", p.cloned("web2"))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -193,6 +191,18 @@ func TestFaultSecondAgent(t *testing.T) {
 	p.untouched(before)
 	p.never(fleet.EventHostLost, fleet.EventHostStopped, fleet.EventInstancePlaced, fleet.EventInstanceDraining)
 	p.mustMuster("scale", "twin/web=4", "--wait")
+}
+
+// cloned is a state directory with nothing but what proves that it is a host.
+func (p *project) cloned(host string) (dir string) {
+	p.Helper()
+	dir = p.TempDir()
+	for _, name := range []string{"identity.json", "host.key"} {
+		content, err := os.ReadFile(filepath.Join(p.c.StateDir(host), name))
+		p.must(err)
+		p.must(os.WriteFile(filepath.Join(dir, name), content, 0o600))
+	}
+	return dir
 }
 
 // sessionOf reads a number of a host's signs of life, the first of which may be

@@ -45,7 +45,7 @@ func run(m *testing.M) (int, error) {
 	var err error
 	shared, err = cluster.Start(ctx, cluster.Options{
 		Hosts: names, Balancers: []string{"web1"}, Dir: "/var/tmp",
-		Logger:    slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler), Open: true,
 		AgentArgs: []string{"--haproxy-retries", "0", "--reconnect-max", "4s"}, // nobody waits long for an agent
 		Labels:    map[string][]string{"web2": {"tier=back"}, "web3": {"tier=back"}},
 	})

@@ -30,11 +30,11 @@ func flags() []cli.Flag {
 	t := d.Timing
 	return []cli.Flag{
 		text("config", "", "a YAML or JSON `file` with these options by name"),
-		text("host-id", d.Host, "this host's `id`: a-z, 0-9 and '-'"),
+		text("host-id", "", "this host's `id`: a-z, 0-9 and '-' (default: the one it has joined with, else the machine's name)"),
 		text("machine-id", "", "stands for /etc/machine-id, where hosts share a machine"),
 		text("boot-id", "", "stands for the kernel's boot id, where hosts share a machine"),
-		text("hub", d.Hub, "the hub's broker"),
-		text("hub-http", d.HubHTTP, "the hub's HTTP address, for streams of logs"),
+		text("hub", "", "the hub's broker, `mqtts://HOST:PORT` or tcp://HOST:PORT (default: the hub that this host has joined)"),
+		text("hub-http", "", "the hub's HTTP `address`, for streams of logs (default: that of the hub)"),
 		toggle("insecure-plaintext-hub", "allow a hub elsewhere, though the connection is not encrypted"),
 		text("adopt-lineage", "", "follow another hub than before: its `lineage`"),
 		text("advertise", "", "the IP `address` that others reach this host's instances at (default: the one towards the hub)"),

@@ -23,10 +23,10 @@ func FuzzSettings(f *testing.F) {
 			t.Fatal(err)
 		}
 		var started *agent.Options
-		err := run(t.Context(), []string{"muster-agent", "--config", path}, discard{}, discard{}, func(_ context.Context, o agent.Options) error {
+		err := run(t.Context(), []string{"muster-agent", "--config", path}, discard{}, discard{}, program{start: func(_ context.Context, o agent.Options) error {
 			started = &o
 			return o.Validate()
-		})
+		}})
 		if (err == nil) != (started != nil) {
 			t.Errorf("started with %+v: %v", started, err)
 		}

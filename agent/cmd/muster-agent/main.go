@@ -19,18 +19,25 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if err := run(ctx, os.Args, os.Stdout, os.Stderr, agent.Run); err != nil {
+	if err := run(ctx, os.Args, os.Stdout, os.Stderr, program{agent.Run, agent.Join}); err != nil {
 		fmt.Fprintln(os.Stderr, "muster-agent:", err)
 		os.Exit(1)
 	}
 }
 
-// run reads the settings and starts the agent with them.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, start func(context.Context, agent.Options) error) error {
+// program is what the command line can have done.
+type program struct {
+	start func(context.Context, agent.Options) error
+	join  func(context.Context, agent.JoinOptions) (host string, err error)
+}
+
+// run reads the settings and does what is asked for with them.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, p program) error {
 	app := &cli.App{
 		Name:            "muster-agent",
 		Usage:           "run what Muster's hub asks this host to run",
-		UsageText:       "muster-agent [options]",
+		UsageText:       "muster-agent [options]\nmuster-agent [options] join HUB TOKEN",
+		Commands:        []*cli.Command{p.joinCommand(stderr)},
 		Version:         buildinfo.String(),
 		Description:     "Settings come from a file, from the environment (MUSTER_AGENT_…) and from these options; the last one counts.",
 		Flags:           flags(),
@@ -50,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, start fun
 			if err != nil {
 				return err
 			}
-			return start(c.Context, options)
+			return p.start(c.Context, options)
 		},
 	}
 	err := app.RunContext(ctx, args)

@@ -19,10 +19,10 @@ func start(t *testing.T, args ...string) (agent.Options, string, error) {
 	t.Helper()
 	var got agent.Options
 	var stdout, stderr bytes.Buffer
-	err := run(t.Context(), append([]string{"muster-agent"}, args...), &stdout, &stderr, func(_ context.Context, o agent.Options) error {
+	err := run(t.Context(), append([]string{"muster-agent"}, args...), &stdout, &stderr, program{start: func(_ context.Context, o agent.Options) error {
 		got = o
 		return nil
-	})
+	}})
 	return got, stdout.String(), err
 }
 

@@ -128,6 +128,26 @@ func (b *Balancer) Stop(ctx context.Context) error {
 	return nil
 }
 
+// Retire ends HAProxy for good: it takes no new connection, and those that are open
+// may end within a time. Run must have returned.
+func (b *Balancer) Retire(ctx context.Context, within time.Duration) error {
+	pid, alive := b.running()
+	if !alive {
+		return nil
+	}
+	if err := syscall.Kill(pid, syscall.SIGUSR1); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("ask haproxy to finish: %w", err)
+	}
+	waiting, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for pause(waiting, shortPause) {
+		if _, alive := b.running(); !alive {
+			return nil
+		}
+	}
+	return b.Stop(ctx)
+}
+
 func (b *Balancer) wanted() []fleet.Pool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

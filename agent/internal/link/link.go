@@ -22,6 +22,7 @@ type Link struct {
 	abort    context.Context // done when Stop has run out of time
 	abortNow context.CancelFunc
 	stopping chan struct{} // closed by the first Stop
+	again    chan struct{} // asks for another connection
 	ended    chan struct{} // closed when Run has returned
 
 	mu       sync.Mutex // guards the rest
@@ -45,6 +46,7 @@ func New(options Options) (*Link, error) {
 		address:  address,
 		outbox:   newOutbox(options.MaxTopics),
 		stopping: make(chan struct{}),
+		again:    make(chan struct{}, 1),
 		ended:    make(chan struct{}),
 	}
 	l.abort, l.abortNow = context.WithCancel(context.Background())
@@ -73,6 +75,10 @@ func (l *Link) Run(ctx context.Context) error {
 		err := l.session(ctx, session)
 		if ctx.Err() != nil || l.isStopping() {
 			return nil
+		}
+		if errors.Is(err, errAgain) {
+			failures = 0
+			continue
 		}
 		failures++
 		if l.echoed.Load() != nil {
@@ -147,6 +153,18 @@ func (l *Link) Stop(ctx context.Context, topic string, payload []byte) error {
 		return errors.New("stop link: the last message was not confirmed by the hub's broker")
 	}
 	return nil
+}
+
+// errAgain ends a session in order, for the next one at once.
+var errAgain = errors.New("another connection was asked for")
+
+// Again ends the connection in order and makes another one at once: it has another
+// certificate. The hub doesn't take it for lost.
+func (l *Link) Again() {
+	select {
+	case l.again <- struct{}{}:
+	default:
+	}
 }
 
 func (l *Link) isStopping() bool {

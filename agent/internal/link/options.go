@@ -1,6 +1,7 @@
 package link
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,10 +20,16 @@ import (
 // Echo. A callback that blocks holds up the link's end, so they should only
 // put something into a queue.
 type Options struct {
-	Server    string // "tcp://<host>:<port>"
+	Server    string // "mqtts://<host>:<port>"; "tcp://…": plain
 	Host      string // this host's id
-	MachineID string // proves to the hub that it is still the same machine
-	Logger    *slog.Logger
+	MachineID string // tells the hub that it is still the same machine
+	// TLS returns how this host proves who it is, for each connection anew; it is
+	// given the server's name. Nil: the server is plain.
+	TLS func(server string) *tls.Config
+	// OnRejected is told when the server didn't take the certificate, and OnRefused
+	// when it took that and lets the host in all the same no more. They may be nil.
+	OnRejected, OnRefused func()
+	Logger     *slog.Logger
 
 	// Will returns what the broker publishes, retained, when the session
 	// ends without a farewell: the host's presence, not empty.
@@ -102,8 +109,11 @@ func (o Options) Validate() error {
 // address returns the server as "host:port".
 func (o Options) address() (string, error) {
 	u, err := url.Parse(o.Server)
-	if err != nil || u.Scheme != "tcp" || u.Port() == "" {
-		return "", fleet.Invalid("server", "%q is not the address of a hub", o.Server).WithHint("use tcp://<host>:1883")
+	if err != nil || u.Scheme != "tcp" && u.Scheme != "mqtts" || u.Port() == "" {
+		return "", fleet.Invalid("server", "%q is not the address of a hub", o.Server).WithHint("use mqtts://<host>:8883")
+	}
+	if (u.Scheme == "mqtts") != (o.TLS != nil) {
+		return "", errors.New("link options: TLS is for mqtts:// alone, which needs it")
 	}
 	return u.Host, nil
 }

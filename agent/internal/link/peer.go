@@ -54,6 +54,7 @@ func (l *Link) connect(ctx context.Context, in *inbox, will string, payload []by
 	// The end of ctx closes the connection, which ends the attempt.
 	if err := wait(context.Background(), p.client.Connect(), l.options.ConnectTimeout+endTimeout); err != nil {
 		p.closeConn()
+		l.rejected(err)
 		return nil, fmt.Errorf("connect to the hub: %w", err)
 	}
 	if err := l.subscribe(ctx, p); err != nil {
@@ -68,9 +69,8 @@ func (l *Link) clientOptions(ctx context.Context, p *peer, in *inbox, will strin
 		l.options.Logger.Warn("message of the hub dropped", "error", "the inbox is full", "limit", l.options.MaxInbox)
 	})
 	o := mqtt.NewClientOptions().
-		AddBroker(l.options.Server).
+		AddBroker("tcp://"+l.address). // the connection is made by what follows
 		SetClientID(l.options.Host).
-		SetUsername("agent:"+l.options.MachineID).
 		SetProtocolVersion(mqtt311).
 		SetCleanSession(true).
 		SetAutoReconnect(false).
@@ -91,8 +91,13 @@ func (l *Link) clientOptions(ctx context.Context, p *peer, in *inbox, will strin
 			p.lost <- err
 			close(p.gone)
 		})
+	if l.options.TLS == nil {
+		o.SetUsername("agent:" + l.options.MachineID)
+	} else {
+		o.SetUsername(l.options.Host).SetPassword(l.options.MachineID)
+	}
 	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.address)
+		conn, err := l.dial(ctx)
 		if err != nil {
 			return nil, err
 		}

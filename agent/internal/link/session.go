@@ -57,7 +57,7 @@ func (l *Link) session(ctx context.Context, id string) error {
 
 	var reading sync.WaitGroup
 	reading.Go(func() { s.read(ctx) })
-	if err = s.serve(ctx); err == nil {
+	if err = s.serve(ctx); err == nil || errors.Is(err, errAgain) {
 		s.peer.leave()
 	} else {
 		s.peer.drop()
@@ -103,6 +103,8 @@ func (s *session) serve(ctx context.Context) error {
 		case <-stopping:
 			stopping = nil
 			continue
+		case <-s.link.again:
+			return errAgain
 		case err := <-s.peer.lost:
 			return fmt.Errorf("connection lost: %w", err)
 		case <-s.link.outbox.wake:

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/musterhq/muster/agent/brain"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/reach"
 	"github.com/musterhq/muster/shared/wire"
@@ -28,20 +27,19 @@ const (
 
 var askID = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 
-// ask begins to answer a question. Which images may go is the brain's to decide;
-// nothing else changes anything on this host.
+// ask begins to answer a question. Which images may go, and when one may come, is
+// the brain's to decide; nothing else changes anything on this host.
 func (s *shell) ask(payload []byte) {
 	ask, err := readAsk(s.state.Lineage(), payload)
 	if err != nil {
 		s.options.Logger.Warn("ask refused", "error", err)
 		return
 	}
-	if ask.Do == fleet.AskPrune {
-		s.step(brain.PruneAsked{ID: ask.ID, DryRun: ask.DryRun, Cause: ask.Cause})
+	if s.answered(&ask) {
 		return
 	}
 	under := s.streaming
-	if ask.Do == fleet.AskCheck {
+	if ask.Do == fleet.AskCheck || ask.Do == fleet.AskProbe {
 		under = s.checking
 	}
 	select {
@@ -51,12 +49,15 @@ func (s *shell) ask(payload []byte) {
 		return
 	}
 	container, known := s.state.ContainerOf(ask.Instance)
+	trial := s.trialOf(&ask)
 	ctx, cancel := context.WithTimeout(s.ctx, ask.TTL.Or(s.options.Timing.Ask))
 	s.workers.Go(func() {
 		defer cancel()
 		var err error
-		looked := false
+		looked, output := false, ""
 		switch {
+		case trial != nil:
+			output, err = trial.run(ctx)
 		case ask.Do == fleet.AskCheck:
 			looked, err = check(ctx, ask.Address)
 		case ask.Do == fleet.AskAgentLog && s.options.Recent != nil:
@@ -71,9 +72,9 @@ func (s *shell) ask(payload []byte) {
 		<-under
 		expired := ctx.Err() != nil
 		s.put(func(s *shell) {
-			answer := fleet.Answer{ID: ask.ID, OK: err == nil, Looked: looked}
+			answer := fleet.Answer{ID: ask.ID, OK: err == nil, Looked: looked, Output: output}
 			if err != nil {
-				answer.Problem = err.Error()
+				answer.Problem = fleet.Clip(err.Error(), fleet.MaxReason)
 			}
 			if !expired {
 				s.answer(answer)
@@ -137,6 +138,9 @@ func (s *shell) stream(ctx context.Context, content io.Reader, path string) erro
 	}
 	request.Header.Set("Content-Type", "application/octet-stream")
 	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: checkTimeout}).DialContext}
+	if s.options.HubTLS != nil {
+		transport.TLSClientConfig = s.options.HubTLS(request.URL.Hostname())
+	}
 	defer transport.CloseIdleConnections()
 	client := http.Client{
 		Transport:     transport,

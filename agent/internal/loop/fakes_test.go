@@ -223,6 +223,7 @@ type rig struct {
 	balancer *balancer
 	loop     *loop.Loop
 	stop     func()
+	ended    chan error
 	gen      uint64
 }
 
@@ -253,6 +254,7 @@ func run(t *testing.T, change func(o *loop.Options, r *rig)) *rig {
 	probes := &prober{loop: r.loop}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
+	r.ended = ended
 	go func() {
 		ended <- r.loop.Run(ctx, loop.Surroundings{Link: r.link, Prober: probes, Balancers: []loop.Balancer{r.balancer}})
 	}()
@@ -291,6 +293,19 @@ func (r *rig) message(leaf string, generation uint64, body any) {
 		r.Fatal(err)
 	}
 	r.loop.Message(wire.Host("h1", leaf), payload)
+}
+
+// end waits until the loop ends by itself, and returns with what.
+func (r *rig) end() error {
+	r.Helper()
+	select {
+	case err := <-r.ended:
+		r.ended <- nil // for stop
+		return err
+	case <-time.After(20 * time.Second):
+		r.Fatal("it doesn't end")
+		return nil
+	}
 }
 
 func (r *rig) until(what string, done func() bool) {

@@ -30,6 +30,8 @@ type Loop struct {
 	ended     chan struct{} // closed when Run has returned
 	lineage   atomic.Pointer[string]
 	begun     atomic.Bool
+	began     time.Time
+	gone      bool // owned by Run's goroutine; see Farewell
 }
 
 // New makes a loop that goes on from what was kept. It starts nothing.
@@ -39,6 +41,7 @@ func New(options Options) (*Loop, error) {
 	}
 	l := &Loop{
 		options:   options,
+		began:     time.Now(),
 		observer:  options.Observer,
 		state:     brain.New(options.Brain, options.Kept, time.Now()),
 		queue:     make(chan func(*shell), queueSize),
@@ -84,8 +87,15 @@ func (l *Loop) Run(ctx context.Context, around Surroundings) error {
 	watchers.Go(func() { l.readDisk(ctx) })
 	s.run()
 	close(l.over)
+	if l.gone {
+		return ErrLeft
+	}
 	return nil
 }
+
+// ErrLeft says that the loop has ended because the host has left the fleet, and the
+// hub knows.
+var ErrLeft = errors.New("this host has left the fleet")
 
 // put hands a job to the loop's goroutine. Jobs of one caller keep their
 // order. After the loop's end they are dropped.
@@ -113,6 +123,9 @@ func (l *Loop) Connected(session string) {
 
 // Disconnected says that it ended.
 func (l *Loop) Disconnected() { l.input(brain.Disconnected{}) }
+
+// Dismissed says that the hub lets this host in no more.
+func (l *Loop) Dismissed() { l.input(brain.Dismissed{}) }
 
 // Probed takes the outcome of a probe.
 func (l *Loop) Probed(result brain.ProbeResult) { l.input(brain.Probed{Result: result}) }

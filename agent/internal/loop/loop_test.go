@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -248,6 +249,7 @@ func TestAsks(t *testing.T) {
 
 	r := run(t, func(o *loop.Options, _ *rig) {
 		o.HubHTTP, o.Recent = hub.URL+"/", strings.NewReader("its own log")
+		o.Probe = func(context.Context, *brain.ProbeTarget) error { return errors.New("HTTP 503") }
 	})
 	r.loop.Connected("s1")
 	r.send(fleet.GoalRun, "a-1")
@@ -284,6 +286,7 @@ func TestAsks(t *testing.T) {
 	if got.Load() != "POST log of c-a-1" {
 		t.Errorf("the hub got %q", got.Load())
 	}
+	r.wantOutputs()
 	did := len(r.engine.done())
 	r.message(wire.LeafAsk, 0, fleet.Ask{ID: "../x", Do: fleet.AskCheck})
 	foreign, err := wire.Seal("L2", 1, 0, fleet.Ask{ID: "12", Do: fleet.AskCheck, Address: open.Addr().String()})
@@ -411,5 +414,27 @@ func TestItRunsOnce(t *testing.T) {
 	r.until("it runs", func() bool { return r.link.last(wire.LeafPresence) != nil })
 	if err := r.loop.Run(context.Background(), loop.Surroundings{}); err == nil {
 		t.Error("it ran twice")
+	}
+}
+
+// wantOutputs asks what is answered in words.
+func (r *rig) wantOutputs() {
+	r.Helper()
+	web, none := fleet.ServiceKey{Project: "shop", Name: "web"}, fleet.ServiceKey{Project: "shop", Name: "none"}
+	for _, tt := range []struct {
+		ask             fleet.Ask
+		output, problem string
+	}{
+		{fleet.Ask{ID: "20", Do: fleet.AskPing}, "runs for ", ""},
+		{fleet.Ask{ID: "21", Do: fleet.AskInspect, Service: web}, `"id": "a-1"`, ""},
+		{fleet.Ask{ID: "22", Do: fleet.AskInspect, Service: none}, "", "shop/none has no instance on this host"},
+		{fleet.Ask{ID: "23", Do: fleet.AskProbe}, "shop/web a-1: its probe fails: HTTP 503\nengine: answers in ", "1 of 2 things that were tried fail"},
+		{fleet.Ask{ID: "24", Do: fleet.AskProbe, Service: none}, "", "shop/none has no instance on this host"},
+		{fleet.Ask{ID: "25", Do: fleet.AskPull, Service: web, Image: "web:1"}, "web:1 was fetched: sha256:aaa", ""},
+	} {
+		answer := r.answer(tt.ask)
+		if answer.OK != (tt.problem == "") || !strings.Contains(answer.Output, tt.output) || (answer.Output == "") != (tt.output == "") || !strings.Contains(answer.Problem, tt.problem) {
+			r.Errorf("%+v: %+v", tt.ask, answer)
+		}
 	}
 }

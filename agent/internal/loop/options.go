@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -83,9 +84,17 @@ type Options struct {
 	Foreign func(ctx context.Context, ours Ours) (fleet.Foreign, error)
 	// Disk reads the file system that the engine keeps its images on.
 	Disk func(ctx context.Context) (brain.DiskRead, error)
-	// HubHTTP is the hub's HTTP address, for streams: "http://127.0.0.1:8080".
+	// Probe tries a probe's target once, now; nil: nobody can.
+	Probe func(ctx context.Context, target *brain.ProbeTarget) error
+	// HubHTTP is the hub's HTTP address, for streams: "https://192.0.2.1:8443". HubTLS
+	// returns how the hub is known there, by the name in the address; nil: as the
+	// machine knows others.
 	HubHTTP string
-	Logger  *slog.Logger
+	HubTLS  func(server string) *tls.Config
+	// Renew is told that the hub wants this host to have another certificate; nil: it
+	// has none.
+	Renew  func()
+	Logger *slog.Logger
 	// Recent is the end of the agent's own log, for whoever asks; nil: there
 	// is none.
 	Recent io.WriterTo
@@ -96,6 +105,9 @@ type Options struct {
 	// Alive is called now and then, at least every Timing.Alive, while the
 	// loop turns. Nil: nobody wants to know.
 	Alive func()
+	// Withdraw sees to the balancers of a host that leaves the fleet, which either
+	// end or go on (fleet.LeaveStop, LeaveKeep). Nil: there are none.
+	Withdraw func(ctx context.Context, policy string)
 	// Reached is called at named points, for tests that end the agent there.
 	// Nil: nobody does.
 	Reached func(point string)

@@ -39,7 +39,7 @@ func (s *shell) run() {
 	s.wantListing(0)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for s.ctx.Err() == nil {
+	for s.ctx.Err() == nil && !s.gone {
 		select {
 		case job := <-s.queue:
 			job(s)
@@ -116,6 +116,10 @@ func (s *shell) perform(out *brain.Outputs) {
 	if out.Actual != nil {
 		s.observer.Reported(out.Actual)
 	}
+	if out.Withdraw != "" {
+		s.withdraw(out.Withdraw)
+	}
+	s.gone = s.gone || out.Gone
 	s.logStages(out.Stages)
 	s.logEvents()
 	s.wake = out.Wake

@@ -37,6 +37,14 @@ func looked(err error) bool {
 	return !slices.ContainsFunc(unable, func(known error) bool { return errors.Is(err, known) })
 }
 
+// Probe tries a target once. Its error says in words why it fails.
+func Probe(ctx context.Context, target *brain.ProbeTarget) error {
+	if err := check(ctx, target); err != nil {
+		return errors.New(reasonOf(err, target.Timeout))
+	}
+	return nil
+}
+
 // check probes a target once.
 func check(ctx context.Context, target *brain.ProbeTarget) error {
 	switch target.Type {

@@ -53,10 +53,18 @@ func flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "config", Usage: "configuration `FILE`", Value: defaultConfig, EnvVars: []string{"MUSTER_HUB_CONFIG"}},
 		altsrc.NewStringFlag(&cli.StringFlag{Name: "state-dir", Usage: "`FOLDER` of the hub's store", Value: d.StateDir, EnvVars: []string{"MUSTER_HUB_STATE_DIR"}}),
-		altsrc.NewStringFlag(&cli.StringFlag{Name: "master-key", Usage: "`FILE` of the key with which secrets are sealed in the store (default: master.key in the state folder)", EnvVars: []string{"MUSTER_HUB_MASTER_KEY"}}),
-		altsrc.NewStringFlag(&cli.StringFlag{Name: "mqtt", Usage: "`ADDRESS` where agents connect", Value: d.MQTT, EnvVars: []string{"MUSTER_HUB_MQTT"}}),
-		altsrc.NewStringFlag(&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the HTTP API", Value: d.HTTP, EnvVars: []string{"MUSTER_HUB_HTTP"}}),
-		altsrc.NewBoolFlag(&cli.BoolFlag{Name: "insecure-listen-without-authentication", Usage: "listen elsewhere than on loopback: anyone who can connect commands the fleet", EnvVars: []string{"MUSTER_HUB_INSECURE_LISTEN_WITHOUT_AUTHENTICATION"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "mqtts", Usage: "`ADDRESS` where agents and MQTT clients connect", Value: d.MQTTS, EnvVars: []string{"MUSTER_HUB_MQTTS"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "https", Usage: "`ADDRESS` of the HTTP API", Value: d.HTTPS, EnvVars: []string{"MUSTER_HUB_HTTPS"}}),
+		altsrc.NewStringSliceFlag(&cli.StringSliceFlag{Name: "name", Usage: "`NAME` or address that the hub is reached at, for its certificate; new hosts are told the first; may be repeated (default: the machine's)", EnvVars: []string{"MUSTER_HUB_NAME"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "tls-cert", Usage: "`FILE` of a certificate, with its chain, to use instead of the hub's own; read again when it changes", EnvVars: []string{"MUSTER_HUB_TLS_CERT"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "tls-key", Usage: "`FILE` of its key", EnvVars: []string{"MUSTER_HUB_TLS_KEY"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "master-key", Usage: "`FILE` of the key that seals what is secret in the store (default: master.key in the state folder)", EnvVars: []string{"MUSTER_HUB_MASTER_KEY"}}),
+		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "host-cert-life", Usage: "how long a host's certificate is valid; it is renewed half way", Value: d.HostLife, EnvVars: []string{"MUSTER_HUB_HOST_CERT_LIFE"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "mqtt", Usage: "`ADDRESS` where agents and MQTT clients connect without TLS (default: none)", EnvVars: []string{"MUSTER_HUB_MQTT"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the HTTP API without TLS (default: none)", EnvVars: []string{"MUSTER_HUB_HTTP"}}),
+		altsrc.NewStringFlag(&cli.StringFlag{Name: "socket", Usage: "`PATH` of the API's socket for root and the group muster on this machine; empty: none", Value: d.Socket, EnvVars: []string{"MUSTER_HUB_SOCKET"}}),
+		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "session", Usage: "how long a login lasts", Value: d.Session, EnvVars: []string{"MUSTER_HUB_SESSION"}}),
+		altsrc.NewBoolFlag(&cli.BoolFlag{Name: "insecure-listen-without-authentication", Usage: "for --mqtt and --http: listen elsewhere than on loopback, too; anyone who can connect commands the fleet", EnvVars: []string{"MUSTER_HUB_INSECURE_LISTEN_WITHOUT_AUTHENTICATION"}}),
 		altsrc.NewBoolFlag(&cli.BoolFlag{Name: "require-store", Usage: "don't make a new store where there is none: its disk may not be mounted", EnvVars: []string{"MUSTER_HUB_REQUIRE_STORE"}}),
 		altsrc.NewIntFlag(&cli.IntFlag{Name: "events-kept", Usage: "`NUMBER` of events that the store keeps", Value: d.EventsKept, EnvVars: []string{"MUSTER_HUB_EVENTS_KEPT"}}),
 		altsrc.NewDurationFlag(&cli.DurationFlag{Name: "lost-after", Usage: "silence until a host is lost", Value: d.Turn.LostAfter, EnvVars: []string{"MUSTER_HUB_LOST_AFTER"}}),
@@ -94,8 +102,11 @@ func run(c *cli.Context) error {
 		return err
 	}
 	o := hub.DefaultOptions()
-	o.StateDir, o.MQTT, o.HTTP = c.String("state-dir"), c.String("mqtt"), c.String("http")
-	o.MasterKey = c.String("master-key")
+	o.StateDir = c.String("state-dir")
+	o.MQTTS, o.HTTPS, o.Names = c.String("mqtts"), c.String("https"), c.StringSlice("name")
+	o.TLSCert, o.TLSKey, o.MasterKey, o.HostLife = c.String("tls-cert"), c.String("tls-key"), c.String("master-key"), c.Duration("host-cert-life")
+	o.MQTT, o.HTTP = c.String("mqtt"), c.String("http")
+	o.Socket, o.SocketWanted, o.Session = c.String("socket"), c.IsSet("socket"), c.Duration("session")
 	o.InsecureListen = c.Bool("insecure-listen-without-authentication")
 	o.RequireStore = c.Bool("require-store")
 	o.EventsKept, o.FailPoint, o.Logger = c.Int("events-kept"), c.String("failpoint"), logger

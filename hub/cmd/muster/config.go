@@ -7,22 +7,54 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 	"gopkg.in/yaml.v3"
 
+	"github.com/musterhq/muster/hub/client"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-const defaultHub = "http://127.0.0.1:8080"
+// defaultSocket is where a hub on this machine is; MUSTER_HUB_SOCKET names another,
+// to the hub as well.
+const defaultSocket = "/run/muster/hub.sock"
 
 // config is the operator's configuration file.
 type config struct {
 	Hub string `yaml:"hub"`
 }
 
-// hubURL finds the hub: --hub, then MUSTER_HUB, then the configuration file.
-func (p *program) hubURL(c *cli.Context) (string, error) {
+// options are those of a client: which hub, and how it and the caller are known.
+func (p *program) options(c *cli.Context) (client.Options, error) {
+	saved, err := p.readProfile()
+	if err != nil {
+		return client.Options{}, err
+	}
+	url, err := p.hubURL(c, saved)
+	if err != nil {
+		return client.Options{}, err
+	}
+	o := client.Options{URL: url}
+	if !strings.HasPrefix(url, "unix:") {
+		if saved.is(url) {
+			o.Token, o.CA = saved.Token, []byte(saved.CA)
+		}
+		if token := p.getenv("MUSTER_TOKEN"); token != "" {
+			o.Token = token
+		}
+	}
+	if file := p.getenv("MUSTER_CA_FILE"); file != "" {
+		if o.CA, err = os.ReadFile(file); err != nil {
+			return o, fmt.Errorf("read MUSTER_CA_FILE: %w", err)
+		}
+	}
+	return o, nil
+}
+
+// hubURL finds the hub: --hub, MUSTER_HUB, the configuration file, where somebody
+// has logged in, this machine's own.
+func (p *program) hubURL(c *cli.Context, saved profile) (string, error) {
 	if url := c.String("hub"); url != "" {
 		return url, nil
 	}
@@ -36,7 +68,18 @@ func (p *program) hubURL(c *cli.Context) (string, error) {
 	if cfg.Hub != "" {
 		return cfg.Hub, nil
 	}
-	return defaultHub, nil
+	if saved.Hub != "" {
+		return saved.Hub, nil
+	}
+	socket := p.getenv("MUSTER_HUB_SOCKET")
+	if socket == "" {
+		socket = defaultSocket
+	}
+	if info, err := os.Stat(socket); err == nil && info.Mode().Type() == fs.ModeSocket {
+		return "unix://" + socket, nil
+	}
+	return "", (&fleet.Error{Code: fleet.CodeUnauthenticated, Message: "no hub is named, and none runs on this machine"}).
+		WithHint("muster login https://HUB:8443; or name one by --hub or MUSTER_HUB (programs: with MUSTER_TOKEN); or run muster as root on the hub's machine")
 }
 
 // readConfig reads the file that was named, or else the usual one, which may
@@ -44,7 +87,7 @@ func (p *program) hubURL(c *cli.Context) (string, error) {
 func (p *program) readConfig(path string) (config, error) {
 	stated := path != ""
 	if !stated {
-		path = p.usualConfig()
+		path = p.usual("config.yaml")
 	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !stated {
@@ -62,10 +105,11 @@ func (p *program) readConfig(path string) (config, error) {
 	return cfg, nil
 }
 
-func (p *program) usualConfig() string {
+// usual is where a file of this program's is.
+func (p *program) usual(name string) string {
 	dir := p.getenv("XDG_CONFIG_HOME")
 	if dir == "" {
 		dir = filepath.Join(p.getenv("HOME"), ".config")
 	}
-	return filepath.Join(dir, "muster", "config.yaml")
+	return filepath.Join(dir, "muster", name)
 }

@@ -19,6 +19,7 @@ const (
 	exitUnreachable  = 4
 	exitRefused      = 5
 	exitTakenBack    = 6
+	exitNotAllowed   = 7
 	exitInterrupted  = 130
 )
 
@@ -31,6 +32,7 @@ EXIT CODES:
    4    the hub can't be reached, or can't take orders now
    5    refused: it contradicts something else that was asked for
    6    the new version failed: its rollout was taken back, or is paused
+   7    not logged in, or not allowed
    130  interrupted
 `
 
@@ -81,6 +83,8 @@ func exitCode(err error) int {
 		return exitUnreachable
 	case fleet.CodeConflict, fleet.CodePrecondition:
 		return exitRefused
+	case fleet.CodeUnauthenticated, fleet.CodeForbidden:
+		return exitNotAllowed
 	}
 	return exitError
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -27,6 +29,27 @@ type fakeHub struct {
 
 func startFakeHub(dir string) *httptest.Server {
 	return httptest.NewServer(&fakeHub{dir: dir, asked: map[string]int{}})
+}
+
+// startFakeTLS is a fake hub with a certificate that no system knows.
+func startFakeTLS(dir string) *httptest.Server {
+	server := httptest.NewUnstartedServer(&fakeHub{dir: dir, asked: map[string]int{}})
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of those who turn back
+	server.StartTLS()
+	return server
+}
+
+// startFakeSocket is one at a socket.
+func startFakeSocket(dir, path string) (*httptest.Server, error) {
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	server := httptest.NewUnstartedServer(&fakeHub{dir: dir, asked: map[string]int{}})
+	server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	return server, nil
 }
 
 func (h *fakeHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -77,6 +100,12 @@ func (h *fakeHub) note(r *http.Request, body []byte) {
 	}
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		line += " after " + last
+	}
+	if token := r.Header.Get("Authorization"); token != "" {
+		line += " as " + strings.TrimPrefix(token, "Bearer ")
+	}
+	if r.TLS != nil {
+		line += " by TLS"
 	}
 	if len(body) > 0 {
 		line += " " + string(body)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -40,6 +42,28 @@ func FuzzArrange(f *testing.F) {
 		got := arrange(app, slices.Clone(args))
 		if got[0] != "muster" || !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(args))) {
 			t.Errorf("%q became %q", args, got)
+		}
+	})
+}
+
+// FuzzProfile: what is taken for credentials names a hub, and is written as it was
+// read.
+func FuzzProfile(f *testing.F) {
+	f.Add([]byte("hub: https://hub.example:8443\nname: ann\ntoken: mst_x\nexpires: 2025-01-02T15:04:05Z\nca: |\n    -----BEGIN CERTIFICATE-----\n"))
+	f.Add([]byte("hub: x\ntoken: [1]\n"))
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		saved, err := parseProfile(data)
+		if err != nil {
+			return
+		}
+		written, err := yaml.Marshal(saved)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := parseProfile(written)
+		if err != nil || saved.Hub == "" || !again.Expires.Equal(saved.Expires) || again.Token != saved.Token || again.CA != saved.CA || !again.is(saved.Hub) {
+			t.Errorf("%+v is read back as %+v, %v", saved, again, err)
 		}
 	})
 }

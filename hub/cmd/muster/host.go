@@ -23,13 +23,15 @@ func (p *program) hostCommand() *cli.Command {
    muster host drain web1 --wait    move its instances away, before an upgrade
    muster host activate web1        let it have instances again
    muster host fail web1            it is lost and will not come back
-   muster host fail web1 --data-lost    nor will the volumes on it`,
+   muster host fail web1 --data-lost    nor will the volumes on it
+   muster host rm web1 --wait       take it out of the fleet for good`,
 		Action:       p.with(1, 1, showHost),
 		BashComplete: p.completeHosts,
 		Subcommands: []*cli.Command{
 			p.hostAction(client.HostDrain, "move a host's instances away and give it none", waitFlags()),
 			p.hostAction(client.HostActivate, "let a host have instances again", nil),
 			p.hostFail(),
+			p.hostRemove(),
 		},
 	}
 }
@@ -101,13 +103,16 @@ func (s *session) printHost(v fleet.HostView) {
 	f := v.Facts
 	s.line("Host", v.ID)
 	s.line("State", s.state(liveness(v))+" since "+stamp(v.Status.Since))
-	s.line("Use", s.state(v.Availability))
+	s.line("Use", s.state(use(v)))
 	s.line("Machine", join(", ", f.Distribution, f.Architecture, strconv.Itoa(f.CPUs)+" CPUs", size64(f.Memory)))
 	s.line("Address", dash(f.Advertise))
 	s.line("Engine", engine(v))
 	s.line("Agent", dash(f.AgentVersion))
 	for _, why := range v.Reasons {
-		s.line("Stays", why)
+		s.line(waits(v), why)
+	}
+	for i, key := range v.Stopped {
+		s.line(first(i, "Stopped"), key.String())
 	}
 	s.line("Reserved", fmt.Sprintf("%g CPUs, %s memory", v.Reserved.CPUReservation, size64(v.Reserved.MemoryReservation)))
 	var labels []string
@@ -124,6 +129,25 @@ func (s *session) printHost(v fleet.HostView) {
 	for i, u := range v.Unclaimed {
 		s.line(first(i, "Unclaimed"), "container "+u.Container+" of "+u.Service.String())
 	}
+}
+
+// use is what a host is for now.
+func use(v fleet.HostView) string {
+	switch {
+	case v.Leaving == nil:
+		return v.Availability
+	case v.Leaving.Force:
+		return "leaving (dead)"
+	}
+	return "leaving (" + v.Leaving.Policy + ")"
+}
+
+// waits is what comes before a host's reasons.
+func waits(v fleet.HostView) string {
+	if v.Leaving != nil {
+		return "Waits for"
+	}
+	return "Stays"
 }
 
 // join joins what is not empty.

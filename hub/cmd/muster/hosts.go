@@ -27,13 +27,13 @@ func listHosts(ctx context.Context, s *session, _ []string) error {
 		return s.printJSON(list)
 	}
 	if len(list.Items) == 0 {
-		s.printf("no hosts yet: start muster-agent on a machine and point it at the hub\n")
+		s.printf("no hosts yet: muster token create prints the line that lets one join\n")
 		return nil
 	}
 	var rows [][]string
 	for _, v := range list.Items {
 		rows = append(rows, []string{
-			v.ID, s.state(liveness(v)), s.state(v.Availability), ratio(v.Ready, v.Instances),
+			v.ID, s.state(liveness(v)), s.state(use(v)), ratio(v.Ready, v.Instances),
 			dash(v.Facts.Advertise), strconv.Itoa(v.Facts.CPUs), size64(v.Facts.Memory), engineWord(v),
 		})
 	}

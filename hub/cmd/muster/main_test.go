@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/pem"
 	"flag"
 	"fmt"
 	"os"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 var update = flag.Bool("update", false, "write what the scripts compare with anew")
@@ -42,17 +45,40 @@ func TestScripts(t *testing.T) {
 			hub := startFakeHub(env.WorkDir)
 			env.Defer(hub.Close)
 			env.Setenv("MUSTER_HUB", hub.URL)
-			env.Setenv("TZ", "UTC")
-			env.Setenv("HOME", env.WorkDir)
-			return nil
+			env.Setenv("MUSTER_HUB_SOCKET", filepath.Join(env.WorkDir, "hub.sock"))
+			return trusted(env)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":  exits,
 			"await":  await,
 			"mode":   mode,
 			"unpack": unpack,
+			"socket": socket,
 		},
 	})
+}
+
+// trusted adds a hub with TLS: HUBS is where it is, PIN its authority's, which is in
+// the file authority.pem.
+func trusted(env *testscript.Env) error {
+	hub := startFakeTLS(env.WorkDir)
+	env.Defer(hub.Close)
+	env.Setenv("HUBS", hub.URL)
+	env.Setenv("PIN", fleet.PinOf(hub.Certificate().RawSubjectPublicKeyInfo).String())
+	env.Setenv("TZ", "UTC")
+	env.Setenv("HOME", env.WorkDir)
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hub.Certificate().Raw})
+	return os.WriteFile(filepath.Join(env.WorkDir, "authority.pem"), block, 0o600)
+}
+
+// socket starts a fake hub at MUSTER_HUB_SOCKET.
+func socket(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: socket")
+	}
+	hub, err := startFakeSocket(ts.Getenv("WORK"), ts.Getenv("MUSTER_HUB_SOCKET"))
+	ts.Check(err)
+	ts.Defer(hub.Close)
 }
 
 // exits runs a program that must end with the given exit code.

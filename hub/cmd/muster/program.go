@@ -55,11 +55,13 @@ func (p *program) app() *cli.App {
 	}
 	app.Commands = []*cli.Command{
 		p.applyCommand(), p.servicesCommand(), p.serviceCommand(), p.instancesCommand(),
-		p.scaleCommand(), p.restartCommand(), p.removeCommand(), p.logsCommand(),
+		p.scaleCommand(), p.restartCommand(), p.stopCommand(), p.startCommand(), p.removeCommand(), p.logsCommand(), p.commandCommand(),
 		p.versionsCommand(), p.diffCommand(), p.rollbackCommand(), p.rolloutCommand(),
-		p.hostsCommand(), p.hostCommand(), p.balancerCommand(), p.eventsCommand(),
+		p.hostsCommand(), p.hostCommand(), p.tokenCommand(), p.caCommand(), p.aclCommand(), p.balancerCommand(), p.eventsCommand(),
 		p.secretCommand(), p.registryCommand(),
-		p.freezeCommand(), p.unfreezeCommand(), p.pruneCommand(), p.supportCommand(), p.completionCommand(), p.versionCommand(),
+		p.freezeCommand(), p.unfreezeCommand(), p.pruneCommand(), p.supportCommand(),
+		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.userCommand(), p.apiTokenCommand(), p.auditCommand(),
+		p.completionCommand(), p.versionCommand(),
 	}
 	prepare(app.Commands)
 	return app
@@ -76,7 +78,7 @@ func prepare(commands []*cli.Command) {
 
 func globalFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "hub", Usage: "`URL` of the hub (MUSTER_HUB; default " + defaultHub + ")"},
+		&cli.StringFlag{Name: "hub", Usage: "`URL` of the hub (MUSTER_HUB; default: where you logged in, or this machine's own)"},
 		&cli.StringFlag{Name: "config", Usage: "configuration `FILE` (default ~/.config/muster/config.yaml)"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: outputTable, Usage: "`FORMAT`: table or json"},
 		&cli.BoolFlag{Name: "no-color", Usage: "write no colors (NO_COLOR)"},

@@ -62,6 +62,12 @@ func (s *session) printService(v fleet.ServiceView) {
 	if v.Frozen && v.State != fleet.ServiceFrozen {
 		s.line("", "frozen")
 	}
+	if v.Stopped && v.State != fleet.ServiceStopped {
+		s.line("", "stopped")
+	}
+	if len(v.StoppedOn) > 0 {
+		s.line("", "stopped on "+strings.Join(v.StoppedOn, ", "))
+	}
 	count := instances(v.Desired)
 	if v.Mode == fleet.ModeGlobal {
 		count = "one instance on every eligible host, " + strconv.Itoa(v.Desired) + " in all"

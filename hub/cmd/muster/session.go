@@ -56,11 +56,11 @@ func (p *program) session(c *cli.Context) (*session, error) {
 	if output != outputTable && output != outputJSON {
 		return nil, usage("--output %q is neither table nor json", output)
 	}
-	url, err := p.hubURL(c)
+	o, err := p.options(c)
 	if err != nil {
 		return nil, err
 	}
-	hub, err := client.New(client.Options{URL: url})
+	hub, err := client.New(o)
 	if err != nil {
 		return nil, err
 	}

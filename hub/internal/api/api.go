@@ -9,6 +9,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 // API is the hub's HTTP API.
@@ -19,6 +21,7 @@ type API struct {
 	metrics *metrics
 	streams *streams
 	answers *answers
+	rights  *rights
 
 	watchers chan struct{} // one place for each watcher
 	stopping chan struct{} // closed when streams have to end
@@ -44,11 +47,13 @@ func New(options Options) *API {
 		metrics:  newMetrics(options.Registry, options.Version),
 		streams:  newStreams(options.Limits.Streams),
 		answers:  newAnswers(options.Limits.Asks),
+		rights:   newRights(),
 		watchers: make(chan struct{}, options.Limits.Watchers),
 		stopping: make(chan struct{}),
 		mux:      http.NewServeMux(),
 	}
 	a.huma = humago.New(a.mux, describe())
+	a.huma.UseMiddleware(a.authorize)
 	a.route()
 	a.handler = a.guard(a.mux)
 	return a
@@ -64,16 +69,22 @@ func (a *API) route() {
 	a.routeInstances()
 	a.routeHosts()
 	a.routePrune()
+	a.routeCommands()
 	a.routeBalancers()
 	a.routeSecrets()
 	a.routeEvents()
 	a.routeWatch()
 	a.routeLogs()
+	a.routeJoin()
+	a.routeLogin()
+	a.routeUsers()
+	a.routeTokens()
+	a.routeAudit()
 	a.mux.HandleFunc("POST "+streamPath+"{token}", a.takeStream)
 	a.mux.HandleFunc("GET /healthz", a.healthy)
 	a.mux.HandleFunc("GET /readyz", a.ready)
-	a.mux.Handle("GET /metrics", a.metrics.handler())
-	a.mux.HandleFunc("GET /openapi.json", serveDocument(a.Document()))
+	a.mux.Handle("GET /metrics", a.only(fleet.RoleViewer, "metrics", a.metrics.handler()))
+	a.mux.Handle("GET /openapi.json", a.only(fleet.RoleViewer, "openapi", serveDocument(a.Document())))
 }
 
 // register adds an operation whose errors become problem details.

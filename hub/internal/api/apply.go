@@ -23,7 +23,7 @@ type applyInput struct {
 }
 
 func (a *API) routeApply() {
-	op := operation(http.MethodPost, "/v1/projects/{project}/apply", "apply", "projects", "Apply a Compose document to a project")
+	op := operation(fleet.RoleOperator, http.MethodPost, "/v1/projects/{project}/apply", "apply", "projects", "Apply a Compose document to a project")
 	op.MaxBodyBytes, op.BodyReadTimeout = a.limits.ApplyBytes, a.limits.RequestTime
 	register(a, op, a.apply)
 }

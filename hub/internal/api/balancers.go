@@ -14,11 +14,11 @@ type forgetInput struct {
 }
 
 func (a *API) routeBalancers() {
-	register(a, operation(http.MethodGet, "/v1/balancers", "list-balancers", "balancers", "List balancers"), func(ctx context.Context, _ *struct{}) (*listOutput[fleet.BalancerView], error) {
+	register(a, operation(fleet.RoleViewer, http.MethodGet, "/v1/balancers", "list-balancers", "balancers", "List balancers"), func(ctx context.Context, _ *struct{}) (*listOutput[fleet.BalancerView], error) {
 		return list(ctx, a, View.Balancers)
 	})
-	forget := operation(http.MethodDelete, "/v1/balancers/{host}/{name}", "forget-balancer", "balancers", "Forget a balancer: nothing waits for it any more")
-	register(a, forget, func(ctx context.Context, in *forgetInput) (*resultOutput, error) {
+	forget := operation(fleet.RoleOperator, http.MethodDelete, "/v1/balancers/{host}/{name}", "forget-balancer", "balancers", "Forget a balancer: nothing waits for it any more")
+	register(a, ordering(forget, fleet.DoBalancerForget), func(ctx context.Context, in *forgetInput) (*resultOutput, error) {
 		for _, part := range []string{in.Host, in.Name} {
 			if err := fleet.ValidateHost(part); err != nil {
 				return nil, err

@@ -18,6 +18,9 @@ func describe() huma.Config {
 	config.Info.Description = "Orders to the fleet, and what it is. Each answer to a write carries the revision at which it was committed; /v1/watch streams the changes after a revision."
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.CreateHooks = nil // no links to schemas in bodies
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer", Description: "A session's token (POST /v1/login) or an API token. x-muster-role is the role that an operation takes; who comes through the hub's socket, is an admin without a token."},
+	}
 	// Answers may get more fields: only what is sent to the hub is strict.
 	config.AllowAdditionalPropertiesByDefault = true
 	config.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[fleet.Duration](), reflect.TypeFor[duration]())
@@ -53,6 +56,16 @@ func serveDocument(document []byte) http.HandlerFunc {
 	}
 }
 
-func operation(method, path, id, tag, summary string) huma.Operation {
-	return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag}}
+// operation is one that takes a role.
+func operation(role fleet.Role, method, path, id, tag, summary string) huma.Operation {
+	op := huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag},
+		Metadata:   map[string]any{roleKey: role},
+		Extensions: map[string]any{"x-muster-role": role},
+		Security:   []map[string][]string{{"bearer": {}}},
+	}
+	if role == anyone {
+		op.Security = []map[string][]string{}
+	}
+	return op
 }

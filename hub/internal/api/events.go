@@ -19,7 +19,7 @@ type eventsInput struct {
 }
 
 func (a *API) routeEvents() {
-	register(a, operation(http.MethodGet, "/v1/events", "list-events", "events", "List events, oldest first"), a.listEvents)
+	register(a, operation(fleet.RoleViewer, http.MethodGet, "/v1/events", "list-events", "events", "List events, oldest first"), a.listEvents)
 }
 
 func (a *API) listEvents(ctx context.Context, in *eventsInput) (*listOutput[fleet.Event], error) {

@@ -236,6 +236,12 @@ func (b *syncBuffer) text() string {
 
 func serve(t *testing.T, change ...func(*Options)) *server {
 	t.Helper()
+	return serveBy(t, func(*API) Door { return Anyone }, change...)
+}
+
+// serveBy serves by a door.
+func serveBy(t *testing.T, door func(*API) Door, change ...func(*Options)) *server {
+	t.Helper()
 	s := &server{t: t, fleet: &fakeFleet{}, log: &syncBuffer{}}
 	options := Options{
 		Fleet:   s.fleet,
@@ -256,7 +262,7 @@ func serve(t *testing.T, change ...func(*Options)) *server {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.api.Serve(ctx, listener) }()
+	go func() { ended <- s.api.Serve(ctx, listener, door(s.api)) }()
 	s.url = "http://" + listener.Addr().String()
 	transport := &http.Transport{}
 	s.conns = &http.Client{Transport: transport}
@@ -286,6 +292,11 @@ func (s *server) call(method, path, body string, headers ...string) answer {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	return s.callIn(ctx, method, path, body, headers...)
+}
+
+func (s *server) callIn(ctx context.Context, method, path, body string, headers ...string) answer {
+	s.t.Helper()
 	request, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)

@@ -27,9 +27,14 @@ func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/v1/events?since=-1&limit=100000", "", "", "", "", "")
 	f.Add("GET", "/v1/watch?since=42", "", "", "", "41", "")
 	f.Add("GET", "/v1/instances/1a-1/logs?tail=5", "", "", "", "", "")
+	f.Add("DELETE", "/v1/hosts/web1?policy=keep&force=true&unserved=true", "", "", "", "", "")
 	f.Add("POST", "/v1/hosts/web1/fail?dataLost=true", "", "", "", "", "")
 	f.Add("DELETE", "/v1/balancers/web1/haproxy", "", "", "", "", "")
 	f.Add("POST", "/v1/streams/x", "application/octet-stream", "", "", "", "log\n")
+	f.Add("POST", "/v1/users", "application/json", "", "", "", `{"name":"ann","role":"viewer"}`)
+	f.Add("PATCH", "/v1/users/ann", "application/json", "", "", "", `{"role":"admin","disabled":null}`)
+	f.Add("POST", "/v1/api-tokens", "application/json", "", "", "", `{"user":"ann","name":"ci","role":"viewer","ttl":"1h"}`)
+	f.Add("GET", "/v1/audit?who=ann&before=7", "", "", "", "", "")
 	f.Add("BREW", "/v1/../healthz", "", "", "", "", "")
 	f.Fuzz(func(t *testing.T, method, target, contentType, idempotencyKey, ifMatch, lastEventID, body string) {
 		request, err := http.NewRequestWithContext(t.Context(), method, "http://hub"+target, strings.NewReader(body))
@@ -45,11 +50,12 @@ func FuzzRequest(f *testing.F) {
 			return nil, fleet.NotFound("too old")
 		}}
 		api := New(Options{
-			Fleet: asked, Map: mapNothing, Sealer: fakeSealer{}, Logger: slog.New(slog.DiscardHandler), Limits: DefaultLimits(),
-			Asker: askerFunc(func(string, fleet.Ask) error { return fleet.NotFound("nobody is there") }),
+			Fleet: asked, Map: mapNothing, Logger: slog.New(slog.DiscardHandler), Limits: DefaultLimits(),
+			Asker:  askerFunc(func(string, fleet.Ask) error { return fleet.NotFound("nobody is there") }),
+			Sealer: fakeSealer{}, People: &fakePeople{}, Trail: &fakeTrail{},
 		})
 		answer := httptest.NewRecorder()
-		api.handler.ServeHTTP(answer, request)
+		behind(Anyone, api.handler).ServeHTTP(answer, request)
 		wantProblem(t, answer)
 		for _, c := range asked.commands {
 			wantProper(t, c)
@@ -74,7 +80,7 @@ func wantProblem(t *testing.T, answer *httptest.ResponseRecorder) {
 
 func wantProper(t *testing.T, c fleet.Command) {
 	t.Helper()
-	if c.ID == "" || c.Actor == "" || !validKey(c.ID) {
+	if c.ID == "" || c.Actor == "" || c.Actor != c.By.Name || !validKey(c.ID) {
 		t.Errorf("an order without an id or an actor: %+v", c)
 	}
 	if !c.Service.IsZero() {

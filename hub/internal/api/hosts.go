@@ -19,15 +19,16 @@ type HostOrder struct {
 }
 
 func (a *API) routeHosts() {
-	register(a, operation(http.MethodGet, "/v1/hosts", "list-hosts", "hosts", "List hosts"), func(ctx context.Context, _ *struct{}) (*listOutput[fleet.HostView], error) {
+	register(a, operation(fleet.RoleViewer, http.MethodGet, "/v1/hosts", "list-hosts", "hosts", "List hosts"), func(ctx context.Context, _ *struct{}) (*listOutput[fleet.HostView], error) {
 		return list(ctx, a, View.Hosts)
 	})
-	register(a, operation(http.MethodGet, "/v1/hosts/{host}", "get-host", "hosts", "Show one host"), a.getHost)
+	register(a, operation(fleet.RoleViewer, http.MethodGet, "/v1/hosts/{host}", "get-host", "hosts", "Show one host"), a.getHost)
+	a.routeHostLeave()
 	a.routeHostOrder("drain", fleet.DoHostDrain, "drain-host", "Move a host's instances away and place none there")
 	a.routeHostOrder("activate", fleet.DoHostActivate, "activate-host", "Place instances on a drained host again")
 	a.routeHostOrder("freeze", fleet.DoFreeze, "freeze-host", "Change nothing on a host, whatever happens")
 	a.routeHostOrder("unfreeze", fleet.DoUnfreeze, "unfreeze-host", "Look after a frozen host again")
-	register(a, operation(http.MethodPost, "/v1/hosts/{host}/fail", "fail-host", "hosts", "Declare a lost host dead: what it ran is placed elsewhere"), func(ctx context.Context, in *failInput) (*resultOutput, error) {
+	register(a, ordering(operation(fleet.RoleOperator, http.MethodPost, "/v1/hosts/{host}/fail", "fail-host", "hosts", "Declare a lost host dead: what it ran is placed elsewhere"), fleet.DoHostFail), func(ctx context.Context, in *failInput) (*resultOutput, error) {
 		return a.orderHost(ctx, &in.HostOrder, fleet.Command{Do: fleet.DoHostFail, DataLost: in.DataLost})
 	})
 }
@@ -38,7 +39,7 @@ type failInput struct {
 }
 
 func (a *API) routeHostOrder(verb, do, id, summary string) {
-	register(a, operation(http.MethodPost, "/v1/hosts/{host}/"+verb, id, "hosts", summary), func(ctx context.Context, in *HostOrder) (*resultOutput, error) {
+	register(a, ordering(operation(fleet.RoleOperator, http.MethodPost, "/v1/hosts/{host}/"+verb, id, "hosts", summary), do), func(ctx context.Context, in *HostOrder) (*resultOutput, error) {
 		return a.orderHost(ctx, in, fleet.Command{Do: do})
 	})
 }

@@ -24,15 +24,15 @@ type settingsOutput struct {
 
 // routeInside tells of the hub itself what a supporter asks for.
 func (a *API) routeInside() {
-	register(a, operation(http.MethodGet, "/v1/hub/settings", "hub-settings", "hub", "Show what the hub runs with, without secrets"), func(context.Context, *struct{}) (*settingsOutput, error) {
+	register(a, operation(fleet.RoleViewer, http.MethodGet, "/v1/hub/settings", "hub-settings", "hub", "Show what the hub runs with, without secrets"), func(context.Context, *struct{}) (*settingsOutput, error) {
 		out := &settingsOutput{}
 		out.Body.Settings = append([]Setting{}, a.options.Settings...)
 		return out, nil
 	})
-	agent := operation(http.MethodGet, "/v1/hosts/{host}/log", "host-log", "hosts", "Show the end of a host's agent's log, as far as it has it in memory")
+	agent := operation(fleet.RoleViewer, http.MethodGet, "/v1/hosts/{host}/log", "host-log", "hosts", "Show the end of a host's agent's log, as far as it has it in memory")
 	agent.Responses = textLines()
 	register(a, agent, a.hostLog)
-	op := operation(http.MethodGet, "/v1/hub/log", "hub-log", "hub", "Show the end of the hub's log, as far as it has it in memory")
+	op := operation(fleet.RoleViewer, http.MethodGet, "/v1/hub/log", "hub-log", "hub", "Show the end of the hub's log, as far as it has it in memory")
 	op.Responses = textLines()
 	register(a, op, a.hubLog)
 }

@@ -13,7 +13,7 @@ type listInstancesInput struct {
 }
 
 func (a *API) routeInstances() {
-	register(a, operation(http.MethodGet, "/v1/instances", "list-instances", "instances", "List instances"), a.listInstances)
+	register(a, operation(fleet.RoleViewer, http.MethodGet, "/v1/instances", "list-instances", "instances", "List instances"), a.listInstances)
 }
 
 func (a *API) listInstances(ctx context.Context, in *listInstancesInput) (*listOutput[fleet.InstanceView], error) {

@@ -25,10 +25,10 @@ type serviceLogsInput struct {
 }
 
 func (a *API) routeLogs() {
-	instance := operation(http.MethodGet, "/v1/instances/{instance}/logs", "instance-logs", "instances", "Read an instance's last lines of output")
+	instance := operation(fleet.RoleViewer, http.MethodGet, "/v1/instances/{instance}/logs", "instance-logs", "instances", "Read an instance's last lines of output")
 	instance.Responses = textLines()
 	register(a, instance, a.instanceLogs)
-	service := operation(http.MethodGet, servicePath+"/logs", "service-logs", "services", "Read the last lines of output of a service's instances")
+	service := operation(fleet.RoleViewer, http.MethodGet, servicePath+"/logs", "service-logs", "services", "Read the last lines of output of a service's instances")
 	service.Description = "The instances come one after another. With several, each line begins with its instance's id."
 	service.Responses = textLines()
 	register(a, service, a.serviceLogs)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/musterhq/muster/hub/policy"
 )
 
 // Options is what the API is made of.
@@ -14,7 +16,18 @@ type Options struct {
 	Asker Asker
 	Map   Mapper
 	// Sealer seals secrets before they go any further.
-	Sealer Sealer
+	Sealer   Sealer
+	People   People
+	Trail    Trail
+	Identity Identity
+	// Names are those that the hub is reached at, and Port is its HTTPS port; 0: it
+	// has none.
+	Names []string
+	Port  int
+	// Accounts are those that a list for another broker names.
+	Accounts func() []policy.Account
+	// Commands takes what is ordered in words; nil: nobody does.
+	Commands Commander
 	// Ready says why the hub cannot serve yet, or any more; nil: always ready.
 	Ready func() error
 	// Registry gets the API's metrics and is what /metrics shows: others may

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"net"
 	"strconv"
 	"strings"
 
@@ -17,7 +16,7 @@ const maxKey = 128
 // Caller is what the headers of every order say.
 type Caller struct {
 	Key     string `header:"Idempotency-Key" doc:"Names this order: a repeat with the same key gets the first one's answer, for a day at most, also if nothing had to change. Refused orders and dry runs are not remembered: a repeat is looked at anew. 1 to 128 printable ASCII characters without spaces."`
-	remote  string
+	by      fleet.Principal
 	ifMatch string
 }
 
@@ -28,22 +27,13 @@ type Conditional struct {
 
 // Resolve implements huma.Resolver.
 func (c *Caller) Resolve(ctx huma.Context) []error {
-	c.remote, c.ifMatch = ctx.RemoteAddr(), ctx.Header("If-Match")
+	c.by, c.ifMatch = principal(ctx.Context()), ctx.Header("If-Match")
 	return nil
-}
-
-// actor names who gave the order.
-func (c *Caller) actor() string {
-	host, _, err := net.SplitHostPort(c.remote)
-	if err != nil {
-		return "local" // a Unix socket
-	}
-	return "local@" + host
 }
 
 // command completes a command with what the headers say.
 func (c *Caller) command(cmd fleet.Command, conditional bool) (fleet.Command, error) {
-	cmd.Actor, cmd.ID = c.actor(), c.Key
+	cmd.Actor, cmd.By, cmd.ID = c.by.Name, c.by, c.Key
 	if c.Key == "" {
 		cmd.ID = rand.Text()
 	} else if !validKey(c.Key) {

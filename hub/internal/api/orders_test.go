@@ -43,6 +43,9 @@ func TestOrders(t *testing.T) {
 		{"POST", "/v1/hosts/web1/freeze", "", fleet.Command{Do: "freeze", Host: "web1"}},
 		{"POST", "/v1/hosts/web1/unfreeze", "", fleet.Command{Do: "unfreeze", Host: "web1"}},
 		{"POST", "/v1/hosts/web1/fail", "", fleet.Command{Do: "host-fail", Host: "web1"}},
+		{"DELETE", "/v1/hosts/web1", "", fleet.Command{Do: "host-remove", Host: "web1", Policy: "stop"}},
+		{"DELETE", "/v1/hosts/web1?policy=keep&force=true&dataLost=true&unserved=true", "",
+			fleet.Command{Do: "host-remove", Host: "web1", Policy: "keep", Force: true, DataLost: true, Unserved: true}},
 		{"DELETE", "/v1/balancers/web1/haproxy", "", fleet.Command{Do: "balancer-forget", Balancer: haproxy}},
 	}
 	seen := map[string]bool{}
@@ -53,11 +56,11 @@ func TestOrders(t *testing.T) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, a.status, a.body)
 		}
 		got := s.fleet.last(t)
-		if len(got.ID) < 20 || seen[got.ID] || got.Actor != "local@127.0.0.1" {
+		if len(got.ID) < 20 || seen[got.ID] || got.Actor != "anonymous" || got.By.From != "127.0.0.1" || got.By.Role != fleet.RoleAdmin {
 			t.Errorf("%s %s: id %q, actor %q", c.method, c.path, got.ID, got.Actor)
 		}
 		seen[got.ID] = true
-		got.ID, got.Actor = "", ""
+		got.ID, got.Actor, got.By = "", "", fleet.Principal{}
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s %s: command %+v; want %+v", c.method, c.path, got, c.want)
 		}

@@ -16,7 +16,7 @@ type Problem struct {
 	Title  string `json:"title" doc:"The status in words"`
 	Status int    `json:"status"`
 	Detail string `json:"detail" doc:"What went wrong, for people"`
-	Code   string `json:"code" enum:"invalid,not_found,conflict,precondition,unavailable,internal" doc:"What went wrong, for programs"`
+	Code   string `json:"code" enum:"invalid,not_found,conflict,precondition,unavailable,internal,unauthenticated,forbidden" doc:"What went wrong, for programs"`
 	Path   string `json:"path,omitempty" doc:"Where in the input"`
 	Hint   string `json:"hint,omitempty" doc:"What to do next"`
 	// Errors are all that is wrong, when it is more than one thing or the
@@ -39,10 +39,13 @@ func (p *Problem) GetStatus() int { return p.Status }
 
 // GetHeaders implements huma.HeadersError.
 func (p *Problem) GetHeaders() http.Header {
-	if p.Status != http.StatusServiceUnavailable {
-		return nil
+	switch p.Status {
+	case http.StatusServiceUnavailable:
+		return http.Header{"Retry-After": {"1"}}
+	case http.StatusUnauthorized:
+		return http.Header{"Www-Authenticate": {`Bearer realm="muster"`}}
 	}
-	return http.Header{"Retry-After": {"1"}}
+	return nil
 }
 
 // ContentType implements huma.ContentTypeFilter.
@@ -55,6 +58,9 @@ var statuses = map[string]int{
 	fleet.CodePrecondition: http.StatusPreconditionFailed,
 	fleet.CodeUnavailable:  http.StatusServiceUnavailable,
 	fleet.CodeInternal:     http.StatusInternalServerError,
+
+	fleet.CodeUnauthenticated: http.StatusUnauthorized,
+	fleet.CodeForbidden:       http.StatusForbidden,
 }
 
 // problem makes an error one for the caller. What is not meant for an

@@ -34,10 +34,10 @@ type pruneOutput struct {
 }
 
 func (a *API) routePrune() {
-	op := operation(http.MethodPost, "/v1/hosts/{host}/prune", "prune-host", "hosts", "Remove images from a host that no kept version of any service needs")
+	op := operation(fleet.RoleOperator, http.MethodPost, "/v1/hosts/{host}/prune", "prune-host", "hosts", "Remove images from a host that no kept version of any service needs")
 	op.Description = "It is answered when the host is done, which may take minutes."
 	op.MaxBodyBytes, op.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
-	register(a, op, a.prune)
+	register(a, ordering(op, "prune"), a.prune)
 }
 
 // Patience lets a request take longer than the server's own limits.
@@ -68,14 +68,16 @@ func (a *API) prune(ctx context.Context, in *pruneInput) (*pruneOutput, error) {
 	in.until(time.Now().Add(a.limits.PruneTime + a.limits.WriteTime))
 	ctx, cancel := context.WithTimeout(ctx, a.limits.PruneTime)
 	defer cancel()
-	answer, err := a.ask(ctx, in.Host, fleet.Ask{
-		Do: fleet.AskPrune, DryRun: in.Body != nil && in.Body.DryRun, TTL: fleet.Duration(a.limits.PruneTime), Cause: "prune by " + in.actor(),
-	})
+	dry := in.Body != nil && in.Body.DryRun
+	answer, err := a.ask(ctx, in.Host, fleet.Ask{Do: fleet.AskPrune, DryRun: dry, TTL: fleet.Duration(a.limits.PruneTime), Cause: "prune by " + in.by.Name})
+	if err == nil && !answer.OK && len(answer.Images) == 0 {
+		err = unavailable("host %s removes no images: %s", in.Host, answer.Problem)
+	}
+	if !dry { // which changes nothing
+		a.audit(in.by, "prune", "hosts/"+in.Host, fmt.Sprintf("%d removed", len(answer.Images)), err)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if !answer.OK && len(answer.Images) == 0 {
-		return nil, unavailable("host %s removes no images: %s", in.Host, answer.Problem)
 	}
 	out := &pruneOutput{Body: Pruned{Images: append([]fleet.PrunedImage{}, answer.Images...), Problem: answer.Problem}}
 	for _, image := range answer.Images {

@@ -46,7 +46,7 @@ func TestAHostIsPruned(t *testing.T) {
 			t.Errorf("%d %s", a.status, a.body)
 		}
 		ask := (*asked)[i]
-		if ask.Do != fleet.AskPrune || ask.DryRun != (i == 1) || ask.TTL.D() != s.api.limits.PruneTime || ask.Cause != "prune by local@127.0.0.1" {
+		if ask.Do != fleet.AskPrune || ask.DryRun != (i == 1) || ask.TTL.D() != s.api.limits.PruneTime || ask.Cause != "prune by anonymous" {
 			t.Errorf("asked %+v", ask)
 		}
 	}
@@ -89,9 +89,29 @@ func TestAHostThatDoesNotSayWhatItPruned(t *testing.T) {
 
 // Removing many images takes longer than any other request may.
 func TestPruningOutlastsDeadlines(t *testing.T) {
-	s, _ := servePruned(t, 100*time.Millisecond, fleet.Answer{OK: true, Images: []fleet.PrunedImage{{ID: "sha256:1", Bytes: 7}}},
-		func(o *Options) { o.Limits.RequestTime, o.Limits.OrderTime = 20*time.Millisecond, 20*time.Millisecond })
+	s, _ := servePruned(t, 1500*time.Millisecond, fleet.Answer{OK: true, Images: []fleet.PrunedImage{{ID: "sha256:1", Bytes: 7}}},
+		func(o *Options) {
+			o.Limits.RequestTime, o.Limits.OrderTime = 300*time.Millisecond, 300*time.Millisecond
+		})
 	if a := s.call("POST", prunePath, ""); a.status != 200 || decode[Pruned](t, a).Bytes != 7 {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// What was removed is in the audit trail, and so is what failed; a dry run isn't.
+func TestPruningIsAudited(t *testing.T) {
+	trail := &fakeTrail{}
+	with := func(o *Options) { o.Trail = trail }
+	s, _ := servePruned(t, 0, fleet.Answer{OK: true, Images: []fleet.PrunedImage{{ID: "sha256:1", Bytes: 7}}}, with)
+	s.call("POST", prunePath, `{"dryRun":true}`)
+	s.call("POST", prunePath, "")
+	s, _ = servePruned(t, 0, fleet.Answer{Problem: "no"}, with)
+	s.call("POST", prunePath, "")
+	by := fleet.AuditEntry{Who: "anonymous", Role: fleet.RoleAdmin, Via: fleet.ViaHTTP, From: "127.0.0.1", Do: "prune", Subject: "hosts/web1"}
+	done, failed := by, by
+	done.Result, done.Message = fleet.AuditDone, "1 removed"
+	failed.Result, failed.Message = fleet.AuditFailed, "host web1 removes no images: no"
+	if want := []fleet.AuditEntry{done, failed}; !reflect.DeepEqual(trail.entries, want) {
+		t.Errorf("%+v", trail.entries)
 	}
 }

@@ -10,13 +10,13 @@ import (
 )
 
 func (a *API) routeRollouts() {
-	register(a, operation(http.MethodGet, servicePath+"/rollout", "get-rollout", "rollouts", "Show a service's last rollout"), a.getRollout)
+	register(a, operation(fleet.RoleViewer, http.MethodGet, servicePath+"/rollout", "get-rollout", "rollouts", "Show a service's last rollout"), a.getRollout)
 	a.routeRolloutOrder("pause", fleet.DoPause, "pause-rollout", "Keep a rollout as it is until somebody resumes or promotes it")
 	a.routeRolloutOrder("resume", fleet.DoResume, "resume-rollout", "Let a paused rollout go on")
 	a.routeRolloutOrder("abort", fleet.DoAbort, "abort-rollout", "Go back to the version that the rollout came from")
 	a.routeRolloutOrder("retry", fleet.DoRetry, "retry-rollout", "Try a rollout again that failed")
 	promote := a.rolloutOrder("promote", "promote-rollout", "Let a rollout go on to its next step, or to its end")
-	register(a, promote, func(ctx context.Context, in *promoteInput) (*resultOutput, error) {
+	register(a, ordering(promote, fleet.DoPromote), func(ctx context.Context, in *promoteInput) (*resultOutput, error) {
 		cmd := fleet.Command{Do: fleet.DoPromote}
 		if in.Body != nil {
 			cmd.Rollout, cmd.Fully = in.Body.Rollout, in.Body.Fully
@@ -45,13 +45,13 @@ type promoteInput struct {
 }
 
 func (a *API) rolloutOrder(verb, id, summary string) huma.Operation {
-	op := operation(http.MethodPost, servicePath+"/rollout/"+verb, id, "rollouts", summary)
+	op := operation(fleet.RoleOperator, http.MethodPost, servicePath+"/rollout/"+verb, id, "rollouts", summary)
 	op.MaxBodyBytes, op.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
 	return op
 }
 
 func (a *API) routeRolloutOrder(verb, do, id, summary string) {
-	register(a, a.rolloutOrder(verb, id, summary), func(ctx context.Context, in *rolloutInput) (*resultOutput, error) {
+	register(a, ordering(a.rolloutOrder(verb, id, summary), do), func(ctx context.Context, in *rolloutInput) (*resultOutput, error) {
 		cmd := fleet.Command{Do: do}
 		if in.Body != nil {
 			cmd.Rollout = in.Body.Rollout

@@ -60,14 +60,14 @@ type registryRemoval struct {
 }
 
 func (a *API) routeSecrets() {
-	all := operation(http.MethodGet, "/v1/secrets", "list-secrets", "secrets", "List secrets: their names and revisions, never their values")
+	all := operation(fleet.RoleViewer, http.MethodGet, "/v1/secrets", "list-secrets", "secrets", "List secrets: their names and revisions, never their values")
 	register(a, all, func(ctx context.Context, in *secretsInput) (*listOutput[fleet.SecretView], error) {
 		return list(ctx, a, func(view View) []fleet.SecretView { return view.Secrets(in.Project) })
 	})
-	set := operation(http.MethodPut, "/v1/projects/{project}/secrets/{name}", "set-secret", "secrets", "Set a secret; each service that uses it gets a new version")
+	set := operation(fleet.RoleOperator, http.MethodPut, "/v1/projects/{project}/secrets/{name}", "set-secret", "secrets", "Set a secret; each service that uses it gets a new version")
 	set.MaxBodyBytes, set.BodyReadTimeout = valueBytes, a.limits.RequestTime
 	register(a, set, a.setSecret)
-	register(a, operation(http.MethodDelete, "/v1/projects/{project}/secrets/{name}", "remove-secret", "secrets", "Remove a secret that nothing uses"),
+	register(a, operation(fleet.RoleOperator, http.MethodDelete, "/v1/projects/{project}/secrets/{name}", "remove-secret", "secrets", "Remove a secret that nothing uses"),
 		func(ctx context.Context, in *secretRemoval) (*resultOutput, error) {
 			key, err := secretKey(in.Project, in.Name)
 			if err != nil {
@@ -75,14 +75,14 @@ func (a *API) routeSecrets() {
 			}
 			return a.do(ctx, &in.Caller, fleet.Command{Do: fleet.DoSecretRemove, Secret: key}, false)
 		})
-	register(a, operation(http.MethodGet, "/v1/registries", "list-registries", "secrets", "List the registries that there are credentials for"),
+	register(a, operation(fleet.RoleOperator, http.MethodGet, "/v1/registries", "list-registries", "secrets", "List the registries that there are credentials for"),
 		func(ctx context.Context, _ *struct{}) (*listOutput[fleet.RegistryView], error) {
 			return list(ctx, a, View.Registries)
 		})
-	login := operation(http.MethodPut, "/v1/registries/{host}", "set-registry", "secrets", "Set what a registry is told at each pull")
+	login := operation(fleet.RoleAdmin, http.MethodPut, "/v1/registries/{host}", "set-registry", "secrets", "Set what a registry is told at each pull")
 	login.MaxBodyBytes, login.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
 	register(a, login, a.setRegistry)
-	register(a, operation(http.MethodDelete, "/v1/registries/{host}", "remove-registry", "secrets", "Forget what a registry was told"),
+	register(a, operation(fleet.RoleAdmin, http.MethodDelete, "/v1/registries/{host}", "remove-registry", "secrets", "Forget what a registry was told"),
 		func(ctx context.Context, in *registryRemoval) (*resultOutput, error) {
 			host, err := fleet.ParseRegistry(in.Host)
 			if err != nil {

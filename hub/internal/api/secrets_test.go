@@ -45,7 +45,7 @@ func TestSecretOrders(t *testing.T) {
 		if got.ID == "" || got.Actor == "" {
 			t.Errorf("%s: %+v", c.path, got)
 		}
-		got.ID, got.Actor = "", ""
+		got.ID, got.Actor, got.By = "", "", fleet.Principal{}
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s %s: command %+v; want %+v", c.method, c.path, got, c.want)
 		}

@@ -11,10 +11,14 @@ import (
 
 // Serve answers on the listener until ctx ends: then streams end, other
 // requests may finish in their time, and the listener is closed. Several
-// listeners may be served at once, under one ctx.
-func (a *API) Serve(ctx context.Context, listener net.Listener) error {
+// listeners may be served at once, under one ctx, each with the door that those
+// who come have to pass.
+func (a *API) Serve(ctx context.Context, listener net.Listener, door Door) error {
 	server := &http.Server{
-		Handler:           a.handler,
+		Handler: behind(door, a.handler),
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, conn)
+		},
 		ReadHeaderTimeout: a.limits.RequestTime,
 		ReadTimeout:       a.limits.RequestTime,
 		WriteTimeout:      a.limits.RequestTime + a.limits.OrderTime,

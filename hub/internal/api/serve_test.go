@@ -109,36 +109,8 @@ func TestServeReportsABrokenListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
-	if err := s.api.Serve(t.Context(), listener); err == nil {
+	if err := s.api.Serve(t.Context(), listener, Anyone); err == nil {
 		t.Error("no error")
-	}
-}
-
-func TestUnixSocket(t *testing.T) {
-	s := serve(t)
-	path := filepath.Join(t.TempDir(), "hub.sock")
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.api.Serve(ctx, listener) }()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", path)
-	}}
-	response, err := (&http.Client{Transport: transport}).Post("http://hub/v1/hosts/web1/drain", "", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
-	transport.CloseIdleConnections()
-	if actor := s.fleet.last(t).Actor; response.StatusCode != 200 || actor != "local" {
-		t.Errorf("%d, actor %q", response.StatusCode, actor)
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }
 
@@ -184,12 +156,17 @@ func TestDescriptionNamesEverything(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
+		"DELETE /v1/api-tokens/{user}/{token}",
 		"DELETE /v1/balancers/{host}/{name}",
+		"DELETE /v1/hosts/{host}",
+		"DELETE /v1/join-tokens/{id}",
 		"DELETE /v1/projects/{project}/secrets/{name}",
 		"DELETE /v1/projects/{project}/services/{service}",
 		"DELETE /v1/registries/{host}",
-		"GET /v1/balancers", "GET /v1/events", "GET /v1/hosts", "GET /v1/hosts/{host}", "GET /v1/hosts/{host}/log",
+		"DELETE /v1/users/{name}",
+		"GET /v1/acl", "GET /v1/api-tokens", "GET /v1/audit", "GET /v1/balancers", "GET /v1/ca", "GET /v1/events", "GET /v1/hosts", "GET /v1/hosts/{host}", "GET /v1/hosts/{host}/log",
 		"GET /v1/hub/log", "GET /v1/hub/settings", "GET /v1/instances", "GET /v1/instances/{instance}/logs",
+		"GET /v1/join-tokens",
 		"GET /v1/projects/{project}/services/{service}",
 		"GET /v1/projects/{project}/services/{service}/diff",
 		"GET /v1/projects/{project}/services/{service}/logs",
@@ -197,9 +174,14 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"GET /v1/projects/{project}/services/{service}/rollout",
 		"GET /v1/projects/{project}/services/{service}/versions",
 		"GET /v1/projects/{project}/services/{service}/versions/{number}",
-		"GET /v1/registries", "GET /v1/secrets", "GET /v1/services", "GET /v1/version", "GET /v1/watch",
+		"GET /v1/registries", "GET /v1/secrets", "GET /v1/services", "GET /v1/users", "GET /v1/version", "GET /v1/watch", "GET /v1/whoami",
+		"PATCH /v1/users/{name}",
+		"POST /v1/api-tokens",
+		"POST /v1/ca/rotate", "POST /v1/command", "POST /v1/first-admin",
 		"POST /v1/hosts/{host}/activate", "POST /v1/hosts/{host}/drain", "POST /v1/hosts/{host}/fail",
 		"POST /v1/hosts/{host}/freeze", "POST /v1/hosts/{host}/prune", "POST /v1/hosts/{host}/unfreeze",
+		"POST /v1/join", "POST /v1/join-tokens",
+		"POST /v1/login", "POST /v1/logout",
 		"POST /v1/projects/{project}/apply",
 		"POST /v1/projects/{project}/services/{service}/freeze",
 		"POST /v1/projects/{project}/services/{service}/restart",
@@ -210,8 +192,10 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"POST /v1/projects/{project}/services/{service}/rollout/resume",
 		"POST /v1/projects/{project}/services/{service}/rollout/retry",
 		"POST /v1/projects/{project}/services/{service}/scale",
+		"POST /v1/projects/{project}/services/{service}/start", "POST /v1/projects/{project}/services/{service}/stop",
 		"POST /v1/projects/{project}/services/{service}/unfreeze",
-		"PUT /v1/projects/{project}/secrets/{name}", "PUT /v1/registries/{host}",
+		"POST /v1/renew",
+		"POST /v1/users", "PUT /v1/projects/{project}/secrets/{name}", "PUT /v1/registries/{host}", "PUT /v1/users/{name}/password",
 	}
 	if doc.OpenAPI != "3.1.0" || !slices.Equal(got, want) {
 		t.Errorf("OpenAPI %s describes\n%s\nwant\n%s", doc.OpenAPI, strings.Join(got, "\n"), strings.Join(want, "\n"))

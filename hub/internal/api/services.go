@@ -32,10 +32,10 @@ type scaleInput struct {
 }
 
 func (a *API) routeServices() {
-	register(a, operation(http.MethodGet, "/v1/services", "list-services", "services", "List services"), a.listServices)
-	register(a, operation(http.MethodGet, servicePath, "get-service", "services", "Show one service with its instances"), a.getService)
-	register(a, operation(http.MethodGet, servicePath+"/pools", "list-pools", "services", "Show a service's pools on the balancers"), a.listPools)
-	scale := operation(http.MethodPost, servicePath+"/scale", "scale", "services", "Set the number of instances")
+	register(a, operation(fleet.RoleViewer, http.MethodGet, "/v1/services", "list-services", "services", "List services"), a.listServices)
+	register(a, operation(fleet.RoleViewer, http.MethodGet, servicePath, "get-service", "services", "Show one service with its instances"), a.getService)
+	register(a, operation(fleet.RoleViewer, http.MethodGet, servicePath+"/pools", "list-pools", "services", "Show a service's pools on the balancers"), a.listPools)
+	scale := operation(fleet.RoleOperator, http.MethodPost, servicePath+"/scale", "scale", "services", "Set the number of instances")
 	scale.MaxBodyBytes, scale.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
 	register(a, scale, func(ctx context.Context, in *scaleInput) (*resultOutput, error) {
 		return a.orderService(ctx, &in.ServiceOrder, fleet.Command{Do: fleet.DoScale, Count: in.Body.Count})
@@ -47,7 +47,7 @@ func (a *API) routeServices() {
 }
 
 func (a *API) routeServiceOrder(method, suffix, do, id, summary string) {
-	register(a, operation(method, servicePath+suffix, id, "services", summary), func(ctx context.Context, in *ServiceOrder) (*resultOutput, error) {
+	register(a, ordering(operation(fleet.RoleOperator, method, servicePath+suffix, id, "services", summary), do), func(ctx context.Context, in *ServiceOrder) (*resultOutput, error) {
 		return a.orderService(ctx, in, fleet.Command{Do: do})
 	})
 }

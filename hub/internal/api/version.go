@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 type versionOutput struct {
@@ -16,7 +18,7 @@ type VersionInfo struct {
 }
 
 func (a *API) routeVersion() {
-	register(a, operation(http.MethodGet, "/v1/version", "version", "hub", "Show the hub's version"), func(context.Context, *struct{}) (*versionOutput, error) {
+	register(a, operation(fleet.RoleViewer, http.MethodGet, "/v1/version", "version", "hub", "Show the hub's version"), func(context.Context, *struct{}) (*versionOutput, error) {
 		return &versionOutput{Body: VersionInfo{Version: a.options.Version, API: "v1"}}, nil
 	})
 }

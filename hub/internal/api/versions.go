@@ -8,10 +8,10 @@ import (
 )
 
 func (a *API) routeVersions() {
-	register(a, operation(http.MethodGet, servicePath+"/versions", "list-versions", "services", "List the kept versions of a service, the newest first"), a.listVersions)
-	register(a, operation(http.MethodGet, servicePath+"/versions/{number}", "get-version", "services", "Show one kept version of a service in full"), a.getVersion)
-	register(a, operation(http.MethodGet, servicePath+"/diff", "diff-versions", "services", "Compare two kept versions of a service"), a.diffVersions)
-	rollback := operation(http.MethodPost, servicePath+"/rollback", "rollback", "services", "Go back to an older version")
+	register(a, operation(fleet.RoleViewer, http.MethodGet, servicePath+"/versions", "list-versions", "services", "List the kept versions of a service, the newest first"), a.listVersions)
+	register(a, operation(fleet.RoleViewer, http.MethodGet, servicePath+"/versions/{number}", "get-version", "services", "Show one kept version of a service in full"), a.getVersion)
+	register(a, operation(fleet.RoleViewer, http.MethodGet, servicePath+"/diff", "diff-versions", "services", "Compare two kept versions of a service"), a.diffVersions)
+	rollback := operation(fleet.RoleOperator, http.MethodPost, servicePath+"/rollback", "rollback", "services", "Go back to an older version")
 	rollback.MaxBodyBytes, rollback.BodyReadTimeout = a.limits.OrderBytes, a.limits.RequestTime
 	register(a, rollback, func(ctx context.Context, in *rollbackInput) (*resultOutput, error) {
 		cmd := fleet.Command{Do: fleet.DoRollback}

@@ -28,7 +28,7 @@ type Reset struct {
 }
 
 func (a *API) routeWatch() {
-	op := operation(http.MethodGet, "/v1/watch", "watch", "events", "Stream changes as they are committed")
+	op := operation(fleet.RoleViewer, http.MethodGet, "/v1/watch", "watch", "events", "Stream changes as they are committed")
 	op.Description = "Server-sent events. `event: change` has a Change as its data and its revision as its id. `event: reset` says that changes were missed, because the watcher was too slow or away for too long, or the hub has started anew: read anew, then go on from its revision. The stream ends after it."
 	schemas := a.huma.OpenAPI().Components.Schemas
 	change := schemas.Schema(reflect.TypeFor[fleet.Change](), true, "")
@@ -80,7 +80,7 @@ func (a *API) watch(ctx context.Context, in *watchInput) (*huma.StreamResponse, 
 			out.reset(now, reason)
 			return
 		}
-		a.follow(r.Context(), out, changes)
+		a.follow(r, out, changes)
 	}}, nil
 }
 
@@ -100,20 +100,30 @@ func (a *API) subscribe(ctx context.Context, since, now uint64) (changes <-chan 
 	return changes, "", err
 }
 
-// follow sends changes until the watcher leaves, is too slow, or the server
-// stops.
-func (a *API) follow(ctx context.Context, out *eventWriter, changes <-chan fleet.Change) {
+// follow sends changes until the watcher leaves, is too slow, may no longer watch,
+// or the server stops.
+func (a *API) follow(r *http.Request, out *eventWriter, changes <-chan fleet.Change) {
+	ctx := r.Context()
 	heartbeat := time.NewTicker(a.limits.Heartbeat)
 	defer heartbeat.Stop()
-	err := out.comment("watching")
+	changed := a.rights.next() // first, so that no change is missed
+	err := stillMay(r, fleet.RoleViewer)
+	if err == nil {
+		err = out.comment("watching")
+	}
 	for err == nil {
 		select {
+		case <-changed:
+			changed = a.rights.next()
+			err = stillMay(r, fleet.RoleViewer)
 		case <-ctx.Done():
 			return
 		case <-a.stopping:
 			return
 		case <-heartbeat.C:
-			err = out.comment("still here")
+			if err = stillMay(r, fleet.RoleViewer); err == nil {
+				err = out.comment("still here") // a session may have ended meanwhile
+			}
 		case change, open := <-changes:
 			if !open {
 				a.cutOff(ctx, out)

@@ -3,6 +3,8 @@ package broker
 import (
 	"strings"
 
+	"github.com/musterhq/muster/hub/policy"
+	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
 )
 
@@ -11,7 +13,7 @@ type role uint8
 const (
 	roleUnknown role = iota
 	roleAgent
-	roleReader
+	roleReader // a person or a program
 )
 
 func (r role) String() string {
@@ -28,27 +30,34 @@ func (r role) String() string {
 // session begins.
 type identity struct {
 	role    role
-	id      string // client id; an agent's is its host's id
-	machine string // agents only
-	prefix  string // agents only: "muster/v1/hosts/<id>/"
+	id      string          // of the session; an agent's is its host's id
+	machine string          // agents only
+	prefix  string          // agents only: "muster/v1/hosts/<id>/"
+	by      fleet.Principal // readers only
+	may     policy.Subject
 }
 
-// mayPublish allows an agent exactly the topics that are its own to write.
-// Like mayRead it runs for every message and allocates nothing.
+func (i *identity) agent(host string) {
+	i.role, i.id, i.prefix, i.may = roleAgent, host, wire.Host(host, ""), policy.For(policy.Host, host)
+}
+
+// reader's sessions have ids that no host can have and nobody else: who connects
+// under another's client id takes nothing over.
+func (i *identity) reader(by fleet.Principal, client string) {
+	i.role, i.id, i.by, i.may = roleReader, "~"+by.Name+"~"+client, by, policy.For(by.Role, "")
+}
+
+// mayPublish says whether a message is taken. Like mayRead it runs for every
+// message and allocates nothing.
 func (i *identity) mayPublish(topic string) bool {
-	if i.role != roleAgent || len(topic) > maxTopic {
+	if len(topic) > maxTopic || !i.may.MayWrite(topic) {
 		return false
 	}
-	path, own := strings.CutPrefix(topic, i.prefix)
-	if !own {
-		return false
-	}
-	switch path {
-	case wire.LeafActual, wire.LeafPresence, wire.LeafEvents, wire.LeafMetrics:
+	if i.role != roleAgent {
 		return true
 	}
-	ask, isResult := strings.CutPrefix(path, wire.LeafResult+"/")
-	return isResult && ask != "" && len(ask) <= maxAskID && strings.IndexByte(ask, '/') < 0
+	ask, isResult := strings.CutPrefix(topic[len(i.prefix):], wire.LeafResult+"/")
+	return !isResult || ask != "" && len(ask) <= maxAskID
 }
 
 // isNews says whether a topic is one that an agent of a later release may have
@@ -69,61 +78,9 @@ func (i *identity) isNews(topic string) bool {
 	return !i.mayPublish(topic)
 }
 
-// mayRetain says which of its topics an agent may keep on the broker.
-func (i *identity) mayRetain(topic string) bool {
-	path, own := strings.CutPrefix(topic, i.prefix)
-	return own && (path == wire.LeafActual || path == wire.LeafPresence)
-}
-
 // mayRead answers for filters at subscription and for topics at delivery.
 func (i *identity) mayRead(topic string) bool {
-	if len(topic) > maxTopic || strings.Count(topic, "/") > maxSlashes {
-		return false
-	}
-	switch i.role {
-	case roleAgent:
-		return i.agentMayRead(topic)
-	case roleReader:
-		return readerMayRead(topic)
-	}
-	return false
-}
-
-func (i *identity) agentMayRead(topic string) bool {
-	path, own := strings.CutPrefix(topic, i.prefix)
-	if !own {
-		return false
-	}
-	switch path {
-	case wire.LeafDesired, wire.LeafAck, wire.LeafAsk:
-		return true
-	}
-	pool, isPool := strings.CutPrefix(path, wire.LeafPools+"/")
-	if !isPool || strings.IndexByte(pool, '#') >= 0 {
-		return false
-	}
-	project, service, found := strings.Cut(pool, "/")
-	return found && project != "" && service != "" && strings.IndexByte(service, '/') < 0
-}
-
-// readerMayRead allows everything below the root except hosts/<id>/desired,
-// which holds environments, and hosts/<id>/ask. A wildcard that covers them
-// is allowed: what it matches is filtered at delivery.
-func readerMayRead(topic string) bool {
-	path, below := strings.CutPrefix(topic, wire.Root+"/")
-	if !below {
-		return false
-	}
-	host, isHost := strings.CutPrefix(path, "hosts/")
-	if !isHost {
-		return true
-	}
-	_, path, found := strings.Cut(host, "/")
-	if !found {
-		return true
-	}
-	leaf, _, _ := strings.Cut(path, "/")
-	return leaf != wire.LeafDesired && leaf != wire.LeafAsk
+	return len(topic) <= maxTopic && strings.Count(topic, "/") <= maxSlashes && i.may.MayRead(topic)
 }
 
 // publishable says whether the hub itself may publish to topic.
@@ -134,6 +91,14 @@ func publishable(topic string) bool {
 // isCommand says whether topic carries commands, which are never retained: a
 // retained one would be carried out again at every start of the hub.
 func isCommand(topic string) bool { return strings.HasSuffix(topic, "/command") }
+
+// orders says whether a reader gives an order. Those of who may not are read as
+// well, to be refused in words.
+func (i *identity) orders(topic string) bool {
+	return i.role == roleReader && len(topic) <= maxTopic && anybodysOrder.MayWrite(topic)
+}
+
+var anybodysOrder = policy.For(fleet.RoleAdmin, "")
 
 // logKey is the key of the id in the log: an agent's is its host's.
 func (i *identity) logKey() string {

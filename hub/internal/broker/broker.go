@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync/atomic"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -35,6 +34,20 @@ type Handler interface {
 	// Slowed is told, once a minute at most for a connection, of an agent that
 	// sends more than Options.Rate and so waits.
 	Slowed(host string, rate float64)
+	// Cloned is told, once a minute at most for a host, of two addresses that take
+	// its session from each other.
+	Cloned(host, one, other string)
+	// Command is told of every order that somebody publishes. It decides whether
+	// they may, and answers.
+	Command(Order)
+}
+
+// Order is what somebody has published to a topic for commands.
+type Order struct {
+	By       fleet.Principal
+	Topic    string
+	Payload  []byte // the handler's own
+	Retained bool   // which no order may be
 }
 
 // qos of what the hub publishes. Subscribers are granted 0.
@@ -67,6 +80,7 @@ func New(options Options, handler Handler) (*Broker, error) {
 		Logger:                   slog.New(vendorLog{options.Logger.Handler()}),
 	})
 	b.hook = &hook{options: &b.options, handler: handler, sessions: newSessions(&options), server: b.server}
+	b.hook.sessions.cloned = handler.Cloned
 	if err := b.server.AddHook(b.hook, nil); err != nil {
 		return nil, fmt.Errorf("new broker: %w", err)
 	}
@@ -97,23 +111,23 @@ func (b *Broker) Run(ctx context.Context) error {
 		return errors.New("run broker: it was started before")
 	}
 	defer b.closed.Store(true)
-	inner, err := b.listen(ctx)
-	if err != nil {
-		return err
+	failed := make(chan error, len(b.options.Doors))
+	crowd := newEntrance(&b.options)
+	for i, door := range b.options.Doors {
+		l := newListener(i, door, &b.options, b.hook.sessions, crowd, failed)
+		if err := b.server.AddListener(l); err != nil { // only two of the same id are refused
+			return fmt.Errorf("run broker: %w", err)
+		}
+		// The library's own Serve would begin its house-keeping, too: each second it
+		// copies all clients and all retained messages, to find what has expired.
+		// Here nothing expires, and nobody may read its statistics.
+		go l.Serve(b.server.EstablishConnection)
+		b.options.Logger.Info("broker started", "address", l.Address(), "tls", door.TLS != nil, "open", door.Open)
 	}
-	l := newListener(inner, &b.options, b.hook.sessions)
-	if err := b.server.AddListener(l); err != nil {
-		return errors.Join(fmt.Errorf("run broker: %w", err), inner.Close())
-	}
-	// The library's own Serve would begin its house-keeping, too: each second it
-	// copies all clients and all retained messages, to find what has expired.
-	// Here nothing expires, and nobody may read its statistics.
-	go l.Serve(b.server.EstablishConnection)
-	b.options.Logger.Info("broker started", "address", l.Address())
+	var err error
 	select {
 	case <-ctx.Done():
-		err = nil
-	case err = <-l.failed:
+	case err = <-failed:
 	}
 	b.hook.draining.Store(true)
 	b.closed.Store(true)
@@ -121,17 +135,6 @@ func (b *Broker) Run(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("close broker: %w", closing))
 	}
 	return err
-}
-
-func (b *Broker) listen(ctx context.Context) (net.Listener, error) {
-	if b.options.Listener != nil {
-		return b.options.Listener, nil
-	}
-	inner, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.options.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen for mqtt: %w", err)
-	}
-	return inner, nil
 }
 
 // Publish sends payload to all who subscribed to topic, and keeps it for

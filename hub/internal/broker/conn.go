@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -23,6 +25,9 @@ type conn struct {
 	net.Conn
 	writeTimeout time.Duration
 	gate         gate
+	door         Door
+	settled      func()      // it has said who it is, or has gone
+	expiry       *time.Timer // ends it with its certificate; nil: it has none
 	// Used by the reading goroutine alone.
 	first   firstPacket
 	stream  stream // of what the MQTT library gets
@@ -123,6 +128,27 @@ func (c *conn) Write(p []byte) (written int, err error) {
 	return written, err
 }
 
+// certificate is the one that the peer has proved to have the key of; nil: none.
+func (c *conn) certificate() *x509.Certificate {
+	secure, ok := c.Conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	if chains := secure.ConnectionState().VerifiedChains; len(chains) > 0 {
+		return chains[0][0]
+	}
+	return nil
+}
+
+// address is where the peer is, without its port.
+func (c *conn) address() string {
+	host, _, err := net.SplitHostPort(c.RemoteAddr().String())
+	if err != nil {
+		return c.RemoteAddr().String()
+	}
+	return host
+}
+
 // SetDeadline is how the MQTT library enforces keepalive. It is meant for
 // reading; writing has its own deadline.
 func (c *conn) SetDeadline(t time.Time) error { return c.Conn.SetReadDeadline(t) }
@@ -131,7 +157,11 @@ func (c *conn) Close() error {
 	var err error
 	c.closeOnce.Do(func() {
 		close(c.closed)
-		err = c.Conn.Close()
+		inner := c.Conn
+		if secure, ok := inner.(*tls.Conn); ok {
+			inner = secure.NetConn() // a farewell would wait for a peer that takes nothing
+		}
+		err = inner.Close()
 	})
 	return err
 }

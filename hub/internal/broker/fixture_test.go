@@ -35,6 +35,8 @@ type hub struct {
 	messages []said
 	refusals []string
 	slowed   []string
+	cloned   []string
+	orders   []broker.Order
 }
 
 func (h *hub) Admit(host, machine string) error {
@@ -84,6 +86,18 @@ func (h *hub) Slowed(host string, _ float64) {
 	h.slowed = append(h.slowed, host)
 }
 
+func (h *hub) Cloned(host, one, other string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cloned = append(h.cloned, host+" "+one+" "+other)
+}
+
+func (h *hub) Command(o broker.Order) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.orders = append(h.orders, o)
+}
+
 func (h *hub) told() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -124,7 +138,7 @@ func open(t *testing.T, change ...func(*broker.Options)) *house {
 		t.Fatal(err)
 	}
 	options := broker.DefaultOptions()
-	options.Listener = listener
+	options.Doors = []broker.Door{{Listener: listener, Open: true}}
 	options.Logger = slog.New(slog.DiscardHandler)
 	for _, c := range change {
 		c(&options)

@@ -57,14 +57,15 @@ func FuzzAccess(f *testing.F) {
 	f.Add(wire.Root + "/#")
 	f.Add(wire.HubState)
 	f.Add(wire.EventTopic(fleet.EventHostJoined))
-	agent := identity{role: roleAgent, id: "web1", prefix: wire.Host("web1", "")}
-	reader := identity{role: roleReader, id: "laptop"}
+	var agent, reader identity
+	agent.agent("web1")
+	reader.reader(fleet.Principal{Name: "ann", Role: fleet.RoleViewer}, "laptop")
 	f.Fuzz(func(t *testing.T, topic string) {
 		host, leaf, _, _ := wire.HostTopic(topic)
 		if agent.mayPublish(topic) && (host != "web1" || strings.ContainsAny(leaf, "+#") || hubWrites(leaf)) {
 			t.Errorf("web1 may publish to %q", topic)
 		}
-		if agent.mayRetain(topic) && !agent.mayPublish(topic) {
+		if agent.may.MayRetain(topic) && !agent.mayPublish(topic) {
 			t.Errorf("web1 may retain on %q, and not publish there", topic)
 		}
 		if agent.mayRead(topic) && (host != "web1" || strings.ContainsAny(leaf, "+#")) {

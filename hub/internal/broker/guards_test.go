@@ -215,13 +215,13 @@ func (f *failing) Accept() (net.Conn, error) {
 }
 
 func TestAcceptGoesOnAfterEMFILE(t *testing.T) {
-	h := open(t, func(o *broker.Options) { o.Listener = &failing{Listener: o.Listener, times: 5} })
+	h := open(t, func(o *broker.Options) { o.Doors[0].Listener = &failing{Listener: o.Doors[0].Listener, times: 5} })
 	join(t, h.addr, agent("web1"))
 }
 
 func TestRunEndsWhenItsListenerDoes(t *testing.T) {
 	var listener net.Listener
-	h := open(t, func(o *broker.Options) { listener = o.Listener })
+	h := open(t, func(o *broker.Options) { listener = o.Doors[0].Listener })
 	join(t, h.addr, agent("web1"))
 	listener.Close()
 	eventually(t, "Run returns", func() bool {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	if !ok {
 		return false
 	}
-	who, err := h.options.identify(cl.ID, pk.Connect, cl.Properties.ProtocolVersion)
+	who, err := h.options.identify(c, cl.ID, pk.Connect, cl.Properties.ProtocolVersion)
 	if err == nil && h.draining.Load() {
 		err = errors.New("the hub is shutting down")
 	}
@@ -59,6 +60,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		cl.Properties.Props.TopicAliasMaximum = 0
 		c.client, c.server = cl, h.server
 		if err = h.sessions.claim(c, who); err == nil {
+			c.settled()
 			c.gate.enter(c) // not before: claim waits for others
 			if who.role == roleAgent {
 				c.again = func(b heartbeat) bool { return h.again(c, b) }
@@ -130,7 +132,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
 		return false
 	}
 	if write {
-		return c.who.mayPublish(topic) || c.who.isNews(topic)
+		return c.who.mayPublish(topic) || c.who.isNews(topic) || c.who.orders(topic)
 	}
 	return c.who.mayRead(topic)
 }
@@ -158,11 +160,15 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		return pk, nil
 	}
 	c, ok := cl.Net.Conn.(*conn)
+	if ok && c.who.orders(pk.TopicName) {
+		h.handler.Command(Order{By: c.who.by, Topic: strings.Clone(pk.TopicName), Payload: bytes.Clone(pk.Payload), Retained: pk.FixedHeader.Retain})
+		return pk, packets.CodeSuccessIgnore
+	}
 	news := ok && c.who.isNews(pk.TopicName)
 	if !ok || !news && !c.who.mayPublish(pk.TopicName) {
 		return pk, packets.ErrRejectPacket
 	}
-	if pk.FixedHeader.Retain && !c.who.mayRetain(pk.TopicName) {
+	if pk.FixedHeader.Retain && !c.who.may.MayRetain(pk.TopicName) {
 		h.refused(c.who, cl.Net.Remote, errors.New("only actual and presence may be retained"))
 		_ = c.Close()
 		return pk, packets.ErrRejectPacket

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,20 +13,17 @@ import (
 	"github.com/musterhq/muster/shared/wire"
 )
 
-// agentUser begins the user name of every agent; its machine id follows.
+// agentUser begins the user name of every agent that has no certificate; its
+// machine id follows.
 const agentUser = "agent:"
+
+// nobody is who connects at an open door without being an agent.
+const nobody = "anonymous"
 
 // identify tells who a CONNECT packet comes from. On an error the identity
 // still names the host when an agent named one, so that the hub can be told.
-func (o *Options) identify(client string, connect packets.ConnectParams, version byte) (identity, error) {
-	who := identity{role: roleReader, id: strings.Clone(client)}
-	user := string(connect.Username)
-	if machine, isAgent := strings.CutPrefix(user, agentUser); isAgent {
-		if err := fleet.ValidateHost(client); err != nil {
-			return identity{}, err
-		}
-		who.role, who.machine, who.prefix = roleAgent, machine, wire.Host(who.id, "")
-	}
+func (o *Options) identify(c *conn, client string, connect packets.ConnectParams, version byte) (identity, error) {
+	var who identity
 	switch alive := time.Duration(connect.Keepalive) * time.Second; {
 	case client == mqtt.InlineClientId:
 		return who, fmt.Errorf("the client id %q is the hub's own", client)
@@ -33,13 +31,60 @@ func (o *Options) identify(client string, connect packets.ConnectParams, version
 		return who, fmt.Errorf("the client id has more than %d bytes", maxClientID)
 	case alive < o.MinKeepAlive || alive > o.MaxKeepAlive:
 		return who, fmt.Errorf("a keepalive of %s is not within %s to %s", alive, o.MinKeepAlive, o.MaxKeepAlive)
-	case who.role == roleReader && connect.WillFlag:
-		return who, fmt.Errorf("readers publish nothing, a Will neither")
-	case who.role == roleAgent:
-		err := who.checkAgent(connect, version)
+	}
+	err := o.prove(&who, c, strings.Clone(client), connect)
+	switch {
+	case err != nil:
 		return who, err
+	case who.role == roleAgent:
+		return who, who.checkAgent(connect, version)
+	case connect.WillFlag:
+		return who, errors.New("only agents have a Will")
 	}
 	return who, nil
+}
+
+// prove finds out who it is: by the certificate, by name and password, or, at an
+// open door, by what they say.
+func (o *Options) prove(who *identity, c *conn, client string, connect packets.ConnectParams) error {
+	user := string(connect.Username)
+	machine, isAgent := strings.CutPrefix(user, agentUser)
+	leaf := c.certificate()
+	switch {
+	case leaf != nil:
+		host, err := o.Guard.Host(leaf)
+		if err != nil {
+			return err
+		}
+		who.agent(host)
+		who.machine = string(connect.Password)
+		if client != host || user != host {
+			return fmt.Errorf("the certificate is %s's, and the client id %q and user %q are not", host, client, user)
+		}
+		return nil
+	case c.door.Open && isAgent:
+		if err := fleet.ValidateHost(client); err != nil {
+			return err
+		}
+		who.agent(client)
+		who.machine = machine
+		if o.Guard != nil && o.Guard.Joined(client) {
+			return fmt.Errorf("%s has joined with a key of its own, and this connection doesn't show it", client)
+		}
+		return nil
+	case connect.UsernameFlag && o.Guard != nil:
+		by, err := o.Guard.Login(user, string(connect.Password), c.address())
+		if err != nil {
+			return err
+		}
+		by.Via, by.From = fleet.ViaMQTT, c.address()
+		who.reader(by, client)
+		return nil
+	case c.door.Open:
+		who.reader(fleet.Principal{Name: nobody, Role: fleet.RoleOperator, Via: fleet.ViaMQTT, From: c.address()}, client)
+		return nil
+	}
+	return errors.New("neither a certificate nor a user's name and password was shown")
 }
 
 func (i *identity) checkAgent(connect packets.ConnectParams, version byte) error {

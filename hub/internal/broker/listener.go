@@ -1,18 +1,21 @@
 package broker
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
 )
-
-const listenerID = "hub"
 
 // Pauses between attempts to accept when it fails, as it does while no file
 // descriptor is left.
@@ -21,9 +24,12 @@ const (
 	maxAcceptPause = time.Second
 )
 
-// listener accepts connections for the MQTT library and owns their
+// listener accepts connections for the MQTT library at one door, and owns their
 // goroutines.
 type listener struct {
+	id       string
+	door     Door
+	crowd    *entrance
 	inner    net.Listener
 	options  *Options
 	sessions *sessions
@@ -31,30 +37,35 @@ type listener struct {
 	gate     gate
 	closing  chan struct{}
 	served   chan struct{} // closed when Serve has returned
-	failed   chan error    // why Serve has returned by itself
+	failed   chan<- error  // why Serve has returned by itself
 
 	mu     sync.Mutex // guards conns and whether more are taken
 	conns  map[*conn]struct{}
 	closed bool
 	wg     sync.WaitGroup // one for each of conns
+
+	away atomic.Uint64 // connections turned away
 }
 
-func newListener(inner net.Listener, o *Options, s *sessions) *listener {
+func newListener(number int, door Door, o *Options, s *sessions, crowd *entrance, failed chan<- error) *listener {
 	return &listener{
-		inner:    inner,
+		id:       "door-" + strconv.Itoa(number),
+		door:     door,
+		crowd:    crowd,
+		inner:    door.Listener,
 		options:  o,
 		sessions: s,
 		log:      o.Logger,
 		gate:     newGate(),
 		closing:  make(chan struct{}),
 		served:   make(chan struct{}),
-		failed:   make(chan error, 1),
+		failed:   failed,
 		conns:    map[*conn]struct{}{},
 	}
 }
 
 func (l *listener) Init(*slog.Logger) error { return nil }
-func (l *listener) ID() string              { return listenerID }
+func (l *listener) ID() string              { return l.id }
 func (l *listener) Address() string         { return l.inner.Addr().String() }
 func (l *listener) Protocol() string        { return l.inner.Addr().Network() }
 
@@ -95,15 +106,30 @@ func (l *listener) isClosing() bool {
 }
 
 func (l *listener) start(inner net.Conn, establish listeners.EstablishFn) {
+	from := origin(inner.RemoteAddr())
+	if !l.crowd.enter(from) {
+		l.turnedAway(inner)
+		return
+	}
 	c := newConn(inner, l.options, l.gate)
+	c.door = l.door
+	c.settled = sync.OnceFunc(func() { l.crowd.leave(from) })
+	if l.door.TLS != nil {
+		c.Conn = tls.Server(inner, l.door.TLS)
+	}
 	if !l.track(c) {
-		_ = inner.Close()
+		c.settled()
+		l.turnedAway(inner)
 		return
 	}
 	_ = inner.SetReadDeadline(time.Now().Add(l.options.ConnectTimeout))
 	go func() {
 		defer l.finish(c)
-		if err := l.run(c, establish); err != nil {
+		err := l.handshake(c, from)
+		if err == nil {
+			err = l.run(c, establish)
+		}
+		if err != nil {
 			l.log.Debug("client disconnected", c.who.logKey(), c.who.id, "role", c.who.role.String(), "remote", inner.RemoteAddr().String(), "error", err)
 		}
 	}()
@@ -120,7 +146,37 @@ func (l *listener) run(c *conn, establish listeners.EstablishFn) (err error) {
 			err = errors.New("packet not handled")
 		}
 	}()
-	return establish(listenerID, c)
+	return establish(l.id, c)
+}
+
+// handshake has both sides of a connection prove who they are. A certificate of
+// an agent's counts as long as it is valid, and so does its session.
+func (l *listener) handshake(c *conn, from netip.Prefix) error {
+	secure, ok := c.Conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), l.options.ConnectTimeout)
+	defer cancel()
+	if !l.crowd.handshake(ctx, from) {
+		return errors.New("too many handshakes")
+	}
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("handshake: %w", err)
+	}
+	if leaf := c.certificate(); leaf != nil {
+		c.expiry = time.AfterFunc(time.Until(leaf.NotAfter), func() { _ = c.Close() })
+	}
+	return nil
+}
+
+// turnedAway says, now and then, that somebody isn't let in: who floods the door
+// doesn't flood the log.
+func (l *listener) turnedAway(inner net.Conn) {
+	_ = inner.Close()
+	if n := l.away.Add(1); n&(n-1) == 0 {
+		l.log.Warn("connections turned away: too many haven't said who they are", "remote", inner.RemoteAddr().String(), "since_start", n)
+	}
 }
 
 func (l *listener) track(c *conn) bool {
@@ -136,7 +192,11 @@ func (l *listener) track(c *conn) bool {
 
 func (l *listener) finish(c *conn) {
 	l.gate.leave(c)
+	if c.expiry != nil {
+		c.expiry.Stop()
+	}
 	_ = c.Close()
+	c.settled()
 	l.sessions.release(c)
 	close(c.done)
 	l.mu.Lock()

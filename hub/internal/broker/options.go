@@ -3,7 +3,7 @@ package broker
 import (
 	"errors"
 	"log/slog"
-	"net"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/shared/wire"
@@ -11,15 +11,14 @@ import (
 
 // Options of a Broker. Start from DefaultOptions.
 type Options struct {
-	// Listener is where clients connect; the broker closes it. When nil, Run
-	// listens on the TCP address Listen.
-	Listener net.Listener
-	Listen   string
-	Logger   *slog.Logger
+	Doors  []Door
+	Guard  Guard // nil: nobody comes in but by an open door
+	Logger *slog.Logger
 
 	Agents        int // most agents connected at once
 	Readers       int // most readers connected at once
 	Pending       int // most connections that haven't said who they are yet
+	PendingPerIP  int // of those, most from one address
 	Subscriptions int // most subscriptions of one client
 
 	// ConnectTimeout is how long a peer has for its CONNECT packet.
@@ -35,6 +34,13 @@ type Options struct {
 	MinKeepAlive time.Duration
 	MaxKeepAlive time.Duration
 
+	// Handshakes bounds how many connections a second prove who they are by TLS:
+	// all, which wait for their turn, and those of one address, whose others are
+	// turned away. It takes a thousandth of a second of a core, and those who are
+	// in already need the cores.
+	Handshakes      float64
+	HandshakesPerIP float64
+
 	// Rate and Burst bound what one client sends, in packets a second and
 	// packets at once; each 16 KiB count as one more. A faster client is
 	// slowed down, not disconnected.
@@ -42,19 +48,22 @@ type Options struct {
 	Burst int
 }
 
-// DefaultOptions are right for thousands of hosts. Listener or Listen, and
-// Logger, are the caller's.
+// DefaultOptions are right for thousands of hosts. Doors, Guard and Logger are
+// the caller's.
 func DefaultOptions() Options {
 	return Options{
 		Agents:          20_000,
 		Readers:         256,
-		Pending:         1_024,
+		Pending:         4_096,
+		PendingPerIP:    512,
 		Subscriptions:   32,
 		ConnectTimeout:  5 * time.Second,
 		WriteTimeout:    2 * time.Second,
 		TakeoverTimeout: 5 * time.Second,
 		MinKeepAlive:    5 * time.Second,
 		MaxKeepAlive:    600 * time.Second,
+		Handshakes:      500,
+		HandshakesPerIP: 100,
 		Rate:            100,
 		Burst:           400,
 	}
@@ -63,11 +72,13 @@ func DefaultOptions() Options {
 // Validate checks the options without doing anything.
 func (o Options) Validate() error {
 	switch {
-	case o.Listener == nil && o.Listen == "":
-		return errors.New("broker options: neither Listener nor Listen is set")
+	case len(o.Doors) == 0:
+		return errors.New("broker options: there is no door")
+	case o.Guard == nil && slices.ContainsFunc(o.Doors, func(d Door) bool { return !d.Open }):
+		return errors.New("broker options: a door that isn't open needs a guard")
 	case o.Logger == nil:
 		return errors.New("broker options: Logger is missing")
-	case o.Agents < 1 || o.Readers < 0 || o.Pending < 1 || o.Subscriptions < agentFilters:
+	case o.Agents < 1 || o.Readers < 0 || o.Pending < 1 || o.PendingPerIP < 1 || o.Handshakes <= 0 || o.HandshakesPerIP <= 0 || o.Subscriptions < agentFilters:
 		return errors.New("broker options: a limit is too small")
 	case o.ConnectTimeout <= 0 || o.WriteTimeout <= 0 || o.TakeoverTimeout <= 0:
 		return errors.New("broker options: a timeout is missing")

@@ -4,13 +4,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
 )
 
 // The checks run for each message and each of its receivers.
 func TestAccessAllocatesNothing(t *testing.T) {
-	agent := identity{role: roleAgent, id: "web1", prefix: wire.Host("web1", "")}
-	reader := identity{role: roleReader, id: "laptop"}
+	var agent, reader identity
+	agent.agent("web1")
+	reader.reader(fleet.Principal{Name: "ann", Role: fleet.RoleViewer}, "laptop")
 	topics := []string{
 		wire.Host("web1", wire.LeafActual), wire.Host("web1", wire.LeafDesired), wire.Host("web1", "result/4711"),
 		wire.Host("web1", "pools/shop/web"), wire.Host("web2", wire.LeafPresence), wire.HubState, "$SYS/broker/uptime",
@@ -18,7 +20,7 @@ func TestAccessAllocatesNothing(t *testing.T) {
 	allowed := 0
 	n := testing.AllocsPerRun(100, func() {
 		for _, topic := range topics {
-			for _, ok := range []bool{agent.mayPublish(topic), agent.mayRead(topic), reader.mayRead(topic), agent.mayRetain(topic)} {
+			for _, ok := range []bool{agent.mayPublish(topic), agent.mayRead(topic), reader.mayRead(topic), agent.may.MayRetain(topic)} {
 				if ok {
 					allowed++
 				}

@@ -13,6 +13,7 @@ import (
 // hello is a CONNECT packet.
 type hello struct {
 	id, user  string
+	password  string
 	version   byte   // 0 means 4
 	keepalive uint16 // 0 means 60
 	exact     bool   // keepalive is meant as it is
@@ -55,6 +56,9 @@ func (h hello) bytes() []byte {
 	if h.user != "" {
 		flags |= 0x80
 	}
+	if h.password != "" {
+		flags |= 0x40
+	}
 	if h.will != "" {
 		flags |= 0x04 | 0x20 | 0x08
 	}
@@ -72,6 +76,9 @@ func (h hello) bytes() []byte {
 	}
 	if h.user != "" {
 		body = append(body, text(h.user)...)
+	}
+	if h.password != "" {
+		body = append(body, text(h.password)...)
 	}
 	return packet(0x10, body)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +19,11 @@ type sessions struct {
 	wait   time.Duration
 	// readers counts them, for who only wants to know whether there are any.
 	readers atomic.Int64
+	// cloned is told of two machines that fight for one host's session.
+	cloned func(host, one, other string)
 
 	mu     sync.Mutex // guards the rest
+	fights map[string]*fight
 	byID   map[string]*conn
 	counts map[role]int
 }
@@ -29,6 +33,7 @@ func newSessions(o *Options) *sessions {
 		limits: map[role]int{roleAgent: o.Agents, roleReader: o.Readers},
 		wait:   o.TakeoverTimeout,
 		byID:   map[string]*conn{},
+		fights: map[string]*fight{},
 		counts: map[role]int{},
 	}
 }
@@ -42,6 +47,9 @@ func (s *sessions) claim(c *conn, who identity) error {
 		former, err := s.tryClaim(c, who)
 		if former == nil || err != nil {
 			return err
+		}
+		if who.role == roleAgent {
+			s.contest(former, c, who.id)
 		}
 		former.supersede()
 		select {
@@ -60,8 +68,6 @@ func (s *sessions) tryClaim(c *conn, who identity) (*conn, error) {
 	defer s.mu.Unlock()
 	former := s.byID[who.id]
 	switch {
-	case former != nil && former.who.role == roleAgent && who.role != roleAgent:
-		return nil, errors.New("the client id belongs to a connected agent")
 	case former != nil:
 		return former, nil
 	case s.counts[who.role] >= s.limits[who.role]:
@@ -81,6 +87,19 @@ func (s *sessions) of(host string) *conn {
 		return c
 	}
 	return nil
+}
+
+// ofUser returns the connections of an account and its tokens, or of one token.
+func (s *sessions) ofUser(name string) (conns []*conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.byID {
+		account, _, _ := strings.Cut(c.who.by.Name, "/")
+		if c.who.role == roleReader && (account == name || c.who.by.Name == name) {
+			conns = append(conns, c)
+		}
+	}
+	return conns
 }
 
 // connected counts the clients by role.

@@ -141,7 +141,11 @@ func TestStockAgent(t *testing.T) {
 	if got := next(t, lines); got != topicOf("web1", "desired")+" run this" {
 		t.Errorf("its desired state: %s", got)
 	}
-	if out, ok := stock(t, h, "mosquitto_sub", "-i", "web1", "-C", "1", "-t", "muster/v1/#"); ok {
-		t.Errorf("a reader took an agent's id: %s", out)
+	if out, ok := stock(t, h, "mosquitto_sub", "-i", "web1", "-C", "1", "-t", topicOf("web1", "presence")); !ok {
+		t.Errorf("a reader with an agent's id: %s", out)
+	}
+	h.publish(t, topicOf("web1", "desired"), "run that", true)
+	if got := next(t, lines); got != topicOf("web1", "desired")+" run that" {
+		t.Errorf("it took the agent's session: %s", got)
 	}
 }

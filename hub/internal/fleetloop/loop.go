@@ -17,9 +17,11 @@ import (
 	"github.com/musterhq/muster/shared/wire"
 )
 
-// Store keeps what a turn decides.
+// Store keeps what a turn decides, with what is said of it in the audit trail.
 type Store interface {
-	Commit(revision uint64, rows []turn.Row, events []fleet.Event) error
+	Commit(revision uint64, rows []turn.Row, events []fleet.Event, audit []fleet.AuditEntry) error
+	// Audit writes entries of what changed nothing.
+	Audit(entries []fleet.AuditEntry) error
 }
 
 // Bus carries messages to agents and readers.
@@ -43,6 +45,9 @@ type Options struct {
 	Judge func(ctx context.Context, ask turn.JudgeAsk) turn.JudgedIn
 	// Answered is told of every answer of an agent's, besides the brain.
 	Answered func(host string, answer fleet.Answer)
+	// Gone is told of each host that has left the fleet, once that is stored and
+	// said: what let it in is void. It mustn't block.
+	Gone func(host string)
 	// Observe is told of every turn, by the loop's goroutine.
 	Observe func(Turn)
 	// Reached is called at "before-commit", "after-commit", "after-publish"
@@ -59,6 +64,7 @@ func DefaultOptions() Options {
 			return ask.Answer("", "nobody asks judges")
 		},
 		Answered: func(string, fleet.Answer) {},
+		Gone:     func(string) {},
 		Observe:  func(Turn) {},
 		Reached:  func(string) {},
 	}
@@ -100,6 +106,9 @@ func New(opts Options, start time.Time) *Loop {
 	l.watchers.recent.since = opts.State.Revision
 	return l
 }
+
+// Now is receipt time, as the brain counts it.
+func (l *Loop) Now() time.Time { return l.now() }
 
 // now is receipt time: it never jumps with the machine's clock.
 func (l *Loop) now() time.Time { return l.start.Add(time.Since(l.began)) }
@@ -182,13 +191,15 @@ func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]ch
 	delta, out := turn.Step(l.opts.State, inputs, now)
 	stored := delta.Stored()
 	report.Plan = time.Since(began)
+	said := audited(inputs, out.Replies, now)
 	if stored {
 		began := time.Now()
-		err := l.commit(delta)
+		err := l.commit(delta, said)
 		report.Stored, report.Failed, report.Commit = err == nil, err != nil, time.Since(began)
 		if err != nil {
 			l.opts.Logger.Error("commit failed; the turn is undone", "revision", delta.Revision, "error", err)
 			refuse(waiting, err)
+			l.audit(failed(said, err))
 			return
 		}
 	}
@@ -201,8 +212,14 @@ func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]ch
 	if stored {
 		l.opts.Reached("after-publish")
 	}
+	for _, host := range out.Gone {
+		l.opts.Gone(host)
+	}
 	for i, reply := range waiting {
 		reply <- out.Replies[i]
+	}
+	if !stored {
+		l.audit(said)
 	}
 	if stored {
 		l.opts.Reached("after-reply")
@@ -222,13 +239,13 @@ func (l *Loop) step(ctx context.Context, inputs []turn.Input, waiting map[int]ch
 	}
 }
 
-func (l *Loop) commit(delta *turn.Delta) error {
+func (l *Loop) commit(delta *turn.Delta, audit []fleet.AuditEntry) error {
 	rows, err := delta.Rows()
 	if err != nil {
 		return err
 	}
 	l.opts.Reached("before-commit")
-	if err := l.opts.Store.Commit(delta.Revision, rows, delta.Events()); err != nil {
+	if err := l.opts.Store.Commit(delta.Revision, rows, delta.Events(), audit); err != nil {
 		return err
 	}
 	l.opts.Reached("after-commit")

@@ -3,6 +3,7 @@ package fleetloop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -24,13 +25,26 @@ type fakeStore struct {
 	mu     sync.Mutex
 	broken bool
 	order  *[]string
+	said   []string // committed with a revision, and without one
 }
 
-func (s *fakeStore) Commit(uint64, []turn.Row, []fleet.Event) error {
+func (s *fakeStore) Audit(entries []fleet.AuditEntry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range entries {
+		s.said = append(s.said, "- "+tell(e))
+	}
+	return nil
+}
+
+func (s *fakeStore) Commit(revision uint64, _ []turn.Row, _ []fleet.Event, audit []fleet.AuditEntry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken {
 		return errors.New("disk full")
+	}
+	for _, e := range audit {
+		s.said = append(s.said, fmt.Sprint(revision, " ", tell(e)))
 	}
 	*s.order = append(*s.order, "commit")
 	return nil

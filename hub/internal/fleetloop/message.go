@@ -49,6 +49,12 @@ func (l *Loop) Slowed(host string, rate float64) {
 		Reason: fmt.Sprintf("the agent on %s sends more than %g messages a second, and is slowed down to that: nobody else waits for it (its log says what it does; restart it)", host, rate)})
 }
 
+// Cloned takes note of two machines that have the same credential.
+func (l *Loop) Cloned(host, one, other string) {
+	l.Enqueue(turn.RefusedIn{Host: host, Type: fleet.EventHostCloned,
+		Reason: fmt.Sprintf("%s and %s take the session of %s from each other: its key was copied to another machine (stop that one, or let it join under an id of its own)", one, other, host)})
+}
+
 // maxReason bounds what is told of what wasn't let in, in bytes: errors quote
 // what they are about.
 const maxReason = 1 << 10

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 
@@ -40,7 +41,11 @@ func main() {
 
 func run(listen string, in io.Reader, out io.Writer) error {
 	options := broker.DefaultOptions()
-	options.Listen = listen
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		return err
+	}
+	options.Doors = []broker.Door{{Listener: listener, Open: true}}
 	options.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	b, err := broker.New(options, &printer{out: json.NewEncoder(out), machines: map[string]string{}})
 	if err != nil {
@@ -98,3 +103,6 @@ func (p *printer) Message(host, leaf, rest string, payload []byte) {
 func (p *printer) Again(string, []byte) bool { return false }
 func (p *printer) Refused(string, string)    {}
 func (p *printer) Slowed(string, float64)    {}
+
+func (p *printer) Cloned(_, _, _ string) {}
+func (p *printer) Command(broker.Order)  {}

@@ -1,0 +1,450 @@
+package identity
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// shelf keeps records in memory.
+type shelf struct {
+	rows  map[string]Row
+	audit []fleet.AuditEntry
+	full  bool
+}
+
+func (s *shelf) Keep(rows []Row, audit ...fleet.AuditEntry) error {
+	if s.full {
+		return &fleet.Error{Code: fleet.CodeUnavailable, Message: "the disk is full"}
+	}
+	for _, r := range rows {
+		if s.rows[r.Table+"/"+r.Key] = r; r.Value == nil {
+			delete(s.rows, r.Table+"/"+r.Key)
+		}
+	}
+	s.audit = append(s.audit, audit...)
+	return nil
+}
+
+// mirror is a vault that anyone can open.
+type mirror struct{}
+
+func (mirror) Seal(_ string, data []byte) []byte {
+	out := slices.Clone(data)
+	slices.Reverse(out)
+	return out
+}
+func (m mirror) Unseal(name string, data []byte) ([]byte, error) { return m.Seal(name, data), nil }
+
+type hub struct {
+	*Identity
+	shelf    *shelf
+	now      time.Time
+	mu       sync.Mutex // guards kicked
+	kicked   []string
+	admitted []string
+	asked    []string
+}
+
+func open(t *testing.T, shelf *shelf, change ...func(*Options)) *hub {
+	t.Helper()
+	h := &hub{shelf: shelf, now: time.Now()}
+	o := Options{
+		Records: shelf, Vault: mirror{}, Logger: slog.New(slog.DiscardHandler), Lineage: "lineage", Names: []string{"hub.example", "127.0.0.1"},
+		HostLife: HostLife, MQTTPort: 8883, Now: func() time.Time { return h.now },
+		Admitted: func(host string) error { h.admitted = append(h.admitted, host); return nil },
+		Kick:     func(host string) { h.mu.Lock(); defer h.mu.Unlock(); h.kicked = append(h.kicked, host) }, Renew: func(host string) { h.asked = append(h.asked, host) },
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	h.Identity = New(o)
+	for _, r := range shelf.rows {
+		if err := h.Load(r.Table, r.Key, r.Value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Open(); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+var admin = fleet.Principal{Name: "ann", Role: fleet.RoleAdmin, Via: fleet.ViaSocket, From: "uid 0"}
+
+func (h *hub) token(t *testing.T, r fleet.TokenRequest) string {
+	t.Helper()
+	if r.Uses == 0 {
+		r.Uses = 1
+	}
+	if r.TTL == 0 {
+		r.TTL = time.Hour
+	}
+	text, _, err := h.CreateToken(admin, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+type machine struct{ key *ecdsa.PrivateKey }
+
+func newMachine(t *testing.T) machine {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return machine{key}
+}
+
+func (m machine) request(t *testing.T) []byte {
+	t.Helper()
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, m.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func leafOf(t *testing.T, c fleet.Credential) *x509.Certificate {
+	t.Helper()
+	block, _ := pem.Decode([]byte(c.Certificate))
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+// connect has a machine connect to the hub as its credential says, with the roots
+// of another one if those are given.
+func (h *hub) connect(t *testing.T, m machine, c fleet.Credential, roots string) (host string, err error) {
+	t.Helper()
+	if roots == "" {
+		roots = c.Roots
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(roots))
+	here, there := net.Pipe()
+	server := tls.Server(there, h.TLS())
+	met := make(chan error, 1)
+	go func() {
+		defer there.Close()
+		err := server.Handshake()
+		if err == nil {
+			if chains := server.ConnectionState().VerifiedChains; len(chains) > 0 {
+				host, err = h.Host(chains[0][0])
+			}
+			_, _ = server.Write([]byte("."))
+		}
+		met <- err
+	}()
+	client := tls.Client(here, &tls.Config{RootCAs: pool, ServerName: c.ServerName, Certificates: []tls.Certificate{{Certificate: [][]byte{leafOf(t, c).Raw}, PrivateKey: m.key}}})
+	err = client.Handshake()
+	if err == nil {
+		_, err = io.ReadFull(client, make([]byte, 1))
+	}
+	here.Close()
+	if refused := <-met; refused != nil {
+		err = refused
+	}
+	return host, err
+}
+
+func TestJoiningAndRenewing(t *testing.T) {
+	kept := &shelf{rows: map[string]Row{}}
+	h := open(t, kept)
+	m := newMachine(t)
+	text := h.token(t, fleet.TokenRequest{Labels: map[string]string{"zone": "a"}})
+	c, err := h.Join(fleet.JoinRequest{Token: text, Host: "web1", Request: m.request(t)}, "192.0.2.1")
+	if err != nil || c.Host != "web1" || c.MQTTPort != 8883 || c.Labels["zone"] != "a" || c.ServerName != fleet.HubName {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if host, err := h.connect(t, m, c, ""); err != nil || host != "web1" {
+		t.Errorf("%q, %v", host, err)
+	}
+	if leaf := leafOf(t, c); leaf.NotAfter.Sub(h.now) < HostLife-time.Minute {
+		t.Errorf("valid until %s", leaf.NotAfter)
+	}
+	// The answer was lost: the same machine gets it again, another doesn't.
+	if _, err := h.Join(fleet.JoinRequest{Token: text, Host: "web1", Request: m.request(t)}, ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.Join(fleet.JoinRequest{Token: text, Host: "web2", Request: newMachine(t).request(t)}, ""); fleet.CodeOf(err) != fleet.CodeUnauthenticated {
+		t.Error(err)
+	}
+	// The hub starts anew, and the host was off past the end of its certificate.
+	h = open(t, kept)
+	h.now = h.now.Add(40 * 24 * time.Hour)
+	if _, err := h.Renew(fleet.RenewRequest{Host: "web1", Request: newMachine(t).request(t)}, ""); err == nil {
+		t.Error("another key got a certificate")
+	}
+	if c, err = h.Renew(fleet.RenewRequest{Host: "web1", Request: m.request(t)}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := h.Host(leafOf(t, c)); id != "web1" || err != nil {
+		t.Errorf("%q, %v", id, err)
+	}
+	h.Revoke("web1")
+	h.Revoke("web9") // which never joined
+	for deadline := time.Now().Add(20 * time.Second); h.Joined("web1") && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := h.Host(leafOf(t, c)); err == nil || !strings.Contains(err.Error(), "revoked") {
+		t.Error(err)
+	}
+	if _, err := h.Renew(fleet.RenewRequest{Host: "web1", Request: m.request(t)}, ""); fleet.CodeOf(err) != fleet.CodeForbidden {
+		t.Error(err)
+	}
+	ended := func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return slices.Contains(h.kicked, "web1")
+	}
+	for deadline := time.Now().Add(20 * time.Second); !ended(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("its session goes on")
+		}
+	}
+	for _, r := range kept.rows {
+		if strings.Contains(string(r.Value), "PRIVATE") || strings.Contains(string(r.Value), text[4:20]) {
+			t.Errorf("a secret is in %s/%s", r.Table, r.Key)
+		}
+	}
+	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, ""); err != nil || h.admitted[len(h.admitted)-1] != "web1" {
+		t.Errorf("a removed host doesn't join again: %v", err)
+	}
+}
+
+func TestTokensThatAreRefused(t *testing.T) {
+	h := open(t, &shelf{rows: map[string]Row{}})
+	other := open(t, &shelf{rows: map[string]Row{}})
+	m := newMachine(t)
+	good := h.token(t, fleet.TokenRequest{})
+	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web9", Request: m.request(t)}, ""); err != nil {
+		t.Fatal(err)
+	}
+	expired := h.token(t, fleet.TokenRequest{TTL: time.Minute})
+	removed := h.token(t, fleet.TokenRequest{Uses: 7})
+	for _, token := range h.Tokens() {
+		if token.Uses == 7 {
+			if err := h.DeleteToken(admin, token.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h.now = h.now.Add(2 * time.Minute)
+	for name, tt := range map[string]struct {
+		token, host string
+		request     []byte
+		want        string
+	}{
+		"nothing":           {"", "web1", m.request(t), "not a join token"},
+		"not whole":         {good[:30], "web1", m.request(t), "not whole"},
+		"typing error":      {good[:20] + "x" + good[21:], "web1", m.request(t), "typing error"},
+		"another hub's":     {other.token(t, fleet.TokenRequest{}), "web1", m.request(t), "none of this hub's"},
+		"removed":           {removed, "web1", m.request(t), "was removed"},
+		"expired":           {expired, "web1", m.request(t), "has expired"},
+		"another host's":    {h.token(t, fleet.TokenRequest{Host: "db1"}), "web1", m.request(t), "is for the host db1"},
+		"no id":             {good, "", m.request(t), "host"},
+		"a wrong id":        {good, "Web_1", m.request(t), "host"},
+		"an id in use":      {good, "web9", newMachine(t).request(t), "there is a host web9 already"},
+		"no request":        {good, "web1", nil, "not a certificate request"},
+		"a damaged request": {good, "web1", m.request(t)[:50], "not a certificate request"},
+	} {
+		_, err := h.Join(fleet.JoinRequest{Token: tt.token, Host: tt.host, Request: tt.request}, "")
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), good[10:]) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{Host: "web9"}), Request: newMachine(t).request(t)}, ""); err != nil {
+		t.Errorf("a token for the host doesn't let another machine take its place: %v", err)
+	}
+	if _, err := h.Join(fleet.JoinRequest{Token: good, Host: "web1", Request: m.request(t)}, ""); err != nil {
+		t.Errorf("the refusals used the token up: %v", err)
+	}
+	for _, r := range []fleet.TokenRequest{{Uses: 0, TTL: time.Hour}, {Uses: 2, TTL: time.Hour, Host: "a"}, {Uses: 1, TTL: time.Second}, {Uses: 1, TTL: 1000 * time.Hour}, {Uses: 1, TTL: time.Hour, Host: "A"}, {Uses: 1, TTL: time.Hour, Labels: map[string]string{"": "x"}}} {
+		if _, _, err := h.CreateToken(admin, r); fleet.CodeOf(err) != fleet.CodeInvalid {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+}
+
+// What can't be kept hasn't happened.
+func TestAFullDiskChangesNothing(t *testing.T) {
+	kept := &shelf{rows: map[string]Row{}}
+	h := open(t, kept)
+	m, text := newMachine(t), h.token(t, fleet.TokenRequest{})
+	kept.full = true
+	if _, err := h.Join(fleet.JoinRequest{Token: text, Host: "web1", Request: m.request(t)}, ""); fleet.CodeOf(err) != fleet.CodeUnavailable {
+		t.Error(err)
+	}
+	if _, _, err := h.CreateToken(admin, fleet.TokenRequest{Uses: 1, TTL: time.Hour}); fleet.CodeOf(err) != fleet.CodeUnavailable {
+		t.Error(err)
+	}
+	if err := h.BeginRotation(admin); fleet.CodeOf(err) != fleet.CodeUnavailable || len(h.Authorities()) != 1 {
+		t.Error(err)
+	}
+	kept.full = false
+	if h.Joined("web1") || len(h.Tokens()) != 1 {
+		t.Error("something has happened")
+	}
+	if _, err := h.Join(fleet.JoinRequest{Token: text, Host: "web1", Request: m.request(t)}, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRotation(t *testing.T) {
+	kept := &shelf{rows: map[string]Row{}}
+	h := open(t, kept)
+	m, late := newMachine(t), newMachine(t)
+	before, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web2", Request: late.request(t)}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.FinishRotation(admin, true); fleet.CodeOf(err) != fleet.CodeConflict {
+		t.Error(err)
+	}
+	if err := h.BeginRotation(admin); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.BeginRotation(admin); fleet.CodeOf(err) != fleet.CodeConflict {
+		t.Error(err)
+	}
+	h.look()
+	if !slices.Equal(h.asked, []string{"web1", "web2"}) {
+		t.Errorf("asked %v", h.asked)
+	}
+	h.look()
+	if len(h.asked) != 2 {
+		t.Error("they are asked again at once")
+	}
+	h = open(t, kept) // it starts anew meanwhile
+	if host, err := h.connect(t, m, before, ""); err != nil || host != "web1" {
+		t.Errorf("who knows the former authority alone: %q, %v", host, err)
+	}
+	after, err := h.Renew(fleet.RenewRequest{Host: "web1", Request: m.request(t)}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, roots := range map[string]string{"both": after.Roots, "the former one alone": before.Roots} {
+		if host, err := h.connect(t, m, after, roots); err != nil || host != "web1" {
+			t.Errorf("trusting %s: %q, %v", name, host, err)
+		}
+	}
+	if err := h.FinishRotation(admin, false); err == nil || !strings.Contains(err.Error(), "web2") {
+		t.Error(err)
+	}
+	if _, err := h.Renew(fleet.RenewRequest{Host: "web2", Request: late.request(t)}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.FinishRotation(admin, false); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if host, err := h.connect(t, m, after, ""); err != nil || host != "web1" {
+			t.Errorf("after it: %q, %v", host, err)
+		}
+		if host, _ := h.connect(t, m, before, after.Roots); host != "" {
+			t.Error("a certificate of the former authority is still taken")
+		}
+		if _, err := h.connect(t, m, after, before.Roots); err == nil {
+			t.Error("the former authority still vouches for the hub")
+		}
+		h = open(t, kept)
+	}
+}
+
+// The hub's own certificate goes on by itself.
+func TestTheHubsCertificateIsRenewed(t *testing.T) {
+	h := open(t, &shelf{rows: map[string]Row{}})
+	first := h.served.Load()
+	h.look()
+	if h.served.Load() != first {
+		t.Error("it was renewed at once")
+	}
+	h.now = h.now.Add(serverLife * 3 / 4)
+	h.look()
+	if h.served.Load() == first {
+		t.Error("it was not renewed")
+	}
+}
+
+func TestTheOperatorsCertificate(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "hub.pem"), filepath.Join(dir, "hub.key")
+	write := func(name string) string {
+		a, err := newAuthority(1, name, nil, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := newMachine(t)
+		leaf, err := a.server([]string{name}, m.key.Public(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := x509.MarshalPKCS8PrivateKey(m.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(os.WriteFile(certFile, []byte(toPEM(leaf, a.cert)), 0o600), os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fleet.PinOf(a.cert.RawSubjectPublicKeyInfo).String()
+	}
+	pin := write("one.example")
+	h := open(t, &shelf{rows: map[string]Row{}}, func(o *Options) { o.CertFile, o.KeyFile = certFile, keyFile })
+	if _, got := h.Roots(); got.String() != pin || h.served.Load().Leaf.DNSNames[0] != "one.example" {
+		t.Errorf("shows %s", got)
+	}
+	m := newMachine(t)
+	c, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, "")
+	if err != nil || c.ServerName != "" || !c.SystemRoots {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	c.ServerName = "one.example"
+	if host, err := h.connect(t, m, c, ""); err != nil || host != "web1" {
+		t.Errorf("%q, %v", host, err)
+	}
+	if err := os.WriteFile(certFile, []byte("rubbish"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.look()
+	if h.served.Load().Leaf.DNSNames[0] != "one.example" {
+		t.Error("a damaged file took the place of a good one")
+	}
+	write("two.example")
+	later := time.Now().Add(time.Minute)
+	if err := os.Chtimes(certFile, later, later); err != nil {
+		t.Fatal(err)
+	}
+	h.look()
+	if h.served.Load().Leaf.DNSNames[0] != "two.example" {
+		t.Error("it wasn't read again")
+	}
+}
