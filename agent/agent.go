@@ -22,6 +22,7 @@ import (
 	"github.com/musterhq/muster/agent/internal/link"
 	"github.com/musterhq/muster/agent/internal/loop"
 	"github.com/musterhq/muster/agent/internal/readings"
+	"github.com/musterhq/muster/agent/internal/secrets"
 	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/recentlog"
@@ -69,6 +70,7 @@ func Run(ctx context.Context, options Options) error {
 	}
 	p.inside = inside
 	defer p.engine.Close()
+	defer p.secrets.Close()
 	options.Logger.Info("agent starts", "hub", options.Hub, "advertise", p.machine.advertise,
 		"lineage", kept.Lineage, "instances", len(kept.Instances))
 	return p.run(ctx, &options)
@@ -92,6 +94,7 @@ type parts struct {
 	identity  *identity.Identity // nil: the hub is plain
 	machine   *machine
 	engine    *engine.Engine
+	secrets   *secrets.Secrets
 	loop      *loop.Loop
 	link      *link.Link
 	prober    *readings.Prober
@@ -112,7 +115,10 @@ func assemble(ctx context.Context, options *Options, who *identity.Identity, sto
 	if p.engine, err = engine.New(engine.Options{Host: options.Engine, Logger: options.Logger.With("room", "engine")}); err != nil {
 		return nil, err
 	}
-	p.machine = newMachine(options, p.engine)
+	if p.secrets, err = secrets.Open(secrets.Options{StateDir: options.StateDir, Dir: options.SecretsDir, Logger: options.Logger.With("room", "secrets")}); err != nil {
+		return nil, err
+	}
+	p.machine = newMachine(options, p.engine, p.secrets.Key())
 	facts, err := p.machine.facts(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read facts: %w", err)
@@ -151,9 +157,9 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 	o := loop.Options{
 		Brain: brain.Config{
 			Host: options.Host, AgentStart: rand.Text(), Facts: facts, Bind: bind(cmp.Or(facts.Advertise, kept.Advertise)),
-			Adopt: options.AdoptLineage, Limits: options.Limits, Timing: options.Timing.Brain,
+			SecretsDir: options.SecretsDir, NoSecrets: p.secrets.Problem(), Adopt: options.AdoptLineage, Limits: options.Limits, Timing: options.Timing.Brain,
 		},
-		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store,
+		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store, Secrets: p.secrets,
 		Facts: p.machine.read, Foreign: p.machine.foreign, Disk: p.machine.disk,
 		Probe: readings.Probe, HubHTTP: options.HubHTTP, Recent: recent, Logger: options.Logger.With("room", "loop"),
 		Timing: timing, Observer: observer, Alive: alive, Reached: failPoint.reached, Withdraw: p.withdraw,

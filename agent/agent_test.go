@@ -28,8 +28,19 @@ func alone(t *testing.T) agent.Options {
 	o.Hub = "tcp://" + closedPort(t)
 	o.Engine = "unix://" + filepath.Join(t.TempDir(), "none.sock")
 	o.StateDir = filepath.Join(t.TempDir(), "state")
+	o.SecretsDir = inMemory(t)
 	o.Timing.Farewell = 100 * time.Millisecond
 	return o
+}
+
+// inMemory is a folder that nothing has to be mounted for, where there is one.
+func inMemory(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "muster-agent")
+	if err != nil {
+		t.Skip("there is no memory for files: ", err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func closedPort(t *testing.T) string {
@@ -238,7 +249,8 @@ func TestTodaysAgentKnowsEveryFeature(t *testing.T) {
 		Mounts:     []fleet.Mount{{Type: fleet.MountBind}, {Type: fleet.MountVolume}, {Type: fleet.MountTmpfs}},
 		Restart:    fleet.Restart{Policy: fleet.RestartNo},
 		StopSignal: "SIGINT", StopGrace: new(fleet.Duration), Healthcheck: &fleet.Healthcheck{}, Resources: fleet.Resources{PidsLimit: 1},
-		Probe: &fleet.Probe{Type: fleet.ProbeHTTP},
+		Probe:   &fleet.Probe{Type: fleet.ProbeHTTP},
+		Secrets: []fleet.SecretMount{{Name: "db"}},
 	}
 	wanted := append(spec.Features(), (&fleet.Spec{Probe: &fleet.Probe{Type: fleet.ProbeTCP}}).Features()...)
 	wanted = append(wanted, fleet.FeatureLeave, fleet.FeaturePrepare, fleet.FeatureAnswers) // the hub asks for them, no version does

@@ -23,7 +23,7 @@ import (
 // the hub may ask for it; sorted.
 var Features = []string{
 	fleet.FeatureAnswers, fleet.FeatureHealthcheck, fleet.FeatureHostPort, fleet.FeatureLeave, fleet.FeatureMountBind, fleet.FeatureMountTmpfs, fleet.FeatureMountVolume,
-	fleet.FeaturePrepare, fleet.FeatureProbeHTTP, fleet.FeatureProbeTCP, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureStopAtOnce, fleet.FeatureStopSignal,
+	fleet.FeaturePrepare, fleet.FeatureProbeHTTP, fleet.FeatureProbeTCP, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureSecrets, fleet.FeatureStopAtOnce, fleet.FeatureStopSignal,
 }
 
 // machine tells what the host is and what others use of it.
@@ -31,14 +31,15 @@ type machine struct {
 	options *Options
 	engine  *engine.Engine
 	meter   *readings.Meter // used by one goroutine of the loop
+	secrets string          // the public half of the key for secrets
 
 	mu        sync.Mutex // guards the rest
 	advertise string     // empty: not found yet
 	version   string     // the engine's, as last heard
 }
 
-func newMachine(options *Options, e *engine.Engine) *machine {
-	return &machine{options: options, engine: e, advertise: options.Advertise, meter: readings.NewMeter()}
+func newMachine(options *Options, e *engine.Engine, secrets string) *machine {
+	return &machine{options: options, engine: e, secrets: secrets, advertise: options.Advertise, meter: readings.NewMeter()}
 }
 
 // address is the one that others reach this host at, for good once it is
@@ -120,7 +121,7 @@ func (m *machine) facts(ctx context.Context) (fleet.HostFacts, error) {
 	facts.Advertise = m.address(ctx)
 	facts.Labels = o.Labels
 	facts.AgentVersion = buildinfo.String()
-	facts.Features = Features
+	facts.Features, facts.SecretsKey = Features, m.secrets
 	facts.PortRangeFirst, facts.PortRangeLast = o.PortFirst, o.PortLast
 	if h := o.HAProxy; h != nil {
 		address := cmp.Or(h.Address, facts.Advertise)

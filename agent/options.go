@@ -46,7 +46,10 @@ type Options struct {
 	// its default socket.
 	Engine   string
 	StateDir string
-	Labels   map[string]string
+	// SecretsDir is where secrets' files are, in memory: on a tmpfs, or where the agent
+	// may mount one.
+	SecretsDir string
+	Labels     map[string]string
 	// PortFirst and PortLast are the range of host ports that instances get.
 	PortFirst, PortLast int
 	// HAProxy is a balancer on this host; nil: none.
@@ -94,10 +97,11 @@ type Timing struct {
 // DefaultOptions returns the options of an ordinary host.
 func DefaultOptions() Options {
 	return Options{
-		StateDir:  "/var/lib/muster-agent",
-		PortFirst: 20000,
-		PortLast:  29999,
-		Limits:    limits(runtime.NumCPU()),
+		StateDir:   "/var/lib/muster-agent",
+		SecretsDir: "/run/muster-agent/secrets",
+		PortFirst:  20000,
+		PortLast:   29999,
+		Limits:     limits(runtime.NumCPU()),
 		Timing: Timing{
 			Brain:          brain.DefaultTiming(),
 			Resync:         10 * time.Second,
@@ -147,6 +151,9 @@ func (o *Options) Validate() error {
 	}
 	if !filepath.IsAbs(o.StateDir) {
 		return fleet.Invalid("state-dir", "%q is not an absolute path", o.StateDir)
+	}
+	if !filepath.IsAbs(o.SecretsDir) || filepath.Clean(o.SecretsDir) != o.SecretsDir || o.SecretsDir == "/" {
+		return fleet.Invalid("secrets-dir", "%q is not an absolute path to a folder of its own", o.SecretsDir)
 	}
 	if o.PortFirst < 1024 || o.PortLast > 65535 || o.PortFirst > o.PortLast {
 		return fleet.Invalid("port-range", "%d-%d is not a range within 1024-65535", o.PortFirst, o.PortLast)

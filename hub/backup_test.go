@@ -144,6 +144,9 @@ func TestBackupOfAHubThatRunsAndOfOneThatDoesNot(t *testing.T) {
 	if err != nil || restored.Revision != second.Revision {
 		t.Fatalf("%+v, %v", restored, err)
 	}
+	if err := Run(t.Context(), again); err == nil || !strings.Contains(err.Error(), "put the copy of the key back") {
+		t.Fatalf("without its key: %v", err)
+	}
 	again.MasterKey = o.masterKey() // a copy is kept apart from backups
 	running(t, again)
 }

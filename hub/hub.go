@@ -25,6 +25,7 @@ import (
 	"github.com/musterhq/muster/hub/internal/identity"
 	"github.com/musterhq/muster/hub/internal/judge"
 	"github.com/musterhq/muster/hub/internal/people"
+	"github.com/musterhq/muster/hub/internal/secrets"
 	"github.com/musterhq/muster/hub/internal/store"
 	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/buildinfo"
@@ -58,7 +59,12 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	parts := &parts{stored: stored}
+	sealer, err := secrets.New(sealed)
+	if err != nil {
+		return err
+	}
+	parts := &parts{stored: stored, secrets: sealer}
+	o.Turn.Encrypt = sealer.Encrypt
 	open, err := listen(&o)
 	if err != nil {
 		return err
@@ -119,7 +125,7 @@ func (o Options) warnFewFiles() {
 }
 
 func (o Options) storeOptions() store.Options {
-	options := store.DefaultOptions(slices.Concat(turn.Tables, identity.Tables, people.Tables)...)
+	options := store.DefaultOptions(slices.Concat(turn.Tables, identity.Tables, people.Tables, []string{vaultTable})...)
 	options.Retention, options.MustExist = o.EventsKept, o.RequireStore
 	return options
 }
@@ -167,6 +173,9 @@ func load(stored *store.Store, o Options, id *identity.Identity, folk *people.Pe
 	state := turn.New(meta.Lineage, epoch, meta.Revision, start.UTC(), o.Turn)
 	state.Restored = meta.Restored
 	err = stored.Load(func(table, key string, value []byte) error {
+		if table == vaultTable {
+			return nil
+		}
 		if slices.Contains(identity.Tables, table) {
 			return id.Load(table, key, value)
 		}
@@ -193,6 +202,7 @@ type parts struct {
 	identity *identity.Identity
 	people   *people.People
 	commands *commands.Dispatcher
+	secrets  *secrets.Secrets
 	thrift   thrift
 }
 
@@ -253,6 +263,7 @@ func (p *parts) assemble(o Options, state *turn.State, start time.Time, open lis
 		Asker:    ask,
 		Commands: p.commands,
 		Map:      mapDocument,
+		Sealer:   p.secrets,
 		People:   p.people,
 		Trail:    trail{loop: p.loop, stored: p.stored},
 		Ready:    p.ready,

@@ -4,10 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/x509"
-	"errors"
-	"io/fs"
-	"os"
-	"slices"
 	"time"
 
 	"github.com/musterhq/muster/hub/internal/broker"
@@ -16,28 +12,6 @@ import (
 	"github.com/musterhq/muster/hub/internal/vault"
 	"github.com/musterhq/muster/shared/fleet"
 )
-
-// openVault opens the key that seals what is secret, and makes one for a store that
-// has nothing sealed.
-func openVault(o Options, stored *store.Store) (*vault.Vault, error) {
-	path := o.masterKey()
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return vault.Open(path)
-	}
-	sealed := false
-	err := stored.Load(func(table, _ string, _ []byte) error {
-		sealed = sealed || slices.Contains(identity.Tables, table)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if sealed {
-		return nil, fleet.Invalid("master-key", "%s is missing, and the store holds what was sealed with it", path).
-			WithHint("put back the copy of it that is kept apart from the backups, owned by the hub's user and with mode 0600")
-	}
-	return vault.Create(path)
-}
 
 func newIdentity(o Options, p *parts, sealed *vault.Vault, open listeners) *identity.Identity {
 	return identity.New(identity.Options{

@@ -138,7 +138,7 @@ func (a *accepted) index() {
 // use makes next the desired state that counts. An instance with another goal
 // than before doesn't wait for what failed on the way to the old one.
 func (s *State) use(next *accepted) {
-	before := s.assigned
+	before, logins := s.assigned, s.logins()
 	s.accepted = next
 	s.assigned = map[string]*fleet.Assignment{}
 	s.refused = map[string]string{}
@@ -161,6 +161,7 @@ func (s *State) use(next *accepted) {
 		}
 	}
 	s.usePreparations()
+	s.loginsChanged(logins, s.logins())
 	s.unmatched = true
 }
 
@@ -194,7 +195,7 @@ func (s *State) unable(spec *fleet.Spec) string {
 		}
 	}
 	if len(missing) == 0 {
-		return ""
+		return s.secretive(spec)
 	}
 	return "this agent doesn't know " + strings.Join(missing, ", ") + ": upgrade it"
 }

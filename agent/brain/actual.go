@@ -176,13 +176,18 @@ func (s *State) runPhase(inst *instance, now time.Time) (string, string) {
 	case c.State == ContainerPaused:
 		return fleet.PhaseRunning, "it is paused"
 	}
-	return fleet.PhaseStarting, inst.reason
+	return fleet.PhaseStarting, inst.waitsReason()
 }
 
 func (s *State) pendingReason(inst *instance) string {
 	if s.loose(inst) && s.saving.problem != "" {
 		return "it isn't made, because the agent can't save its state: " + s.saving.problem
 	}
+	return inst.waitsReason()
+}
+
+// waitsReason is why an instance doesn't run, and what its next operation waits for.
+func (inst *instance) waitsReason() string {
 	if inst.reason != "" && inst.waits != "" {
 		return inst.reason + "; " + inst.waits
 	}

@@ -19,9 +19,13 @@ type Config struct {
 	Bind string
 	// Adopt names a lineage to accept although another one was accepted
 	// before; empty: none.
-	Adopt  string
-	Limits Limits
-	Timing Timing
+	Adopt string
+	// SecretsDir is where the shell writes secrets' files: each instance has a folder
+	// of its id. NoSecrets is why it can't; empty: it can.
+	SecretsDir string
+	NoSecrets  string
+	Limits     Limits
+	Timing     Timing
 }
 
 // Limits bound what goes on at once and what is kept.

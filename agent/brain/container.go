@@ -97,6 +97,8 @@ type Create struct {
 	Ports map[int]int
 	// Hosts are extra lines of /etc/hosts: name to addresses.
 	Hosts map[string][]string
+	// Files are mounted read-only.
+	Files []File
 }
 
 // Image is an image that the engine has.

@@ -60,5 +60,6 @@ func (s *State) create(inst *instance, a *fleet.Assignment, spec *fleet.Spec) *C
 		Bind:        s.bind,
 		Ports:       maps.Clone(inst.rec.Ports),
 		Hosts:       maps.Clone(s.accepted.desired.Names[a.Service.Project]),
+		Files:       s.files(a, spec),
 	}
 }

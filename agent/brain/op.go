@@ -36,6 +36,13 @@ type Op struct {
 	Grace     time.Duration // before SIGKILL
 	Snapshot  *Snapshot
 	Cause     string
+	// Secrets are to be there before a container is made or started.
+	Secrets []Secret
+	// Login is what Registry is to be told at a pull, encrypted; empty: nothing. The
+	// shell makes Credentials of it.
+	Registry    string
+	Login       string
+	Credentials *fleet.Credentials
 }
 
 // Result is what became of an Op. An empty Problem is success.

@@ -22,6 +22,10 @@ type Outputs struct {
 	// Pools is the whole set that balancers are to have, when PoolsChanged.
 	Pools        []fleet.Pool
 	PoolsChanged bool
+	// Secrets are the instances whose secrets' files stay, when SecretsChanged: all
+	// others go. It comes before Ops that write some.
+	Secrets        []string
+	SecretsChanged bool
 	// Actual, Presence, Events and Metrics are to be published, where not nil. The
 	// generation of an envelope is Sequence, Beat, the number of the last event
 	// and Turn, in that order. Only the newest Metrics matter.

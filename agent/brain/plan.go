@@ -89,20 +89,25 @@ func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, n
 	if inst.nextTry.After(now) {
 		return nil
 	}
+	secrets, lacks := s.secretsOf(a, spec)
+	if lacks != "" && (c == nil || c.State == ContainerCreated || c.State == ContainerExited && !inst.ended) {
+		inst.waits = lacks
+		return nil
+	}
 	if c == nil {
-		return s.nextCreate(inst, a, spec)
+		return s.nextCreate(inst, a, spec, secrets)
 	}
 	if inst.rec.Recreate {
 		return s.nextStop(inst, a)
 	}
 	switch c.State {
 	case ContainerCreated:
-		return &Op{Kind: OpStart, Container: c.ID}
+		return &Op{Kind: OpStart, Container: c.ID, Secrets: secrets}
 	case ContainerExited:
 		if inst.ended {
 			return nil
 		}
-		return &Op{Kind: OpStart, Container: c.ID, Cause: inst.exitEvent}
+		return &Op{Kind: OpStart, Container: c.ID, Cause: inst.exitEvent, Secrets: secrets}
 	case ContainerPaused:
 		return &Op{Kind: OpUnpause, Container: c.ID}
 	case ContainerDead:
@@ -124,13 +129,15 @@ func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, n
 
 // nextCreate makes sure of the image, then makes the container. It isn't made
 // before its ports are on disk, and it is known which address they are for.
-func (s *State) nextCreate(inst *instance, a *fleet.Assignment, spec *fleet.Spec) *Op {
+func (s *State) nextCreate(inst *instance, a *fleet.Assignment, spec *fleet.Spec, secrets []Secret) *Op {
 	if !hasPorts(inst.rec, spec) || s.loose(inst) || s.advertise == "" {
 		return nil
 	}
 	if !inst.pulled {
 		image := imageFor(inst, a, spec)
-		return &Op{Kind: OpPull, Image: image, Local: inst.lacks != image}
+		op := &Op{Kind: OpPull, Image: image, Local: inst.lacks != image}
+		op.Registry, op.Login = s.login(image)
+		return op
 	}
-	return &Op{Kind: OpCreate, Create: s.create(inst, a, spec)}
+	return &Op{Kind: OpCreate, Create: s.create(inst, a, spec), Secrets: secrets}
 }

@@ -70,6 +70,7 @@ func (s *State) prepare(room *room, now time.Time) (ops []Op) {
 		}
 		image := s.imageOf(p)
 		op := &Op{Kind: OpPull, Version: version, Image: image, Local: p.lacks != image, Cause: "version " + version}
+		op.Registry, op.Login = s.login(image)
 		if _, fits := room.has(op, p.service); !fits {
 			continue
 		}

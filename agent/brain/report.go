@@ -27,6 +27,9 @@ type reporting struct {
 	probes    []ProbeTarget
 	pools     []fleet.Observed
 	poolsTold bool
+
+	secrets     []string // the instances whose secrets' files were said to stay
+	secretsTold bool
 }
 
 func (s *State) connect(session string) {
@@ -56,6 +59,7 @@ func (s *State) reportAll(out *Outputs, now time.Time) {
 		out.Probes, out.ProbesChanged = probes, true
 	}
 	s.tellPools(out, now)
+	s.tellSecrets(out)
 	if s.session == "" {
 		return
 	}

@@ -41,20 +41,22 @@ type world struct {
 	epoch   uint64
 	gen     uint64
 
-	ops      []brain.Op
-	probes   []brain.ProbeTarget
-	pools    []fleet.Pool
-	poolsSet bool
-	actual   *fleet.Actual
-	actuals  int
-	sequence uint64 // of actual
-	presence *fleet.Presence
-	beats    int
-	batch    *fleet.EventBatch
-	metrics  []*fleet.Metrics // all that were told
-	answer   func(brain.ProbeTarget) (bool, string)
-	withdraw string // how the agent was to see to its balancers last
-	gone     bool
+	ops        []brain.Op
+	probes     []brain.ProbeTarget
+	pools      []fleet.Pool
+	poolsSet   bool
+	secrets    []string // instances whose secrets' files stay
+	secretsSet bool
+	actual     *fleet.Actual
+	actuals    int
+	sequence   uint64 // of actual
+	presence   *fleet.Presence
+	beats      int
+	batch      *fleet.EventBatch
+	metrics    []*fleet.Metrics // all that were told
+	answer     func(brain.ProbeTarget) (bool, string)
+	withdraw   string // how the agent was to see to its balancers last
+	gone       bool
 }
 
 var shopWeb = fleet.ServiceKey{Project: "shop", Name: "web"}
@@ -150,6 +152,9 @@ func (w *world) take(out brain.Outputs) {
 	w.ops = append(w.ops, out.Ops...)
 	if out.ProbesChanged {
 		w.probes = out.Probes
+	}
+	if out.SecretsChanged {
+		w.secrets, w.secretsSet = out.Secrets, true
 	}
 	if out.PoolsChanged {
 		w.pools, w.poolsSet = out.Pools, true

@@ -14,6 +14,8 @@ type Apply struct {
 	Document string `json:"document"`
 	DryRun   bool   `json:"dryRun,omitempty"` // plan, change nothing
 	Prune    bool   `json:"prune,omitempty"`  // remove services that the document lacks
+	// Secrets are values that the document names, by their names. They aren't kept with it.
+	Secrets map[string][]byte `json:"secrets,omitempty"`
 }
 
 func (c *Client) change(ctx context.Context, method, path string, w Write, in any) (fleet.Result, error) {

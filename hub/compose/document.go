@@ -17,6 +17,7 @@ type document struct {
 	name     string
 	services map[string]any
 	volumes  map[string]volume
+	secrets  map[string]string // names in the project, by their names in the document
 }
 
 func (d *document) serviceNames() []string { return sortedKeys(d.services) }
@@ -40,6 +41,7 @@ func parse(p *problems, data []byte) *document {
 	} else {
 		doc.name = text
 	}
+	doc.secrets = parseSecrets(p, tree["secrets"])
 	doc.volumes = parseVolumes(p, doc.name, tree["volumes"])
 	services, ok := tree["services"].(map[string]any)
 	switch {

@@ -17,10 +17,9 @@ var (
 	leaf = &schema{}
 
 	topLevel = &schema{fields: map[string]*schema{
-		"name": leaf, "services": leaf, "volumes": leaf, "version": leaf,
+		"name": leaf, "services": leaf, "volumes": leaf, "secrets": leaf, "version": leaf,
 		"networks": {ignored: "ignored: instances reach services of their project by name through the balancers"},
-		"configs":  {hint: "put the content into the image, or into environment"},
-		"secrets":  {hint: "put the value into environment"},
+		"configs":  {hint: "put the content into the image or into environment, or have it as a secret"},
 		"include":  resolveFirst,
 	}}
 
@@ -30,6 +29,7 @@ var (
 		"scale": leaf, "stop_grace_period": leaf, "stop_signal": leaf,
 		"ports":       {items: known("name", "target", "published", "protocol", "mode", "host_ip")},
 		"volumes":     {items: mountKeys},
+		"secrets":     {items: known("source", "target", "uid", "gid", "mode")},
 		"healthcheck": known("test", "interval", "timeout", "start_period", "retries", "disable"),
 		"deploy":      deployKeys,
 
@@ -48,8 +48,7 @@ var (
 		"pids_limit":      {hint: "use deploy.resources.limits.pids"},
 		"tmpfs":           {hint: "use volumes with type: tmpfs"},
 		"links":           {hint: "instances reach services of their project by name"},
-		"secrets":         {hint: "put the value into environment"},
-		"configs":         {hint: "put the content into the image, or into environment"},
+		"configs":         {hint: "put the content into the image or into environment, or have it as a secret"},
 	}}
 
 	mountKeys = &schema{fields: map[string]*schema{

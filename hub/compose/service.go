@@ -42,6 +42,7 @@ func mapService(p *problems, doc *document, name string) (service fleet.Service,
 	service.Spec = mapSpec(p, path, source)
 	mapImage(p, path, source.Image, built)
 	service.Spec.Mounts = mapMounts(p, path, source.Volumes, doc.volumes)
+	service.Spec.Secrets = mapSecrets(p, path, source.Secrets, doc.secrets, service.Spec.Mounts)
 	mapDeploy(p, path, source, &service)
 
 	ports := mapPorts(p, path, source)

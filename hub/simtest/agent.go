@@ -51,7 +51,8 @@ func newAgent(h *host) *agent {
 	}
 	facts := h.facts()
 	a.brain = brain.New(brain.Config{
-		Host: h.id, AgentStart: fmt.Sprintf("%s-%d", h.id, h.starts), Facts: facts, Bind: h.address,
+		SecretsDir: "/run/secrets-of-" + h.id,
+		Host:       h.id, AgentStart: fmt.Sprintf("%s-%d", h.id, h.starts), Facts: facts, Bind: h.address,
 		Limits: brain.DefaultLimits(), Timing: h.sim.options.Timing,
 	}, cache, a.now())
 	a.link = newLink(a)
@@ -94,7 +95,11 @@ func (a *agent) step(in brain.Input) {
 	if out.Save {
 		a.save()
 	}
+	if out.SecretsChanged {
+		a.keepSecrets(out.Secrets)
+	}
 	for _, op := range out.Ops {
+		a.provide(&op)
 		a.do(op)
 	}
 	if out.ProbesChanged {

@@ -11,6 +11,7 @@ type chaos struct {
 	*Sim
 	wishes   []*wish
 	versions int
+	secrets  map[string]string // values that the file has beside it, by their names
 	clocks   clocks
 	kept     map[string][]byte // messages from some time ago, by topic
 	last     fleet.Command     // the last order
@@ -20,7 +21,7 @@ type chaos struct {
 }
 
 func newChaos(options Options) *chaos {
-	return &chaos{Sim: New(options), kept: map[string][]byte{}, clocks: clocks(options.Seed % 3), respite: 10 * time.Second}
+	return &chaos{Sim: New(options), kept: map[string][]byte{}, secrets: map[string]string{}, clocks: clocks(options.Seed % 3), respite: 10 * time.Second}
 }
 
 // hurt does one random thing. Most of what it breaks is mended after a while.

@@ -48,6 +48,7 @@ type checker struct {
 	endings   map[string]int            // instances whose program ended, and with which code
 	adopted   map[string]bool           // events of instances that the hub took in
 	calm      bool                      // nothing breaks
+	values    map[string]string         // of secrets, by their revisions and sums
 }
 
 func newChecker(s *Sim) *checker {
@@ -60,6 +61,7 @@ func newChecker(s *Sim) *checker {
 		forgotten: map[string]bool{}, heard: map[string]time.Time{}, stopped: map[string]bool{}, wordless: map[fleet.ServiceKey]time.Time{},
 		removed: map[fleet.ServiceKey]bool{}, ordered: map[fleet.ServiceKey]bool{}, takenIn: map[string]bool{}, ended: map[string]*memory{},
 		trials: map[rolloutOf]*trial{}, requests: map[versionOf]uint64{}, versions: map[versionOf]fleet.Version{}, adopted: map[string]bool{}, endings: map[string]int{},
+		values: map[string]string{},
 	}
 }
 
@@ -87,6 +89,12 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 				gone := k.services[key] // its removal may end in the turn in which it is ordered
 				gone.Removing, k.removed[key] = true, true
 				k.services[key] = gone
+			}
+		case "secrets":
+			if s := read[turn.Secret](k, row); s != nil {
+				for revision, v := range s.Values {
+					k.secret(row.Key, v.Fingerprint, revision, string(v.Sealed))
+				}
 			}
 		case "hosts":
 			k.hostRow(row, events)

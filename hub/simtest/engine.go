@@ -187,6 +187,7 @@ func (e *engine) create(op brain.Op) brain.Result {
 	c.HostPorts = slices.Sorted(maps.Values(op.Create.Ports))
 	e.containers[c.ID] = c
 	e.sim.checker.created(e.host, c)
+	e.sim.checker.mayRead(e.host, c)
 	e.notify(brain.Noticed{Container: c.ID, Action: "create"})
 	return brain.Result{Container: c.Container}
 }
@@ -207,6 +208,7 @@ func (e *engine) start(c *container) brain.Result {
 	c.run++
 	c.serves, c.sick = e.sim.now.Add(e.sim.chance("engine "+e.host.id).between(c.image.readyAfter/2, c.image.readyAfter)), c.image.neverReady
 	e.sim.checker.started(e.host, c)
+	e.sim.checker.mayRead(e.host, c)
 	if c.image.exits || c.image.ends {
 		run, code := c.run, 0
 		if c.image.exits {
@@ -265,6 +267,7 @@ func (e *engine) exit(c *container, code int) {
 
 func (e *engine) powerOff() {
 	e.life++
+	e.host.memory = map[string]map[string]string{}
 	e.hangs, e.stuck = false, nil
 	for _, c := range e.sorted() {
 		if c.State == brain.ContainerRunning && c.instance != "" {

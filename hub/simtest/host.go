@@ -29,10 +29,11 @@ type host struct {
 	cut      bool // from the hub
 	isolated bool // from everybody
 	outage   outage
-	disk     []byte        // the agent's cache
-	damage   bool          // the next desired state comes damaged
-	full     bool          // the disk refuses
-	slow     time.Duration // how much longer the disk takes
+	disk     []byte                       // the agent's cache
+	damage   bool                         // the next desired state comes damaged
+	full     bool                         // the disk refuses
+	slow     time.Duration                // how much longer the disk takes
+	memory   map[string]map[string]string // what its tmpfs has of secrets: instance, file, value
 	engine   *engine
 	agent    *agent
 	haproxy  *haproxy // nil: it has no balancer
@@ -43,7 +44,7 @@ func (s *Sim) AddHost(id string, balancer bool) { s.addHost(&host{id: id}, balan
 
 func (s *Sim) addHost(h *host, balancer bool) {
 	id := h.id
-	h.sim, h.boot = s, 1
+	h.sim, h.boot, h.memory = s, 1, map[string]map[string]string{}
 	h.address = fmt.Sprintf("10.0.%d.%d", len(s.names)/250, len(s.names)%250+1)
 	h.engine = newEngine(h)
 	if balancer {
@@ -69,7 +70,8 @@ func (h *host) facts() fleet.HostFacts {
 		PortRangeFirst: firstPort, PortRangeLast: firstPort + h.sim.options.Ports - 1,
 	}
 	if !h.old {
-		f.Features = append(f.Features, fleet.FeatureLeave, fleet.FeatureMountVolume, fleet.FeaturePrepare, fleet.FeatureResources, fleet.FeatureRestart)
+		f.Features = append(f.Features, fleet.FeatureLeave, fleet.FeatureMountVolume, fleet.FeaturePrepare, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureSecrets)
+		f.SecretsKey = h.secretsKey()
 	}
 	if h.haproxy != nil {
 		f.Balancers = []fleet.BalancerFacts{{Name: balancerName, Driver: balancerName, Version: "2.6", Address: h.address}}

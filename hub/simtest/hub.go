@@ -59,7 +59,9 @@ func (h *hub) start() {
 	h.inputs, h.replies, h.waiting, h.turning, h.crashAt = nil, nil, nil, false, ""
 	h.store.begin(h.sim.now.Add(h.skew))
 	h.base = max(h.skew, time.Unix(int64(h.store.epoch), 0).Sub(h.sim.now))
-	state, err := h.store.load(h.now(), h.sim.options.Turn)
+	options := h.sim.options.Turn
+	options.Encrypt = encrypt
+	state, err := h.store.load(h.now(), options)
 	if err != nil {
 		h.sim.violate("the hub can't read its own store: %v", err)
 		return

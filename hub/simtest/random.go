@@ -45,6 +45,9 @@ func Torment(options Options) (*Sim, error) {
 		if c.chance("rollouts").IntN(3) == 0 {
 			c.steer()
 		}
+		if c.chance("secrets").IntN(6) == 0 {
+			c.tellSecret()
+		}
 		if c.chance("stops").IntN(5) == 0 {
 			c.stopSome()
 		}

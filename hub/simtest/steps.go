@@ -29,10 +29,12 @@ func (k *checker) trial(service fleet.ServiceKey, id uint64) *trial {
 
 // steered are the services about whose versions a person's order was carried out.
 func steered(events []fleet.Event) map[fleet.ServiceKey]bool {
-	out := map[fleet.ServiceKey]bool{}
+	out, set := map[fleet.ServiceKey]bool{}, map[string]bool{}
 	for i := range events {
 		e := &events[i]
-		if e.Data.Service != nil && strings.HasPrefix(e.Cause, orderPrefix) && slices.Contains([]string{fleet.EventRolloutOrdered, fleet.EventServiceApplied}, e.Type) {
+		byOrder := strings.HasPrefix(e.Cause, orderPrefix)
+		set[e.ID] = byOrder && e.Type == fleet.EventSecretSet // what uses the secret follows
+		if e.Data.Service != nil && (byOrder || set[e.Cause]) && slices.Contains([]string{fleet.EventRolloutOrdered, fleet.EventServiceApplied}, e.Type) {
 			out[*e.Data.Service] = true
 		}
 	}

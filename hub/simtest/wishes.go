@@ -44,6 +44,7 @@ func (c *chaos) invent(n int) *wish {
 		w.Spec.Restart = fleet.Restart{Policy: fleet.RestartUnlessStopped}
 	}
 	c.upgradesBy(w)
+	c.keepsSecret(w)
 	return w
 }
 
@@ -148,7 +149,7 @@ func (c *chaos) wished(key fleet.ServiceKey) *wish {
 
 // apply gives the hub the file as it is now. It says whether the hub took it.
 func (c *chaos) apply(with fleet.Command) bool {
-	with.Do, with.Project = fleet.DoApply, project
+	with.Do, with.Project, with.Secrets = fleet.DoApply, project, c.written()
 	for _, w := range c.wishes {
 		if !w.absent {
 			with.Services = append(with.Services, w.written())

@@ -2,6 +2,7 @@ package turn
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -18,13 +19,18 @@ func (t *tx) apply(c fleet.Command) (fleet.Result, error) {
 	if err := t.refuseApply(c); err != nil {
 		return fleet.Result{}, err
 	}
+	services, secrets, err := t.bind(c)
+	if err != nil {
+		return fleet.Result{}, err
+	}
+	c.Services = services
 	ports, err := t.shareOut(c)
 	if err != nil {
 		return fleet.Result{}, err
 	}
-	plan := &fleet.Plan{Warnings: slices.Concat(c.Warnings, ports.warnings)}
+	plan := &fleet.Plan{Secrets: secrets, Warnings: slices.Concat(c.Warnings, ports.warnings)}
 	named := map[fleet.ServiceKey]bool{}
-	changed := len(ports.lost) > 0
+	changed := len(ports.lost)+len(secrets) > 0
 	if !c.DryRun {
 		for _, key := range sorted(ports.lost, fleet.ServiceKey.Less) {
 			t.loseNames(key, ports, c)
@@ -44,6 +50,10 @@ func (t *tx) apply(c fleet.Command) (fleet.Result, error) {
 				t.take(asked, ports.names[asked.Key], change, c)
 			}
 		}
+	}
+	if len(secrets) > 0 {
+		plan.Services = append(plan.Services, t.takeSecrets(secrets, named, c)...)
+		slices.SortFunc(plan.Services, func(a, b fleet.ServiceChange) int { return cmp.Compare(a.Service.String(), b.Service.String()) })
 	}
 	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
 		if key.Project != c.Project || named[key] || t.services.get(key).Removing {
@@ -200,6 +210,7 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 		version.Spec.Requires = asked.Spec.Features()
 	}
 	version.Balancing = asked.Balancing
+	t.revised[asked.Key.Project] = true
 	s.Versions = with(s.Versions, s.Version, version)
 	t.dirtyMembers(asked.Key)
 	message := fmt.Sprintf("%s applied: version %d, %s", asked.Key, s.Version, countText(&asked))
@@ -324,6 +335,7 @@ func (t *tx) forgetVersions(key fleet.ServiceKey) {
 	if len(kept) < len(s.Versions) {
 		t.numbersGoOn(s)
 		t.services.edit(key).Versions = kept
+		t.revised[key.Project] = true
 		t.dirtyMembers(key)
 	}
 }

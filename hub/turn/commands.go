@@ -40,6 +40,12 @@ func (t *tx) command(index int, c fleet.Command) {
 // orderSum tells orders apart, whoever gives them.
 func orderSum(c fleet.Command) string {
 	c.Actor = ""
+	if c.Sealed != nil { // sealed twice it isn't the same
+		c.Sealed = &fleet.SealedValue{Fingerprint: c.Sealed.Fingerprint, Size: c.Sealed.Size}
+	}
+	for name, value := range c.Secrets {
+		c.Secrets = with(c.Secrets, name, fleet.SealedValue{Fingerprint: value.Fingerprint, Size: value.Size})
+	}
 	return wire.Sum(mustJSON(c))
 }
 
@@ -75,6 +81,14 @@ func (t *tx) order(c fleet.Command) (fleet.Result, error) {
 		return t.steer(c)
 	case fleet.DoBalancerForget:
 		return t.forgetBalancer(c)
+	case fleet.DoSecretSet:
+		return t.setSecret(c)
+	case fleet.DoSecretRemove:
+		return t.removeSecret(c)
+	case fleet.DoRegistrySet:
+		return t.setRegistry(c)
+	case fleet.DoRegistryRemove:
+		return t.removeRegistry(c)
 	default:
 		return fleet.Result{}, fleet.Invalid("do", "%q is not a command", c.Do)
 	}
@@ -172,6 +186,7 @@ func (t *tx) removeService(key fleet.ServiceKey, c fleet.Command) {
 	s.Removing = true
 	s.Frozen, s.Stopped = false, false
 	t.namesChanged(key.Project)
+	t.dirtyMembers(key) // what was to be prepared isn't any more
 	t.changed(s, fleet.EventServiceRemoved, c, fmt.Sprintf("%s is being removed; its volumes stay", key))
 }
 

@@ -21,7 +21,8 @@ type crowd struct {
 	// has the specs that are in it.
 	bytes    []int
 	versions []map[string]bool
-	sizes    map[string]int // of specs, by version key
+	sizes    map[string]int // of specs with their secrets, by version key
+	secrets  func(project string, m fleet.SecretMount) int
 }
 
 // counted counts what the hosts carry when the turn first asks.
@@ -29,7 +30,7 @@ func (t *tx) counted() *crowd {
 	if t.crowd != nil {
 		return t.crowd
 	}
-	c := &crowd{index: map[string]int{}, sizes: map[string]int{}}
+	c := &crowd{index: map[string]int{}, sizes: map[string]int{}, secrets: t.secretSize}
 	for _, id := range t.hosts.keys(byText) {
 		h := t.hosts.get(id)
 		p := placement.Host{
@@ -121,6 +122,9 @@ func (c *crowd) grows(host string, service fleet.ServiceKey, version int, spec *
 	}
 	if c.sizes[key] == 0 {
 		c.sizes[key] = len(specText(spec))
+		for _, m := range spec.Secrets {
+			c.sizes[key] += c.secrets(service.Project, m)
+		}
 	}
 	return assignmentSize + c.sizes[key]
 }

@@ -22,15 +22,17 @@ type Delta struct {
 
 // tables are the state's tables with the turn's changes on top.
 type tables struct {
-	services  layer[fleet.ServiceKey, Service]
-	instances layer[string, Instance]
-	hosts     layer[string, Host]
-	balancers layer[fleet.BalancerKey, Balancer]
-	pools     layer[PoolKey, Published]
-	homes     layer[fleet.ServiceKey, Home]
-	results   layer[string, Answered]
-	documents layer[string, Document]
-	left      layer[string, Left]
+	services   layer[fleet.ServiceKey, Service]
+	instances  layer[string, Instance]
+	hosts      layer[string, Host]
+	balancers  layer[fleet.BalancerKey, Balancer]
+	pools      layer[PoolKey, Published]
+	homes      layer[fleet.ServiceKey, Home]
+	results    layer[string, Answered]
+	documents  layer[string, Document]
+	left       layer[string, Left]
+	secrets    layer[fleet.SecretKey, Secret]
+	registries layer[string, Registry]
 
 	notes     layer[fleet.ServiceKey, notes]
 	told      layer[fleet.ServiceKey, told]
@@ -43,7 +45,7 @@ type tables struct {
 }
 
 // Tables are the names of the tables, as the store has them.
-var Tables = []string{"services", "instances", "hosts", "balancers", "pools", "homes", "results", "documents", "left"}
+var Tables = []string{"services", "instances", "hosts", "balancers", "pools", "homes", "results", "documents", "left", "secrets", "registries"}
 
 // recordVersion is written with every record.
 const recordVersion = 1
@@ -79,6 +81,8 @@ func (d *Delta) Rows() ([]Row, error) {
 		encode(&rows, "results", d.results.changed, asIs),
 		encode(&rows, "documents", d.documents.changed, asIs),
 		encode(&rows, "left", d.left.changed, asIs),
+		encode(&rows, "secrets", d.secrets.changed, fleet.SecretKey.String),
+		encode(&rows, "registries", d.registries.changed, asIs),
 	)
 	return rows, err
 }
@@ -96,6 +100,8 @@ func (d *Delta) Fold() {
 	d.results.fold()
 	d.documents.fold()
 	d.left.fold()
+	d.secrets.fold()
+	d.registries.fold()
 	d.notes.fold()
 	d.told.fold()
 	d.live.fold()
@@ -214,6 +220,10 @@ func (s *State) Load(table, key string, value []byte) error {
 		err = decode(s.Documents, key, value, same)
 	case "left":
 		err = decode(s.Left, key, value, same)
+	case "secrets":
+		err = decode(s.Secrets, key, value, secretKey)
+	case "registries":
+		err = decode(s.Registries, key, value, same)
 	default:
 		err = fmt.Errorf("unknown table")
 	}

@@ -51,7 +51,10 @@ func (t *tx) sendAll(host string) {
 		key := PoolKey{Host: host, Service: ref.Service}
 		t.sendPool(key, t.pools.get(key))
 	}
-	t.sendDesired(h, mustJSON(t.desired(h)))
+	raw := mustJSON(t.desired(h))
+	if wire.Sum(raw) == h.Sum { // else it becomes a new generation once the host is heard
+		t.sendDesired(h, raw)
+	}
 }
 
 func (t *tx) desired(h *Host) fleet.Desired {
@@ -60,7 +63,7 @@ func (t *tx) desired(h *Host) fleet.Desired {
 	}
 	d := fleet.Desired{Host: h.ID, Frozen: h.Frozen, Pools: t.poolRefs(h.ID), HeldPorts: heldPorts(h)}
 	projects, services := map[string]bool{}, map[fleet.ServiceKey]bool{}
-	frozen := map[fleet.ServiceKey]bool{}
+	frozen, starts := map[fleet.ServiceKey]bool{}, map[string]fleet.ServiceKey{}
 	for _, in := range t.residents(h.ID) {
 		s := t.services.get(in.Service)
 		if s == nil { // its service is gone: only the stop is left
@@ -81,7 +84,11 @@ func (t *tx) desired(h *Host) fleet.Desired {
 			d.Versions = map[string]fleet.Spec{}
 		}
 		if known {
-			d.Versions[fleet.VersionKey(in.Service, in.Version)] = v.Spec
+			version := fleet.VersionKey(in.Service, in.Version)
+			d.Versions[version] = v.Spec
+			if goal == fleet.GoalRun {
+				starts[version] = in.Service
+			}
 		}
 		projects[in.Service.Project] = true
 		services[in.Service] = true
@@ -93,6 +100,7 @@ func (t *tx) desired(h *Host) fleet.Desired {
 	d.Keep = t.keptImages(h.ID, services, d.Versions)
 	d.FrozenServices = sorted(frozen, fleet.ServiceKey.Less)
 	d.Names = t.names(h.ID, projects)
+	t.deliver(&d, starts)
 	return d
 }
 

@@ -54,10 +54,13 @@ func FuzzLoad(f *testing.F) {
 
 // rowsOf are the records of a fleet with all kinds of them.
 func rowsOf(f *testing.F) (rows []Row) {
-	w := newWorld(f, "web1", "web2").withBalancer("web1").join()
+	w := withSecrets(f, "web1", "web2").withBalancer("web1").join()
+	w.setSecret("db", "password")
+	login := sealedOf("password")
+	w.order(fleet.Command{Do: fleet.DoRegistrySet, Registry: "docker.io", Username: "ann", Sealed: &login})
 	db := fleet.Service{Key: fleet.ServiceKey{Project: "shop", Name: "db"}, Mode: fleet.ModeReplicated, Count: 1, CountStated: true,
 		Spec: fleet.Spec{Image: "db:1", Mounts: []fleet.Mount{{Type: fleet.MountVolume, Source: "data", Target: "/data"}}}}
-	document := fleet.Command{ID: "c", Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{db, webService(2, "web:1")}, Document: "name: shop"}
+	document := fleet.Command{ID: "c", Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{db, withDB(2, "web:1")}, Document: "name: shop"}
 	w.step(CommandIn{document})
 	w.pass(5 * time.Second)
 	w.add("web3")
@@ -89,4 +92,6 @@ func look(v View) {
 	}
 	v.Instances(fleet.ServiceKey{}, "")
 	v.Balancers()
+	v.Secrets("")
+	v.Registries()
 }

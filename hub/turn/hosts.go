@@ -153,6 +153,9 @@ func (t *tx) actual(host string, sequence uint64, a fleet.Actual) {
 	}
 	t.revive(host, l)
 	t.join(host, l, a.Facts)
+	if before == nil && t.secrets.size()+t.registries.size() > 0 {
+		t.dirtyHost[host] = true // its key may have changed while no hub was there
+	}
 	t.gather(host, l)
 	t.balancersReported(host, l, a)
 	t.balancersInTrouble(host, before == nil, &a)

@@ -164,6 +164,9 @@ func (t *tx) candidates(s *Service, siblings map[string]int, only string) []plac
 		if h.Barred == "" {
 			h.Barred = t.heldFor(s, h.ID)
 		}
+		if h.Barred == "" {
+			h.Barred = t.keyless(h.ID, h.Features, &s.Asked.Spec)
+		}
 		if l := t.live.get(h.ID); h.Barred == "" && l != nil && l.Actual != nil {
 			if why := l.Actual.Refused[fleet.VersionKey(s.Asked.Key, s.Version)]; why != "" {
 				h.Barred = why

@@ -203,6 +203,7 @@ func (t *tx) planRemoval(key fleet.ServiceKey) {
 	t.numbersGoOn(s)
 	t.dirtyMembers(key)
 	t.services.delete(key)
+	t.revised[key.Project] = true
 	for _, in := range members {
 		t.dirtyHost[in.Host] = true // only its stop is left there
 	}

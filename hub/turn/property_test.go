@@ -27,6 +27,7 @@ func TestWhateverHappensToTheFleet(t *testing.T) {
 			r.wantRoom()
 			r.wantBarrier()
 			r.wantHome()
+			r.wantValues()
 			r.wantStored()
 			r.wantNothingMore(Tick{})
 		}
@@ -128,6 +129,54 @@ func (r *random) wantHome() {
 	}
 }
 
+// wantValues: every value is kept that something may need, no other is, and a host is
+// sent those of what is to run there, and no others.
+func (r *random) wantValues() {
+	r.t.Helper()
+	needs := map[string]bool{}
+	for key, s := range r.s.Services {
+		for _, v := range s.Versions {
+			for _, m := range v.Spec.Secrets {
+				needs[fleet.SecretRef(fleet.SecretKey{Project: key.Project, Name: m.Name}, m.Revision)] = true
+			}
+		}
+	}
+	for key, s := range r.s.Secrets {
+		for number := range s.Values {
+			if number != s.Revision && !needs[fleet.SecretRef(key, number)] {
+				r.t.Fatalf("nobody needs revision %d of %s", number, key)
+			}
+		}
+	}
+	for _, in := range r.s.Instances {
+		if s := r.s.Services[in.Service]; s != nil && in.Goal == fleet.GoalRun {
+			v := s.Versions[in.Version]
+			if refs := begin(r.s, r.now).lost(in.Service.Project, &v.Spec); len(refs) > 0 {
+				r.t.Fatalf("%s needs %v, which isn't kept", in, refs)
+			}
+		}
+	}
+	for id, h := range r.s.Hosts {
+		d, want := begin(r.s, r.now).desired(h), map[string]bool{}
+		for _, as := range d.Instances {
+			if as.Goal == fleet.GoalRun {
+				spec := d.Versions[fleet.VersionKey(as.Service, as.Version)]
+				for _, m := range spec.Secrets {
+					want[fleet.SecretRef(fleet.SecretKey{Project: as.Service.Project, Name: m.Name}, m.Revision)] = true
+				}
+			}
+		}
+		for ref, text := range d.Secrets {
+			if !want[ref] || !strings.HasPrefix(text, h.Facts.SecretsKey+"|") {
+				r.t.Fatalf("%s is sent %s: %s", id, ref, text)
+			}
+		}
+		if len(d.Secrets) != len(want) {
+			r.t.Fatalf("%s is sent %v, and needs %v", id, d.Secrets, want)
+		}
+	}
+}
+
 // wantStored: the state made anew from what was committed is the one in
 // memory.
 func (r *random) wantStored() {
@@ -136,6 +185,7 @@ func (r *random) wantStored() {
 	for _, tables := range [][2]any{
 		{r.s.Services, again.Services}, {r.s.Instances, again.Instances}, {r.s.Hosts, again.Hosts}, {balancersByText(r.s), balancersByText(again)},
 		{poolsByText(r.s), poolsByText(again)}, {r.s.Homes, again.Homes}, {r.s.Results, again.Results}, {r.s.Documents, again.Documents},
+		{r.s.Secrets, again.Secrets}, {r.s.Registries, again.Registries},
 		{r.s.Left, again.Left}, {r.s.leaving, again.leaving},
 	} {
 		if a, b := string(mustJSON(tables[0])), string(mustJSON(tables[1])); a != b {
@@ -150,6 +200,11 @@ func (r *random) wantStored() {
 // wantPublished: what a hub that starts now would publish is what was.
 func (r *random) wantPublished() {
 	r.t.Helper()
+	for id, h := range r.s.Hosts {
+		if raw := mustJSON(begin(r.s, r.now).desired(h)); h.Desired != 0 && wire.Sum(raw) != h.Sum {
+			r.t.Fatalf("%s was asked for something else than %s", id, raw)
+		}
+	}
 	for _, p := range Boot(r.s) {
 		host, leaf, _, ok := wire.HostTopic(p.Topic)
 		if !ok || leaf != wire.LeafDesired {

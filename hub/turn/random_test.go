@@ -20,13 +20,14 @@ type random struct {
 
 func newRandom(t *rapid.T) *random {
 	hosts := manyHosts(rapid.IntRange(1, 4).Draw(t, "hosts"))
-	r := &random{world: newWorld(t, hosts...), homes: map[int]string{}, seen: map[string]bool{}}
+	r := &random{world: withSecrets(t, hosts...), homes: map[int]string{}, seen: map[string]bool{}}
 	r.s.opts.PortHold = 20 * time.Second
 	for i, id := range hosts {
 		r.hosts[id].facts.Labels = map[string]string{"tier": []string{"web", "db"}[i%2]}
 	}
 	r.withBalancer(hosts[0])
 	r.join()
+	r.setSecret("db", "one")
 	r.apply(someServices(t)...)
 	return r
 }
@@ -55,6 +56,10 @@ func someService(t *rapid.T, key fleet.ServiceKey) fleet.Service {
 	case db:
 		s.Count = min(s.Count, 2)
 		s.Spec.Mounts = []fleet.Mount{{Type: fleet.MountVolume, Source: "shop_data", Target: "/data"}}
+	case web:
+		if rapid.Bool().Draw(t, "secret") {
+			s.Spec.Secrets = []fleet.SecretMount{{Name: "db", Target: "/run/secrets/db", Mode: 0o444}}
+		}
 	case edge:
 		s.Spec.Publish[0].HostPort = 8443
 	case logs:
@@ -108,6 +113,14 @@ func (r *random) orders() map[string]func(*rapid.T) {
 		"freeze a host":   host(fleet.DoFreeze),
 		"unfreeze a host": host(fleet.DoUnfreeze),
 		"give a host up":  host(fleet.DoHostFail),
+		"set a secret": func(t *rapid.T) {
+			r.setSecret("db", rapid.SampledFrom([]string{"one", "three", "seven"}).Draw(t, "value"))
+		},
+		"set a login": func(t *rapid.T) {
+			sealed := sealedOf(rapid.SampledFrom([]string{"one", "three"}).Draw(t, "password"))
+			r.order(fleet.Command{Do: fleet.DoRegistrySet, Registry: "docker.io", Username: "ann", Sealed: &sealed})
+		},
+		"remove a secret": func(*rapid.T) { r.order(fleet.Command{Do: fleet.DoSecretRemove, Secret: dbSecret}) },
 		"take a host out": func(t *rapid.T) {
 			c := fleet.Command{Do: fleet.DoHostRemove, Host: r.someHost(t).id, Policy: rapid.SampledFrom([]string{fleet.LeaveStop, fleet.LeaveKeep}).Draw(t, "policy")}
 			c.Unserved = rapid.Bool().Draw(t, "unserved")

@@ -28,6 +28,9 @@ func (t *tx) rollback(c fleet.Command) (fleet.Result, error) {
 	case to == s.Version:
 		return fleet.Result{Message: fmt.Sprintf("%s is at version %d already", c.Service, to)}, nil
 	}
+	if err := t.refuseLost(s, to); err != nil {
+		return fleet.Result{}, err
+	}
 	message := fmt.Sprintf("%s goes back from version %d to %d", c.Service, s.Version, to)
 	if s.Rollout != nil && !s.Rollout.Over() && s.Rollout.From == to {
 		next, _ := rollout.Abort(*s.Rollout, actor(c), t.now)
@@ -75,6 +78,11 @@ func (t *tx) steer(c fleet.Command) (fleet.Result, error) {
 		return fleet.Result{}, stale(fmt.Sprintf("the rollout of %s", c.Service), c.Rollout, r.ID)
 	case s.Removing:
 		return fleet.Result{}, fleet.Conflict("service", "%s is being removed", c.Service)
+	}
+	if c.Do == fleet.DoRetry {
+		if err := t.refuseLost(s, r.To); err != nil {
+			return fleet.Result{}, err
+		}
 	}
 	next := *r
 	var word string

@@ -21,15 +21,17 @@ type State struct {
 	// begun anew for a fleet that has lost its own; 0: neither.
 	Restored uint64
 
-	Services  map[fleet.ServiceKey]*Service
-	Instances map[string]*Instance
-	Hosts     map[string]*Host
-	Balancers map[fleet.BalancerKey]*Balancer
-	Pools     map[PoolKey]*Published
-	Homes     map[fleet.ServiceKey]*Home
-	Results   map[string]*Answered
-	Documents map[string]*Document // by project
-	Left      map[string]*Left     // by host
+	Services   map[fleet.ServiceKey]*Service
+	Instances  map[string]*Instance
+	Hosts      map[string]*Host
+	Balancers  map[fleet.BalancerKey]*Balancer
+	Pools      map[PoolKey]*Published
+	Homes      map[fleet.ServiceKey]*Home
+	Results    map[string]*Answered
+	Documents  map[string]*Document // by project
+	Left       map[string]*Left     // by host
+	Secrets    map[fleet.SecretKey]*Secret
+	Registries map[string]*Registry
 
 	live      map[string]*Live                     // by host; not stored
 	silences  map[fleet.BalancerKey]*Silence       // not stored
@@ -310,6 +312,13 @@ type Options struct {
 	MaxCount         int // of one service
 	MaxResults       int // commands remembered
 	MaxLeft          int // hosts remembered that have left
+	// Encrypt makes of a sealed value, by the name under which it was sealed, a text
+	// that only the recipient can read. The same gives the same. Nil: nothing is
+	// delivered.
+	Encrypt func(recipient, name string, revision int, value fleet.SealedValue) (string, error)
+	// Recipient is the key that a host's secrets are encrypted to, empty for none.
+	// Nil: the one that its agent reports.
+	Recipient func(host string) string
 	// WithoutBarrier stops instances without waiting for balancers. It is
 	// there so that a test can show that requests get lost without the barrier.
 	WithoutBarrier bool
@@ -343,30 +352,32 @@ func DefaultOptions() Options {
 func New(lineage string, epoch, revision uint64, started time.Time, opts Options) *State {
 	return &State{
 		Lineage: lineage, Epoch: epoch, Revision: revision, Started: started, opts: opts,
-		Services:  map[fleet.ServiceKey]*Service{},
-		Instances: map[string]*Instance{},
-		Hosts:     map[string]*Host{},
-		Balancers: map[fleet.BalancerKey]*Balancer{},
-		Pools:     map[PoolKey]*Published{},
-		Homes:     map[fleet.ServiceKey]*Home{},
-		Results:   map[string]*Answered{},
-		Documents: map[string]*Document{},
-		Left:      map[string]*Left{},
-		live:      map[string]*Live{},
-		silences:  map[fleet.BalancerKey]*Silence{},
-		windows:   map[fleet.ServiceKey]*window{},
-		judgments: map[fleet.ServiceKey]*judgment{},
-		hooks:     map[fleet.ServiceKey]*hook{},
-		rolling:   map[fleet.ServiceKey]bool{},
-		imagesOn:  map[string]map[fleet.ServiceKey]bool{},
-		leaving:   map[string]bool{},
-		notes:     map[fleet.ServiceKey]*notes{},
-		told:      map[fleet.ServiceKey]*told{},
-		blank:     true,
-		anew:      true,
-		fleet:     &Fleetwide{},
-		tally:     newTally(),
-		byService: map[fleet.ServiceKey]map[string]bool{},
-		byHost:    map[string]map[string]bool{},
+		Services:   map[fleet.ServiceKey]*Service{},
+		Instances:  map[string]*Instance{},
+		Hosts:      map[string]*Host{},
+		Balancers:  map[fleet.BalancerKey]*Balancer{},
+		Pools:      map[PoolKey]*Published{},
+		Homes:      map[fleet.ServiceKey]*Home{},
+		Results:    map[string]*Answered{},
+		Documents:  map[string]*Document{},
+		Left:       map[string]*Left{},
+		Secrets:    map[fleet.SecretKey]*Secret{},
+		Registries: map[string]*Registry{},
+		live:       map[string]*Live{},
+		silences:   map[fleet.BalancerKey]*Silence{},
+		windows:    map[fleet.ServiceKey]*window{},
+		judgments:  map[fleet.ServiceKey]*judgment{},
+		hooks:      map[fleet.ServiceKey]*hook{},
+		rolling:    map[fleet.ServiceKey]bool{},
+		imagesOn:   map[string]map[fleet.ServiceKey]bool{},
+		leaving:    map[string]bool{},
+		notes:      map[fleet.ServiceKey]*notes{},
+		told:       map[fleet.ServiceKey]*told{},
+		blank:      true,
+		anew:       true,
+		fleet:      &Fleetwide{},
+		tally:      newTally(),
+		byService:  map[fleet.ServiceKey]map[string]bool{},
+		byHost:     map[string]map[string]bool{},
 	}
 }

@@ -30,6 +30,7 @@ type tx struct {
 	dirtyPool  map[fleet.ServiceKey]bool // services whose pools to derive
 	made       []PoolKey                 // pools to send, in the order in which they were made
 	acks       map[string]bool           // hosts to acknowledge
+	revised    map[string]bool           // projects some of whose secrets' values may not be needed any more
 	crowd      *crowd
 	namesOf    map[string][]named  // by project; nil until the turn's end
 	movers     *[]fleet.ServiceKey // see moving; nil until the turn's end
@@ -39,23 +40,25 @@ func begin(s *State, now time.Time) *tx {
 	return &tx{
 		s: s, now: now, rev: s.Revision + 1, epoch: s.Epoch,
 		tables: &tables{
-			services:  over(s.Services),
-			instances: over(s.Instances),
-			hosts:     over(s.Hosts),
-			balancers: over(s.Balancers),
-			pools:     over(s.Pools),
-			homes:     over(s.Homes),
-			results:   over(s.Results),
-			documents: over(s.Documents),
-			left:      over(s.Left),
-			notes:     over(s.notes),
-			told:      over(s.told),
-			live:      over(s.live),
-			silences:  over(s.silences),
-			windows:   over(s.windows),
-			judgments: over(s.judgments),
-			hooks:     over(s.hooks),
-			fleet:     *s.fleet,
+			services:   over(s.Services),
+			instances:  over(s.Instances),
+			hosts:      over(s.Hosts),
+			balancers:  over(s.Balancers),
+			pools:      over(s.Pools),
+			homes:      over(s.Homes),
+			results:    over(s.Results),
+			documents:  over(s.Documents),
+			left:       over(s.Left),
+			secrets:    over(s.Secrets),
+			registries: over(s.Registries),
+			notes:      over(s.notes),
+			told:       over(s.told),
+			live:       over(s.live),
+			silences:   over(s.silences),
+			windows:    over(s.windows),
+			judgments:  over(s.judgments),
+			hooks:      over(s.hooks),
+			fleet:      *s.fleet,
 		},
 		out:       Outputs{Replies: map[int]Reply{}},
 		adopted:   map[fleet.ServiceKey]bool{},
@@ -66,12 +69,14 @@ func begin(s *State, now time.Time) *tx {
 		dirtyHost: map[string]bool{},
 		dirtyPool: map[fleet.ServiceKey]bool{},
 		acks:      map[string]bool{},
+		revised:   map[string]bool{},
 	}
 }
 
 // finish derives the messages and returns the delta.
 func (t *tx) finish() (*Delta, Outputs) {
 	t.sendPools()
+	t.dropValues()
 	t.namesOf = map[string][]named{}
 	movers := t.moving()
 	t.movers = &movers
@@ -99,7 +104,8 @@ func (t *tx) finish() (*Delta, Outputs) {
 
 func (t *tx) storesAnything() bool {
 	return len(t.services.changed)+len(t.instances.changed)+len(t.hosts.changed)+len(t.balancers.changed)+
-		len(t.pools.changed)+len(t.homes.changed)+len(t.results.changed)+len(t.documents.changed)+len(t.left.changed)+len(t.events) > 0
+		len(t.pools.changed)+len(t.homes.changed)+len(t.results.changed)+len(t.documents.changed)+len(t.left.changed)+
+		len(t.secrets.changed)+len(t.registries.changed)+len(t.events) > 0
 }
 
 // change tells watchers what this turn touched.

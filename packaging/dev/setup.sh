@@ -15,12 +15,13 @@ golangci_version=v2.15.0
 demo_needs='dockerd:docker.io docker:docker-cli haproxy:haproxy ip:iproute2 iptables:iptables
 nsenter:util-linux redis-server:redis-server curl:curl'
 test_needs="$demo_needs nginx:nginx mosquitto_sub:mosquitto-clients mosquitto:mosquitto openssl:openssl jq:jq redis-cli:redis-tools
+docker-registry:docker-registry htpasswd:apache2-utils
 gcc:gcc /usr/include/stdlib.h:libc6-dev"
 proto_needs='protoc:protobuf-compiler'
 
 # Services that the tests and the demonstration start by themselves, so the
 # machine's own should stay off, at the next boot too.
-unwanted='haproxy mosquitto nginx redis-server'
+unwanted='haproxy mosquitto nginx redis-server docker-registry'
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin

@@ -22,6 +22,10 @@ const (
 	DoResume         = "rollout-resume"
 	DoAbort          = "rollout-abort" // back to the version that it came from
 	DoRetry          = "rollout-retry" // what was rolled back or paused for a failure, anew
+	DoSecretSet      = "secret-set"
+	DoSecretRemove   = "secret-remove"
+	DoRegistrySet    = "registry-set"
+	DoRegistryRemove = "registry-remove"
 )
 
 // Command is an order from a person or program, as the hub's brain takes it.
@@ -53,6 +57,13 @@ type Command struct {
 	Version  int         `json:"version,omitempty"`  // rollback; 0: the one before
 	Rollout  uint64      `json:"rollout,omitempty"`  // rollout-*: the rollout's id that the caller saw; 0: any
 	Fully    bool        `json:"fully,omitempty"`    // rollout-promote
+	Secret   SecretKey   `json:"secret,omitzero"`    // secret-*
+	Registry string      `json:"registry,omitempty"` // registry-*
+	Username string      `json:"username,omitempty"` // registry-set
+	// Sealed is the value of secret-set and registry-set. Secrets are values that came
+	// with the document of an apply, by name. Nobody puts a clear one here.
+	Sealed  *SealedValue           `json:"sealed,omitempty"`
+	Secrets map[string]SealedValue `json:"secrets,omitempty"`
 }
 
 // Subject is what the command is about, as the audit trail has it.
@@ -64,6 +75,10 @@ func (c Command) Subject() string {
 		return "hosts/" + c.Host
 	case c.Balancer != BalancerKey{}:
 		return "balancers/" + c.Balancer.String()
+	case c.Secret != SecretKey{}:
+		return "secrets/" + c.Secret.String()
+	case c.Registry != "":
+		return "registries/" + c.Registry
 	case c.Project != "":
 		return "projects/" + c.Project
 	}
@@ -83,7 +98,9 @@ type Result struct {
 // Plan says what an apply changes.
 type Plan struct {
 	Services []ServiceChange `json:"services"` // sorted by service
-	Warnings []string        `json:"warnings,omitempty"`
+	// Secrets get a new revision: their values came with the document. Sorted.
+	Secrets  []SecretChange `json:"secrets,omitempty"`
+	Warnings []string       `json:"warnings,omitempty"`
 }
 
 // Actions of a plan.

@@ -34,6 +34,11 @@ type Desired struct {
 	// HeldPorts are host ports that no instance may be given yet, though
 	// free: a balancer may still send to them; sorted.
 	HeldPorts []int `json:"heldPorts,omitempty"`
+	// Secrets has the values that versions of instances here need, by SecretRef, and
+	// Registries the Credentials of registries that their images come from: each
+	// encrypted to this host's SecretsKey, in base64.
+	Secrets    map[string]string `json:"secrets,omitempty"`
+	Registries map[string]string `json:"registries,omitempty"`
 	// Leave says that the host is out of the fleet: its agent remembers that, takes
 	// no more orders, and ends; see LeaveStop. Empty: it is in it.
 	Leave string `json:"leave,omitempty"`

@@ -104,6 +104,11 @@ const (
 	EventFleetReleased = "muster.fleet.released"
 
 	EventMessageRefused = "muster.message.refused" // malformed, oversized or contradictory
+
+	EventSecretSet       = "muster.secret.set"
+	EventSecretRemoved   = "muster.secret.removed"
+	EventRegistrySet     = "muster.registry.set"
+	EventRegistryRemoved = "muster.registry.removed"
 )
 
 // EventTypes are all types of events.
@@ -120,4 +125,5 @@ var EventTypes = []string{
 	EventHubOutranked, EventHubBehind,
 	EventHostEventsDropped, EventImagesPruned, EventEngineDown, EventEngineUp, EventBalancerJoined, EventBalancerProblem,
 	EventBalancerRecovered, EventBalancerForgotten, EventFleetHeld, EventFleetReleased, EventMessageRefused,
+	EventSecretSet, EventSecretRemoved, EventRegistrySet, EventRegistryRemoved,
 }

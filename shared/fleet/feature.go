@@ -22,7 +22,8 @@ const (
 	FeatureProbeHTTP  = "probe-http"
 	FeatureProbeTCP   = "probe-tcp"
 	FeatureResources  = "resources"
-	FeatureRestart    = "restart"      // a policy other than always
+	FeatureRestart    = "restart" // a policy other than always
+	FeatureSecrets    = "secrets"
 	FeatureStopAtOnce = "stop-at-once" // a stop grace of 0s, which isn't the default
 	FeatureStopSignal = "stop-signal"
 )
@@ -56,6 +57,7 @@ func (s *Spec) Features() (features []string) {
 	}
 	add(s.Resources != Resources{CPUReservation: s.Resources.CPUReservation}, FeatureResources) // the reservation is placement's
 	add(s.Restart != Restart{} && s.Restart != Restart{Policy: RestartAlways}, FeatureRestart)
+	add(len(s.Secrets) > 0, FeatureSecrets)
 	add(s.StopWithin() == 0, FeatureStopAtOnce)
 	add(s.StopSignal != "", FeatureStopSignal)
 	slices.Sort(features)

@@ -24,6 +24,7 @@ func TestFeatures(t *testing.T) {
 		{Spec{Mounts: []Mount{{Type: "image"}}}, "mount-image"},
 		{Spec{Restart: Restart{Policy: RestartNo}}, "restart"},
 		{Spec{Restart: Restart{Policy: RestartOnFailure, MaxAttempts: 3}}, "restart"},
+		{Spec{Secrets: []SecretMount{{Name: "db"}}}, "secrets"},
 		{Spec{StopGrace: new(Duration)}, "stop-at-once"},
 		{Spec{StopSignal: "SIGINT", Healthcheck: &Healthcheck{}}, "healthcheck stop-signal"},
 		{Spec{Resources: Resources{CPULimit: 1}}, "resources"},
@@ -47,7 +48,8 @@ var known = strings.Fields(`
 	Probe.Fall Probe.Interval Probe.Path Probe.Port Probe.Rise Probe.StartPeriod Probe.Timeout Probe.Type
 	Publish.HostIP Publish.HostPort Publish.Protocol Publish.Target
 	Resources.CPULimit Resources.CPUReservation Resources.MemoryLimit Resources.MemoryReservation Resources.PidsLimit
-	Restart.MaxAttempts Restart.Policy`)
+	Restart.MaxAttempts Restart.Policy
+	Secrets.GID Secrets.Mode Secrets.Name Secrets.Revision Secrets.Sum Secrets.Target Secrets.UID`)
 
 func TestEveryFieldOfASpecHasAFeatureOrNeedsNone(t *testing.T) {
 	var fields []string

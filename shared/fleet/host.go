@@ -22,6 +22,9 @@ type HostFacts struct {
 	PortRangeFirst int               `json:"portRangeFirst,omitempty"`
 	PortRangeLast  int               `json:"portRangeLast,omitempty"`
 	Balancers      []BalancerFacts   `json:"balancers,omitempty"`
+	// SecretsKey is the public half of the X25519 key that secrets are encrypted to,
+	// in base64; empty: the agent has none.
+	SecretsKey string `json:"secretsKey,omitempty"`
 }
 
 // BalancerFacts is a balancer that the host's agent drives.

@@ -20,6 +20,7 @@ type Spec struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Publish     []Publish         `json:"publish,omitempty"` // sorted by Target
 	Mounts      []Mount           `json:"mounts,omitempty"`
+	Secrets     []SecretMount     `json:"secrets,omitempty"` // sorted by Target
 	Restart     Restart           `json:"restart"`
 	StopGrace   *Duration         `json:"stopGrace,omitempty"` // see StopWithin
 	StopSignal  string            `json:"stopSignal,omitempty"`

@@ -50,6 +50,7 @@ func (f *HostFacts) validate() *Error {
 		f.validateRange(),
 		each("balancers", maxBalancers, f.Balancers, (*BalancerFacts).validate),
 		unique("balancers", f.Balancers, func(b *BalancerFacts) string { return b.Name }),
+		recipient("secretsKey", f.SecretsKey),
 	)
 }
 

@@ -76,7 +76,8 @@ var actual = fleet.Actual{
 		CPUs: 2, Memory: 4 << 30, EngineVersion: "28.5.2", Addresses: []string{"10.0.0.1", "2001:db8::1"}, Advertise: "10.0.0.1",
 		MachineID: "machine", BootID: "boot", Labels: map[string]string{"tier": "web"}, AgentVersion: "1.2.3",
 		Features: []string{"probe-http"}, PortRangeFirst: 20000, PortRangeLast: 29999,
-		Balancers: []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Address: "10.0.0.1", Labels: map[string]string{"edge": "yes"}, Features: []string{"parked"}}},
+		Balancers:  []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Address: "10.0.0.1", Labels: map[string]string{"edge": "yes"}, Features: []string{"parked"}}},
+		SecretsKey: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 	},
 	AgentStart: "start", Session: "session", Observed: observed,
 	Engine: fleet.EngineStatus{Up: true, Problem: "not asked yet"},
@@ -109,7 +110,8 @@ var desired = fleet.Desired{
 	Pools:     []fleet.PoolRef{{Service: web, Generation: 41, Sum: "fedcba9876543210"}},
 	Keep:      []string{"web@sha256:2"},
 	HeldPorts: []int{20003},
-	Leave:     fleet.LeaveKeep,
+	Secrets:   map[string]string{"shop/db@2": "c2VhbGVk"}, Registries: map[string]string{"registry.example.com:5000": "c2VhbGVk"},
+	Leave: fleet.LeaveKeep,
 }
 
 var spec = fleet.Spec{
@@ -117,6 +119,7 @@ var spec = fleet.Spec{
 	Labels:  map[string]string{"team": "shop"},
 	Publish: []fleet.Publish{{Target: 80, Protocol: "tcp", HostPort: 8080, HostIP: "10.0.0.1"}},
 	Mounts:  []fleet.Mount{{Type: fleet.MountTmpfs, Source: "/srv", Target: "/data", ReadOnly: true, Size: 1 << 20}},
+	Secrets: []fleet.SecretMount{{Name: "db", Revision: 2, Sum: "0123456789abcdef", Target: "/run/secrets/db", UID: 1000, GID: 1000, Mode: 0o440}},
 	Restart: fleet.Restart{Policy: fleet.RestartOnFailure, MaxAttempts: 3}, StopGrace: new(fleet.Duration(10 * time.Second)), StopSignal: "SIGINT",
 	Healthcheck: &fleet.Healthcheck{
 		Test: []string{"CMD", "true"}, Interval: fleet.Duration(5 * time.Second), Timeout: fleet.Duration(time.Second),

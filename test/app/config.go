@@ -27,6 +27,7 @@ type config struct {
 	CrashAfter time.Duration // CRASH_AFTER: exit by itself after so long
 	ExitCode   int           // EXIT_CODE: the code of that exit, default 1
 	FailEvery  int           // FAIL_EVERY: each so many-th answer to / and /slow is 500
+	Show       string        // SHOW: a file that /shown answers with, as it is then
 	Slow       time.Duration // SLOW: each answer to / takes so much longer
 }
 
@@ -38,6 +39,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		Version:   orElse(getenv("VERSION"), version),
 		Instance:  getenv("MUSTER_INSTANCE"),
 		OnTerm:    orElse(getenv("ON_TERM"), termGraceful),
+		Show:      getenv("SHOW"),
 		Health:    orElse(getenv("HEALTH"), "/healthz"),
 		Unhealthy: getenv("UNHEALTHY") == "1",
 		ExitCode:  1,

@@ -54,6 +54,7 @@ func (s *service) handler() http.Handler {
 	})
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) { os.Exit(1) })
 	mux.HandleFunc("GET /ws", s.socket)
+	mux.HandleFunc("GET /shown", s.show)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Version", s.cfg.Version)
 		w.Header().Set("X-Instance", s.cfg.Instance)
@@ -85,6 +86,22 @@ func (s *service) who(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]string{
 		"instance": s.cfg.Instance, "version": s.cfg.Version,
 	})
+}
+
+// show answers with the file that it was told to show, and its mode.
+func (s *service) show(w http.ResponseWriter, _ *http.Request) {
+	info, err := os.Stat(s.cfg.Show)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	content, err := os.ReadFile(s.cfg.Show)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusForbidden)
+		return
+	}
+	w.Header().Set("X-Mode", info.Mode().String())
+	_, _ = w.Write(content)
 }
 
 // echo answers with the request's own body.

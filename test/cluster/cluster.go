@@ -201,8 +201,16 @@ func (c *Cluster) agentProcess(h *hosts.Host) *Process {
 		}
 	}
 	args = append(args, c.opts.AgentArgs...)
-	return &Process{host: h, program: filepath.Join(cmp.Or(c.opts.AgentPrograms, c.dir), "muster-agent"), args: args, log: filepath.Join(c.dir, h.Name+".log")}
+	return &Process{host: h, program: filepath.Join(cmp.Or(c.opts.AgentPrograms, c.dir), "muster-agent"), args: args, env: c.agentEnv(h.Name), log: filepath.Join(c.dir, h.Name+".log")}
 }
+
+// agentEnv are settings that agents of before don't know as arguments.
+func (c *Cluster) agentEnv(host string) []string {
+	return []string{"MUSTER_AGENT_SECRETS_DIR=" + c.SecretsDir(host)}
+}
+
+// SecretsDir is where a host's agent mounts its memory for secrets.
+func (c *Cluster) SecretsDir(host string) string { return filepath.Join(c.dir, host+"-secrets") }
 
 // plain: one of the programs is of a release without TLS.
 func (c *Cluster) plain() bool { return c.opts.HubPrograms != "" || c.opts.AgentPrograms != "" }

@@ -47,7 +47,7 @@ func (c *Cluster) startLocal(ctx context.Context) error {
 	c.Hub = &Process{program: filepath.Join(c.dir, "muster-hub"), log: filepath.Join(c.dir, "hub.log"),
 		args: append([]string{"--state-dir", filepath.Join(c.dir, "hub-state"), "--mqtts", mqtt, "--https", https, "--socket", c.socket()},
 			c.opts.HubArgs...)}
-	c.Agents[name] = &Process{program: filepath.Join(c.dir, "muster-agent"), log: filepath.Join(c.dir, name+".log"),
+	c.Agents[name] = &Process{program: filepath.Join(c.dir, "muster-agent"), env: c.agentEnv(name), log: filepath.Join(c.dir, name+".log"),
 		args: append([]string{
 			"--host-id", name, "--advertise", address, "--engine", "unix://" + c.local.DockerSocket,
 			"--state-dir", filepath.Join(c.dir, name+"-state"), "--haproxy",

@@ -23,6 +23,7 @@ type Process struct {
 	host    *hosts.Host // nil: this machine itself
 	program string
 	args    []string
+	env     []string // besides this process's own
 	log     string
 
 	mu   sync.Mutex
@@ -44,6 +45,7 @@ func (p *Process) Start(_ context.Context, extra ...string) error {
 	defer out.Close()
 	// The program outlives the context of whoever starts it.
 	cmd := p.command(append(append([]string(nil), p.args...), extra...))
+	cmd.Env = append(cmd.Environ(), p.env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", p.program, err)

@@ -40,6 +40,7 @@ func flags() []cli.Flag {
 		text("advertise", "", "the IP `address` that others reach this host's instances at (default: the one towards the hub)"),
 		text("engine", "", "the container engine's `address` (default: DOCKER_HOST, or its usual socket)"),
 		text("state-dir", d.StateDir, "the `directory` of what the agent remembers"),
+		text("secrets-dir", d.SecretsDir, "the `directory` of secrets' files: on a tmpfs, or where one can be mounted"),
 		list("label", "a label of this host, `name=value`; may be repeated"),
 		text("port-range", "20000-29999", "the host `ports` that instances get"),
 		toggle("haproxy", "drive a HAProxy on this host"),

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 func TestFailed(t *testing.T) {
@@ -101,6 +102,21 @@ func TestPullFailed(t *testing.T) {
 				t.Errorf("got %q, %v", r.Problem, r.Permanent)
 			}
 		})
+	}
+	login := &fleet.Credentials{Username: "ann", Password: "hunter2"}
+	for _, c := range []struct {
+		op         brain.Op
+		text, want string
+	}{
+		{brain.Op{Registry: "r:5000", Credentials: login}, "Error response from daemon: Head \"https://r:5000/v2/web/manifests/1\": unauthorized: authentication required",
+			`pull image web:1: r:5000 doesn't let "ann" in, or doesn't let it have this (muster registry set r:5000): Head "https://r:5000/v2/web/manifests/1": unauthorized: authentication required`},
+		{brain.Op{Registry: "r:5000"}, "no basic auth credentials", "pull image web:1: r:5000 wants a login (muster registry set r:5000): no basic auth credentials"},
+		{brain.Op{Registry: "r:5000", Credentials: login}, "denied: requested access to the resource is denied: hunter2", `pull image web:1: r:5000 doesn't let "ann" in, or doesn't let it have this (muster registry set r:5000): denied: requested access to the resource is denied: (not shown)`},
+		{brain.Op{Registry: "r:5000", Credentials: login}, "hunter2: no space left on device", "pull image web:1: (not shown): no space left on device"},
+	} {
+		if got := pullFailed(&c.op, "pull image web:1", errors.New(c.text)); got.Problem != c.want {
+			t.Errorf("got %q, want %q", got.Problem, c.want)
+		}
 	}
 	r := pullFailed(&brain.Op{}, "pull image web:1", &timeoutError{limit: time.Minute, err: context.DeadlineExceeded})
 	if r.Problem != "pull image web:1: it took longer than 1m0s" || r.Permanent {

@@ -12,14 +12,19 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/registry"
 	"github.com/docker/docker/client"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 // missingImage are a registry's words for what it doesn't have, or doesn't
 // show to us.
 var missingImage = []string{"manifest unknown", "not found", "pull access denied", "repository does not exist", "manifest invalid"}
+
+// denied are a registry's words for who may not have something.
+var denied = []string{"unauthorized", "no basic auth credentials", "authentication required", "incorrect username or password", "access forbidden", "denied: requested access"}
 
 // pull makes sure that the engine has an image; a local one only looks.
 func (e *Engine) pull(ctx context.Context, op *brain.Op) brain.Result {
@@ -50,7 +55,7 @@ func (e *Engine) fetch(ctx context.Context, op *brain.Op, doing string) brain.Re
 	if err != nil {
 		return failed(op, doing, err)
 	}
-	if err := e.transfer(ctx, op.Image); err != nil {
+	if err := e.transfer(ctx, op.Image, op.Credentials); err != nil {
 		return pullFailed(op, doing, err)
 	}
 	found, err := e.findImage(ctx, op.Image)
@@ -64,12 +69,21 @@ func (e *Engine) fetch(ctx context.Context, op *brain.Op, doing string) brain.Re
 
 func pullFailed(op *brain.Op, doing string, err error) brain.Result {
 	text := clean(err)
+	if login := op.Credentials; login != nil && login.Password != "" && strings.Contains(text, login.Password) { // no registry says it, as far as anybody knows
+		text = strings.ReplaceAll(text, login.Password, "(not shown)")
+		err = errors.New(text)
+	}
 	var timeout *timeoutError
 	switch {
 	case errors.As(err, &timeout):
 		return failed(op, doing, fmt.Errorf("it took longer than %v", timeout.limit))
 	case says(text, unreachable):
 		return failed(op, doing, fmt.Errorf("the registry can't be reached: %s", lastOf(text)))
+	case says(text, denied) && op.Credentials != nil:
+		return permanent(op, doing, fmt.Errorf("%s doesn't let %q in, or doesn't let it have this (muster registry set %s): %s",
+			op.Registry, op.Credentials.Username, op.Registry, text))
+	case says(text, denied):
+		return permanent(op, doing, fmt.Errorf("%s wants a login (muster registry set %s): %s", op.Registry, op.Registry, text))
 	case says(text, missingImage):
 		return permanent(op, doing, fmt.Errorf("there is no such image, or it takes a login: %s", text))
 	}
@@ -112,15 +126,31 @@ func digestOf(ref string, digests []string) string {
 }
 
 // transfer fetches an image from its registry and waits for the end.
-func (e *Engine) transfer(ctx context.Context, ref string) error {
+func (e *Engine) transfer(ctx context.Context, ref string, login *fleet.Credentials) error {
+	options := image.PullOptions{}
+	if login != nil {
+		auth, err := registry.EncodeAuthConfig(registry.AuthConfig{Username: login.Username, Password: login.Password, ServerAddress: serverOf(ref)})
+		if err != nil {
+			return fmt.Errorf("write the login: %w", err)
+		}
+		options.RegistryAuth = auth
+	}
 	return e.callWithin(ctx, e.options.PullTimeout, func(ctx context.Context, cli *client.Client) error {
-		stream, err := cli.ImagePull(ctx, ref, image.PullOptions{})
+		stream, err := cli.ImagePull(ctx, ref, options)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = stream.Close() }() // read to its end
 		return readProgress(stream)
 	})
+}
+
+// serverOf names a registry as engines do that are told a login for it.
+func serverOf(ref string) string {
+	if host := fleet.RegistryOf(ref); host != fleet.DefaultRegistry {
+		return host
+	}
+	return "https://index.docker.io/v1/"
 }
 
 // readProgress reads what the engine tells of a transfer, and returns the

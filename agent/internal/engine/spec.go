@@ -136,6 +136,9 @@ func toMounts(want *brain.Create) ([]mount.Mount, error) {
 		}
 		mounts = append(mounts, to)
 	}
+	for _, f := range want.Files {
+		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: f.Source, Target: f.Target, ReadOnly: true})
+	}
 	return mounts, nil
 }
 

@@ -22,6 +22,7 @@ func TestToConfig(t *testing.T) {
 		Environment: map[string]string{"B": "2", "A": "1=1", "C": ""},
 		Bind:        "10.0.0.1",
 		Ports:       map[int]int{8080: 20001},
+		Files:       []brain.File{{Source: "/run/s/1a/db", Target: "/run/secrets/db"}},
 		Hosts:       map[string][]string{"db": {"10.0.0.3", "10.0.0.2"}, "cache": {"fd00::1"}},
 		Spec: fleet.Spec{
 			Image:       "web:1",
@@ -85,6 +86,7 @@ func TestToConfig(t *testing.T) {
 			{Type: mount.TypeVolume, Source: "shop_data", Target: "/data", VolumeOptions: owner},
 			{Type: mount.TypeVolume, Target: "/scratch", VolumeOptions: owner},
 			{Type: mount.TypeTmpfs, Target: "/tmp", TmpfsOptions: &mount.TmpfsOptions{SizeBytes: 1 << 20}},
+			{Type: mount.TypeBind, Source: "/run/s/1a/db", Target: "/run/secrets/db", ReadOnly: true},
 		},
 		Resources: container.Resources{Memory: 64 << 20, MemoryReservation: 32 << 20, NanoCPUs: 300_000_000, PidsLimit: &pids},
 	}, host); diff != "" {

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
@@ -60,7 +61,7 @@ func (s *shell) begin(op brain.Op) {
 	s.options.Logger.Debug("operation begins", "kind", op.Kind, "instance", op.Instance, "version", op.Version, "container", op.Container, "cause", op.Cause)
 	s.workers.Go(func() {
 		began := time.Now()
-		result := s.options.Engine.Do(s.ctx, op)
+		result := s.carryOut(op)
 		took := time.Since(began)
 		result.Instance, result.Version, result.Kind = op.Instance, op.Version, op.Kind
 		s.reached(PointAfterOp)
@@ -73,6 +74,26 @@ func (s *shell) begin(op brain.Op) {
 			}
 		})
 	})
+}
+
+// carryOut gives an operation what the brain knows in encrypted form only, and has
+// the engine do it.
+func (s *shell) carryOut(op brain.Op) brain.Result {
+	var err error
+	switch {
+	case len(op.Secrets) == 0 && op.Login == "":
+	case s.options.Secrets == nil:
+		err = errors.New("this agent has no key to open secrets with")
+	case op.Login != "" && op.Local: // nobody is asked
+	case op.Login != "":
+		op.Credentials, err = s.options.Secrets.Credentials(op.Registry, op.Login)
+	default:
+		err = s.options.Secrets.Write(op.Instance, op.Secrets)
+	}
+	if err != nil {
+		return brain.Result{Problem: err.Error()}
+	}
+	return s.options.Engine.Do(s.ctx, op)
 }
 
 // Pauses between attempts to listen to the engine's events.

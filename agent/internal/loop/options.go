@@ -36,6 +36,17 @@ type Store interface {
 	Write(encoded []byte) error
 }
 
+// Secrets keeps secrets readable on this machine, for as long as a container needs
+// them and in memory only.
+type Secrets interface {
+	// Write has the files of an instance's secrets be there.
+	Write(instance string, secrets []brain.Secret) error
+	// Keep removes the files of all other instances.
+	Keep(instances []string)
+	// Credentials opens what a registry is to be told.
+	Credentials(registry, sealed string) (*fleet.Credentials, error)
+}
+
 // Link is the connection to the hub.
 type Link interface {
 	Set(topic string, payload []byte, retain bool) error
@@ -66,6 +77,8 @@ type Options struct {
 	Engine Engine
 	Logs   Logs
 	Store  Store
+	// Secrets has this host's key. Nil: there are none.
+	Secrets Secrets
 	// Facts and Foreign read the machine.
 	Facts   func(ctx context.Context) (brain.FactsRead, error)
 	Foreign func(ctx context.Context, ours Ours) (fleet.Foreign, error)

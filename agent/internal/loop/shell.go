@@ -95,6 +95,9 @@ func (s *shell) step(in brain.Input) {
 }
 
 func (s *shell) perform(out *brain.Outputs) {
+	if out.SecretsChanged && s.options.Secrets != nil {
+		s.options.Secrets.Keep(out.Secrets)
+	}
 	for _, op := range out.Ops {
 		s.begin(op)
 	}

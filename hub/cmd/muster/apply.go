@@ -58,6 +58,7 @@ func apply(ctx context.Context, s *session, _ []string) error {
 		Document: string(resolved.Document),
 		DryRun:   dry,
 		Prune:    s.flags.Bool("prune"),
+		Secrets:  resolved.Secrets,
 	}, s.write())
 	if err != nil {
 		return err

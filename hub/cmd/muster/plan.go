@@ -19,7 +19,7 @@ func (s *session) printPlan(result fleet.Result, asked map[fleet.ServiceKey]flee
 	for _, warning := range plan.Warnings {
 		s.note("warning: %s", warning)
 	}
-	changes, width := 0, 0
+	changes, width := len(plan.Secrets), 0
 	for _, change := range plan.Services {
 		width = max(width, len(change.Service.String()))
 		if change.Action != fleet.ActionUnchanged {
@@ -28,6 +28,13 @@ func (s *session) printPlan(result fleet.Result, asked map[fleet.ServiceKey]flee
 	}
 	for _, change := range plan.Services {
 		s.printChange(change, width, asked)
+	}
+	for _, change := range plan.Secrets {
+		sign, color := "+", text.FgGreen
+		if change.Action == fleet.ActionChange {
+			sign, color = "~", text.FgYellow
+		}
+		s.printf("%s secret %s  (revision %d)\n", s.mark(sign, color), change.Secret, change.Revision)
 	}
 	switch {
 	case changes == 0:

@@ -58,6 +58,7 @@ func (p *program) app() *cli.App {
 		p.scaleCommand(), p.restartCommand(), p.stopCommand(), p.startCommand(), p.removeCommand(), p.logsCommand(), p.commandCommand(),
 		p.versionsCommand(), p.diffCommand(), p.rollbackCommand(), p.rolloutCommand(),
 		p.hostsCommand(), p.hostCommand(), p.tokenCommand(), p.caCommand(), p.aclCommand(), p.balancerCommand(), p.eventsCommand(),
+		p.secretCommand(), p.registryCommand(),
 		p.freezeCommand(), p.unfreezeCommand(), p.pruneCommand(), p.supportCommand(),
 		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.userCommand(), p.apiTokenCommand(), p.auditCommand(),
 		p.completionCommand(), p.versionCommand(),

@@ -37,6 +37,9 @@ type Options struct {
 type Result struct {
 	Project  string
 	Document []byte // YAML; nothing in it is interpolated again
+	// Secrets are the values of secrets that the files name by file or environment, by
+	// their names in the project. The document doesn't have them.
+	Secrets map[string][]byte
 	// Warnings are things that an operator should know; sorted.
 	Warnings []string
 }
@@ -70,12 +73,16 @@ func Resolve(ctx context.Context, o Options) (Result, error) {
 		service.LabelFiles = nil // read into labels
 		project.Services[name] = service
 	}
+	secrets, err := takeSecrets(project, o.Environ)
+	if err != nil {
+		return Result{}, err
+	}
 	document, err := project.MarshalYAML()
 	if err != nil {
 		return Result{}, fmt.Errorf("write the resolved document: %w", err)
 	}
 	slices.Sort(warnings)
-	return Result{Project: project.Name, Document: document, Warnings: slices.Compact(warnings)}, nil
+	return Result{Project: project.Name, Document: document, Secrets: secrets, Warnings: slices.Compact(warnings)}, nil
 }
 
 func load(ctx context.Context, o Options) (*types.Project, error) {

@@ -9,10 +9,11 @@ import (
 )
 
 type applyBody struct {
-	_        struct{} `additionalProperties:"false"`
-	Document string   `json:"document" minLength:"1" doc:"The canonical Compose document, YAML or JSON"`
-	DryRun   bool     `json:"dryRun,omitempty" doc:"Plan, and change nothing"`
-	Prune    bool     `json:"prune,omitempty" doc:"Remove the project's services that the document lacks"`
+	_        struct{}          `additionalProperties:"false"`
+	Document string            `json:"document" minLength:"1" doc:"The canonical Compose document, YAML or JSON"`
+	DryRun   bool              `json:"dryRun,omitempty" doc:"Plan, and change nothing"`
+	Prune    bool              `json:"prune,omitempty" doc:"Remove the project's services that the document lacks"`
+	Secrets  map[string]string `json:"secrets,omitempty" doc:"Values of secrets that the document names, by their names, in base64: those that its author has in files or in the environment. They aren't kept with the document"`
 }
 
 type applyInput struct {
@@ -39,6 +40,10 @@ func (a *API) apply(ctx context.Context, in *applyInput) (*resultOutput, error) 
 		return nil, fleet.Invalid("name", "the document is of the project %q, not %q", project, in.Project).
 			WithHint("set the project's name when the document is resolved, or apply it to %s", project)
 	}
+	secrets, err := a.sealAll(project, in.Body.Secrets)
+	if err != nil {
+		return nil, err
+	}
 	slices.SortFunc(services, func(x, y fleet.Service) int {
 		switch {
 		case x.Key.Less(y.Key):
@@ -56,5 +61,6 @@ func (a *API) apply(ctx context.Context, in *applyInput) (*resultOutput, error) 
 		Warnings: warnings,
 		DryRun:   in.Body.DryRun,
 		Prune:    in.Body.Prune,
+		Secrets:  secrets,
 	}, false)
 }

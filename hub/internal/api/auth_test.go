@@ -141,14 +141,15 @@ var takes = map[fleet.Role][]string{
 		"version", "list-services", "get-service", "list-pools", "list-versions", "get-version", "diff-versions", "get-rollout",
 		"service-logs", "instance-logs", "list-instances", "list-hosts", "get-host", "host-log", "list-balancers", "list-events",
 		"watch", "hub-settings", "hub-log", "whoami", "logout", "set-password", "list-api-tokens", "add-api-token", "remove-api-token",
-		"get-ca",
+		"get-ca", "list-secrets",
 	},
 	fleet.RoleOperator: {
 		"apply", "scale", "restart", "stop-service", "start-service", "command", "remove-service", "freeze-service", "unfreeze-service", "rollback", "promote-rollout",
 		"pause-rollout", "resume-rollout", "abort-rollout", "retry-rollout", "drain-host", "activate-host", "freeze-host",
 		"unfreeze-host", "fail-host", "prune-host", "forget-balancer", "list-audit",
+		"set-secret", "remove-secret", "list-registries",
 	},
-	fleet.RoleAdmin: {"list-users", "add-user", "change-user", "remove-user", "create-join-token", "list-join-tokens", "delete-join-token", "rotate-ca", "export-acl", "remove-host"},
+	fleet.RoleAdmin: {"list-users", "add-user", "change-user", "remove-user", "create-join-token", "list-join-tokens", "delete-join-token", "rotate-ca", "export-acl", "remove-host", "set-registry", "remove-registry"},
 }
 
 // TestWhoMayDoWhat walks all operations with all roles, and with none.

@@ -82,6 +82,30 @@ var (
 
 type fakeView struct{}
 
+func (fakeView) Secrets(project string) []fleet.SecretView {
+	if project != "" && project != "shop" {
+		return nil
+	}
+	return []fleet.SecretView{{Key: fleet.SecretKey{Project: "shop", Name: "db"}, Revision: 2, UsedBy: []fleet.ServiceKey{web}}}
+}
+
+func (fakeView) Registries() []fleet.RegistryView {
+	return []fleet.RegistryView{{Host: "registry.example.com", Username: "ann", Revision: 1}}
+}
+
+// fakeSealer seals by turning values round.
+type fakeSealer struct{}
+
+func (fakeSealer) Secret(key fleet.SecretKey, value []byte) fleet.SealedValue {
+	sealed := slices.Clone(value)
+	slices.Reverse(sealed)
+	return fleet.SealedValue{Sealed: sealed, Fingerprint: "fingerprint of " + key.String(), Size: len(value)}
+}
+
+func (s fakeSealer) Registry(host string, login fleet.Credentials) (fleet.SealedValue, error) {
+	return s.Secret(fleet.SecretKey{Name: host}, []byte(login.Password)), nil
+}
+
 func (fakeView) Revision() uint64 { return revisionNow }
 
 func (fakeView) Services(project string) []fleet.ServiceView {
@@ -223,6 +247,7 @@ func serveBy(t *testing.T, door func(*API) Door, change ...func(*Options)) *serv
 		Fleet:   s.fleet,
 		Asker:   askerFunc(func(string, fleet.Ask) error { return nil }),
 		Map:     mapNothing,
+		Sealer:  fakeSealer{},
 		Logger:  slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version: "1.2.3",
 		Limits:  DefaultLimits(),

@@ -52,7 +52,7 @@ func FuzzRequest(f *testing.F) {
 		api := New(Options{
 			Fleet: asked, Map: mapNothing, Logger: slog.New(slog.DiscardHandler), Limits: DefaultLimits(),
 			Asker:  askerFunc(func(string, fleet.Ask) error { return fleet.NotFound("nobody is there") }),
-			People: &fakePeople{}, Trail: &fakeTrail{},
+			Sealer: fakeSealer{}, People: &fakePeople{}, Trail: &fakeTrail{},
 		})
 		answer := httptest.NewRecorder()
 		behind(Anyone, api.handler).ServeHTTP(answer, request)

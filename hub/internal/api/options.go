@@ -12,9 +12,11 @@ import (
 
 // Options is what the API is made of.
 type Options struct {
-	Fleet    Fleet
-	Asker    Asker
-	Map      Mapper
+	Fleet Fleet
+	Asker Asker
+	Map   Mapper
+	// Sealer seals secrets before they go any further.
+	Sealer   Sealer
 	People   People
 	Trail    Trail
 	Identity Identity

@@ -43,6 +43,9 @@ type View interface {
 	Host(id string) (fleet.HostView, bool)
 	Pools(fleet.ServiceKey) []fleet.PoolView
 	Balancers() []fleet.BalancerView
+	// Secrets of one project, or of all when it is empty.
+	Secrets(project string) []fleet.SecretView
+	Registries() []fleet.RegistryView
 }
 
 // Asker puts a question to a host's agent. It doesn't wait for the answer.

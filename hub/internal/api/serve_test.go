@@ -160,7 +160,9 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"DELETE /v1/balancers/{host}/{name}",
 		"DELETE /v1/hosts/{host}",
 		"DELETE /v1/join-tokens/{id}",
+		"DELETE /v1/projects/{project}/secrets/{name}",
 		"DELETE /v1/projects/{project}/services/{service}",
+		"DELETE /v1/registries/{host}",
 		"DELETE /v1/users/{name}",
 		"GET /v1/acl", "GET /v1/api-tokens", "GET /v1/audit", "GET /v1/balancers", "GET /v1/ca", "GET /v1/events", "GET /v1/hosts", "GET /v1/hosts/{host}", "GET /v1/hosts/{host}/log",
 		"GET /v1/hub/log", "GET /v1/hub/settings", "GET /v1/instances", "GET /v1/instances/{instance}/logs",
@@ -172,7 +174,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"GET /v1/projects/{project}/services/{service}/rollout",
 		"GET /v1/projects/{project}/services/{service}/versions",
 		"GET /v1/projects/{project}/services/{service}/versions/{number}",
-		"GET /v1/services", "GET /v1/users", "GET /v1/version", "GET /v1/watch", "GET /v1/whoami",
+		"GET /v1/registries", "GET /v1/secrets", "GET /v1/services", "GET /v1/users", "GET /v1/version", "GET /v1/watch", "GET /v1/whoami",
 		"PATCH /v1/users/{name}",
 		"POST /v1/api-tokens",
 		"POST /v1/ca/rotate", "POST /v1/command", "POST /v1/first-admin",
@@ -193,7 +195,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"POST /v1/projects/{project}/services/{service}/start", "POST /v1/projects/{project}/services/{service}/stop",
 		"POST /v1/projects/{project}/services/{service}/unfreeze",
 		"POST /v1/renew",
-		"POST /v1/users", "PUT /v1/users/{name}/password",
+		"POST /v1/users", "PUT /v1/projects/{project}/secrets/{name}", "PUT /v1/registries/{host}", "PUT /v1/users/{name}/password",
 	}
 	if doc.OpenAPI != "3.1.0" || !slices.Equal(got, want) {
 		t.Errorf("OpenAPI %s describes\n%s\nwant\n%s", doc.OpenAPI, strings.Join(got, "\n"), strings.Join(want, "\n"))
