@@ -1,10 +1,11 @@
 package broker
 
 import (
-	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -14,13 +15,28 @@ import (
 type entrance struct {
 	perIP, all int
 	each       rate.Limit
-	pace       *rate.Limiter
+	pace       *rate.Limiter // of all
+	crowded    *rate.Limiter // of those whose address has begun others lately; they have a half of it
 
 	mu      sync.Mutex // guards the rest
 	inside  int
 	pending map[netip.Prefix]int
-	hands   map[netip.Prefix]*rate.Limiter
+	hands   map[netip.Prefix]*hands
 }
+
+// hands bounds the handshakes of one address: calm is for the first few.
+type hands struct{ all, calm *rate.Limiter }
+
+// calmBurst and calmRate are what a machine needs that has one host or a few.
+const (
+	calmBurst = 8
+	calmRate  = rate.Limit(0.5)
+)
+
+// maxTurn is how long somebody waits for a handshake at most: less than agents do
+// for their session. Who is turned away comes back after a pause that grows, so it
+// is better to have many wait.
+const maxTurn = 8 * time.Second
 
 // maxAddresses are remembered; who is forgotten begins anew.
 const maxAddresses = 1 << 14
@@ -29,15 +45,21 @@ func newEntrance(o *Options) *entrance {
 	return &entrance{
 		perIP: o.PendingPerIP, all: o.Pending, each: rate.Limit(o.HandshakesPerIP),
 		pace:    rate.NewLimiter(rate.Limit(o.Handshakes), max(1, int(o.Handshakes/10))),
-		pending: map[netip.Prefix]int{}, hands: map[netip.Prefix]*rate.Limiter{},
+		crowded: rate.NewLimiter(rate.Limit(o.Handshakes/2), max(1, int(o.Handshakes/20))),
+		pending: map[netip.Prefix]int{}, hands: map[netip.Prefix]*hands{},
 	}
 }
+
+// roomShare is the part of the room that is left which one address may take: so
+// there is always some left for others, however many addresses take theirs.
+const roomShare = 4
 
 // enter lets a connection in that hasn't said who it is, or not.
 func (e *entrance) enter(from netip.Prefix) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.inside >= e.all || e.pending[from] >= e.perIP {
+	room := e.all - e.inside
+	if room <= 0 || e.pending[from] >= min(e.perIP, max(1, room/roomShare)) {
 		return false
 	}
 	e.inside++
@@ -55,24 +77,73 @@ func (e *entrance) leave(from netip.Prefix) {
 	}
 }
 
-// handshake waits for the turn of a connection; false: its address has had its
-// share, or the wait was too long.
-func (e *entrance) handshake(ctx context.Context, from netip.Prefix) bool {
-	return e.share(from).Allow() && e.pace.Wait(ctx) == nil
+// turn waits for a connection's to prove who it is.
+func (e *entrance) turn(from netip.Prefix, closed <-chan struct{}) error {
+	share := e.share(from)
+	if !share.all.Allow() {
+		return errors.New("its address has begun too many handshakes")
+	}
+	wait, err := reserve(e.pace)
+	if err == nil && !share.calm.Allow() {
+		var more time.Duration
+		more, err = reserve(e.crowded)
+		wait = max(wait, more)
+	}
+	if err != nil || wait == 0 {
+		return err
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-closed:
+		return net.ErrClosed
+	}
 }
 
-func (e *entrance) share(from netip.Prefix) *rate.Limiter {
+// reserve returns how long to wait for one's turn.
+func reserve(l *rate.Limiter) (time.Duration, error) {
+	r := l.Reserve()
+	if wait := r.Delay(); wait <= maxTurn {
+		return wait, nil
+	}
+	r.Cancel()
+	return 0, errors.New("too many wait for a handshake")
+}
+
+// arrival is a connection whose peer gets its turn when it has said something: one
+// that is silent takes no other's.
+type arrival struct {
+	net.Conn
+	turn func() error // nil: it was had
+}
+
+func (a *arrival) Read(p []byte) (int, error) {
+	n, err := a.Conn.Read(p)
+	if a.turn == nil || n == 0 {
+		return n, err
+	}
+	turn := a.turn
+	a.turn = nil
+	if refused := turn(); refused != nil {
+		return 0, refused
+	}
+	return n, err
+}
+
+func (e *entrance) share(from netip.Prefix) *hands {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if l := e.hands[from]; l != nil {
-		return l
+	if h := e.hands[from]; h != nil {
+		return h
 	}
 	if len(e.hands) >= maxAddresses {
 		clear(e.hands)
 	}
-	l := rate.NewLimiter(e.each, max(1, int(2*e.each)))
-	e.hands[from] = l
-	return l
+	h := &hands{all: rate.NewLimiter(e.each, max(1, int(2*e.each))), calm: rate.NewLimiter(calmRate, calmBurst)}
+	e.hands[from] = h
+	return h
 }
 
 // origin is whom an address counts for: with IPv6, one has a whole network of

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"crypto/x509"
-	"maps"
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -44,11 +43,6 @@ func (s *Identity) Join(r fleet.JoinRequest, from string) (fleet.Credential, err
 	if !again {
 		t.Uses--
 	}
-	t.Used = maps.Clone(t.Used)
-	if t.Used == nil {
-		t.Used = map[string]string{}
-	}
-	t.Used[id] = pin.String()
 	credential, err := s.issue(h, request, []Row{row(tableTokens, t.ID, t)}, fleet.AuditEntry{
 		Time: now.UTC(), Who: "token " + t.ID + " of " + t.By, Via: fleet.ViaHTTPS, From: from,
 		Do: "host-join", Subject: "hosts/" + id, Result: fleet.AuditDone, Message: id + " has joined with the key " + pin.String(),
@@ -131,7 +125,7 @@ func (s *Identity) issue(h *host, request *x509.CertificateRequest, rows []Row, 
 	if err := s.keep(append(rows, row(tableHosts, h.ID, h)), audit...); err != nil {
 		return fleet.Credential{}, err
 	}
-	s.hosts[h.ID] = h
+	s.put(h)
 	delete(s.asked, h.ID)
 	c := fleet.Credential{
 		Host: h.ID, Lineage: s.options.Lineage, Certificate: toPEM(cert), Roots: toPEM(s.roots()...),
@@ -156,7 +150,7 @@ func (s *Identity) Revoke(host string) error {
 	next.Revoked = s.options.Now().UTC()
 	err := s.keep([]Row{row(tableHosts, host, &next)})
 	if err == nil {
-		s.hosts[host] = &next
+		s.put(&next)
 	}
 	s.mu.Unlock()
 	if err != nil {
