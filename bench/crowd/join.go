@@ -22,10 +22,11 @@ import (
 )
 
 const (
-	// joinsAtOnce bounds the requests of a crowd to join that are under way.
+	// joinsAtOnce bounds how many agents of a crowd are about to join: the others wait
+	// for them, so that a busy hub isn't asked by thousands.
 	joinsAtOnce  = 8
-	joinAgainMin = 500 * time.Millisecond // after a request that wasn't granted
-	joinAgainMax = 2 * time.Second
+	joinAgainMin = 50 * time.Millisecond // after a request that wasn't granted
+	joinAgainMax = 250 * time.Millisecond
 	maxAnswer    = 64 << 10
 )
 
@@ -36,13 +37,16 @@ type entry struct {
 	known   chan struct{} // closed when token and client are there
 	token   string
 	client  *http.Client
+	asking  chan struct{} // has room for those who are about to join
 
 	mu      sync.Mutex // guards the rest
 	roots   *x509.CertPool
 	trouble error // the last one
 }
 
-func newEntry(o *Options) *entry { return &entry{options: o, known: make(chan struct{})} }
+func newEntry(o *Options) *entry {
+	return &entry{options: o, known: make(chan struct{}), asking: make(chan struct{}, joinsAtOnce)}
+}
 
 // open lets all join with the token.
 func (e *entry) open(text string) error {
@@ -95,6 +99,12 @@ func (e *entry) join(ctx context.Context, host string) (*tls.Config, error) {
 	request, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
 	if err != nil {
 		return nil, err
+	}
+	select {
+	case e.asking <- struct{}{}:
+		defer func() { <-e.asking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	for {
 		credential, err := e.ask(ctx, fleet.JoinRequest{Token: e.token, Host: host, Request: request})

@@ -83,14 +83,23 @@ func (e *entrance) turn(from netip.Prefix, closed <-chan struct{}) error {
 	if !share.all.Allow() {
 		return errors.New("its address has begun too many handshakes")
 	}
-	wait, err := reserve(e.pace)
-	if err == nil && !share.calm.Allow() {
-		var more time.Duration
-		more, err = reserve(e.crowded)
-		wait = max(wait, more)
+	if !share.calm.Allow() { // before it counts in the pace of all
+		if err := await(e.crowded, closed); err != nil {
+			return err
+		}
 	}
-	if err != nil || wait == 0 {
-		return err
+	return await(e.pace, closed)
+}
+
+func await(l *rate.Limiter, closed <-chan struct{}) error {
+	r := l.Reserve()
+	wait := r.Delay()
+	switch {
+	case wait == 0:
+		return nil
+	case wait > maxTurn:
+		r.Cancel()
+		return errors.New("too many wait for a handshake")
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -100,16 +109,6 @@ func (e *entrance) turn(from netip.Prefix, closed <-chan struct{}) error {
 	case <-closed:
 		return net.ErrClosed
 	}
-}
-
-// reserve returns how long to wait for one's turn.
-func reserve(l *rate.Limiter) (time.Duration, error) {
-	r := l.Reserve()
-	if wait := r.Delay(); wait <= maxTurn {
-		return wait, nil
-	}
-	r.Cancel()
-	return 0, errors.New("too many wait for a handshake")
 }
 
 // arrival is a connection whose peer gets its turn when it has said something: one
