@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +26,6 @@ type lone struct {
 	dir    string
 	cmd    *exec.Cmd
 	client *client.Client
-	url    string
 	args   []string // of the hub
 	mqtt   string   // where agents connect
 	join   string   // where they join; empty: they don't
@@ -56,27 +53,24 @@ func startLone(ctx context.Context, secure bool, debug string) (l *lone, err err
 	if l.mqtt, err = freeAddress(); err != nil {
 		return l, err
 	}
-	web, err := freeAddress()
-	if err != nil {
+	socket := l.program("hub.sock")
+	if l.client, err = client.New(client.Options{URL: "unix://" + socket, Timeout: limit}); err != nil {
 		return l, err
 	}
-	l.url = "http://" + web
-	if l.client, err = client.New(client.Options{URL: l.url, Timeout: limit}); err != nil {
-		return l, err
-	}
-	l.args = []string{"--state-dir", l.program("state"), "--http", web, "--insecure-listen-without-authentication"}
+	l.args = []string{"--state-dir", l.program("state"), "--socket", socket}
 	if secure {
 		if l.join, err = freeAddress(); err != nil {
 			return l, err
 		}
 		l.args = append(l.args, "--mqtts", l.mqtt, "--https", l.join)
 	} else {
-		l.args = append(l.args, "--mqtts", "", "--https", "", "--mqtt", l.mqtt)
+		l.args = append(l.args, "--mqtts", "", "--https", "", "--mqtt", l.mqtt, "--insecure-listen-without-authentication")
 	}
 	if debug != "" {
 		l.args = append(l.args, "--debug-addr", debug)
 	}
-	return l, l.run(ctx)
+	err = l.run(ctx)
+	return l, err
 }
 
 // run runs the hub, and returns when it answers.
@@ -171,16 +165,7 @@ const (
 )
 
 func (l *lone) metric(ctx context.Context, name string) (float64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url+"/metrics", http.NoBody)
-	if err != nil {
-		return 0, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
+	text, err := l.client.Raw(ctx, "/metrics", nil)
 	if err != nil {
 		return 0, err
 	}

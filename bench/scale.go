@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/bench/crowd"
@@ -53,6 +55,7 @@ type scaled struct {
 // scale measures a hub with so many agents.
 func (b *bench) scale(ctx context.Context, n int) (_ result, err error) {
 	var r scaled
+	before, _ := os.ReadFile("/proc/loadavg")
 	l, err := startLone(ctx, true, b.debug)
 	if err != nil {
 		return r.result, err
@@ -80,8 +83,56 @@ func (b *bench) scale(ctx context.Context, n int) (_ result, err error) {
 		"Removed: until it is gone. A report of all: each says that its machine's memory is used otherwise; until the hub has confirmed all. "+
 		stormNotes+
 		"At rest: after %s, over %s, CPU of one core. Memory of each agent: the difference to the hub without any.", n, len(l.crowds), max(b.settle, scaleSettle), b.idle)
-	err = b.measureRest(ctx, l, &r, empty)
+	if err := b.measureRest(ctx, l, &r, empty); err != nil {
+		return r.result, err
+	}
+	if n != tenThousand {
+		err = b.measurePlain(ctx, n, &r)
+	}
+	after, _ := os.ReadFile("/proc/loadavg")
+	r.row("the machine's load average, before and after", newest(before), newest(after))
 	return r.result, err
+}
+
+// newest is the first of the three averages.
+func newest(loadavg []byte) string {
+	first, _, _ := strings.Cut(string(loadavg), " ")
+	return first
+}
+
+// measurePlain measures a hub whose agents connect without TLS, for comparison.
+func (b *bench) measurePlain(ctx context.Context, n int, r *scaled) (err error) {
+	l, err := startLone(ctx, false, "")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.end()) }()
+	empty, _, err := memory(l.pid())
+	if err != nil {
+		return err
+	}
+	if _, err := l.enter(ctx, n); err != nil {
+		return err
+	}
+	var back, cpu series
+	for range min(b.runs, scaleRuns) {
+		times, err := l.storm(ctx, 1)
+		if err != nil {
+			return err
+		}
+		back, cpu = append(back, times.back), append(cpu, times.cpu)
+	}
+	if err := pause(ctx, max(b.settle, scaleSettle)); err != nil {
+		return err
+	}
+	pss, _, err := memory(l.pid())
+	if err != nil {
+		return err
+	}
+	r.times("without TLS: all connections cut: all are back", back)
+	r.times("… CPU time of the hub for that", cpu)
+	r.row("… memory of each agent", fmt.Sprintf("%.1f KiB", float64(pss-empty)/float64(n)/1024))
+	return nil
 }
 
 // measureRest measures what the hub takes while nothing happens.

@@ -24,10 +24,10 @@ import (
 const (
 	// joinsAtOnce bounds how many agents of a crowd are about to join: the others wait
 	// for them, so that a busy hub isn't asked by thousands.
-	joinsAtOnce  = 8
-	joinAgainMin = 50 * time.Millisecond // after a request that wasn't granted
-	joinAgainMax = 250 * time.Millisecond
-	maxAnswer    = 64 << 10
+	joinsAtOnce    = 8
+	joinAgainFirst = 50 * time.Millisecond // after a request that wasn't granted
+	joinAgainLast  = 250 * time.Millisecond
+	maxAnswer      = 64 << 10
 )
 
 // entry is how the agents of a crowd become hosts: with one token, and each with a
@@ -113,7 +113,7 @@ func (e *entry) join(ctx context.Context, host string) (*tls.Config, error) {
 		}
 		e.hadTrouble(err)
 		select {
-		case <-time.After(joinAgainMin + mathrand.N(joinAgainMax-joinAgainMin)):
+		case <-time.After(joinAgainFirst + mathrand.N(joinAgainLast-joinAgainFirst)):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -142,7 +142,8 @@ func (e *entry) ask(ctx context.Context, ask fleet.JoinRequest) (c fleet.Credent
 	if response.StatusCode != http.StatusOK {
 		return c, fmt.Errorf("%s: %s", response.Status, answer)
 	}
-	return c, json.Unmarshal(answer, &c)
+	err = json.Unmarshal(answer, &c)
+	return c, err
 }
 
 // config is how one agent connects. What knows the hub is all agents'.

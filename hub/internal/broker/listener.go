@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -164,7 +165,7 @@ func (l *listener) handshake(c *conn) error {
 	if !ok {
 		return nil
 	}
-	if err := secure.Handshake(); err != nil {
+	if err := secure.HandshakeContext(context.Background()); err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}
 	if leaf := c.certificate(); leaf != nil {

@@ -36,7 +36,7 @@ type Options struct {
 
 	// Handshakes bounds how many connections a second prove who they are by TLS:
 	// all, which wait for their turn, and those of one address, whose others are
-	// turned away. It takes a thousandth of a second of a core, and those who are
+	// turned away. Half of the turns are for addresses that begin few. It takes a thousandth of a second of a core, and those who are
 	// in already need the cores.
 	Handshakes      float64
 	HandshakesPerIP float64
