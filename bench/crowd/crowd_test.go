@@ -82,7 +82,7 @@ func serveCrowd(t *testing.T, secure bool) {
 func startHub(t *testing.T) (o hub.Options, people *client.Client) {
 	t.Helper()
 	o = hub.DefaultOptions()
-	o.StateDir, o.Logger, o.InsecureListen = t.TempDir(), slog.New(slog.DiscardHandler), true
+	o.StateDir, o.Socket, o.Logger, o.InsecureListen = t.TempDir(), "", slog.New(slog.DiscardHandler), true
 	o.MQTTS, o.HTTPS, o.MQTT, o.HTTP = freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
