@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
@@ -17,6 +18,11 @@ type entrance struct {
 	each       rate.Limit
 	pace       *rate.Limiter // of all
 	crowded    *rate.Limiter // of those whose address has begun others lately; they have a half of it
+
+	// answering bounds how many handshakes are worked on at the same time, as a gate
+	// does for packets: thousands at once would leave those who are in without the
+	// processors, until they give up and begin anew, too.
+	answering chan struct{}
 
 	mu      sync.Mutex // guards the rest
 	inside  int
@@ -44,9 +50,10 @@ const maxAddresses = 1 << 14
 func newEntrance(o *Options) *entrance {
 	return &entrance{
 		perIP: o.PendingPerIP, all: o.Pending, each: rate.Limit(o.HandshakesPerIP),
-		pace:    rate.NewLimiter(rate.Limit(o.Handshakes), max(1, int(o.Handshakes/10))),
-		crowded: rate.NewLimiter(rate.Limit(o.Handshakes/2), max(1, int(o.Handshakes/20))),
-		pending: map[netip.Prefix]int{}, hands: map[netip.Prefix]*hands{},
+		pace:      rate.NewLimiter(rate.Limit(o.Handshakes), max(1, int(o.Handshakes/10))),
+		crowded:   rate.NewLimiter(rate.Limit(o.Handshakes/2), max(1, int(o.Handshakes/20))),
+		answering: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		pending:   map[netip.Prefix]int{}, hands: map[netip.Prefix]*hands{},
 	}
 }
 
@@ -77,7 +84,8 @@ func (e *entrance) leave(from netip.Prefix) {
 	}
 }
 
-// turn waits for a connection's to prove who it is.
+// turn waits for a connection's to prove who it is. Without an error, answered ends
+// it.
 func (e *entrance) turn(from netip.Prefix, closed <-chan struct{}) error {
 	share := e.share(from)
 	if !share.all.Allow() {
@@ -88,8 +96,25 @@ func (e *entrance) turn(from netip.Prefix, closed <-chan struct{}) error {
 			return err
 		}
 	}
-	return await(e.pace, closed)
+	if err := await(e.pace, closed); err != nil {
+		return err
+	}
+	timer := time.NewTimer(maxTurn)
+	defer timer.Stop()
+	select {
+	case e.answering <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return errManyWait
+	case <-closed:
+		return net.ErrClosed
+	}
 }
+
+var errManyWait = errors.New("too many wait for a handshake")
+
+// answered is for who had its turn, and has been answered or not.
+func (e *entrance) answered() { <-e.answering }
 
 func await(l *rate.Limiter, closed <-chan struct{}) error {
 	r := l.Reserve()
@@ -99,7 +124,7 @@ func await(l *rate.Limiter, closed <-chan struct{}) error {
 		return nil
 	case wait > maxTurn:
 		r.Cancel()
-		return errors.New("too many wait for a handshake")
+		return errManyWait
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -115,10 +140,14 @@ func await(l *rate.Limiter, closed <-chan struct{}) error {
 // that is silent takes no other's.
 type arrival struct {
 	net.Conn
-	turn func() error // nil: it was had
+	turn     func() error // nil: it was had
+	answered func()       // ends it; nil: it isn't its turn
 }
 
+// Read begins the turn with the peer's first bytes, and ends it when all that was
+// read is answered.
 func (a *arrival) Read(p []byte) (int, error) {
+	a.end()
 	n, err := a.Conn.Read(p)
 	if a.turn == nil || n == 0 {
 		return n, err
@@ -129,6 +158,13 @@ func (a *arrival) Read(p []byte) (int, error) {
 		return 0, refused
 	}
 	return n, err
+}
+
+func (a *arrival) end() {
+	if a.answered != nil {
+		a.answered()
+		a.answered = nil
+	}
 }
 
 func (e *entrance) share(from netip.Prefix) *hands {

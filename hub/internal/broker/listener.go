@@ -115,7 +115,9 @@ func (l *listener) start(inner net.Conn, establish listeners.EstablishFn) {
 	c.door = l.door
 	c.settled = sync.OnceFunc(func() { l.crowd.leave(from) })
 	if l.door.TLS != nil {
-		c.Conn = tls.Server(&arrival{Conn: inner, turn: func() error { return l.turn(c, from) }}, l.door.TLS)
+		a := &arrival{Conn: inner}
+		a.turn = func() error { return l.turn(c, a, from) }
+		c.Conn = tls.Server(a, l.door.TLS)
 	}
 	if !l.track(c) {
 		c.settled()
@@ -151,10 +153,11 @@ func (l *listener) run(c *conn, establish listeners.EstablishFn) (err error) {
 
 // turn waits for the turn of a connection. Its time, for the handshake and for its
 // CONNECT, begins anew then.
-func (l *listener) turn(c *conn, from netip.Prefix) error {
+func (l *listener) turn(c *conn, a *arrival, from netip.Prefix) error {
 	if err := l.crowd.turn(from, c.closed); err != nil {
 		return err
 	}
+	a.answered = l.crowd.answered
 	return c.Conn.SetDeadline(time.Now().Add(l.options.ConnectTimeout))
 }
 
@@ -164,6 +167,9 @@ func (l *listener) handshake(c *conn) error {
 	secure, ok := c.Conn.(*tls.Conn)
 	if !ok {
 		return nil
+	}
+	if a, ok := secure.NetConn().(*arrival); ok {
+		defer a.end()
 	}
 	if err := secure.HandshakeContext(context.Background()); err != nil {
 		return fmt.Errorf("handshake: %w", err)
