@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,13 +26,16 @@ type lone struct {
 	dir    string
 	cmd    *exec.Cmd
 	client *client.Client
-	url    string
-	mqtt   string
+	args   []string // of the hub
+	mqtt   string   // where agents connect
+	join   string   // where they join; empty: they don't
 	crowds []*crowd.Process
 	agents int
 }
 
-func startLone(ctx context.Context) (l *lone, err error) {
+// startLone starts one that agents connect to over TLS, with certificates of their
+// own, or one without TLS.
+func startLone(ctx context.Context, secure bool, debug string) (l *lone, err error) {
 	l = &lone{}
 	defer func() {
 		if err != nil {
@@ -44,7 +45,7 @@ func startLone(ctx context.Context) (l *lone, err error) {
 	if l.dir, err = os.MkdirTemp("/var/tmp", "bench"); err != nil {
 		return l, err
 	}
-	for _, pkg := range []string{"hub/cmd/muster-hub", "bench/crowd/cmd/crowd"} {
+	for _, pkg := range []string{"hub/cmd/muster-hub", "bench/crowd/cmd/crowd", "bench/flood/cmd/flood"} {
 		if err := hosts.BuildGo(ctx, "github.com/musterhq/muster/"+pkg, l.program(filepath.Base(pkg))); err != nil {
 			return l, err
 		}
@@ -52,48 +53,81 @@ func startLone(ctx context.Context) (l *lone, err error) {
 	if l.mqtt, err = freeAddress(); err != nil {
 		return l, err
 	}
-	web, err := freeAddress()
-	if err != nil {
+	socket := l.program("hub.sock")
+	if l.client, err = client.New(client.Options{URL: "unix://" + socket, Timeout: limit}); err != nil {
 		return l, err
 	}
-	l.url = "http://" + web
-	if l.client, err = client.New(client.Options{URL: l.url, Timeout: limit}); err != nil {
-		return l, err
+	l.args = []string{"--state-dir", l.program("state"), "--socket", socket}
+	if secure {
+		if l.join, err = freeAddress(); err != nil {
+			return l, err
+		}
+		l.args = append(l.args, "--mqtts", l.mqtt, "--https", l.join)
+	} else {
+		l.args = append(l.args, "--mqtts", "", "--https", "", "--mqtt", l.mqtt, "--insecure-listen-without-authentication")
 	}
-	log, err := os.Create(l.program("hub.log"))
+	if debug != "" {
+		l.args = append(l.args, "--debug-addr", debug)
+	}
+	err = l.run(ctx)
+	return l, err
+}
+
+// run runs the hub, and returns when it answers.
+func (l *lone) run(ctx context.Context) error {
+	log, err := os.OpenFile(l.program("hub.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return l, err
+		return err
 	}
 	defer log.Close()
-	l.cmd = exec.CommandContext(ctx, l.program("muster-hub"), "--state-dir", l.program("state"), "--mqtt", l.mqtt, "--http", web)
-	l.cmd.Cancel = func() error { return l.cmd.Process.Signal(syscall.SIGTERM) }
-	l.cmd.Stderr = log
-	if err := l.cmd.Start(); err != nil {
-		return l, fmt.Errorf("start the hub: %w", err)
+	cmd := exec.CommandContext(ctx, l.program("muster-hub"), l.args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the hub: %w", err)
 	}
-	return l, until(ctx, "the hub answers", func(ctx context.Context) (bool, error) {
+	l.cmd = cmd
+	return until(ctx, "the hub answers", func(ctx context.Context) (bool, error) {
 		_, err := l.client.Version(ctx)
 		return err == nil, err
 	})
+}
+
+// kill ends the hub as a power cut would, and starts it again.
+func (l *lone) kill(ctx context.Context) error {
+	if err := l.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	_ = l.cmd.Wait() // it says that it was killed
+	return l.run(ctx)
 }
 
 func (l *lone) program(name string) string { return filepath.Join(l.dir, name) }
 
 func (l *lone) pid() int { return l.cmd.Process.Pid }
 
-// join starts agents and returns how long it took until the hub answered all.
-func (l *lone) join(ctx context.Context, n int) (time.Duration, error) {
+// enter starts agents, and returns how long it took until the hub answered all.
+// With TLS they have joined before, with one token.
+func (l *lone) enter(ctx context.Context, n int) (time.Duration, error) {
 	began := time.Now()
 	for l.agents < n {
 		o := crowd.DefaultOptions()
-		o.Hub, o.First, o.Agents = l.mqtt, l.agents, min(mostAgents, n-l.agents)
-		o.Source = fmt.Sprintf("127.0.1.%d", 1+len(l.crowds)) // each has ports of its own
+		o.Hub, o.Join, o.First, o.Agents = l.mqtt, l.join, l.agents, min(mostAgents, n-l.agents)
 		p, err := crowd.Start(ctx, l.program("crowd"), o)
 		if err != nil {
 			return 0, err
 		}
 		l.crowds = append(l.crowds, p)
 		l.agents += o.Agents
+	}
+	if l.join != "" {
+		token, err := l.client.CreateToken(ctx, client.TokenOrder{Uses: n}, client.Write{})
+		if err != nil {
+			return 0, err
+		}
+		if _, err := l.order(crowd.Order{Do: crowd.DoJoin, Token: token.Token}); err != nil {
+			return 0, err
+		}
 	}
 	s, err := l.wait(ctx, "all agents are heard", 0, func(s crowd.State) bool { return s.Heard == n && s.Settled == n })
 	return s.HeardAt.Sub(began), err
@@ -118,7 +152,7 @@ func (l *lone) wait(ctx context.Context, what string, generation uint64, so func
 		if s, err = l.order(crowd.Order{Do: crowd.DoState, Generation: generation}); err != nil {
 			return false, err
 		}
-		return so(s), fmt.Errorf("of %d agents %d are connected, %d heard, %d reached, %d confirmed, %d settled", s.Agents, s.Connected, s.Heard, s.Reached, s.Confirmed, s.Settled)
+		return so(s), fmt.Errorf("of %d agents %d have joined, %d are connected, %d heard, %d reached, %d confirmed, %d settled; %s", s.Agents, s.Joined, s.Connected, s.Heard, s.Reached, s.Confirmed, s.Settled, s.Trouble)
 	})
 	return s, err
 }
@@ -131,16 +165,7 @@ const (
 )
 
 func (l *lone) metric(ctx context.Context, name string) (float64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url+"/metrics", http.NoBody)
-	if err != nil {
-		return 0, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
+	text, err := l.client.Raw(ctx, "/metrics", nil)
 	if err != nil {
 		return 0, err
 	}

@@ -27,6 +27,8 @@ type options struct {
 	page   string          // written at the end; empty: none is
 	title  string          // of the page
 	logs   string          // the programs' logs go there; empty: nowhere
+	agents int             // that scale1000 takes
+	debug  string          // where a hub that is measured by itself has its profiles; empty: nowhere
 }
 
 func main() {
@@ -38,6 +40,8 @@ func main() {
 	flag.StringVar(&o.page, "page", "", "`file` that is written at the end; empty: none")
 	flag.StringVar(&o.title, "title", "Benchmarks", "`title` of the page")
 	flag.StringVar(&o.logs, "logs", "", "`file` for the logs of hub and agents")
+	flag.IntVar(&o.agents, "agents", oneThousand, "`number` of agents in scale1000, for a look at something else")
+	flag.StringVar(&o.debug, "debug-addr", "", "`address` of the profiles of a hub that is measured with many agents; empty: nowhere")
 	flag.Parse()
 	var err error
 	if o.only, err = chosen(*only); err == nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/bench/crowd"
@@ -21,12 +23,15 @@ services:
     x-probe: {http: /healthz, port: 8080, interval: 1s}
 `
 
-func (b *bench) scaleThousand(ctx context.Context) (result, error) { return b.scale(ctx, 1_000) }
+func (b *bench) scaleThousand(ctx context.Context) (result, error) { return b.scale(ctx, b.agents) }
 func (b *bench) scaleTenThousand(ctx context.Context) (result, error) {
 	return b.scale(ctx, tenThousand)
 }
 
-const tenThousand = 10_000
+const (
+	oneThousand = 1_000
+	tenThousand = 10_000
+)
 
 // scaleRuns bounds how often each is measured: the hub is asked a lot.
 const scaleRuns = 3
@@ -41,12 +46,17 @@ type scaled struct {
 	placed  time.Duration // a new service's instances were known to all agents
 	reached time.Duration // a change of what they have was
 	placing time.Duration // CPU time that the hub took until all had confirmed those
+
+	stormed, restarted time.Duration // all were back, after their connections or the hub ended
+	lost               int           // healthy hosts that were reported lost
+	flooded            float64       // a change's time under a flood, by its quiet time
 }
 
 // scale measures a hub with so many agents.
 func (b *bench) scale(ctx context.Context, n int) (_ result, err error) {
 	var r scaled
-	l, err := startLone(ctx)
+	before, _ := os.ReadFile("/proc/loadavg")
+	l, err := startLone(ctx, true, b.debug)
 	if err != nil {
 		return r.result, err
 	}
@@ -55,23 +65,74 @@ func (b *bench) scale(ctx context.Context, n int) (_ result, err error) {
 	if err != nil {
 		return r.result, err
 	}
-	joined, err := l.join(ctx, n)
+	joined, err := l.enter(ctx, n)
 	if err != nil {
 		return r.result, err
 	}
-	r.times("all join a new hub", series{joined})
-	for _, measure := range []func(context.Context, *lone, *scaled) error{b.measureChanges, b.measureBurst, b.measureStorm} {
+	r.times("all join a new hub, and connect", series{joined})
+	for _, measure := range []func(context.Context, *lone, *scaled) error{
+		b.measureChanges, b.measureBurst, b.measureStorm, b.measureHalf, b.measureFlood, b.measureKill,
+	} {
 		if err := measure(ctx, l, &r); err != nil {
 			return r.result, err
 		}
 	}
-	r.notes = fmt.Sprintf("A hub by itself, and %d agents that are played to it over MQTT by %d processes on the same machine, each agent on a connection of its own and with the messages of a real one: a sign of life every 3 s, its desired state accepted, confirmed and reported, containers that take 300 ms to start. "+
+	r.notes = fmt.Sprintf("A hub by itself, and %d agents that are played to it over MQTT and TLS 1.3 by %d processes on the same machine, each agent with a certificate, an address and a connection of its own and with the messages of a real one: a sign of life every 3 s, its desired state accepted, confirmed and reported, containers that take 300 ms to start. "+
+		"All join: from making one token for all, each with a key of its own, until the hub has answered each on its connection; the hub takes in 100 a second, and 400 at once. "+
 		"A service on all: from sending the order until the last agent has its new desired state, until the hub has told the last one that it took in the report of that, and until the service has converged. "+
 		"Removed: until it is gone. A report of all: each says that its machine's memory is used otherwise; until the hub has confirmed all. "+
-		"All connections cut: by resets; agents come back after a random pause of 100 to 500 ms, and until the hub has answered each, and has confirmed all of their reports. "+
+		stormNotes+
 		"At rest: after %s, over %s, CPU of one core. Memory of each agent: the difference to the hub without any.", n, len(l.crowds), max(b.settle, scaleSettle), b.idle)
-	err = b.measureRest(ctx, l, &r, empty)
+	if err := b.measureRest(ctx, l, &r, empty); err != nil {
+		return r.result, err
+	}
+	if n != tenThousand {
+		err = b.measurePlain(ctx, n, &r)
+	}
+	after, _ := os.ReadFile("/proc/loadavg")
+	r.row("the machine's load average, before and after", newest(before), newest(after))
 	return r.result, err
+}
+
+// newest is the first of the three averages.
+func newest(loadavg []byte) string {
+	first, _, _ := strings.Cut(string(loadavg), " ")
+	return first
+}
+
+// measurePlain measures a hub whose agents connect without TLS, for comparison.
+func (b *bench) measurePlain(ctx context.Context, n int, r *scaled) (err error) {
+	l, err := startLone(ctx, false, "")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.end()) }()
+	empty, _, err := memory(l.pid())
+	if err != nil {
+		return err
+	}
+	if _, err := l.enter(ctx, n); err != nil {
+		return err
+	}
+	var back, cpu series
+	for range min(b.runs, scaleRuns) {
+		times, err := l.storm(ctx, 1)
+		if err != nil {
+			return err
+		}
+		back, cpu = append(back, times.back), append(cpu, times.cpu)
+	}
+	if err := pause(ctx, max(b.settle, scaleSettle)); err != nil {
+		return err
+	}
+	pss, _, err := memory(l.pid())
+	if err != nil {
+		return err
+	}
+	r.times("without TLS: all connections cut: all are back", back)
+	r.times("… CPU time of the hub for that", cpu)
+	r.row("… memory of each agent", fmt.Sprintf("%.1f KiB", float64(pss-empty)/float64(n)/1024))
+	return nil
 }
 
 // measureRest measures what the hub takes while nothing happens.
@@ -104,7 +165,12 @@ func (b *bench) measureRest(ctx context.Context, l *lone, r *scaled, empty int64
 	r.row("memory of each agent", fmt.Sprintf("%.1f KiB", float64(pss-empty)/float64(l.agents)/1024))
 	r.headline = fmt.Sprintf("**With %d agents the hub takes %s and %.1f %% of a core at rest; a change is at all of them after %s, an instance more on each after %s.**",
 		l.agents, mib(pss), 100*share, show(r.reached), show(r.placed))
-	if l.agents == tenThousand {
+	if l.agents != tenThousand {
+		r.targetNumber(fmt.Sprintf("a change at all %d agents while the hub's door is flooded, by its quiet time", l.agents), 2, r.flooded, "times")
+	} else {
+		r.targetTime("10,000 agents are back after all connections broke", stormTarget, r.stormed)
+		r.targetTime("10,000 agents are back after the hub was killed", stormTarget, r.restarted)
+		r.targetNumber("healthy hosts reported lost in all of that", 0, float64(r.lost), "hosts")
 		r.targetNumber("the hub's memory with 10,000 agents (PSS)", 600, float64(pss)/1e6, "MB")
 		r.because("%s of it are stacks: the MQTT library has two goroutines for each connection, and hands packets of 0.8 KiB on by value, which keeps 24 KiB of stack for good. Most of the heap is that library's, too: subscriptions, kept messages and queues, 21 KiB for each agent by a profile of November 2026.", mib(int64(stacks)))
 		r.targetNumber("its CPU at rest", 10, 100*share, "% of a core")
@@ -231,43 +297,6 @@ func (b *bench) measureBurst(ctx context.Context, l *lone, r *scaled) error {
 		return err
 	}
 	r.times("a report of all at once: taken in", took)
-	r.row("messages dropped then", fmt.Sprintf("%.0f", after-before))
-	return nil
-}
-
-// measureStorm breaks all connections at once.
-func (b *bench) measureStorm(ctx context.Context, l *lone, r *scaled) error {
-	var back, settled series
-	before, err := l.metric(ctx, metricDropped)
-	if err != nil {
-		return err
-	}
-	for range min(b.runs, scaleRuns) {
-		if err := l.settle(ctx); err != nil {
-			return err
-		}
-		whole, err := l.order(crowd.Order{Do: crowd.DoState}) // the first are back before the last are cut
-		if err != nil {
-			return err
-		}
-		began := time.Now()
-		if _, err := l.order(crowd.Order{Do: crowd.DoCut}); err != nil {
-			return err
-		}
-		s, err := l.wait(ctx, "all agents are back", 0, func(s crowd.State) bool {
-			return s.Sessions >= whole.Sessions+s.Agents && s.Heard == s.Agents && s.Settled == s.Agents
-		})
-		if err != nil {
-			return err
-		}
-		back, settled = append(back, s.HeardAt.Sub(began)), append(settled, s.SettledAt.Sub(began))
-	}
-	after, err := l.metric(ctx, metricDropped)
-	if err != nil {
-		return err
-	}
-	r.times("all connections cut: all are back", back)
-	r.times("… and all reports taken in", settled)
 	r.row("messages dropped then", fmt.Sprintf("%.0f", after-before))
 	return nil
 }

@@ -20,6 +20,9 @@ func (a *agent) echo(payload []byte) {
 	}
 	now := time.Now()
 	a.echoedAt = now
+	if !a.askedAt.IsZero() {
+		a.slowest, a.askedAt = max(a.slowest, now.Sub(a.askedAt)), time.Time{}
+	}
 	if a.heardAt.IsZero() {
 		a.heardAt = now
 	}

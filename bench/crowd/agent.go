@@ -3,7 +3,9 @@ package crowd
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
+	"fmt"
 	mathrand "math/rand/v2"
 	"net"
 	"sync"
@@ -16,11 +18,14 @@ import (
 type agent struct {
 	options *Options
 	host    string
+	source  net.IP // the address of its machine's
+	entry   *entry // nil: it connects in plain
 	facts   fleet.HostFacts
 	start   string // of the agent
 
-	mu       sync.Mutex // guards the rest
-	conn     net.Conn   // nil: none
+	mu       sync.Mutex  // guards the rest
+	tls      *tls.Config // nil: it hasn't joined
+	conn     *line       // nil: none
 	session  string
 	sessions int
 	began    time.Time // of the session
@@ -29,6 +34,9 @@ type agent struct {
 	next     *time.Timer
 	packet   uint16
 	beats    uint64
+	askedAt  time.Time     // the first sign of life that has no echo yet
+	watched  bool          // the slowest echo is looked for
+	slowest  time.Duration // since then
 
 	observed  fleet.Observed
 	pools     map[fleet.ServiceKey]uint64
@@ -44,8 +52,18 @@ type agent struct {
 	confirmedAt  time.Time
 }
 
-func newAgent(o *Options, host string) *agent {
-	return &agent{options: o, host: host, facts: Facts(host), start: random(), pools: map[fleet.ServiceKey]uint64{}, foreign: 1 << 30}
+func newAgent(o *Options, e *entry, number int) *agent {
+	host := fmt.Sprintf("sim-%05d", number)
+	return &agent{
+		options: o, entry: e, host: host, source: source(number),
+		facts: Facts(host), start: random(), pools: map[fleet.ServiceKey]uint64{}, foreign: 1 << 30,
+	}
+}
+
+// source is the address of an agent's machine, one of this machine's loopback: the
+// hub bounds what one address may do.
+func source(number int) net.IP {
+	return net.IPv4(127, byte(16+number>>16), byte(number>>8), byte(number))
 }
 
 func random() string {
@@ -54,8 +72,18 @@ func random() string {
 	return hex.EncodeToString(id[:])
 }
 
-// run connects again and again until ctx is done.
+// run joins, and then connects again and again, until ctx is done.
 func (a *agent) run(ctx context.Context) {
+	if a.entry != nil {
+		config, err := a.entry.join(ctx, a.host)
+		if err != nil {
+			a.entry.hadTrouble(err)
+			return
+		}
+		a.mu.Lock()
+		a.tls = config
+		a.mu.Unlock()
+	}
 	for failures := 0; ctx.Err() == nil; {
 		select {
 		case <-time.After(a.options.pause(failures)):
@@ -89,10 +117,18 @@ func (o *Options) pause(failures int) time.Duration {
 func (a *agent) cut() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if tcp, ok := a.conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // a reset, not an end in order
-		_ = tcp.Close()
+	a.watched = false
+	if a.conn != nil {
+		_ = a.conn.tcp.SetLinger(0) // a reset, not an end in order
+		_ = a.conn.Close()
 	}
+}
+
+// watch begins to look for the slowest echo.
+func (a *agent) watch() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.watched, a.slowest, a.askedAt = true, 0, time.Time{}
 }
 
 func (a *agent) addTo(s *State, generation uint64) {
@@ -100,6 +136,16 @@ func (a *agent) addTo(s *State, generation uint64) {
 	defer a.mu.Unlock()
 	s.Agents++
 	s.Sessions += a.sessions
+	if a.tls != nil {
+		s.Joined++
+	}
+	if a.watched {
+		s.Watched++
+		s.Slowest = max(s.Slowest, a.slowest)
+		if !a.askedAt.IsZero() {
+			s.Slowest = max(s.Slowest, time.Since(a.askedAt))
+		}
+	}
 	if a.conn != nil {
 		s.Connected++
 	}

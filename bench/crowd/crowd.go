@@ -1,8 +1,9 @@
 package crowd
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 // Options of a crowd. Start from DefaultOptions.
 type Options struct {
 	Hub    string // "host:port" of its broker
-	Source string // the address that the agents connect from
+	Join   string // "host:port" where agents join; empty: they don't, and connect without TLS
 	First  int    // number of the first agent
 	Agents int
 
@@ -31,7 +32,6 @@ type Options struct {
 // DefaultOptions are a real agent's times.
 func DefaultOptions() Options {
 	return Options{
-		Source:         "127.0.0.1",
 		Agents:         1,
 		Beat:           3 * time.Second,
 		KeepAlive:      6 * time.Second,
@@ -46,15 +46,29 @@ func DefaultOptions() Options {
 }
 
 // Crowd is many agents.
-type Crowd struct{ agents []*agent }
+type Crowd struct {
+	agents []*agent
+	entry  *entry // nil: nobody joins
+}
 
 // New makes the agents; it starts nothing.
 func New(o Options) *Crowd {
 	c := &Crowd{}
+	if o.Join != "" {
+		c.entry = newEntry(&o)
+	}
 	for i := range o.Agents {
-		c.agents = append(c.agents, newAgent(&o, fmt.Sprintf("sim-%05d", o.First+i)))
+		c.agents = append(c.agents, newAgent(&o, c.entry, o.First+i))
 	}
 	return c
+}
+
+// Join lets the agents join with a token, once.
+func (c *Crowd) Join(token string) error {
+	if c.entry == nil {
+		return errors.New("the agents have no address where they join")
+	}
+	return c.entry.open(token)
 }
 
 // Run keeps all agents connected until ctx is done.
@@ -64,12 +78,23 @@ func (c *Crowd) Run(ctx context.Context) {
 		all.Go(func() { a.run(ctx) })
 	}
 	all.Wait()
+	if c.entry != nil {
+		c.entry.close()
+	}
 }
 
-// Cut breaks all connections at once, without a farewell.
-func (c *Crowd) Cut() {
+// Cut breaks every so many'th connection, all at once, without a farewell.
+func (c *Crowd) Cut(every int) {
+	for i := 0; i < len(c.agents); i += max(every, 1) {
+		c.agents[i].cut()
+	}
+}
+
+// Watch begins to look for the slowest echo to a sign of life, of those that keep
+// their connection.
+func (c *Crowd) Watch() {
 	for _, a := range c.agents {
-		a.cut()
+		a.watch()
 	}
 }
 
@@ -83,6 +108,7 @@ func (c *Crowd) Report() {
 // State is how far the agents are. Each time is that of the last one.
 type State struct {
 	Agents    int
+	Joined    int // have a certificate
 	Connected int
 	Sessions  int // all that there were
 	// Heard have had an echo of the hub's in their session.
@@ -98,6 +124,12 @@ type State struct {
 	// Settled have had all that they reported confirmed.
 	Settled   int
 	SettledAt time.Time
+	// Watched are those whose connections weren't broken by an order since Watch,
+	// and Slowest is their slowest echo since then, or the wait for one so far.
+	Watched int
+	Slowest time.Duration
+	// Trouble is why somebody couldn't join at last; empty: nobody had any.
+	Trouble string
 }
 
 // State says how far the agents are with a generation of their desired state.
@@ -106,18 +138,28 @@ func (c *Crowd) State(generation uint64) State {
 	for _, a := range c.agents {
 		a.addTo(&out, generation)
 	}
+	if c.entry != nil {
+		c.entry.mu.Lock()
+		defer c.entry.mu.Unlock()
+		if c.entry.trouble != nil {
+			out.Trouble = c.entry.trouble.Error()
+		}
+	}
 	return out
 }
 
 // Add is the state of two crowds.
 func (s State) Add(other State) State {
 	s.Agents += other.Agents
+	s.Joined += other.Joined
 	s.Connected += other.Connected
 	s.Sessions += other.Sessions
 	s.Heard, s.HeardAt = s.Heard+other.Heard, later(s.HeardAt, other.HeardAt)
 	s.Reached, s.ReachedAt = s.Reached+other.Reached, later(s.ReachedAt, other.ReachedAt)
 	s.Confirmed, s.ConfirmedAt = s.Confirmed+other.Confirmed, later(s.ConfirmedAt, other.ConfirmedAt)
 	s.Settled, s.SettledAt = s.Settled+other.Settled, later(s.SettledAt, other.SettledAt)
+	s.Watched, s.Slowest = s.Watched+other.Watched, max(s.Slowest, other.Slowest)
+	s.Trouble = cmp.Or(s.Trouble, other.Trouble)
 	return s
 }
 

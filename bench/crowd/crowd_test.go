@@ -30,11 +30,28 @@ services:
 // TestCrowdIsServedLikeAgents plays a few agents to a real hub: all are known,
 // a service gets ready on all of them, and all come back when they are cut off.
 func TestCrowdIsServedLikeAgents(t *testing.T) {
+	t.Run("TLS", func(t *testing.T) { serveCrowd(t, true) })
+	t.Run("plain", func(t *testing.T) { serveCrowd(t, false) })
+}
+
+func serveCrowd(t *testing.T, secure bool) {
 	const agents = 5
-	address, people := startHub(t)
-	orders := startCrowd(t, address, agents)
+	o, people := startHub(t)
+	wanted := crowd.DefaultOptions()
+	wanted.Hub, wanted.Agents, wanted.Start = o.MQTT, agents, 10*time.Millisecond
+	if secure {
+		wanted.Hub, wanted.Join = o.MQTTS, o.HTTPS
+	}
+	orders := startCrowd(t, wanted)
+	if secure {
+		token, err := people.CreateToken(t.Context(), client.TokenOrder{Uses: agents}, client.Write{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		orders.give(crowd.Order{Do: crowd.DoJoin, Token: token.Token})
+	}
 	state := orders.until("all are heard", 0, func(s crowd.State) bool { return s.Heard == agents && s.Settled == agents })
-	if state.Connected != agents || state.Sessions != agents || state.HeardAt.IsZero() {
+	if state.Connected != agents || state.Sessions != agents || state.HeardAt.IsZero() || secure && state.Joined != agents {
 		t.Errorf("the state is %+v", state)
 	}
 	result, err := people.Apply(t.Context(), "shop", client.Apply{Document: everywhere}, client.Write{})
@@ -52,13 +69,21 @@ func TestCrowdIsServedLikeAgents(t *testing.T) {
 	orders.until("the new reports are confirmed", 0, func(s crowd.State) bool { return s.Settled == agents })
 	cut := orders.give(crowd.Order{Do: crowd.DoCut})
 	orders.until("all are back", 0, func(s crowd.State) bool { return s.Sessions >= cut.Sessions+agents && s.Settled == agents })
+	orders.give(crowd.Order{Do: crowd.DoWatch})
+	cut = orders.give(crowd.Order{Do: crowd.DoCut, Every: 2})
+	state = orders.until("those are back that were cut off", 0, func(s crowd.State) bool { return s.Sessions >= cut.Sessions+3 && s.Settled == agents })
+	if state.Sessions != cut.Sessions+3 || state.Watched != 2 {
+		t.Errorf("three of five were cut off, and the state is %+v", state)
+	}
+	orders.until("an echo came", 0, func(s crowd.State) bool { return s.Slowest > 0 })
 }
 
 // startHub runs a hub until the test ends.
-func startHub(t *testing.T) (mqtt string, people *client.Client) {
+func startHub(t *testing.T) (o hub.Options, people *client.Client) {
 	t.Helper()
-	o := hub.DefaultOptions()
-	o.StateDir, o.MQTT, o.HTTP, o.Logger = t.TempDir(), freeAddress(t), freeAddress(t), slog.New(slog.DiscardHandler)
+	o = hub.DefaultOptions()
+	o.StateDir, o.Socket, o.Logger, o.InsecureListen = t.TempDir(), "", slog.New(slog.DiscardHandler), true
+	o.MQTTS, o.HTTPS, o.MQTT, o.HTTP = freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- hub.Run(ctx, o) }()
@@ -77,7 +102,7 @@ func startHub(t *testing.T) (mqtt string, people *client.Client) {
 		_, err := people.Version(t.Context())
 		return err == nil
 	})
-	return o.MQTT, people
+	return o, people
 }
 
 // orders speaks to a crowd as a program's starter does.
@@ -87,10 +112,8 @@ type orders struct {
 	out *json.Decoder
 }
 
-func startCrowd(t *testing.T, hub string, agents int) *orders {
+func startCrowd(t *testing.T, o crowd.Options) *orders {
 	t.Helper()
-	o := crowd.DefaultOptions()
-	o.Hub, o.Agents, o.Start = hub, agents, 10*time.Millisecond
 	ordersIn, ordersOut := io.Pipe()
 	answersIn, answersOut := io.Pipe()
 	ended := make(chan error, 1)

@@ -28,8 +28,12 @@ const refused = 0x80
 // maxPacket is more than a hub sends.
 const maxPacket = 2 << 20
 
-func connectPacket(client, user, willTopic string, will []byte, keepalive uint16) []byte {
-	const flags = 0x80 | 0x20 | 0x08 | 0x04 | 0x02 // user name, Will retained, QoS 1, Will, clean session
+// connectPacket has no password if that is empty.
+func connectPacket(client, user, password, willTopic string, will []byte, keepalive uint16) []byte {
+	flags := byte(0x80 | 0x20 | 0x08 | 0x04 | 0x02) // user name, Will retained, QoS 1, Will, clean session
+	if password != "" {
+		flags |= 0x40
+	}
 	body := appendText(nil, "MQTT")
 	body = append(body, 4, flags)
 	body = binary.BigEndian.AppendUint16(body, keepalive)
@@ -37,6 +41,9 @@ func connectPacket(client, user, willTopic string, will []byte, keepalive uint16
 	body = appendText(body, willTopic)
 	body = appendText(body, string(will))
 	body = appendText(body, user)
+	if password != "" {
+		body = appendText(body, password)
+	}
 	return packet(packetConnect, body)
 }
 

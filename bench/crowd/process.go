@@ -13,7 +13,9 @@ import (
 // What a crowd can be ordered to do.
 const (
 	DoState  = "state"  // nothing but answer
-	DoCut    = "cut"    // break all connections
+	DoJoin   = "join"   // join with Token, before anything else; each crowd once
+	DoCut    = "cut"    // break all connections, or every so many'th
+	DoWatch  = "watch"  // begin to look for the slowest echo
 	DoReport = "report" // have all report something new
 )
 
@@ -22,6 +24,8 @@ const (
 type Order struct {
 	Do         string
 	Generation uint64 // see State
+	Token      string // of DoJoin
+	Every      int    // of DoCut
 }
 
 // Serve runs the crowd until the orders end.
@@ -42,8 +46,14 @@ func (c *Crowd) Serve(orders io.Reader, answers io.Writer) error {
 			return fmt.Errorf("read an order: %w", err)
 		}
 		switch order.Do {
+		case DoJoin:
+			if err := c.Join(order.Token); err != nil {
+				return fmt.Errorf("join: %w", err)
+			}
 		case DoCut:
-			c.Cut()
+			c.Cut(order.Every)
+		case DoWatch:
+			c.Watch()
 		case DoReport:
 			c.Report()
 		}
@@ -63,7 +73,7 @@ type Process struct {
 // Start starts a crowd's program. It ends with whoever started it.
 func Start(ctx context.Context, program string, o Options) (*Process, error) {
 	p := &Process{cmd: exec.CommandContext(ctx, program,
-		"-hub", o.Hub, "-source", o.Source, "-first", fmt.Sprint(o.First), "-agents", fmt.Sprint(o.Agents))}
+		"-hub", o.Hub, "-join", o.Join, "-first", fmt.Sprint(o.First), "-agents", fmt.Sprint(o.Agents))}
 	p.cmd.Stderr = os.Stderr
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {

@@ -18,6 +18,9 @@ func (a *agent) presence(state string) fleet.Presence {
 
 func (a *agent) sendPresence() {
 	a.beats++
+	if a.askedAt.IsZero() {
+		a.askedAt = time.Now()
+	}
 	a.send(wire.LeafPresence, a.seal(a.beats, a.presence(fleet.PresenceOnline)))
 }
 

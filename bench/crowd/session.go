@@ -3,6 +3,7 @@ package crowd
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,10 +13,43 @@ import (
 	"github.com/musterhq/muster/shared/wire"
 )
 
+// line is a connection. It ends at once: a farewell would wait for a peer that
+// takes nothing.
+type line struct {
+	net.Conn
+	tcp *net.TCPConn
+}
+
+func (l *line) Close() error { return l.tcp.Close() }
+
+func (a *agent) dial(ctx context.Context) (*line, error) {
+	dialer := net.Dialer{Timeout: a.options.Timeout, LocalAddr: &net.TCPAddr{IP: a.source}}
+	conn, err := dialer.DialContext(ctx, "tcp", a.options.Hub)
+	if err != nil {
+		return nil, err
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil, errors.Join(errors.New("the connection is of another kind"), conn.Close())
+	}
+	a.mu.Lock()
+	config := a.tls
+	a.mu.Unlock()
+	if config == nil {
+		return &line{Conn: tcp, tcp: tcp}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.options.Timeout)
+	defer cancel()
+	secure := tls.Client(tcp, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, tcp.Close())
+	}
+	return &line{Conn: secure, tcp: tcp}, nil
+}
+
 // serve is one session, from connecting to its end.
 func (a *agent) serve(ctx context.Context) error {
-	dialer := net.Dialer{Timeout: a.options.Timeout, LocalAddr: &net.TCPAddr{IP: net.ParseIP(a.options.Source)}}
-	conn, err := dialer.DialContext(ctx, "tcp", a.options.Hub)
+	conn, err := a.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -43,10 +77,10 @@ func (a *agent) serve(ctx context.Context) error {
 }
 
 // begin says what a new session begins with.
-func (a *agent) begin(conn net.Conn) {
+func (a *agent) begin(conn *line) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.conn, a.began, a.echoedAt, a.acknowledged = conn, time.Now(), time.Time{}, 0
+	a.conn, a.began, a.echoedAt, a.acknowledged, a.askedAt = conn, time.Now(), time.Time{}, 0, time.Time{}
 	a.sessions++
 	a.sendPresence()
 	a.sendActual()
@@ -54,13 +88,17 @@ func (a *agent) begin(conn net.Conn) {
 }
 
 // connect returns when the hub has let the agent in and taken its subscriptions.
-func (a *agent) connect(conn net.Conn, reader *bufio.Reader) error {
+func (a *agent) connect(conn *line, reader *bufio.Reader) error {
 	a.mu.Lock()
 	a.session = random()
 	will := a.seal(0, a.presence(fleet.PresenceLost))
 	a.mu.Unlock()
 	_ = conn.SetDeadline(time.Now().Add(a.options.Timeout))
-	hello := connectPacket(a.host, "agent:"+a.facts.MachineID, wire.Host(a.host, wire.LeafPresence), will, uint16(a.options.KeepAlive.Seconds()))
+	user, password := "agent:"+a.facts.MachineID, ""
+	if a.entry != nil {
+		user, password = a.host, a.facts.MachineID
+	}
+	hello := connectPacket(a.host, user, password, wire.Host(a.host, wire.LeafPresence), will, uint16(a.options.KeepAlive.Seconds()))
 	if _, err := conn.Write(hello); err != nil {
 		return err
 	}
@@ -100,7 +138,7 @@ func (a *agent) connect(conn net.Conn, reader *bufio.Reader) error {
 
 // beat gives a sign of life, repeats what isn't acknowledged, and gives up a
 // hub that doesn't answer.
-func (a *agent) beat(conn net.Conn) {
+func (a *agent) beat(conn *line) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.conn != conn {

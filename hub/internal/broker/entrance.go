@@ -1,10 +1,12 @@
 package broker
 
 import (
-	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -14,13 +16,33 @@ import (
 type entrance struct {
 	perIP, all int
 	each       rate.Limit
-	pace       *rate.Limiter
+	pace       *rate.Limiter // of all
+	crowded    *rate.Limiter // of those whose address has begun others lately; they have a half of it
+
+	// answering bounds how many handshakes are worked on at the same time, as a gate
+	// does for packets: thousands at once would leave those who are in without the
+	// processors, until they give up and begin anew, too.
+	answering chan struct{}
 
 	mu      sync.Mutex // guards the rest
 	inside  int
 	pending map[netip.Prefix]int
-	hands   map[netip.Prefix]*rate.Limiter
+	hands   map[netip.Prefix]*hands
 }
+
+// hands bounds the handshakes of one address: calm is for the first few.
+type hands struct{ all, calm *rate.Limiter }
+
+// calmBurst and calmRate are what a machine needs that has one host or a few.
+const (
+	calmBurst = 8
+	calmRate  = rate.Limit(0.5)
+)
+
+// maxTurn is how long somebody waits for a handshake at most: less than agents do
+// for their session. Who is turned away comes back after a pause that grows, so it
+// is better to have many wait.
+const maxTurn = 8 * time.Second
 
 // maxAddresses are remembered; who is forgotten begins anew.
 const maxAddresses = 1 << 14
@@ -28,16 +50,23 @@ const maxAddresses = 1 << 14
 func newEntrance(o *Options) *entrance {
 	return &entrance{
 		perIP: o.PendingPerIP, all: o.Pending, each: rate.Limit(o.HandshakesPerIP),
-		pace:    rate.NewLimiter(rate.Limit(o.Handshakes), max(1, int(o.Handshakes/10))),
-		pending: map[netip.Prefix]int{}, hands: map[netip.Prefix]*rate.Limiter{},
+		pace:      rate.NewLimiter(rate.Limit(o.Handshakes), max(1, int(o.Handshakes/10))),
+		crowded:   rate.NewLimiter(rate.Limit(o.Handshakes/2), max(1, int(o.Handshakes/20))),
+		answering: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		pending:   map[netip.Prefix]int{}, hands: map[netip.Prefix]*hands{},
 	}
 }
+
+// roomShare is the part of the room that is left which one address may take: so
+// there is always some left for others, however many addresses take theirs.
+const roomShare = 4
 
 // enter lets a connection in that hasn't said who it is, or not.
 func (e *entrance) enter(from netip.Prefix) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.inside >= e.all || e.pending[from] >= e.perIP {
+	room := e.all - e.inside
+	if room <= 0 || e.pending[from] >= min(e.perIP, max(1, room/roomShare)) {
 		return false
 	}
 	e.inside++
@@ -55,24 +84,101 @@ func (e *entrance) leave(from netip.Prefix) {
 	}
 }
 
-// handshake waits for the turn of a connection; false: its address has had its
-// share, or the wait was too long.
-func (e *entrance) handshake(ctx context.Context, from netip.Prefix) bool {
-	return e.share(from).Allow() && e.pace.Wait(ctx) == nil
+// turn waits for a connection's to prove who it is. Without an error, answered ends
+// it.
+func (e *entrance) turn(from netip.Prefix, closed <-chan struct{}) error {
+	share := e.share(from)
+	if !share.all.Allow() {
+		return errors.New("its address has begun too many handshakes")
+	}
+	if !share.calm.Allow() { // before it counts in the pace of all
+		if err := await(e.crowded, closed); err != nil {
+			return err
+		}
+	}
+	if err := await(e.pace, closed); err != nil {
+		return err
+	}
+	timer := time.NewTimer(maxTurn)
+	defer timer.Stop()
+	select {
+	case e.answering <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return errManyWait
+	case <-closed:
+		return net.ErrClosed
+	}
 }
 
-func (e *entrance) share(from netip.Prefix) *rate.Limiter {
+var errManyWait = errors.New("too many wait for a handshake")
+
+// answered is for who had its turn, and has been answered or not.
+func (e *entrance) answered() { <-e.answering }
+
+func await(l *rate.Limiter, closed <-chan struct{}) error {
+	r := l.Reserve()
+	wait := r.Delay()
+	switch {
+	case wait == 0:
+		return nil
+	case wait > maxTurn:
+		r.Cancel()
+		return errManyWait
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-closed:
+		return net.ErrClosed
+	}
+}
+
+// arrival is a connection whose peer gets its turn when it has said something: one
+// that is silent takes no other's.
+type arrival struct {
+	net.Conn
+	turn     func() error // nil: it was had
+	answered func()       // ends it; nil: it isn't its turn
+}
+
+// Read begins the turn with the peer's first bytes, and ends it when all that was
+// read is answered.
+func (a *arrival) Read(p []byte) (int, error) {
+	a.end()
+	n, err := a.Conn.Read(p)
+	if a.turn == nil || n == 0 {
+		return n, err
+	}
+	turn := a.turn
+	a.turn = nil
+	if refused := turn(); refused != nil {
+		return 0, refused
+	}
+	return n, err
+}
+
+func (a *arrival) end() {
+	if a.answered != nil {
+		a.answered()
+		a.answered = nil
+	}
+}
+
+func (e *entrance) share(from netip.Prefix) *hands {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if l := e.hands[from]; l != nil {
-		return l
+	if h := e.hands[from]; h != nil {
+		return h
 	}
 	if len(e.hands) >= maxAddresses {
 		clear(e.hands)
 	}
-	l := rate.NewLimiter(e.each, max(1, int(2*e.each)))
-	e.hands[from] = l
-	return l
+	h := &hands{all: rate.NewLimiter(e.each, max(1, int(2*e.each))), calm: rate.NewLimiter(calmRate, calmBurst)}
+	e.hands[from] = h
+	return h
 }
 
 // origin is whom an address counts for: with IPv6, one has a whole network of

@@ -115,17 +115,19 @@ func (l *listener) start(inner net.Conn, establish listeners.EstablishFn) {
 	c.door = l.door
 	c.settled = sync.OnceFunc(func() { l.crowd.leave(from) })
 	if l.door.TLS != nil {
-		c.Conn = tls.Server(inner, l.door.TLS)
+		a := &arrival{Conn: inner}
+		a.turn = func() error { return l.turn(c, a, from) }
+		c.Conn = tls.Server(a, l.door.TLS)
 	}
 	if !l.track(c) {
 		c.settled()
 		l.turnedAway(inner)
 		return
 	}
-	_ = inner.SetReadDeadline(time.Now().Add(l.options.ConnectTimeout))
+	_ = inner.SetDeadline(time.Now().Add(l.options.ConnectTimeout))
 	go func() {
 		defer l.finish(c)
-		err := l.handshake(c, from)
+		err := l.handshake(c)
 		if err == nil {
 			err = l.run(c, establish)
 		}
@@ -149,19 +151,27 @@ func (l *listener) run(c *conn, establish listeners.EstablishFn) (err error) {
 	return establish(l.id, c)
 }
 
+// turn waits for the turn of a connection. Its time, for the handshake and for its
+// CONNECT, begins anew then.
+func (l *listener) turn(c *conn, a *arrival, from netip.Prefix) error {
+	if err := l.crowd.turn(from, c.closed); err != nil {
+		return err
+	}
+	a.answered = l.crowd.answered
+	return c.Conn.SetDeadline(time.Now().Add(l.options.ConnectTimeout))
+}
+
 // handshake has both sides of a connection prove who they are. A certificate of
 // an agent's counts as long as it is valid, and so does its session.
-func (l *listener) handshake(c *conn, from netip.Prefix) error {
+func (l *listener) handshake(c *conn) error {
 	secure, ok := c.Conn.(*tls.Conn)
 	if !ok {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), l.options.ConnectTimeout)
-	defer cancel()
-	if !l.crowd.handshake(ctx, from) {
-		return errors.New("too many handshakes")
+	if a, ok := secure.NetConn().(*arrival); ok {
+		defer a.end()
 	}
-	if err := secure.HandshakeContext(ctx); err != nil {
+	if err := secure.HandshakeContext(context.Background()); err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}
 	if leaf := c.certificate(); leaf != nil {

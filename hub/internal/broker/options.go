@@ -36,8 +36,9 @@ type Options struct {
 
 	// Handshakes bounds how many connections a second prove who they are by TLS:
 	// all, which wait for their turn, and those of one address, whose others are
-	// turned away. It takes a thousandth of a second of a core, and those who are
-	// in already need the cores.
+	// turned away. Half of the turns are for addresses that begin few. A handshake
+	// takes a thousandth of a second of a core, and those who are in already need
+	// the cores.
 	Handshakes      float64
 	HandshakesPerIP float64
 

@@ -354,3 +354,32 @@ func TestHandshakesAreBoundedByAddress(t *testing.T) {
 	}
 	s.join(t, "127.0.0.2", as("web1"), web1)
 }
+
+// Who says nothing takes nobody's turn for a handshake, and who begins many leaves
+// turns for others.
+func TestTurnsForHandshakes(t *testing.T) {
+	s := secure(t, func(o *broker.Options) { o.Handshakes = 10 })
+	web1 := s.issue(t, "web1", time.Now().Add(time.Hour))
+	for range 200 {
+		conn, err := net.Dial("tcp", s.tls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	var many sync.WaitGroup
+	defer many.Wait()
+	for range 100 {
+		conn, err := net.Dial("tcp", s.tls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		many.Go(func() { _ = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).Handshake() })
+	}
+	began := time.Now()
+	s.join(t, "127.0.0.2", as("web1"), web1)
+	if took := time.Since(began); took > 6*time.Second {
+		t.Errorf("another address had its turn after %s", took)
+	}
+}

@@ -55,6 +55,10 @@ type Identity struct {
 	tls     atomic.Pointer[tls.Config]      // as it is now
 	served  atomic.Pointer[tls.Certificate] // likewise
 
+	// in guards writing to hosts, and reading where mu isn't held: who connects
+	// doesn't wait until something is kept.
+	in sync.RWMutex
+
 	mu          sync.Mutex // guards the rest; held while something is kept
 	authorities []*authority
 	tokens      map[string]*token
@@ -204,6 +208,8 @@ func (s *Identity) serve() error {
 		ClientAuth:             tls.VerifyClientCertIfGiven,
 		ClientCAs:              hosts,
 		SessionTicketsDisabled: true, // who comes back proves again who it is
+		// A message is one record, and so one write, however long the session is.
+		DynamicRecordSizingDisabled: true,
 	})
 	return nil
 }
@@ -211,8 +217,8 @@ func (s *Identity) serve() error {
 // Host says which host a certificate is of whose chain was verified, and whether
 // it is still let in.
 func (s *Identity) Host(leaf *x509.Certificate) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.in.RLock()
+	defer s.in.RUnlock()
 	id := leaf.Subject.CommonName
 	h := s.hosts[id]
 	switch {
@@ -228,10 +234,18 @@ func (s *Identity) Host(leaf *x509.Certificate) (string, error) {
 	return id, nil
 }
 
+// put counts what is kept of a host. The caller holds mu; what it puts isn't changed
+// any more.
+func (s *Identity) put(h *host) {
+	s.in.Lock()
+	defer s.in.Unlock()
+	s.hosts[h.ID] = h
+}
+
 // Joined says whether a host has a key that counts.
 func (s *Identity) Joined(host string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.in.RLock()
+	defer s.in.RUnlock()
 	h := s.hosts[host]
 	return h != nil && h.Revoked.IsZero()
 }

@@ -232,6 +232,9 @@ func TestJoiningAndRenewing(t *testing.T) {
 			t.Errorf("a secret is in %s/%s", r.Table, r.Key)
 		}
 	}
+	if _, err := h.Join(fleet.JoinRequest{Token: text, Host: "web1", Request: m.request(t)}, ""); fleet.CodeOf(err) != fleet.CodeUnauthenticated {
+		t.Errorf("a removed host comes back by a token that was used: %v", err)
+	}
 	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, ""); err != nil || h.admitted[len(h.admitted)-1] != "web1" {
 		t.Errorf("a removed host doesn't join again: %v", err)
 	}

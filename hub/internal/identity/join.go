@@ -53,11 +53,6 @@ func (s *Identity) join(text fleet.JoinToken, r fleet.JoinRequest, request *x509
 	if !again {
 		t.Uses--
 	}
-	t.Used = maps.Clone(t.Used)
-	if t.Used == nil {
-		t.Used = map[string]string{}
-	}
-	t.Used[id] = pin.String()
 	credential, err := s.issue(h, request, []Row{row(tableTokens, t.ID, t)}, fleet.AuditEntry{
 		Time: now.UTC(), Who: "token " + t.ID + " of " + t.By, Via: fleet.ViaHTTPS, From: from,
 		Do: "host-join", Subject: "hosts/" + id, Result: fleet.AuditDone, Message: id + " has joined with the key " + pin.String(),
@@ -141,7 +136,7 @@ func (s *Identity) issue(h *host, request *x509.CertificateRequest, rows []Row, 
 	if err := s.keep(append(rows, row(tableHosts, h.ID, h)), audit...); err != nil {
 		return fleet.Credential{}, err
 	}
-	s.hosts[h.ID] = h
+	s.put(h)
 	delete(s.asked, h.ID)
 	c := fleet.Credential{
 		Host: h.ID, Lineage: s.options.Lineage, Certificate: toPEM(cert), Roots: toPEM(s.roots()...),
@@ -191,7 +186,7 @@ func (s *Identity) revoke(host string) error {
 	next.Revoked = s.options.Now().UTC()
 	err := s.keep([]Row{row(tableHosts, host, &next)})
 	if err == nil {
-		s.hosts[host] = &next
+		s.put(&next)
 		delete(s.gone, host)
 	}
 	s.mu.Unlock()

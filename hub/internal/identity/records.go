@@ -56,9 +56,6 @@ type token struct {
 	Expires time.Time         `json:"expires"`
 	Created time.Time         `json:"created"`
 	By      string            `json:"by"`
-	// Used has the keys (as pins) of those who have joined with it: who didn't get
-	// the answer may ask again.
-	Used map[string]string `json:"used,omitempty"` // by host
 }
 
 // host is what the hub knows of one that has joined.

@@ -49,7 +49,7 @@ func (s *Identity) CreateToken(by fleet.Principal, r fleet.TokenRequest) (string
 		delete(s.tokens, r.Key)
 	}
 	s.tokens[t.ID] = t
-	return text.String(), t.view(), nil
+	return text.String(), t.view(nil), nil
 }
 
 func validate(r fleet.TokenRequest) error {
@@ -92,9 +92,13 @@ func (s *Identity) expiredTokens(now time.Time) (rows []Row) {
 func (s *Identity) Tokens() []fleet.TokenView {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	joined := map[string][]string{}
+	for _, id := range slices.Sorted(maps.Keys(s.hosts)) {
+		joined[s.hosts[id].Token] = append(joined[s.hosts[id].Token], id)
+	}
 	out := []fleet.TokenView{}
 	for _, t := range s.tokens {
-		out = append(out, t.view())
+		out = append(out, t.view(joined[t.ID]))
 	}
 	slices.SortFunc(out, func(a, b fleet.TokenView) int {
 		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
@@ -102,10 +106,10 @@ func (s *Identity) Tokens() []fleet.TokenView {
 	return out
 }
 
-func (t *token) view() fleet.TokenView {
+func (t *token) view(joined []string) fleet.TokenView {
 	return fleet.TokenView{
 		ID: t.ID, Host: t.Host, Labels: t.Labels, Uses: t.Uses, Expires: t.Expires, Created: t.Created, By: t.By,
-		Joined: slices.Sorted(maps.Keys(t.Used)),
+		Joined: joined,
 	}
 }
 
@@ -143,7 +147,8 @@ func (s *Identity) redeem(text fleet.JoinToken, wanted string, key fleet.Pin) (t
 	if err := fleet.ValidateHost(host); err != nil {
 		return t, "", false, err
 	}
-	again = t.Used[host] == key.String()
+	h := s.hosts[host]
+	again = h != nil && h.Revoked.IsZero() && h.Token == id && fleet.PinOf(h.Key) == key
 	switch {
 	case s.options.Now().After(t.Expires):
 		return t, "", false, refused("the join token has expired at %s", t.Expires.Format(time.RFC3339))

@@ -13,7 +13,7 @@ import (
 func main() {
 	o := crowd.DefaultOptions()
 	flag.StringVar(&o.Hub, "hub", "127.0.0.1:1883", "`address` of the hub's broker")
-	flag.StringVar(&o.Source, "source", o.Source, "`address` that the agents connect from")
+	flag.StringVar(&o.Join, "join", "", "`address` where the agents join by HTTPS, with the token of an order; empty: they connect without TLS")
 	flag.IntVar(&o.First, "first", 0, "`number` of the first agent")
 	flag.IntVar(&o.Agents, "agents", o.Agents, "`number` of agents")
 	flag.Parse()
