@@ -145,6 +145,8 @@ func (t *tx) actual(host string, sequence uint64, a fleet.Actual) {
 	l.LastHeard = t.now
 	firstOfSession := l.Actual == nil || l.Actual.Session != a.Session
 	before := l.Actual
+	known := t.hosts.get(host)
+	brought := before != nil && known != nil && t.brings(known, l)
 	l.Actual, l.ActualSeq = &a, sequence
 	l.index()
 	t.follows(host, l, a.Observed)
@@ -176,7 +178,8 @@ func (t *tx) actual(host string, sequence uint64, a fleet.Actual) {
 			t.touch(in.Service)
 		}
 	}
-	if before == nil || capacityChanged(before, &a) {
+	taken := brought && !t.brings(t.hosts.get(host), l) // others may come there now
+	if before == nil || taken || capacityChanged(before, &a) {
 		t.touchAll()
 	}
 }
