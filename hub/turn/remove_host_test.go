@@ -1,8 +1,8 @@
 package turn
 
 import (
-	"maps"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
