@@ -17,7 +17,7 @@ import (
 func newCommands(p *parts, ask asker, bus commands.Bus, log *slog.Logger) (*commands.Dispatcher, error) {
 	return commands.New(commands.Options{
 		Fleet: ordered{p.loop}, Agents: asked{ask, p}, Bus: bus, Now: p.loop.Now, Logger: log,
-		Audit: func(entry fleet.AuditEntry) error { return p.stored.Keep(nil, entry) },
+		Audit: p.loop.Audit,
 	})
 }
 

@@ -49,9 +49,10 @@ func (s *State) fetch() (ops []Op) {
 	for _, id := range sortedKeys(s.fetches) {
 		f := s.fetches[id]
 		op := &Op{Kind: OpPull, Version: fetchPrefix + id, Image: f.order.Image, Cause: fleet.Clip(cmp.Or(f.order.Cause, "question "+id), maxCause)}
-		if f.op != nil {
+		if f.op != nil || s.accepted == nil {
 			continue
 		}
+		op.Registry, op.Login = s.login(op.Image)
 		if _, fits := room.has(op, f.order.Service); !fits {
 			continue
 		}

@@ -48,6 +48,19 @@ func TestAnImageIsFetchedForWhoAsks(t *testing.T) {
 	}
 }
 
+func TestAnImageIsFetchedWithItsRegistrysLogin(t *testing.T) {
+	w := newWorld(t).connected()
+	d := desired(webSpec(), "a-1")
+	d.Registries = map[string]string{"registry.example.com": "login"}
+	w.send(d)
+	w.settle()
+	w.ops, w.hold = nil, true
+	w.step(brain.PullAsked{ID: "ask1", Service: shopWeb, Image: "registry.example.com/web:2"})
+	if len(w.ops) != 1 || w.ops[0].Registry != "registry.example.com" || w.ops[0].Login != "login" {
+		t.Errorf("%+v", w.ops)
+	}
+}
+
 func TestInspectingShowsNoValues(t *testing.T) {
 	w := newWorld(t).connected()
 	spec := webSpec()

@@ -154,6 +154,10 @@ func (t *tx) fixedPorts(in *Instance) (ports []fleet.Port) {
 	return ports
 }
 
+// bringsSome is why nothing is placed beside what a host brings along. It ends without
+// anything that would have every service looked at again.
+const bringsSome = "runs instances that are yet to be taken in"
+
 // barred says why nothing is placed on a host now; empty: it may.
 func (t *tx) barred(id string) string {
 	h, l := t.hosts.get(id), t.live.get(id)
@@ -177,7 +181,7 @@ func (t *tx) barred(id string) string {
 	case !l.Actual.Engine.Up:
 		return "its engine doesn't answer"
 	case t.brings(h, l):
-		return "runs instances that are yet to be taken in"
+		return bringsSome
 	default:
 		return ""
 	}

@@ -22,7 +22,10 @@ func (t *tx) planGlobal(s *Service, members []*Instance, wanted rollout.Wanted) 
 		next := rollout.Decide(rollout.Input{
 			Count: count, Members: group, StopFirst: stopFirst(s) || stopsFirst(s.Rollout), Still: wanted.Still,
 		})
-		if len(next.Add) > 0 && t.barred(host) != "" {
+		if why := t.barred(host); len(next.Add) > 0 && why != "" {
+			if why == bringsSome {
+				reasons = append(reasons, host+" "+why)
+			}
 			continue
 		}
 		replaces := len(group) >= count && count > 0

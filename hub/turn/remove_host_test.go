@@ -1,8 +1,8 @@
 package turn
 
 import (
-	"maps"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -509,6 +509,34 @@ func TestAHostThatJoinsAgainBringsNoOldData(t *testing.T) {
 	w.pass(20 * time.Second)
 	if is := w.homeOf(t); is != now || len(h.stopped) != 1 {
 		t.Errorf("it is on %s, was on %s; stopped there: %v", is, now, h.stopped)
+	}
+}
+
+// A global service waits where a host is yet to say what it brings, and then comes.
+func TestAGlobalServiceComesOnceItIsKnownWhatAHostBrings(t *testing.T) {
+	w := newWorld(t, "web1", "web2").join()
+	s, agent := webService(2, "web:1"), webService(0, "agent:1")
+	s.Balancing, agent.Balancing = nil, nil
+	agent.Key.Name, agent.Mode = "agent", fleet.ModeGlobal
+	w.apply(agent, s)
+	w.pass(5 * time.Second)
+	w.mustOrder(t, fleet.Command{Do: fleet.DoStop, Service: agent.Key, Host: "web2"})
+	w.pass(5 * time.Second)
+	h := w.hosts["web2"]
+	h.cut = true
+	w.pass(20 * time.Second)
+	w.mustOrder(t, fleet.Command{Do: fleet.DoHostRemove, Host: "web2", Force: true})
+	w.pass(5 * time.Second)
+	w.wantOut(t, "web2")
+	w.mustOrder(t, fleet.Command{Do: fleet.DoHostJoin, Host: "web2"})
+	h.cut, h.start = false, "b"
+	w.pass(time.Second)
+	if v, _ := w.view().Service(agent.Key); !slices.Contains(v.Reasons, "web2 runs instances that are yet to be taken in") {
+		t.Errorf("nobody says what it waits for: %v", v.Reasons)
+	}
+	w.pass(15 * time.Second)
+	if v, _ := w.view().Service(agent.Key); v.State != fleet.ServiceConverged || v.Ready != 2 {
+		t.Errorf("%s, %d of %d: %v", v.State, v.Ready, v.Desired, v.Reasons)
 	}
 }
 

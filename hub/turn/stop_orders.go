@@ -99,9 +99,10 @@ func (t *tx) startOn(s *Service, c fleet.Command) (fleet.Result, error) {
 
 // forgetOrdersOn: what was ordered of services on a host goes with it.
 func (t *tx) forgetOrdersOn(host string) {
-	t.services.each(func(key fleet.ServiceKey, s *Service) {
+	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
+		s := t.services.get(key)
 		if _, restarted := s.RestartedOn[host]; !restarted && !s.stoppedOn(host) {
-			return
+			continue
 		}
 		s = t.services.edit(key)
 		s.RestartedOn = without(s.RestartedOn, host)
@@ -109,7 +110,7 @@ func (t *tx) forgetOrdersOn(host string) {
 		if len(s.StoppedOn) == 0 {
 			s.StoppedOn = nil
 		}
-	})
+	}
 }
 
 // stillStopped names the hosts where a service stays stopped; empty: it does on

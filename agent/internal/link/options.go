@@ -29,7 +29,7 @@ type Options struct {
 	// OnRejected is told when the server didn't take the certificate, and OnRefused
 	// when it took that and lets the host in all the same no more. They may be nil.
 	OnRejected, OnRefused func()
-	Logger     *slog.Logger
+	Logger                *slog.Logger
 
 	// Will returns what the broker publishes, retained, when the session
 	// ends without a farewell: the host's presence, not empty.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -67,7 +68,7 @@ func (s *session) printAuthority(info client.AuthorityInfo) error {
 		if len(a.Hosts) > 20 {
 			hosts += " …"
 		}
-		rows = append(rows, []string{strconv.Itoa(a.ID), s.state(state), stamp(a.NotAfter), strconv.Itoa(len(a.Hosts)), dash(hosts)})
+		rows = append(rows, []string{strconv.Itoa(a.ID), s.state(state), a.NotAfter.Format(time.DateOnly), strconv.Itoa(len(a.Hosts)), dash(hosts)})
 	}
 	s.printTable([]column{{title: "authority"}, {title: "state"}, {title: "until"}, {title: "hosts", right: true}, {title: "which", width: 60, prose: true}}, rows)
 	return nil

@@ -24,7 +24,6 @@ type Commander interface {
 const commandTime = 11 * time.Minute
 
 type commandInput struct {
-	Caller
 	Patience
 	Body struct {
 		_      struct{}       `additionalProperties:"false"`
@@ -72,7 +71,7 @@ func (a *API) command(ctx context.Context, in *commandInput) (*commandOutput, er
 		case <-ctx.Done():
 		}
 	}()
-	return &commandOutput{Body: a.options.Commands.Do(ctx, in.by, in.Body.Target, command)}, nil
+	return &commandOutput{Body: a.options.Commands.Do(ctx, principal(ctx), in.Body.Target, command)}, nil
 }
 
 // Tail returns an instance's last lines of output, and of these the last that are
