@@ -224,7 +224,7 @@ func (p *project) nowhere(values ...string) {
 	}
 	for _, args := range [][]string{
 		{"service", "secrets/web", "-o", "json"}, {"versions", "secrets/web", "-o", "json"}, {"secret", "ls", "-o", "json"}, {"events", "-o", "json"},
-		{"instances", "-o", "json"}, {"hosts", "-o", "json"}, {"diff", "secrets/web", "-o", "json"},
+		{"audit", "-o", "json"}, {"instances", "-o", "json"}, {"hosts", "-o", "json"}, {"diff", "secrets/web", "-o", "json"},
 	} {
 		out, err := p.muster(args...)
 		if err != nil {
