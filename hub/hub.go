@@ -80,8 +80,10 @@ func Run(ctx context.Context, o Options) error {
 	}
 	o.Logger.Info("hub started", append([]any{"version", buildinfo.String()}, append(open.log(), "lineage", state.Lineage, "epoch", state.Epoch, "revision", state.Revision)...)...)
 	group, ctx := errgroup.WithContext(ctx)
-	for host := range state.Left { // it may have been killed before it could
-		parts.identity.Revoke(host)
+	for host, row := range state.Left { // it may have been killed before it could
+		if !row.Admitted {
+			parts.identity.Revoke(host)
+		}
 	}
 	group.Go(func() error { return parts.loop.Run(ctx) })
 	group.Go(func() error { return parts.broker.Run(ctx) })

@@ -220,6 +220,10 @@ func (t *tx) join(host string, l *Live, facts fleet.HostFacts) {
 		if l.Actual.Observed.Lineage != t.s.Lineage {
 			h.Settled = t.s.Restored // it has never been told anything by a hub of this lineage
 		}
+		if row := t.left.get(host); row != nil {
+			h.Held = row.Held
+			t.left.delete(host)
+		}
 		t.hosts.put(host, h)
 		t.event(fleet.EventHostJoined, subjectHost(host), "", fleet.EventData{
 			Message: fmt.Sprintf("%s joined: %s, %d CPUs, %d MiB", host, facts.Distribution, facts.CPUs, facts.Memory>>20), Host: host,

@@ -21,6 +21,11 @@ type Left struct {
 	Cause     string    `json:"cause"`
 	// Refused is the last agent's start that was told to be turned away.
 	Refused string `json:"refused,omitempty"`
+	// Held are its ports that may not be given again yet: a host that joins under its
+	// id may have its address.
+	Held map[int]HeldPort `json:"held,omitempty"`
+	// Admitted: it was let in anew, and hasn't reported yet.
+	Admitted bool `json:"admitted,omitempty"`
 }
 
 // hasLeft takes an agent's word that its host has left the fleet, as it was told.
@@ -74,7 +79,7 @@ func (t *tx) forgetHost(h *Host, why string) {
 	t.forgetOrdersOn(host)
 	cause := t.event(fleet.EventHostRemoved, subjectHost(host), l.Cause, fleet.EventData{Message: fmt.Sprintf("%s is out of the fleet (%s): %s", host, l.Policy, why), Host: host})
 	t.events[len(t.events)-1].Actor = l.Actor
-	t.left.put(host, &Left{Host: host, MachineID: h.Facts.MachineID, At: t.now, Revision: t.rev, Policy: l.Policy, Force: l.Force, Cause: cause})
+	t.left.put(host, &Left{Host: host, MachineID: h.Facts.MachineID, At: t.now, Revision: t.rev, Policy: l.Policy, Force: l.Force, Cause: cause, Held: t.hosts.get(host).Held})
 	t.fewLeft()
 	t.hosts.delete(host)
 	t.live.delete(host)
@@ -105,11 +110,11 @@ func (t *tx) fewLeft() {
 // machine of its name may be a new one. Without a machine's id it is the former.
 func (t *tx) outside(host, machine, agentStart, state string) bool {
 	row := t.left.get(host)
-	if row == nil {
+	if row == nil || row.Admitted {
 		return false
 	}
 	if machine != "" && machine != row.MachineID {
-		t.left.delete(host)
+		t.left.edit(host).Admitted = true
 		return false
 	}
 	if state != fleet.PresenceLeft && state != fleet.PresenceLost && row.Refused != agentStart {

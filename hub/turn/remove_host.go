@@ -164,9 +164,9 @@ func (t *tx) joinHost(c fleet.Command) (fleet.Result, error) {
 		return fleet.Result{}, err
 	}
 	message := fmt.Sprintf("%s may join", c.Host)
-	if t.left.get(c.Host) == nil {
+	if row := t.left.get(c.Host); row == nil || row.Admitted {
 		return fleet.Result{Message: message}, nil
 	}
-	t.left.delete(c.Host)
+	t.left.edit(c.Host).Admitted = true
 	return fleet.Result{Changed: true, Message: message}, nil
 }

@@ -566,3 +566,33 @@ func TestNothingIsPlacedBesideWhatAHostBringsBack(t *testing.T) {
 		}
 	}
 }
+
+// A host that joins again may have the address of before: its ports rest as long as
+// those of any other, though its agent has forgotten them.
+func TestPortsRestThoughTheirHostWasOut(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
+	w.apply(webService(2, "web:1"))
+	w.pass(10 * time.Second)
+	var ports []int
+	for _, in := range w.s.Instances {
+		if in.Host == "web2" {
+			ports = slices.Collect(maps.Values(in.Ports))
+		}
+	}
+	h := w.hosts["web2"]
+	h.cut = true
+	w.pass(20 * time.Second)
+	w.mustOrder(t, fleet.Command{Do: fleet.DoHostRemove, Host: "web2", Force: true})
+	w.pass(20 * time.Second)
+	w.wantOut(t, "web2")
+	w.mustOrder(t, fleet.Command{Do: fleet.DoHostJoin, Host: "web2"})
+	h.cut, h.start = false, "b"
+	w.pass(10 * time.Second)
+	if held := heldPorts(w.s.Hosts["web2"]); len(ports) == 0 || !slices.Contains(held, ports[0]) {
+		t.Errorf("%v are held, not %v", held, ports)
+	}
+	w.pass(11 * time.Minute)
+	if held := heldPorts(w.s.Hosts["web2"]); slices.Contains(held, ports[0]) {
+		t.Errorf("%v are still held", held)
+	}
+}
