@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"log/slog"
@@ -60,7 +61,7 @@ func ParseJoinToken(text string) (JoinToken, error) {
 		return JoinToken{}, Invalid("token", "the join token is damaged or not whole").WithHint(hint)
 	}
 	sum := sha256.Sum256(raw[:joinBytes])
-	if string(sum[:joinCheck]) != string(raw[joinBytes:]) {
+	if !bytes.Equal(sum[:joinCheck], raw[joinBytes:]) {
 		return JoinToken{}, Invalid("token", "the join token has a typing error").WithHint(hint)
 	}
 	var t JoinToken

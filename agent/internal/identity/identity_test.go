@@ -142,8 +142,7 @@ func TestJoining(t *testing.T) {
 	if _, err := Open(dir, nil); !errors.Is(err, ErrNotJoined) {
 		t.Error(err)
 	}
-	i, err := Join(t.Context(), h.options(dir, nil))
-	if err != nil {
+	if _, err := Join(t.Context(), h.options(dir, nil)); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{fileName, keyName} {
@@ -151,7 +150,8 @@ func TestJoining(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
 	}
-	if i, err = Open(dir, slog.New(slog.DiscardHandler)); err != nil {
+	i, err := Open(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
 		t.Fatal(err)
 	}
 	host, _, _ := net.SplitHostPort(h.Listener.Addr().String())

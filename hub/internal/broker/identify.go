@@ -37,7 +37,8 @@ func (o *Options) identify(c *conn, client string, connect packets.ConnectParams
 	case err != nil:
 		return who, err
 	case who.role == roleAgent:
-		return who, who.checkAgent(connect, version)
+		err := who.checkAgent(connect, version)
+		return who, err
 	case connect.WillFlag:
 		return who, errors.New("only agents have a Will")
 	}

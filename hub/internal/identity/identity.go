@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -228,7 +229,7 @@ func (s *Identity) Host(leaf *x509.Certificate) (string, error) {
 		return "", errors.New("the certificate's host has not joined this hub, or left it")
 	case !h.Revoked.IsZero():
 		return "", errors.New("the host's certificate is revoked: the host was removed")
-	case string(h.Key) != string(leaf.RawSubjectPublicKeyInfo):
+	case !bytes.Equal(h.Key, leaf.RawSubjectPublicKeyInfo):
 		return "", errors.New("the certificate is of a key that the host has no more: it has joined anew")
 	}
 	return id, nil

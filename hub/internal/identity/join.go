@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/x509"
 	"maps"
 	"slices"
@@ -85,7 +86,7 @@ func (s *Identity) Renew(r fleet.RenewRequest, from string) (fleet.Credential, e
 		err = forbidden("%.63s has not joined this hub", r.Host)
 	case !h.Revoked.IsZero():
 		err = forbidden("%s was removed from the fleet", r.Host)
-	case string(h.Key) != string(request.RawSubjectPublicKeyInfo):
+	case !bytes.Equal(h.Key, request.RawSubjectPublicKeyInfo):
 		err = forbidden("%s has joined with another key than this one", r.Host)
 	}
 	if err != nil {

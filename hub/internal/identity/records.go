@@ -137,11 +137,11 @@ func (s *Identity) loadAuthority(key string, value []byte) (*authority, error) {
 			return nil, err
 		}
 	}
-	clear, err := s.options.Vault.Unseal(sealName(id), stored.Key)
+	opened, err := s.options.Vault.Unseal(sealName(id), stored.Key)
 	if err != nil {
 		return nil, err
 	}
-	private, err := x509.ParsePKCS8PrivateKey(clear)
+	private, err := x509.ParsePKCS8PrivateKey(opened)
 	if err != nil {
 		return nil, err
 	}
