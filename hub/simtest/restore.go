@@ -86,6 +86,13 @@ func (k *checker) rewound(homes map[string]string) {
 		}
 		k.instances[id] = in
 	}
+	for id := range store.rows["instances"] { // forgotten since: its host may have left, and its container go on there
+		if in := k.stored(id); in != nil {
+			if _, known := k.instances[id]; !known {
+				k.instances[id] = *in
+			}
+		}
+	}
 }
 
 // found looks for instances that a restored hub takes in before it has decided
