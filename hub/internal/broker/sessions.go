@@ -26,6 +26,7 @@ type sessions struct {
 	fights map[string]*fight
 	byID   map[string]*conn
 	counts map[role]int
+	kicks  kicks
 }
 
 func newSessions(o *Options) *sessions {
@@ -39,12 +40,13 @@ func newSessions(o *Options) *sessions {
 }
 
 // claim makes c the connection of who, which is its own from then on. It
-// blocks until the former connection of that id has ended.
-func (s *sessions) claim(c *conn, who identity) error {
+// blocks until the former connection of that id has ended. Who was kicked since then
+// has no right to it any more.
+func (s *sessions) claim(c *conn, who identity, since uint64) error {
 	deadline := time.NewTimer(s.wait)
 	defer deadline.Stop()
 	for {
-		former, err := s.tryClaim(c, who)
+		former, err := s.tryClaim(c, who, since)
 		if former == nil || err != nil {
 			return err
 		}
@@ -63,9 +65,12 @@ func (s *sessions) claim(c *conn, who identity) error {
 }
 
 // tryClaim returns the connection that is in the way, if one is.
-func (s *sessions) tryClaim(c *conn, who identity) (*conn, error) {
+func (s *sessions) tryClaim(c *conn, who identity, since uint64) (*conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.kicks.since(since, who); err != nil {
+		return nil, err
+	}
 	former := s.byID[who.id]
 	switch {
 	case former != nil:
