@@ -318,6 +318,34 @@ func TestRefusalsAreGathered(t *testing.T) {
 	}
 }
 
+// Who has neither a token nor a host's key takes nobody's turn.
+func TestAFloodTakesNobodysTurn(t *testing.T) {
+	h := open(t, &shelf{rows: map[string]Row{}})
+	m, thief := newMachine(t), newMachine(t)
+	foreign := open(t, &shelf{rows: map[string]Row{}}).token(t, fleet.TokenRequest{})
+	request := thief.request(t)
+	flood := func() {
+		for range 2 * requestsAtOnce {
+			_, _ = h.Join(fleet.JoinRequest{Token: foreign, Host: "web1", Request: request}, "192.0.2.1")
+			_, _ = h.Renew(fleet.RenewRequest{Host: "web1", Request: request}, "192.0.2.1")
+		}
+	}
+	flood()
+	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, ""); err != nil {
+		t.Error(err)
+	}
+	flood()
+	if _, err := h.Renew(fleet.RenewRequest{Host: "web1", Request: m.request(t)}, ""); err != nil {
+		t.Error(err)
+	}
+	for range 2 * requestsAtOnce { // the host itself is bounded
+		if _, err := h.Renew(fleet.RenewRequest{Host: "web1", Request: m.request(t)}, ""); err != nil {
+			return
+		}
+	}
+	t.Error("a host isn't bounded")
+}
+
 // What can't be kept hasn't happened.
 func TestAFullDiskChangesNothing(t *testing.T) {
 	kept := &shelf{rows: map[string]Row{}}

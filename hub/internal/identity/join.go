@@ -13,9 +13,6 @@ import (
 // Join makes a machine a host: it proves by a token that it may, and by its
 // request that it has a key. From is the address that it comes from.
 func (s *Identity) Join(r fleet.JoinRequest, from string) (fleet.Credential, error) {
-	if !s.limit.Allow() {
-		return fleet.Credential{}, busy()
-	}
 	text, err := fleet.ParseJoinToken(r.Token)
 	if err != nil {
 		return fleet.Credential{}, err
@@ -44,6 +41,9 @@ func (s *Identity) join(text fleet.JoinToken, r fleet.JoinRequest, request *x509
 	if err != nil {
 		return fleet.Credential{}, err
 	}
+	if !s.limit.Allow() { // who is refused takes nobody's turn
+		return fleet.Credential{}, busy()
+	}
 	if former := s.hosts[id]; former != nil && former.Revoked.IsZero() && t.Host == "" && !again {
 		return fleet.Credential{}, fleet.Conflict("host", "there is a host %s already", id).
 			WithHint("take another id (--host-id), or let this machine take its place: muster token create --host %s", id)
@@ -69,9 +69,6 @@ func (s *Identity) join(text fleet.JoinToken, r fleet.JoinRequest, request *x509
 // Renew gives a host another certificate for the key that it has joined with, also
 // when the former one has expired.
 func (s *Identity) Renew(r fleet.RenewRequest, from string) (fleet.Credential, error) {
-	if !s.limit.Allow() {
-		return fleet.Credential{}, busy()
-	}
 	request, err := readRequest(r.Request)
 	if err != nil {
 		return fleet.Credential{}, err
@@ -82,7 +79,7 @@ func (s *Identity) Renew(r fleet.RenewRequest, from string) (fleet.Credential, e
 	switch {
 	case h == nil:
 		err = forbidden("%.63s has not joined this hub", r.Host)
-	case !h.Revoked.IsZero():
+	case !h.Revoked.IsZero() || s.gone[r.Host]:
 		err = forbidden("%s was removed from the fleet", r.Host)
 	case string(h.Key) != string(request.RawSubjectPublicKeyInfo):
 		err = forbidden("%s has joined with another key than this one", r.Host)
@@ -90,6 +87,9 @@ func (s *Identity) Renew(r fleet.RenewRequest, from string) (fleet.Credential, e
 	if err != nil {
 		s.options.Logger.Warn("renewal refused", "host", r.Host, "from", from, "error", err)
 		return fleet.Credential{}, err
+	}
+	if !s.limit.Allow() {
+		return fleet.Credential{}, busy()
 	}
 	next := *h
 	credential, err := s.issue(&next, request, nil)
