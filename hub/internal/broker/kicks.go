@@ -1,9 +1,6 @@
 package broker
 
-import (
-	"errors"
-	"strings"
-)
+import "errors"
 
 // maxKicks are remembered by name.
 const maxKicks = 1 << 12
@@ -33,8 +30,7 @@ var errKicked = errors.New("it lost its right to come in meanwhile, or may have"
 func (k *kicks) since(count uint64, who identity) error {
 	names := []string{ofHost(who.id)}
 	if who.role == roleReader {
-		account, _, _ := strings.Cut(who.by.Name, "/")
-		names = []string{account, who.by.Name}
+		names = []string{who.account(), who.by.Name}
 	}
 	for _, name := range names {
 		if count < k.before || k.by[name] > count {

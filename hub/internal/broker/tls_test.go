@@ -301,6 +301,24 @@ func TestKickedOnTheWayIn(t *testing.T) {
 	s.join(t, "127.0.0.1", person("viewer-1", "right", "a"))
 }
 
+// One account doesn't take the places of all.
+func TestAnAccountHasItsShareOfReaders(t *testing.T) {
+	s := secure(t, func(o *broker.Options) { o.Readers = 8 })
+	s.join(t, "127.0.0.1", person("viewer-1", "right", "a"))
+	s.join(t, "127.0.0.1", person("viewer-1/ci", "right", "b"))
+	p, err := s.dialTLS(t, "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := p.hello(person("viewer-1", "right", "c")); code == 0 {
+		t.Error("a third client of one account is let in")
+	}
+	s.join(t, "127.0.0.1", person("operator-1", "right", "a"))
+	s.KickUser("viewer-1")
+	s.join(t, "127.0.0.1", person("viewer-1", "right", "a"))
+	s.join(t, "127.0.0.1", person("viewer-1", "right", "a")) // takes its own session over
+}
+
 // Two machines with one credential are noticed, one that moves isn't.
 func TestClonedCredentials(t *testing.T) {
 	s := secure(t)
