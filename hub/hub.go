@@ -90,7 +90,7 @@ func Run(ctx context.Context, o Options) error {
 	group.Go(func() error { return parts.identity.Run(ctx) })
 	if open.https != nil {
 		group.Go(func() error {
-			return parts.api.Serve(ctx, tls.NewListener(open.https, parts.identity.WebTLS()), parts.api.Bearer(fleet.ViaHTTPS))
+			return parts.api.Serve(ctx, tls.NewListener(api.Bounded(open.https), parts.identity.WebTLS()), parts.api.Bearer(fleet.ViaHTTPS))
 		})
 	}
 	if open.web != nil {

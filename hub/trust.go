@@ -19,6 +19,7 @@ func newIdentity(o Options, p *parts, sealed *vault.Vault, open listeners) *iden
 		Names: o.names(), CertFile: o.TLSCert, KeyFile: o.TLSKey, HostLife: o.HostLife, MQTTPort: port(open.mqtts),
 		Kick:     func(host string) { p.broker.Kick(host) },
 		Admitted: p.admitted,
+		Refused:  func(entry fleet.AuditEntry) { p.people.Refused(entry) },
 		Renew: func(host string) {
 			ask := asker{bus: p.broker, lineage: p.stored.Meta().Lineage, epoch: p.stored.Meta().Epoch}
 			if err := ask.Ask(host, fleet.Ask{ID: "renew", Do: fleet.AskRenew}); err != nil {

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,6 +208,30 @@ func TestNothingIsSentToAnother(t *testing.T) {
 	o.Hub = thief.Listener.Addr().String()
 	if _, err := Join(t.Context(), o); err == nil {
 		t.Error("it was joined")
+	}
+}
+
+// An authority that the operator's certificate is of vouches for others, too: a public
+// one for everybody. Who has another of its certificates isn't the hub.
+func TestNothingIsSentToAnotherOfTheSameAuthority(t *testing.T) {
+	h := ordinary(t)
+	for name, leaf := range map[string]*x509.Certificate{
+		"another's": {SerialNumber: big.NewInt(9), DNSNames: []string{"evil.example"}, NotAfter: time.Now().Add(time.Hour)},
+		"the hub's": {SerialNumber: big.NewInt(10), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotAfter: time.Now().Add(time.Hour)},
+	} {
+		key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		cert := h.sign(t, leaf, h.cert, key)
+		var heard atomic.Bool
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { heard.Store(true) }))
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw, h.cert.Raw}, PrivateKey: key}}}
+		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
+		server.StartTLS()
+		defer server.Close()
+		o := h.options(t.TempDir(), nil)
+		o.Hub = server.Listener.Addr().String()
+		if _, err := Join(t.Context(), o); heard.Load() != (name == "the hub's") {
+			t.Errorf("%s: it heard: %t, %v", name, heard.Load(), err)
+		}
 	}
 }
 

@@ -48,10 +48,10 @@ func Join(ctx context.Context, o JoinOptions) (*Identity, error) {
 	}
 	var c fleet.Credential
 	ask := fleet.JoinRequest{Token: o.Token, Host: o.Host, Request: request}
-	err = post(ctx, pinned(token.Pin), o.Hub, "/v1/join", ask, &c)
+	err = post(ctx, pinned(token.Pin, o.Hub), o.Hub, "/v1/join", ask, &c)
 	if o.Host == "" && needsName(err) {
 		ask.Host = o.Name
-		err = post(ctx, pinned(token.Pin), o.Hub, "/v1/join", ask, &c)
+		err = post(ctx, pinned(token.Pin, o.Hub), o.Hub, "/v1/join", ask, &c)
 	}
 	if err != nil {
 		return nil, err
@@ -69,8 +69,11 @@ func needsName(err error) bool {
 	return errors.As(err, &e) && e.Code == fleet.CodeInvalid && e.Path == "host"
 }
 
-// pinned knows the hub by the hash of a public key in the chain that it shows.
-func pinned(pin fleet.Pin) *tls.Config {
+// pinned knows the hub by the hash of a public key in the chain that it shows. Where
+// that is an authority's, which may vouch for others too, the certificate has to be
+// for a hub's own name, or for the address where this one was reached.
+func pinned(pin fleet.Pin, hub string) *tls.Config {
+	address, _, _ := net.SplitHostPort(hub) // one that isn't host:port isn't reached
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: true, // VerifyConnection does it
@@ -91,8 +94,20 @@ func pinned(pin fleet.Pin) *tls.Config {
 			}
 			roots := x509.NewCertPool()
 			roots.AddCert(anchor)
-			_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: chain})
-			return explain(err)
+			leaf := s.PeerCertificates[0]
+			if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: chain}); err != nil {
+				return explain(err)
+			}
+			if anchor == leaf || leaf.VerifyHostname(fleet.HubName) == nil {
+				return nil
+			}
+			if err := leaf.VerifyHostname(address); err != nil {
+				return &fleet.Error{
+					Code: fleet.CodeUnauthenticated, Path: "token", Message: fmt.Sprintf("what answers there isn't shown to be the hub: %v. Nothing was sent to it", err),
+					Hint: "name the hub as its certificate does; or somebody is in between",
+				}
+			}
+			return nil
 		},
 	}
 }

@@ -47,6 +47,15 @@ func (i *identity) reader(by fleet.Principal, client string) {
 	i.role, i.id, i.by, i.may = roleReader, "~"+by.Name+"~"+client, by, policy.For(by.Role, "")
 }
 
+// account is a reader's, also of who came by one of its tokens.
+func (i *identity) account() string {
+	name, _, _ := strings.Cut(i.by.Name, "/")
+	return name
+}
+
+// anybody: at an open door nobody has an account.
+func (i *identity) anybody() bool { return i.by.Name == nobody }
+
 // mayPublish says whether a message is taken. Like mayRead it runs for every
 // message and allocates nothing.
 func (i *identity) mayPublish(topic string) bool {

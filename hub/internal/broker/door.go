@@ -33,6 +33,7 @@ type Guard interface {
 
 // Kick ends an agent's session at once, and withholds its Will.
 func (b *Broker) Kick(host string) {
+	b.hook.sessions.kick(ofHost(host))
 	if c := b.hook.sessions.of(host); c != nil {
 		c.supersede()
 	}
@@ -41,6 +42,7 @@ func (b *Broker) Kick(host string) {
 // KickUser ends the sessions of an account and its tokens at once, or of one token
 // that is named like "ann/ci".
 func (b *Broker) KickUser(name string) {
+	b.hook.sessions.kick(name)
 	for _, c := range b.hook.sessions.ofUser(name) {
 		c.supersede()
 	}

@@ -43,6 +43,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	if !ok {
 		return false
 	}
+	began := h.sessions.now()
 	who, err := h.options.identify(c, cl.ID, pk.Connect, cl.Properties.ProtocolVersion)
 	if err == nil && h.draining.Load() {
 		err = errors.New("the hub is shutting down")
@@ -59,7 +60,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		cl.Properties.Props.SessionExpiryInterval = 0
 		cl.Properties.Props.TopicAliasMaximum = 0
 		c.client, c.server = cl, h.server
-		if err = h.sessions.claim(c, who); err == nil {
+		if err = h.sessions.claim(c, who, began); err == nil {
 			c.settled()
 			c.gate.enter(c) // not before: claim waits for others
 			if who.role == roleAgent {

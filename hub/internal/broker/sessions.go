@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +25,8 @@ type sessions struct {
 	fights map[string]*fight
 	byID   map[string]*conn
 	counts map[role]int
+	people map[string]int // readers, by account
+	kicks  kicks
 }
 
 func newSessions(o *Options) *sessions {
@@ -35,16 +36,18 @@ func newSessions(o *Options) *sessions {
 		byID:   map[string]*conn{},
 		fights: map[string]*fight{},
 		counts: map[role]int{},
+		people: map[string]int{},
 	}
 }
 
 // claim makes c the connection of who, which is its own from then on. It
-// blocks until the former connection of that id has ended.
-func (s *sessions) claim(c *conn, who identity) error {
+// blocks until the former connection of that id has ended. Who was kicked since then
+// has no right to it any more.
+func (s *sessions) claim(c *conn, who identity, since uint64) error {
 	deadline := time.NewTimer(s.wait)
 	defer deadline.Stop()
 	for {
-		former, err := s.tryClaim(c, who)
+		former, err := s.tryClaim(c, who, since)
 		if former == nil || err != nil {
 			return err
 		}
@@ -63,19 +66,24 @@ func (s *sessions) claim(c *conn, who identity) error {
 }
 
 // tryClaim returns the connection that is in the way, if one is.
-func (s *sessions) tryClaim(c *conn, who identity) (*conn, error) {
+func (s *sessions) tryClaim(c *conn, who identity, since uint64) (*conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.kicks.since(since, who); err != nil {
+		return nil, err
+	}
 	former := s.byID[who.id]
 	switch {
 	case former != nil:
 		return former, nil
 	case s.counts[who.role] >= s.limits[who.role]:
 		return nil, fmt.Errorf("%d clients with the role %s are connected already", s.counts[who.role], who.role)
+	case who.role == roleReader && !who.anybody() && s.people[who.account()] >= max(1, s.limits[roleReader]/readersShare):
+		return nil, fmt.Errorf("%d clients of %s are connected already", s.people[who.account()], who.account())
 	}
 	c.who = who
 	s.byID[who.id] = c
-	s.count(who.role, 1)
+	s.count(&c.who, 1)
 	return nil, nil
 }
 
@@ -94,8 +102,7 @@ func (s *sessions) ofUser(name string) (conns []*conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.byID {
-		account, _, _ := strings.Cut(c.who.by.Name, "/")
-		if c.who.role == roleReader && (account == name || c.who.by.Name == name) {
+		if c.who.role == roleReader && (c.who.account() == name || c.who.by.Name == name) {
 			conns = append(conns, c)
 		}
 	}
@@ -115,14 +122,21 @@ func (s *sessions) release(c *conn) {
 	defer s.mu.Unlock()
 	if c.who.role != roleUnknown && s.byID[c.who.id] == c {
 		delete(s.byID, c.who.id)
-		s.count(c.who.role, -1)
+		s.count(&c.who, -1)
 	}
 }
 
+// readersShare is the part of the places for readers that one account may have.
+const readersShare = 4
+
 // count needs mu.
-func (s *sessions) count(r role, by int) {
-	s.counts[r] += by
-	if r == roleReader {
-		s.readers.Add(int64(by))
+func (s *sessions) count(who *identity, by int) {
+	s.counts[who.role] += by
+	if who.role != roleReader {
+		return
+	}
+	s.readers.Add(int64(by))
+	if s.people[who.account()] += by; s.people[who.account()] <= 0 {
+		delete(s.people, who.account())
 	}
 }

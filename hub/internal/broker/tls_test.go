@@ -79,6 +79,7 @@ type porter struct {
 	mu      sync.Mutex
 	revoked map[string]bool
 	logins  []string
+	proved  func() // is told of each who has proved who they are; nil: nobody
 }
 
 func (p *porter) Host(leaf *x509.Certificate) (string, error) {
@@ -87,6 +88,7 @@ func (p *porter) Host(leaf *x509.Certificate) (string, error) {
 	if p.revoked[leaf.Subject.CommonName] {
 		return "", errors.New("the host's certificate is revoked")
 	}
+	p.tell()
 	return leaf.Subject.CommonName, nil
 }
 
@@ -100,7 +102,15 @@ func (p *porter) Login(name, password, from string) (fleet.Principal, error) {
 	if password != "right" {
 		return fleet.Principal{}, errors.New("wrong name or password")
 	}
+	p.tell()
 	return fleet.Principal{Name: name, Role: fleet.Role(role)}, nil
+}
+
+// tell needs mu.
+func (p *porter) tell() {
+	if p.proved != nil {
+		p.proved()
+	}
 }
 
 // secured is a broker with a TLS door and an open one.
@@ -248,6 +258,65 @@ func TestKickedSessionsEndWithoutAWill(t *testing.T) {
 	if s.hub.count(said{"web1", "presence", "", "lost"}) != 0 {
 		t.Error("a kicked session's Will was heard")
 	}
+}
+
+// Who is kicked between proving who they are and having a session gets none: the
+// check of a password takes its time.
+func TestKickedOnTheWayIn(t *testing.T) {
+	s := secure(t)
+	web1 := s.issue(t, "web1", time.Now().Add(time.Hour))
+	for _, c := range []struct {
+		who  hello
+		kick func()
+		in   bool
+	}{
+		{as("web1"), func() { s.Kick("web1") }, false},
+		{as("web1"), func() { s.Kick("web2") }, true},
+		{person("viewer-1", "right", "a"), func() { s.KickUser("viewer-1") }, false},
+		{person("viewer-1", "right", "b"), func() { s.KickUser("viewer") }, true},
+		{person("viewer-1/ci", "right", "c"), func() { s.KickUser("viewer-1") }, false},
+		{person("viewer-1/ci", "right", "d"), func() { s.KickUser("viewer-1/ci") }, false},
+		{person("viewer-1/ci", "right", "e"), func() { s.KickUser("viewer-1/cd") }, true},
+		{person("viewer-1", "right", "f"), func() { s.KickUser("viewer-1/ci") }, true},
+	} {
+		s.porter.mu.Lock()
+		s.porter.proved = c.kick
+		s.porter.mu.Unlock()
+		var certs []tls.Certificate
+		if c.who.id == "web1" {
+			certs = append(certs, web1)
+		}
+		p, err := s.dialTLS(t, "127.0.0.1", certs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code := p.hello(c.who); (code == 0) != c.in {
+			t.Errorf("%s as %s: %d", c.who.user, c.who.id, code)
+		}
+	}
+	s.porter.mu.Lock()
+	s.porter.proved = nil
+	s.porter.mu.Unlock()
+	s.join(t, "127.0.0.1", as("web1"), web1)
+	s.join(t, "127.0.0.1", person("viewer-1", "right", "a"))
+}
+
+// One account doesn't take the places of all.
+func TestAnAccountHasItsShareOfReaders(t *testing.T) {
+	s := secure(t, func(o *broker.Options) { o.Readers = 8 })
+	s.join(t, "127.0.0.1", person("viewer-1", "right", "a"))
+	s.join(t, "127.0.0.1", person("viewer-1/ci", "right", "b"))
+	p, err := s.dialTLS(t, "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := p.hello(person("viewer-1", "right", "c")); code == 0 {
+		t.Error("a third client of one account is let in")
+	}
+	s.join(t, "127.0.0.1", person("operator-1", "right", "a"))
+	s.KickUser("viewer-1")
+	s.join(t, "127.0.0.1", person("viewer-1", "right", "a"))
+	s.join(t, "127.0.0.1", person("viewer-1", "right", "a")) // takes its own session over
 }
 
 // Two machines with one credential are noticed, one that moves isn't.

@@ -34,6 +34,8 @@ type Options struct {
 	Kick func(host string)
 	// Admitted is told of each host that is let in, before it gets its certificate.
 	Admitted func(host string) error
+	// Refused writes into the audit trail who wasn't let in, of whom there may be many.
+	Refused func(fleet.AuditEntry)
 	// Renew asks a host's agent for another certificate.
 	Renew func(host string)
 	Now   func() time.Time

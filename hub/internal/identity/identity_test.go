@@ -72,6 +72,7 @@ func open(t *testing.T, shelf *shelf, change ...func(*Options)) *hub {
 	o := Options{
 		Records: shelf, Vault: mirror{}, Logger: slog.New(slog.DiscardHandler), Lineage: "lineage", Names: []string{"hub.example", "127.0.0.1"},
 		HostLife: HostLife, MQTTPort: 8883, Now: func() time.Time { return h.now },
+		Refused:  func(fleet.AuditEntry) {},
 		Admitted: func(host string) error { h.admitted = append(h.admitted, host); return nil },
 		Kick:     func(host string) { h.mu.Lock(); defer h.mu.Unlock(); h.kicked = append(h.kicked, host) }, Renew: func(host string) { h.asked = append(h.asked, host) },
 	}
@@ -292,6 +293,57 @@ func TestTokensThatAreRefused(t *testing.T) {
 			t.Errorf("%+v: %v", r, err)
 		}
 	}
+}
+
+// Who has no token can't fill the audit trail, nor the disk's time: that refusals are
+// gathered is another's work, who is told of them without the lock.
+func TestRefusalsAreGathered(t *testing.T) {
+	var told []fleet.AuditEntry
+	kept := &shelf{rows: map[string]Row{}}
+	var h *hub
+	h = open(t, kept, func(o *Options) {
+		o.Refused = func(e fleet.AuditEntry) {
+			h.Tokens() // waits for nobody
+			told = append(told, e)
+		}
+	})
+	text := open(t, &shelf{rows: map[string]Row{}}).token(t, fleet.TokenRequest{})
+	for range 10 {
+		if _, err := h.Join(fleet.JoinRequest{Token: text, Host: "web1", Request: newMachine(t).request(t)}, "192.0.2.1"); err == nil {
+			t.Fatal("it is let in")
+		}
+	}
+	if len(kept.audit) != 0 || len(told) != 10 || told[0].Who != "host web1" || told[0].From != "192.0.2.1" || told[0].Do != "host-join" {
+		t.Errorf("written %+v, told %+v", kept.audit, told)
+	}
+}
+
+// Who has neither a token nor a host's key takes nobody's turn.
+func TestAFloodTakesNobodysTurn(t *testing.T) {
+	h := open(t, &shelf{rows: map[string]Row{}})
+	m, thief := newMachine(t), newMachine(t)
+	foreign := open(t, &shelf{rows: map[string]Row{}}).token(t, fleet.TokenRequest{})
+	request := thief.request(t)
+	flood := func() {
+		for range 2 * requestsAtOnce {
+			_, _ = h.Join(fleet.JoinRequest{Token: foreign, Host: "web1", Request: request}, "192.0.2.1")
+			_, _ = h.Renew(fleet.RenewRequest{Host: "web1", Request: request}, "192.0.2.1")
+		}
+	}
+	flood()
+	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, ""); err != nil {
+		t.Error(err)
+	}
+	flood()
+	if _, err := h.Renew(fleet.RenewRequest{Host: "web1", Request: m.request(t)}, ""); err != nil {
+		t.Error(err)
+	}
+	for range 2 * requestsAtOnce { // the host itself is bounded
+		if _, err := h.Renew(fleet.RenewRequest{Host: "web1", Request: m.request(t)}, ""); err != nil {
+			return
+		}
+	}
+	t.Error("a host isn't bounded")
 }
 
 // What can't be kept hasn't happened.

@@ -3,6 +3,7 @@ package identity
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -13,9 +14,6 @@ import (
 // Join makes a machine a host: it proves by a token that it may, and by its
 // request that it has a key. From is the address that it comes from.
 func (s *Identity) Join(r fleet.JoinRequest, from string) (fleet.Credential, error) {
-	if !s.limit.Allow() {
-		return fleet.Credential{}, busy()
-	}
 	text, err := fleet.ParseJoinToken(r.Token)
 	if err != nil {
 		return fleet.Credential{}, err
@@ -25,6 +23,10 @@ func (s *Identity) Join(r fleet.JoinRequest, from string) (fleet.Credential, err
 		return fleet.Credential{}, err
 	}
 	credential, err := s.join(text, r, request, from)
+	switch fleet.CodeOf(err) {
+	case fleet.CodeUnauthenticated, fleet.CodeConflict:
+		s.refuse("host-join", r.Host, from, err)
+	}
 	if err == nil {
 		err = s.options.Admitted(credential.Host)
 	}
@@ -37,18 +39,15 @@ func (s *Identity) join(text fleet.JoinToken, r fleet.JoinRequest, request *x509
 	now := s.options.Now()
 	pin := fleet.PinOf(request.RawSubjectPublicKeyInfo)
 	t, id, again, err := s.redeem(text, r.Host, pin)
-	if fleet.CodeOf(err) == fleet.CodeInvalid {
-		return fleet.Credential{}, err // it didn't say which host
-	}
 	if err != nil {
-		s.refuse("host-join", r.Host, from, err, now)
 		return fleet.Credential{}, err
+	}
+	if !s.limit.Allow() { // who is refused takes nobody's turn
+		return fleet.Credential{}, busy()
 	}
 	if former := s.hosts[id]; former != nil && former.Revoked.IsZero() && t.Host == "" && !again {
-		err := fleet.Conflict("host", "there is a host %s already", id).
+		return fleet.Credential{}, fleet.Conflict("host", "there is a host %s already", id).
 			WithHint("take another id (--host-id), or let this machine take its place: muster token create --host %s", id)
-		s.refuse("host-join", id, from, err, now)
-		return fleet.Credential{}, err
 	}
 	h := &host{V: 1, ID: id, Key: request.RawSubjectPublicKeyInfo, Joined: now.UTC(), Token: t.ID, Labels: t.Labels}
 	if !again {
@@ -71,9 +70,6 @@ func (s *Identity) join(text fleet.JoinToken, r fleet.JoinRequest, request *x509
 // Renew gives a host another certificate for the key that it has joined with, also
 // when the former one has expired.
 func (s *Identity) Renew(r fleet.RenewRequest, from string) (fleet.Credential, error) {
-	if !s.limit.Allow() {
-		return fleet.Credential{}, busy()
-	}
 	request, err := readRequest(r.Request)
 	if err != nil {
 		return fleet.Credential{}, err
@@ -84,7 +80,7 @@ func (s *Identity) Renew(r fleet.RenewRequest, from string) (fleet.Credential, e
 	switch {
 	case h == nil:
 		err = forbidden("%.63s has not joined this hub", r.Host)
-	case !h.Revoked.IsZero():
+	case !h.Revoked.IsZero() || s.gone[r.Host]:
 		err = forbidden("%s was removed from the fleet", r.Host)
 	case !bytes.Equal(h.Key, request.RawSubjectPublicKeyInfo):
 		err = forbidden("%s has joined with another key than this one", r.Host)
@@ -92,6 +88,9 @@ func (s *Identity) Renew(r fleet.RenewRequest, from string) (fleet.Credential, e
 	if err != nil {
 		s.options.Logger.Warn("renewal refused", "host", r.Host, "from", from, "error", err)
 		return fleet.Credential{}, err
+	}
+	if !s.limit.Allow() {
+		return fleet.Credential{}, busy()
 	}
 	next := *h
 	credential, err := s.issue(&next, request, nil)
@@ -208,19 +207,23 @@ func (s *Identity) keep(rows []Row, audit ...fleet.AuditEntry) error {
 	return s.options.Records.Keep(rows, audit...)
 }
 
-// refuse puts into the audit trail who wasn't let in. That this can't be kept is no
-// reason to answer otherwise. The caller holds mu.
-func (s *Identity) refuse(do, host, from string, why error, now time.Time) {
+// refuse puts into the audit trail who wasn't let in. Nobody waits for that: mu isn't
+// held.
+func (s *Identity) refuse(do, host, from string, why error) {
 	s.options.Logger.Warn("host refused", "host", host, "from", from, "error", why)
 	if fleet.ValidateHost(host) != nil {
 		host = "?"
 	}
-	err := s.keep(nil, fleet.AuditEntry{
-		Time: now.UTC(), Who: "host " + host, Via: fleet.ViaHTTPS, From: from, Do: do, Subject: "hosts/" + host, Result: fleet.AuditRefused, Message: why.Error(),
-	})
-	if err != nil {
-		s.options.Logger.Warn("refusal not kept in the audit trail", "error", err)
+	s.options.Refused(fleet.AuditEntry{Who: "host " + host, Via: fleet.ViaHTTPS, From: from, Do: do, Subject: "hosts/" + host, Message: plain(why)})
+}
+
+// plain is an error's message, without the hint.
+func plain(err error) string {
+	var e *fleet.Error
+	if errors.As(err, &e) {
+		return e.Message
 	}
+	return err.Error()
 }
 
 func entry(by fleet.Principal, do, subject, message string, now time.Time) fleet.AuditEntry {

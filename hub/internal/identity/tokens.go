@@ -148,7 +148,7 @@ func (s *Identity) redeem(text fleet.JoinToken, wanted string, key fleet.Pin) (t
 		return t, "", false, err
 	}
 	h := s.hosts[host]
-	again = h != nil && h.Revoked.IsZero() && h.Token == id && fleet.PinOf(h.Key) == key
+	again = h != nil && h.Revoked.IsZero() && !s.gone[host] && h.Token == id && fleet.PinOf(h.Key) == key
 	switch {
 	case s.options.Now().After(t.Expires):
 		return t, "", false, refused("the join token has expired at %s", t.Expires.Format(time.RFC3339))

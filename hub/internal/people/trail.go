@@ -13,6 +13,7 @@ const (
 	gathered    = 10 * time.Second // what is the same within this time is one entry
 	gatheredFor = 10 * time.Minute // that somebody came in again
 	trailKinds  = 100              // refusals that are told apart at a time; the rest is one entry
+	anotherKind = time.Minute      // after which one more is told apart, when there were that many
 )
 
 // trail writes what may come often and changes nothing: refusals, and logins of
@@ -22,9 +23,11 @@ const (
 type trail struct {
 	store Store
 
-	mu    sync.Mutex // guards kinds and rest
+	mu    sync.Mutex // guards what follows
 	kinds map[kind]*gathering
 	rest  gathering // of more kinds than are told apart
+	apart int       // refusals that were told apart,
+	less  time.Time // and when that was reckoned one less: they are bounded over days, too
 }
 
 type kind struct{ who, from, do, subject, result string }
@@ -47,7 +50,7 @@ func (t *trail) add(entry fleet.AuditEntry, during time.Duration, now time.Time)
 	switch g := t.kinds[is]; {
 	case g != nil:
 		g.last, g.more = entry, g.more+1
-	case len(t.kinds) >= trailKinds && entry.Result == fleet.AuditRefused:
+	case entry.Result == fleet.AuditRefused && !t.tellApart(now):
 		if t.rest.more == 0 {
 			t.rest.until = now.Add(gathered)
 		}
@@ -60,6 +63,19 @@ func (t *trail) add(entry fleet.AuditEntry, during time.Duration, now time.Time)
 	}
 	t.mu.Unlock()
 	return t.write(due)
+}
+
+// tellApart says whether one more refusal may be an entry of its own. Its caller
+// holds mu.
+func (t *trail) tellApart(now time.Time) bool {
+	if n := int(now.Sub(t.less) / anotherKind); n > 0 {
+		t.apart, t.less = max(0, t.apart-n), now
+	}
+	if t.apart >= trailKinds {
+		return false
+	}
+	t.apart++
+	return true
 }
 
 // flush writes what was counted and is due; with all: everything.

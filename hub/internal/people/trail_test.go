@@ -37,6 +37,20 @@ func TestAFloodOfRefusalsIsAFewEntries(t *testing.T) {
 	}
 }
 
+// Nor can somebody with time, who has another name and address at each attempt.
+func TestALongFloodIsAFewEntries(t *testing.T) {
+	r := start(t)
+	r.folk()
+	before := len(r.store.said)
+	for i := range 24 * 60 * 60 / 2 {
+		r.pass(2 * time.Second)
+		r.Refused(fleet.AuditEntry{Who: fmt.Sprint("name", i), Do: "login", From: fmt.Sprintf("198.51.%d.%d", i>>8, i&255)})
+	}
+	if n := len(r.store.said) - before; n > 20_000 {
+		t.Errorf("%d entries in a day", n)
+	}
+}
+
 // Who logs in for every message is one entry in a while.
 func TestManyLoginsAreAFewEntries(t *testing.T) {
 	r := start(t)
