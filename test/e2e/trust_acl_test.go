@@ -28,7 +28,7 @@ func TestTrustExportedACL(t *testing.T) {
 
 	// Some messages that are kept, as the hub would publish them.
 	for _, topic := range []string{"hosts/web1/desired", "hosts/web1/ask", "hosts/web1/ack", "hosts/web1/actual", "hosts/web1/pools/shop/web", "hosts/web2/desired", "hub/state"} {
-		if out, err := m.as("muster-hub", "mosquitto_pub", "-q", "1", "-r", "-t", "muster/v1/"+topic, "-m", "kept"); err != nil {
+		if out, err := m.as("muster.hub", "mosquitto_pub", "-q", "1", "-r", "-t", "muster/v1/"+topic, "-m", "kept"); err != nil {
 			t.Fatalf("%s: %v: %s", topic, err, out)
 		}
 	}
@@ -93,7 +93,7 @@ func (p *project) mosquitto() *mosquitto {
 	p.must(os.Rename(p.caFile(), file("ca.pem")))
 	p.must(os.WriteFile(file("acl"), []byte(p.mustMuster("acl", "export", "--format", "mosquitto")), 0o600))
 	p.must(os.WriteFile(file("passwords"), nil, 0o600))
-	for _, name := range []string{"muster-hub", "vera", "otto", "ada"} {
+	for _, name := range []string{"muster.hub", "vera", "otto", "ada"} {
 		run("mosquitto_passwd", "-b", file("passwords"), name, "password")
 	}
 	p.must(os.WriteFile(file("mosquitto.conf"), fmt.Appendf(nil, `user root
@@ -124,13 +124,13 @@ acl_file %[2]s/acl
 		log.Close()
 	})
 	p.until(10*time.Second, "mosquitto answers", func() (bool, string) {
-		out, err := m.as("muster-hub", "mosquitto_pub", "-t", "muster/v1/hub/state", "-m", "x")
+		out, err := m.as("muster.hub", "mosquitto_pub", "-t", "muster/v1/hub/state", "-m", "x")
 		return err == nil, out
 	})
 	m.heard = file("heard")
 	all, err := os.Create(m.heard)
 	p.must(err)
-	hub := host.Command(p.Context(), "mosquitto_sub", "-V", "mqttv5", "-h", m.address, "-p", "1884", "-u", "muster-hub", "-P", "password", "-q", "1", "-t", "muster/v1/#")
+	hub := host.Command(p.Context(), "mosquitto_sub", "-V", "mqttv5", "-h", m.address, "-p", "1884", "-u", "muster.hub", "-P", "password", "-q", "1", "-t", "muster/v1/#")
 	hub.Stdout, hub.Stderr = all, all
 	p.must(hub.Start())
 	p.Cleanup(func() {
@@ -139,7 +139,7 @@ acl_file %[2]s/acl
 		all.Close()
 	})
 	p.until(10*time.Second, "the hub listens there", func() (bool, string) {
-		out, _ := m.as("muster-hub", "mosquitto_pub", "-t", "muster/v1/hub/begun", "-m", "begun")
+		out, _ := m.as("muster.hub", "mosquitto_pub", "-t", "muster/v1/hub/begun", "-m", "begun")
 		raw, err := os.ReadFile(m.heard)
 		return err == nil && strings.Contains(string(raw), "begun"), out
 	})
@@ -161,7 +161,7 @@ func (m *mosquitto) as(who, program string, args ...string) (string, error) {
 func (m *mosquitto) reached(payload string) (yes bool) {
 	m.ends++
 	end := fmt.Sprintf("end-%d", m.ends)
-	if out, err := m.as("muster-hub", "mosquitto_pub", "-q", "1", "-t", "muster/v1/hub/end", "-m", end); err != nil {
+	if out, err := m.as("muster.hub", "mosquitto_pub", "-q", "1", "-t", "muster/v1/hub/end", "-m", end); err != nil {
 		m.p.Fatalf("mosquitto_pub: %v: %s", err, out)
 	}
 	m.p.until(10*time.Second, "the hub hears itself", func() (bool, string) {

@@ -100,7 +100,7 @@ func (p *program) aclCommand() *cli.Command {
    muster acl export --format mosquitto > /etc/mosquitto/muster.acl`,
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "format", Value: "mosquitto", Usage: "whose `FORM`: mosquitto"},
-				&cli.StringFlag{Name: "hub-user", Value: "muster-hub", Usage: "the `USER` that the hub is at that broker"},
+				&cli.StringFlag{Name: "hub-user", Value: "muster.hub", Usage: "the `USER` that the hub is at that broker: none that a host could have"},
 			},
 			Action: p.with(0, 0, func(ctx context.Context, s *session, _ []string) error {
 				list, err := s.hub.ACL(ctx, s.flags.String("format"), s.flags.String("hub-user"))

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/hub/policy"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -247,4 +248,13 @@ func TestOtherSitesPagesGiveNoOrders(t *testing.T) {
 	if len(s.fleet.commands) != 1 {
 		t.Errorf("%d commands", len(s.fleet.commands))
 	}
+}
+
+// A list for another broker gives no host the rights of the hub.
+func TestTheHubIsNoHostsNameForAnotherBroker(t *testing.T) {
+	s := serve(t, func(o *Options) { o.Accounts = func() []policy.Account { return nil } })
+	if a := s.get("/v1/acl"); a.status != 200 || !strings.Contains(a.body, "user muster.hub\n") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	s.get("/v1/acl?hub=muster-hub").problem(t, 422, "invalid")
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,7 +63,7 @@ type Limits struct {
 	Queue     int // commands that wait
 	Person    int // of those, and of those under way, one person's
 	Refusals  int // that wait to be told
-	Questions int // under way at the same time
+	Questions int // under way at the same time; several persons'
 	Results   int // of questions that are remembered,
 	Bytes     int // and how much they have
 	For       time.Duration
@@ -78,7 +79,7 @@ type Limits struct {
 // DefaultLimits are those of a hub.
 func DefaultLimits() Limits {
 	return Limits{
-		Queue: 1024, Person: 64, Refusals: 256, Questions: 64, Results: 4096, Bytes: 16 << 20, For: 24 * time.Hour,
+		Queue: 1024, Person: 64, Refusals: 256, Questions: 256, Results: 4096, Bytes: 16 << 20, For: 24 * time.Hour,
 		OrderTime: 30 * time.Second, Ping: 5 * time.Second, Inspect: 10 * time.Second, Check: 30 * time.Second,
 		Logs: 30 * time.Second, Pull: 10 * time.Minute, Prune: 5 * time.Minute,
 	}
@@ -129,15 +130,15 @@ func (d *Dispatcher) Command(by fleet.Principal, topic string, payload []byte) {
 	if !ok {
 		return
 	}
-	if !d.crowd.enter(by.Name) {
-		j.why = busy("%s has %d commands under way", by.Name, d.limits.Person)
+	if !d.crowd.enter(by) {
+		j.why = busy("%s has %d commands under way", accountOf(by), d.limits.Person)
 		d.refuse(j)
 		return
 	}
 	select {
 	case d.queue <- j:
 	default:
-		d.crowd.leave(by.Name)
+		d.crowd.leave(by)
 		j.why = busy("too many commands wait")
 		d.refuse(j)
 	}
@@ -206,19 +207,19 @@ func (d *Dispatcher) begin(ctx context.Context, j job) {
 	order, err := orders.Parse(j.about.kind(), j.payload)
 	word, _ := orders.Find(j.about.kind(), order.Do)
 	if err != nil || word.Changes {
-		defer d.crowd.leave(j.by.Name)
+		defer d.crowd.leave(j.by)
 		d.tell(j, d.carryOut(ctx, j, order, err))
 		return
 	}
 	select {
 	case d.questions <- struct{}{}:
 	default:
-		d.crowd.leave(j.by.Name)
+		d.crowd.leave(j.by)
 		d.tell(j, d.carryOut(ctx, j, order, busy("too many questions are being asked")))
 		return
 	}
 	d.under.Go(func() {
-		defer d.crowd.leave(j.by.Name)
+		defer d.crowd.leave(j.by)
 		result := d.carryOut(ctx, j, order, nil)
 		<-d.questions
 		d.tell(j, result)
@@ -247,10 +248,10 @@ func (d *Dispatcher) tell(j job, result fleet.CommandResult) {
 // project has it.
 func (d *Dispatcher) Do(ctx context.Context, by fleet.Principal, about string, payload []byte) fleet.CommandResult {
 	j := job{by: by, payload: payload, received: d.options.Now()}
-	if !d.crowd.enter(by.Name) {
-		return d.carryOut(ctx, j, orders.Order{}, busy("%s has %d commands under way", by.Name, d.limits.Person))
+	if !d.crowd.enter(by) {
+		return d.carryOut(ctx, j, orders.Order{}, busy("%s has %d commands under way", accountOf(by), d.limits.Person))
 	}
-	defer d.crowd.leave(by.Name)
+	defer d.crowd.leave(by)
 	var err error
 	if j.by.Role.Allows(fleet.RoleOperator) {
 		j.about, err = d.targetOf(ctx, about)
@@ -262,6 +263,12 @@ func (d *Dispatcher) Do(ctx context.Context, by fleet.Principal, about string, p
 	return d.carryOut(ctx, j, order, err)
 }
 
+// accountOf is whom commands count for: a person's API tokens are that person.
+func accountOf(by fleet.Principal) string {
+	name, _, _ := strings.Cut(by.Name, "/")
+	return name
+}
+
 // crowd counts what people have under way.
 type crowd struct {
 	most int
@@ -270,7 +277,8 @@ type crowd struct {
 	busy map[string]int // by name
 }
 
-func (c *crowd) enter(name string) bool {
+func (c *crowd) enter(by fleet.Principal) bool {
+	name := accountOf(by)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy[name] >= c.most {
@@ -280,7 +288,8 @@ func (c *crowd) enter(name string) bool {
 	return true
 }
 
-func (c *crowd) leave(name string) {
+func (c *crowd) leave(by fleet.Principal) {
+	name := accountOf(by)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy[name]--; c.busy[name] <= 0 {

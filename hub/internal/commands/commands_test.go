@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -462,6 +463,35 @@ func TestAPayloadIsTheCallersAgain(t *testing.T) {
 	r.d.Command(ann, "muster/v1/hosts/web1/desired", []byte("ping"))
 	r.d.Command(ann, wire.HostCommand("web1"), []byte("ping "+strings.Repeat("x", 2*fleet.MaxCommand)))
 	if got := r.results(2)[1]; got.result.OK || !strings.Contains(got.result.Message, "bytes, more than") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Neither one person nor all of their programs take the places of all.
+func TestOnePersonLeavesOthersTheirTurn(t *testing.T) {
+	r := newRig(t, commands.DefaultLimits()).running()
+	var answers atomic.Bool
+	r.answer = func(string, fleet.Ask) *fleet.Answer {
+		if answers.Load() {
+			return &fleet.Answer{OK: true}
+		}
+		return nil
+	}
+	for n := range 300 {
+		who := ann
+		who.Name = fmt.Sprintf("ann/t%d", n%5)
+		r.d.Command(who, wire.HostCommand("web1"), fmt.Appendf(nil, "ping --id n%d", n))
+	}
+	for _, told := range r.results(300 - 64) {
+		if told.result.Message != "ann has 64 commands under way" {
+			t.Fatalf("%+v", told)
+		}
+	}
+	answers.Store(true)
+	bob := ann
+	bob.Name = "bob"
+	r.d.Command(bob, wire.HostCommand("web1"), []byte("ping --id bobs"))
+	if got := r.results(300 - 64 + 1)[300-64]; got.result.ID != "bobs" || !got.result.OK {
 		t.Errorf("%+v", got)
 	}
 }
