@@ -17,7 +17,13 @@ import (
 func newCommands(p *parts, ask asker, bus commands.Bus, log *slog.Logger) (*commands.Dispatcher, error) {
 	return commands.New(commands.Options{
 		Fleet: ordered{p.loop}, Agents: asked{ask, p}, Bus: bus, Now: p.loop.Now, Logger: log,
-		Audit: p.loop.Audit,
+		Audit: func(entry fleet.AuditEntry) error {
+			if entry.Result == fleet.AuditRefused { // one may have thousands refused
+				p.people.Refused(entry)
+				return nil
+			}
+			return p.loop.Audit(entry)
+		},
 	})
 }
 

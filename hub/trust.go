@@ -18,6 +18,7 @@ func newIdentity(o Options, p *parts, sealed *vault.Vault, open listeners) *iden
 		Records: credentials{p.stored}, Vault: sealed, Logger: o.Logger.With("part", "identity"), Lineage: p.stored.Meta().Lineage,
 		Names: o.names(), CertFile: o.TLSCert, KeyFile: o.TLSKey, HostLife: o.HostLife, MQTTPort: port(open.mqtts),
 		Kick:     func(host string) { p.broker.Kick(host) },
+		CutOff:   func(host string) { p.broker.CutOff(host) },
 		Admitted: p.admitted,
 		Refused:  func(entry fleet.AuditEntry) { p.people.Refused(entry) },
 		Renew: func(host string) {

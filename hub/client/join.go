@@ -39,6 +39,11 @@ func (c *Client) DeleteToken(ctx context.Context, id string, w Write) error {
 	return c.call(ctx, http.MethodDelete, "/v1/join-tokens/"+step(id), nil, w.header(), nil, nil)
 }
 
+// RevokeHost lets nobody in any more with a host's key, and cuts it off.
+func (c *Client) RevokeHost(ctx context.Context, host string, w Write) error {
+	return c.call(ctx, http.MethodPost, "/v1/hosts/"+step(host)+"/revoke", nil, w.header(), nil, nil)
+}
+
 // AuthorityInfo is how clients know the hub.
 type AuthorityInfo struct {
 	PEM         string            `json:"pem"`

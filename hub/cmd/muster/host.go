@@ -23,6 +23,7 @@ func (p *program) hostCommand() *cli.Command {
    muster host drain web1 --wait    move its instances away, before an upgrade
    muster host activate web1        let it have instances again
    muster host fail web1            it is lost and will not come back
+   muster host revoke web1          it isn't trusted any more
    muster host fail web1 --data-lost    nor will the volumes on it
    muster host rm web1 --wait       take it out of the fleet for good`,
 		Action:       p.with(1, 1, showHost),
@@ -32,6 +33,7 @@ func (p *program) hostCommand() *cli.Command {
 			p.hostAction(client.HostActivate, "let a host have instances again", nil),
 			p.hostFail(),
 			p.hostRemove(),
+			p.hostRevoke(),
 		},
 	}
 }
@@ -70,6 +72,32 @@ too.`,
 				return err
 			}
 			return s.printResult(result)
+		}),
+	}
+}
+
+func (p *program) hostRevoke() *cli.Command {
+	return &cli.Command{
+		Name: "revoke", Usage: "let nobody in any more with a host's key, from now on, and cut it off", ArgsUsage: "HOST",
+		Description: `For a host that isn't trusted any more: its agent isn't asked, and what it ran is
+placed elsewhere as for any host that is lost. Its containers and balancers go on
+until somebody ends them there.
+
+Examples:
+   muster host revoke web1
+   muster host rm web1 --force        then take it out of the fleet
+   muster token create --host web1    or let it join anew, from a clean machine`,
+		BashComplete: p.completeHosts,
+		Action: p.with(1, 1, func(ctx context.Context, s *session, args []string) error {
+			id := strings.TrimPrefix(args[0], "host:")
+			if err := s.hub.RevokeHost(ctx, id, s.write()); err != nil {
+				return err
+			}
+			if s.json {
+				return s.printJSON(map[string]string{"revoked": id})
+			}
+			s.printf("the key of %s opens nothing any more\n", id)
+			return nil
 		}),
 	}
 }

@@ -149,7 +149,7 @@ var takes = map[fleet.Role][]string{
 		"unfreeze-host", "fail-host", "prune-host", "forget-balancer", "list-audit",
 		"set-secret", "remove-secret", "list-registries",
 	},
-	fleet.RoleAdmin: {"list-users", "add-user", "change-user", "remove-user", "create-join-token", "list-join-tokens", "delete-join-token", "rotate-ca", "export-acl", "remove-host", "set-registry", "remove-registry"},
+	fleet.RoleAdmin: {"list-users", "add-user", "change-user", "remove-user", "create-join-token", "list-join-tokens", "delete-join-token", "rotate-ca", "export-acl", "remove-host", "revoke-host", "set-registry", "remove-registry"},
 }
 
 // TestWhoMayDoWhat walks all operations with all roles, and with none.

@@ -19,6 +19,7 @@ type Identity interface {
 	CreateToken(by fleet.Principal, r fleet.TokenRequest) (string, fleet.TokenView, error)
 	Tokens() []fleet.TokenView
 	DeleteToken(by fleet.Principal, id string) error
+	Distrust(by fleet.Principal, host string) error
 	// Roots are what clients trust, in PEM; pin names the certificate by which new
 	// ones know the hub.
 	Roots() (pem string, pin fleet.Pin)
@@ -90,6 +91,12 @@ func (a *API) routeJoin() {
 		ID string `path:"id" maxLength:"40"`
 	}) (*struct{}, error) {
 		return nil, a.options.Identity.DeleteToken(in.principal(), in.ID)
+	})
+	register(a, operation(fleet.RoleAdmin, http.MethodPost, "/v1/hosts/{host}/revoke", "revoke-host", "hosts", "Let nobody in any more with a host's key, from now on, and cut it off"), func(_ context.Context, in *struct {
+		Caller
+		Host string `path:"host"`
+	}) (*struct{}, error) {
+		return nil, a.options.Identity.Distrust(in.by, in.Host)
 	})
 	a.routeAuthority()
 	a.routeACL()

@@ -179,7 +179,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"POST /v1/api-tokens",
 		"POST /v1/ca/rotate", "POST /v1/command", "POST /v1/first-admin",
 		"POST /v1/hosts/{host}/activate", "POST /v1/hosts/{host}/drain", "POST /v1/hosts/{host}/fail",
-		"POST /v1/hosts/{host}/freeze", "POST /v1/hosts/{host}/prune", "POST /v1/hosts/{host}/unfreeze",
+		"POST /v1/hosts/{host}/freeze", "POST /v1/hosts/{host}/prune", "POST /v1/hosts/{host}/revoke", "POST /v1/hosts/{host}/unfreeze",
 		"POST /v1/join", "POST /v1/join-tokens",
 		"POST /v1/login", "POST /v1/logout",
 		"POST /v1/projects/{project}/apply",

@@ -39,6 +39,14 @@ func (b *Broker) Kick(host string) {
 	}
 }
 
+// CutOff ends an agent's session at once, as if its connection had broken: its Will
+// is heard.
+func (b *Broker) CutOff(host string) {
+	if c := b.hook.sessions.of(host); c != nil {
+		_ = c.Close()
+	}
+}
+
 // KickUser ends the sessions of an account and its tokens at once, or of one token
 // that is named like "ann/ci".
 func (b *Broker) KickUser(name string) {

@@ -73,7 +73,7 @@ func forbidden(by fleet.Principal) error {
 
 // once carries an order out that isn't a repeat.
 func (d *Dispatcher) once(ctx context.Context, j job, order orders.Order) outcome {
-	if late := j.received.Sub(order.NotAfter); !order.NotAfter.IsZero() && late > 0 {
+	if late := d.options.Now().Sub(order.NotAfter); !order.NotAfter.IsZero() && late > 0 {
 		return outcome{err: fleet.Conflict("notAfter", "it came %s too late: it was to be carried out by %s, and the hub got it at %s",
 			late.Round(time.Millisecond), order.NotAfter.UTC().Format(time.RFC3339), j.received.UTC().Format(time.RFC3339)).
 			WithHint("give it again, if it is still meant; the hub's clock counts")}

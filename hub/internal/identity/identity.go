@@ -32,6 +32,8 @@ type Options struct {
 	MQTTPort          int           // where hosts find the broker
 	// Kick ends the session of a host that has no right to it any more.
 	Kick func(host string)
+	// CutOff does the same, and the host is lost.
+	CutOff func(host string)
 	// Admitted is told of each host that is let in, before it gets its certificate.
 	Admitted func(host string) error
 	// Refused writes into the audit trail who wasn't let in, of whom there may be many.

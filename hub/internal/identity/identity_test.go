@@ -63,6 +63,7 @@ type hub struct {
 	mu       sync.Mutex // guards kicked
 	kicked   []string
 	admitted []string
+	cut      []string
 	asked    []string
 }
 
@@ -73,6 +74,7 @@ func open(t *testing.T, shelf *shelf, change ...func(*Options)) *hub {
 		Records: shelf, Vault: mirror{}, Logger: slog.New(slog.DiscardHandler), Lineage: "lineage", Names: []string{"hub.example", "127.0.0.1"},
 		HostLife: HostLife, MQTTPort: 8883, Now: func() time.Time { return h.now },
 		Refused:  func(fleet.AuditEntry) {},
+		CutOff:   func(host string) { h.cut = append(h.cut, host) },
 		Admitted: func(host string) error { h.admitted = append(h.admitted, host); return nil },
 		Kick:     func(host string) { h.mu.Lock(); defer h.mu.Unlock(); h.kicked = append(h.kicked, host) }, Renew: func(host string) { h.asked = append(h.asked, host) },
 	}
@@ -501,5 +503,37 @@ func TestTheOperatorsCertificate(t *testing.T) {
 	h.look()
 	if h.served.Load().Leaf.DNSNames[0] != "two.example" {
 		t.Error("it wasn't read again")
+	}
+}
+
+// A host that isn't trusted any more is out at once, whatever its agent does.
+func TestDistrust(t *testing.T) {
+	kept := &shelf{rows: map[string]Row{}}
+	h := open(t, kept)
+	m := newMachine(t)
+	c, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Distrust(admin, "web2"); fleet.CodeOf(err) != fleet.CodeNotFound {
+		t.Error(err)
+	}
+	if err := h.Distrust(admin, "web1"); err != nil || len(h.cut) != 1 {
+		t.Fatal(err)
+	}
+	if err := h.Distrust(admin, "web1"); fleet.CodeOf(err) != fleet.CodeConflict {
+		t.Error(err)
+	}
+	for range 2 {
+		if _, err := h.Host(leafOf(t, c)); err == nil || h.Joined("web1") {
+			t.Errorf("it is let in: %v", err)
+		}
+		if _, err := h.Renew(fleet.RenewRequest{Host: "web1", Request: m.request(t)}, ""); fleet.CodeOf(err) != fleet.CodeForbidden {
+			t.Error(err)
+		}
+		h = open(t, kept)
+	}
+	if last := kept.audit[len(kept.audit)-1]; last.Do != "host-revoke" || last.Who != "ann" {
+		t.Errorf("the audit trail has %+v", last)
 	}
 }

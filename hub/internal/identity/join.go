@@ -157,6 +157,34 @@ func (s *Identity) Revoke(host string) {
 	go s.revokeGone()
 }
 
+// Distrust has nobody let in any more with a host's key, from now on, and cuts it off.
+// What the fleet makes of a host that is lost is another matter.
+func (s *Identity) Distrust(by fleet.Principal, host string) error {
+	if err := fleet.ValidateHost(host); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.hosts[host]
+	switch {
+	case h == nil:
+		return fleet.NotFound("%s has no key that could be revoked", host).WithHint("muster ca show lists the hosts that have joined")
+	case !h.Revoked.IsZero():
+		return fleet.Conflict("host", "the key of %s is revoked already", host)
+	}
+	now := s.options.Now().UTC()
+	next := *h
+	next.Revoked = now
+	if err := s.keep([]Row{row(tableHosts, host, &next)}, entry(by, "host-revoke", "hosts/"+host, "the key of "+host+" opens nothing any more", now)); err != nil {
+		return err
+	}
+	s.put(&next)
+	delete(s.gone, host)
+	s.options.CutOff(host)
+	s.options.Logger.Info("host's key revoked", "host", host, "by", by.Name)
+	return nil
+}
+
 func (s *Identity) revokeGone() {
 	s.mu.Lock()
 	gone := slices.Sorted(maps.Keys(s.gone))

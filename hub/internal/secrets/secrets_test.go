@@ -11,6 +11,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/crypto/nacl/box"
@@ -23,7 +24,7 @@ import (
 // fakeVault has a key, and counts what it opens.
 type fakeVault struct {
 	key    byte
-	opened int
+	opened atomic.Int32
 }
 
 func (v *fakeVault) Seal(name string, data []byte) []byte {
@@ -31,7 +32,7 @@ func (v *fakeVault) Seal(name string, data []byte) []byte {
 }
 
 func (v *fakeVault) Unseal(name string, sealed []byte) ([]byte, error) {
-	v.opened++
+	v.opened.Add(1)
 	rest, ok := bytes.CutPrefix(sealed, append([]byte{v.key, byte(len(name))}, name...))
 	if !ok {
 		return nil, errors.New("another key, or another name")
@@ -205,8 +206,8 @@ func TestTextsAreKept(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if vault.opened > 4 {
-		t.Errorf("opened %d times", vault.opened)
+	if n := vault.opened.Load(); n > 4 {
+		t.Errorf("opened %d times", n)
 	}
 	for i := range 1000 {
 		if _, err := s.Encrypt(host.text, turn.SecretName(dbKey), i, sealed); err != nil {
