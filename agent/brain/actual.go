@@ -110,6 +110,9 @@ func (s *State) reached(inst *instance) map[int]int {
 // phase says in one word what an instance is at, and why it isn't ready.
 func (s *State) phase(inst *instance, now time.Time) (phase, reason string) {
 	a := s.assigned[inst.id]
+	if a == nil && inst.op != nil && (inst.op.Kind == OpStop || inst.op.Kind == OpRemove) { // as was asked before
+		return fleet.PhaseStopping, inst.reason
+	}
 	if a == nil {
 		phase, reason = containerPhase(inst.container), "nobody asks for it; it is left as it is"
 		return phase, reason

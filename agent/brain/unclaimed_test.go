@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 // What is known by its labels only has a probe that nobody here knows: it
@@ -28,5 +29,29 @@ func TestUnclaimedIsNotReadyBeforeItIsDescribed(t *testing.T) {
 	}
 	if got := w.kinds(); got != "" {
 		t.Errorf("operations: %s", got)
+	}
+}
+
+// What the hub forgets while it is being stopped, or removed, is on its way out: the hub
+// doesn't take it in again.
+func TestWhatIsForgottenWhileItEndsIsStopping(t *testing.T) {
+	for _, kind := range []string{brain.OpStop, brain.OpRemove} {
+		w := newWorld(t).connected()
+		w.send(desired(webSpec(), "a-1"))
+		w.settle()
+		w.hold = true
+		w.send(stopping(desired(webSpec(), "a-1"), "a-1"))
+		for range 10 {
+			if w.settle(); len(w.held) > 0 && w.held[0].Kind != kind {
+				w.finishOne()
+			}
+		}
+		w.send(desired(webSpec()))
+		w.pass(time.Second)
+		if got := w.instance("a-1"); !got.Unclaimed || got.Phase != fleet.PhaseStopping {
+			t.Errorf("while there is a %s: %+v", kind, got)
+		}
+		w.hold = false
+		w.settle()
 	}
 }

@@ -13,7 +13,7 @@ func (k *checker) enoughStay(left []turn.Instance) {
 	for i := range left {
 		in := &left[i]
 		s, known := k.services[in.Service]
-		if !known || s.Removing || in.Lost || !in.Ready || stopsFirst(&s) || k.hosts[in.Host].Failed || discarded(s.Rollout, in.Version) {
+		if !known || s.Removing || in.Lost || !in.Ready || stopsFirst(&s) || k.hosts[in.Host].Failed || discarded(s.Rollout, in.Version) || k.besides(&s, in.Version) {
 			continue
 		}
 		ready := 0
@@ -36,6 +36,22 @@ func stopsFirst(s *turn.Service) bool {
 	r := s.Rollout
 	return s.Asked.Mode != fleet.ModeReplicated || s.Asked.Spec.Pinned() || len(s.Asked.Spec.FixedPorts()) > 0 ||
 		r != nil && (r.Spec.StopFirst || r.Spec.Strategy == fleet.StrategyRecreate)
+}
+
+// besides: a version that a rollout beside the old one has nothing to do with is of no
+// help either, while the old one has all its instances: it is given no traffic.
+func (k *checker) besides(s *turn.Service, version int) bool {
+	r := s.Rollout
+	if r == nil || r.Over() || !r.Beside() || version == r.From || version == r.To {
+		return false
+	}
+	present, ready := 0, false
+	for _, in := range k.instances {
+		if in.Service == s.Asked.Key && in.Goal == fleet.GoalRun && in.Version == r.From {
+			present, ready = present+1, ready || in.Ready
+		}
+	}
+	return ready && present >= wanted(s)
 }
 
 func discarded(r *fleet.Rollout, version int) bool {

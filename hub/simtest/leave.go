@@ -145,17 +145,26 @@ func (k *checker) hostRow(row turn.Row, events []fleet.Event) {
 	before := k.hosts[h.ID]
 	k.hosts[h.ID] = *h
 	if l := h.Leaving; l != nil && l.Force {
-		for instance := range k.instances {
-			k.excuse(instance, h.ID)
-		}
+		k.writtenOff(h.ID)
 	}
 	if b := before.Leaving; b != nil && b.Told != 0 && (h.Leaving == nil || h.Leaving.Told != b.Told) {
 		k.sim.violate("%s was told to leave, and is to stay", h.ID)
 	}
 }
 
+// writtenOff: a person said that a host is dead, so nobody waits for its balancer.
+func (k *checker) writtenOff(host string) {
+	for instance := range k.instances {
+		k.excuse(instance, host)
+	}
+}
+
 // out looks at a host that is forgotten: by an order, and with nothing left behind.
 func (k *checker) out(host string, events []fleet.Event) {
+	left := read[turn.Left](k, turn.Row{Table: "left", Key: host, Value: k.sim.hub.store.rows["left"][host]})
+	if left != nil && left.Force { // in the turn in which it was ordered, maybe
+		k.writtenOff(host)
+	}
 	delete(k.hosts, host)
 	if !slices.ContainsFunc(events, func(e fleet.Event) bool { return e.Type == fleet.EventHostRemoved && e.Data.Host == host }) {
 		k.sim.violate("%s is forgotten, and nobody asked for it", host)
