@@ -244,7 +244,7 @@ func (p *project) revocation() {
 	p.until(20*time.Second, "the thief is in", func() (bool, string) {
 		return strings.Contains(said.String(), "SUBACK"), said.String()
 	})
-	p.mustMuster("host", "rm", "web3", "--force")
+	p.mustMuster("host", "revoke", "web3")
 	began := time.Now()
 	p.until(20*time.Second, "the thief is out", func() (bool, string) {
 		return strings.Contains(said.String(), "connection was lost"), said.String()
@@ -253,6 +253,7 @@ func (p *project) revocation() {
 	if out, err := p.stock("web2", "mosquitto_pub", ca, append(asHost("web3", cert, key), "-q", "1", "-t", wire.Host("web3", wire.LeafEvents), "-m", "x")...); err == nil {
 		p.Errorf("a revoked certificate is taken: %s", out)
 	}
+	p.mustMuster("host", "rm", "web3", "--force", "--wait")
 	p.must(p.c.Join(p.ctx(), "web3"))
 	p.start("web3")
 	p.until(30*time.Second, "web3 is back with another right", func() (bool, string) {
