@@ -90,6 +90,12 @@ func TestLeavingSurvivesTheAgent(t *testing.T) {
 	w.boot("start3")
 	w.connected()
 	w.settle()
+	for _, follows := range []string{"", "L1"} { // once it has a pool, it follows a hub
+		if w.state.Cache().Instances["a-1"].ReadyRun == "" {
+			t.Errorf("it has forgotten what was ready while it follows %q", follows)
+		}
+		w.sendPool(1, false, 9000)
+	}
 	w.send(desired(webSpec(), "a-1"))
 	w.settle()
 	if !w.instance("a-1").Ready || w.kinds() != "" {

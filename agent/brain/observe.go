@@ -159,7 +159,7 @@ func (s *State) see(inst *instance, c *Container, now time.Time) {
 // seeNone notices that a container vanished without our doing.
 func (s *State) seeNone(inst *instance, now time.Time) {
 	inst.run, inst.ready = "", false
-	if inst.rec.Container == "" {
+	if inst.rec.Container == "" || s.lineage == "" { // who follows no hub yet can't tell which are its own
 		return
 	}
 	inst.rec.Container, inst.rec.ReadyRun, inst.rec.Snapshot, inst.rec.Recreate = "", "", nil, false

@@ -109,6 +109,9 @@ func (s *State) isReady(inst *instance) bool {
 // latch keeps on disk which runs are ready, so that a restart of the agent
 // doesn't take them off the balancers.
 func (s *State) latch(now time.Time) {
+	if s.lineage == "" {
+		return
+	}
 	for _, id := range sortedKeys(s.instances) {
 		inst := s.instances[id]
 		rec, run := inst.rec, ""

@@ -78,7 +78,7 @@ func (s *State) takeSaved(problem string, now time.Time) {
 
 // useWritten makes what was written count.
 func (s *State) useWritten(now time.Time) {
-	in := s.written
+	in, before := s.written, s.lineage
 	s.written = incoming{}
 	if in.desired != nil {
 		s.lineage = in.desired.envelope.Lineage
@@ -88,6 +88,9 @@ func (s *State) useWritten(now time.Time) {
 	for service, pool := range in.pools {
 		s.lineage = pool.observed.Lineage
 		s.pools[service] = pool
+	}
+	if s.lineage != before { // a pool may come first, and now it is known which containers are its own
+		s.unmatched = true
 	}
 }
 

@@ -81,15 +81,20 @@ func (s *Sim) Rejoin(id string) {
 // rejoined: a host's agent has forgotten what it was told before it left.
 func (k *checker) rejoined(host string) {
 	if delete(k.accepted, host); k.restored > 0 { // nor may the hub know what it had
-		k.diskLost(host)
-		for id := range k.sim.hub.store.rows["instances"] {
-			if in := k.stored(id); in != nil && in.Host == host {
-				delete(k.told, id)
-			}
-		}
+		k.knowsNothing(host)
 	}
 	for _, end := range k.ended {
 		end.lostByAgent = end.lostByAgent || end.host == host
+	}
+}
+
+// knowsNothing: a host's agent can't tell a restored hub what it had.
+func (k *checker) knowsNothing(host string) {
+	k.diskLost(host)
+	for id := range k.sim.hub.store.rows["instances"] {
+		if in := k.stored(id); in != nil && in.Host == host {
+			delete(k.told, id)
+		}
 	}
 }
 

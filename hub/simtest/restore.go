@@ -93,6 +93,11 @@ func (k *checker) rewound(homes map[string]string) {
 			}
 		}
 	}
+	for host := range k.sim.hosts {
+		if k.accepted[host].Epoch == 0 { // it has joined, maybe again, and no more than that
+			k.knowsNothing(host)
+		}
+	}
 }
 
 // found looks for instances that a restored hub takes in before it has decided

@@ -194,7 +194,7 @@ func (k *checker) succeeded(a *fleet.Rollout, now *turn.Service) {
 	}
 	ready := 0
 	for _, in := range k.instances {
-		if in.Service == key && in.Version == b.To && in.Goal == fleet.GoalRun && (in.Ready || k.restored > 0) && k.ready[in.ID] > 0 {
+		if in.Service == key && in.Version == b.To && (in.Goal == fleet.GoalRun || in.GoalAt.Equal(b.Ended)) && (in.Ready || k.restored > 0) && k.ready[in.ID] > 0 {
 			ready++
 		}
 	}

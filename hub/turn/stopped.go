@@ -54,6 +54,10 @@ func (t *tx) rest(s *Service) *Service {
 		case in.Goal != fleet.GoalRun:
 		case !s.Stopped && (!s.stoppedOn(in.Host) || !s.keepsData()), t.frozen(in):
 			running++
+			if s.Resting[in.Slot] == in.Host { // it was left behind there, and taken in again
+				s = t.services.edit(key)
+				s.Resting = without(s.Resting, in.Slot)
+			}
 		default:
 			if s.keepsData() {
 				s = t.services.edit(key)

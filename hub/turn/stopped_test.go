@@ -254,3 +254,32 @@ func (w *world) ids() map[string][]string {
 	}
 	return out
 }
+
+// What was left behind by a host that is to stay after all is taken in again, and rests
+// no more. What is still to come back does.
+func TestWhatIsTakenBackRestsNoMore(t *testing.T) {
+	w := newWorld(t, "web1", "web2", "web3").join()
+	s := webService(3, "db:1")
+	s.Balancing = nil
+	s.Spec.Mounts = []fleet.Mount{{Type: fleet.MountVolume, Source: "shop_data", Target: "/data"}}
+	w.apply(s)
+	w.pass(5 * time.Second)
+	before := w.slots()
+	for _, slot := range []int{2, 3} {
+		w.mustOrder(t, fleet.Command{Do: fleet.DoHostRemove, Host: before[slot], Policy: fleet.LeaveKeep})
+	}
+	w.mustOrder(t, fleet.Command{Do: fleet.DoStop, Service: web})
+	w.pass(5 * time.Second)
+	w.mustOrder(t, fleet.Command{Do: fleet.DoStart, Service: web})
+	w.pass(5 * time.Second)
+	w.mustOrder(t, fleet.Command{Do: fleet.DoHostActivate, Host: before[2]})
+	w.pass(10 * time.Second)
+	if rests := fmt.Sprint(w.s.Services[web].Resting); rests != fmt.Sprint(map[int]string{3: before[3]}) {
+		t.Errorf("at rest are %s, where only slot 3 is yet to come back", rests)
+	}
+	w.mustOrder(t, fleet.Command{Do: fleet.DoHostActivate, Host: before[3]})
+	w.pass(10 * time.Second)
+	if v := w.wantState(fleet.ServiceConverged); v.Desired != 3 || fmt.Sprint(w.slots()) != fmt.Sprint(before) {
+		t.Errorf("%d wanted, slots %v, were %v", v.Desired, w.slots(), before)
+	}
+}
