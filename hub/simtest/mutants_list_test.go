@@ -53,7 +53,7 @@ var mutants = []mutant{
 	{"what is accepted counts before it is saved", "isn't on its disk", 1, []edit{
 		{"agent/brain/accept.go", "\t\ts.incoming.desired = next\n", "\t\ts.incoming.desired = next\n\t\ts.lineage = next.envelope.Lineage\n\t\ts.use(next)\n"},
 	}},
-	{"ports are used before they are saved", "which aren't on its disk", 47, []edit{
+	{"ports are used before they are saved", "which aren't on its disk", 122, []edit{
 		{"agent/brain/plan.go", " || s.loose(inst) ||", " ||"},
 	}},
 	{"a pool is emptied by reports", "loses its last endpoint", 8, []edit{
@@ -72,7 +72,7 @@ var mutants = []mutant{
 		{"agent/brain/pools.go", "if p.pool.Removed && !indexed[service] {", "if p.raw != nil && !indexed[service] {"},
 		{"agent/sequence/goal.go", "pool.Removed && want != nil", "want != nil"},
 	}},
-	{"what failed isn't tried again", "has not converged", 69, []edit{
+	{"what failed isn't tried again", "has not converged", 125, []edit{
 		{"agent/brain/backoff.go", "now.Add(wait)", "now.Add(1000 * time.Hour)"},
 	}},
 	{"a host that is behind isn't sent its state again", "has not converged", 9, []edit{
