@@ -45,12 +45,15 @@ func (t *tx) unreachable(key fleet.BalancerKey) bool {
 // now: three looks, of which one may get lost.
 const staleAfter = 3 * reachEvery
 
-// failed takes the outcome of one look. What is too old to follow from the
-// look before begins anew.
-func (u Unreached) failed(ok bool, now time.Time) Unreached {
+// failed takes what one listener says to a look that was asked for at a time: one that
+// answers is enough, whatever the others say. What is too old to follow from the look
+// before begins anew.
+func (u Unreached) failed(ok bool, now, asked time.Time) Unreached {
 	switch {
 	case ok:
-		return Unreached{}
+		return Unreached{Answered: asked}
+	case !asked.IsZero() && u.Answered.Equal(asked):
+		return u
 	case u.Since.IsZero() || now.Sub(u.Last) > staleAfter:
 		return Unreached{Since: now, Last: now}
 	}
@@ -161,7 +164,7 @@ func (t *tx) ask(host string, ask fleet.Ask) {
 // reached takes the hub's own look at a balancer.
 func (t *tx) reached(key fleet.BalancerKey, ok bool) {
 	if s := t.silences.edit(key); s != nil {
-		s.Hub = s.Hub.failed(ok, t.now)
+		s.Hub = s.Hub.failed(ok, t.now, s.AskedAt)
 	}
 }
 
@@ -171,7 +174,7 @@ func (t *tx) answer(host string, a fleet.Answer) {
 	for _, key := range t.silences.keys(fleet.BalancerKey.Less) {
 		if s := t.silences.get(key); a.Looked && s.Witness == host && s.AskID != "" && strings.HasPrefix(a.ID, s.AskID+"-") {
 			s = t.silences.edit(key)
-			s.Agent, s.Looked = s.Agent.failed(a.OK, t.now), true
+			s.Agent, s.Looked = s.Agent.failed(a.OK, t.now, s.AskedAt), true
 		}
 	}
 }

@@ -31,12 +31,38 @@ func TestLooksGoStale(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var u Unreached
 			for _, second := range test.looks {
-				u = u.failed(second < 0, at(max(second, -second)))
+				u = u.failed(second < 0, at(max(second, -second)), at(max(second, -second)))
 			}
 			if got := u.lasts(DefaultOptions(), at(test.now)); got != test.want {
 				t.Errorf("lasts is %v", got)
 			}
 		})
+	}
+}
+
+// One look tries several listeners, and one of them may refuse for ever.
+func TestALookThatOneListenerAnswersDoesNotFail(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
+	w.apply(listensOnly(web.Name, 80), listensOnly("zzz", 82))
+	w.pass(5 * time.Second)
+	w.hosts["web1"].cut = true
+	w.pass(15 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoStop, Service: web})
+	looks := 0
+	for range 60 {
+		w.now = w.now.Add(time.Second)
+		for _, r := range w.step(append(w.report(w.hosts["web2"]), Tick{})...).Reach {
+			looks++
+			ok := strings.HasSuffix(r.Address, ":80")
+			s := w.s.silences[r.Balancer]
+			w.step(ReachedIn{Balancer: r.Balancer, OK: ok}, AnswerIn{Host: s.Witness, Answer: fleet.Answer{ID: s.AskID + "-0", Looked: true, OK: ok}})
+			if s = w.s.silences[r.Balancer]; !ok && (!s.Hub.Since.IsZero() || !s.Agent.Since.IsZero()) {
+				t.Fatalf("after %d: out of reach since %s, %s", looks, s.Hub.Since, s.Agent.Since)
+			}
+		}
+	}
+	if looks < 10 {
+		t.Errorf("looked %d times", looks)
 	}
 }
 

@@ -265,8 +265,9 @@ type Silence struct {
 	Looked  bool   // and it did look
 }
 
-// Unreached is a row of looks that failed, from the first to the last.
-type Unreached struct{ Since, Last time.Time }
+// Unreached is a row of looks that failed, from the first to the last. Answered is when
+// the look was asked for that the row follows, as a listener answered it.
+type Unreached struct{ Since, Last, Answered time.Time }
 
 // Fleetwide is what concerns the fleet as a whole.
 type Fleetwide struct {
