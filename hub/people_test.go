@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -196,7 +197,8 @@ ann http user-remove users/ann refused
 root socket user-password users/ann done
 ann http login  refused
 `
-	if os.Geteuid() == 0 && said != want {
+	sorted := func(text string) []string { return slices.Sorted(strings.Lines(text)) } // a refusal is written when it was answered
+	if os.Geteuid() == 0 && !slices.Equal(sorted(said), sorted(want)) {
 		t.Errorf("the audit trail says\n%swant\n%s", said, want)
 	}
 	stored, err := os.ReadFile(filepath.Join(p.o.StateDir, "hub.db"))

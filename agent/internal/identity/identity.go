@@ -226,11 +226,7 @@ func (i *Identity) Run(ctx context.Context, renewed func()) error {
 			timer.Stop()
 		case <-timer.C:
 		}
-		err := i.renew(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
+		if err := i.renew(ctx); err != nil {
 			pause = min(max(2*pause, firstPause), mostPause)
 			pause += rand.N(pause/2 + 1)
 			i.logger.Warn("certificate not renewed", "error", err, "valid_until", i.state.Load().cert.Leaf.NotAfter, "retry_in", pause)
