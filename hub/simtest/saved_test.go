@@ -25,20 +25,26 @@ func TestWhatEndedStaysSoWhileSomebodyKnows(t *testing.T) {
 	for name, c := range map[string]struct {
 		store    *store // that the hub goes on with; nil: its own
 		wiped    string // the host whose agent's disk is lost
+		rejoined bool   // its host joined anew, and has accepted nothing yet
 		violated bool
 	}{
-		"both know":                      {nil, "", true},
-		"the agent has lost it":          {nil, "web1", true},
-		"the hub has lost it":            {with(fleet.GoalRun), "", true},
-		"both have lost it":              {with(fleet.GoalRun), "web1", false},
-		"the hub has, and another agent": {with(fleet.GoalRun), "web2", true},
-		"the backup wants it to stop":    {with(fleet.GoalStop), "web1", true},
-		"the backup lacks it":            {newStore(), "web1", true},
+		"both know":                       {nil, "", false, true},
+		"the agent has lost it":           {nil, "web1", false, true},
+		"the hub has lost it":             {with(fleet.GoalRun), "", false, true},
+		"both have lost it":               {with(fleet.GoalRun), "web1", false, false},
+		"the hub has, and another agent":  {with(fleet.GoalRun), "web2", false, true},
+		"the hub has, and who joins anew": {with(fleet.GoalRun), "", true, false},
+		"the backup wants it to stop":     {with(fleet.GoalStop), "web1", false, true},
+		"the backup lacks it":             {newStore(), "web1", false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := New(DefaultOptions())
 			s.AddHost("web1", false)
+			s.checker.accepted["web1"] = fleet.Observed{Epoch: 1}
 			s.checker.ended["1-1"] = &memory{host: "web1"}
+			if c.rejoined {
+				s.checker.rejoined("web1")
+			}
 			if c.wiped != "" {
 				s.checker.diskLost(c.wiped)
 			}
