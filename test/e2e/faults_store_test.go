@@ -17,7 +17,8 @@ import (
 )
 
 // TestFaultHubLostWithItsDisk has a hub vanish with its store, and there is no
-// backup: another goes on with the lineage and takes in what runs, under load.
+// backup: another goes on with the lineage, hosts join it, and it takes in what runs,
+// under load.
 func TestFaultHubLostWithItsDisk(t *testing.T) {
 	p := begin(t, "lost")
 	file := web("app:1", 3, 9140, "  worker: {image: app:1}")
@@ -31,6 +32,12 @@ func TestFaultHubLostWithItsDisk(t *testing.T) {
 	p.must(os.RemoveAll(p.hubDir()))
 	p.musterHub("recover", lineage)
 	p.startOddly(cluster.HubHost, "--unknown-for", "15s")
+	p.hubAnswers()
+	for _, host := range names { // it has another authority, and knows none of their keys
+		p.stop(host)
+		p.must(p.c.Join(p.ctx(), host))
+		p.start(host)
+	}
 	p.allUp()
 	p.says(p.mustMuster("apply", "-f", p.file(file), "--dry-run"), "+ lost/web")
 	p.apply(file)

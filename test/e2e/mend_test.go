@@ -93,6 +93,11 @@ func (p *project) startOddly(name string, extra ...string) {
 func (p *project) startHub() {
 	p.Helper()
 	p.start(cluster.HubHost)
+	p.hubAnswers()
+}
+
+func (p *project) hubAnswers() {
+	p.Helper()
 	p.until(time.Minute, "the hub answers", func() (bool, string) {
 		_, err := p.c.Client.Version(p.ctx())
 		return err == nil, fmt.Sprint(err)

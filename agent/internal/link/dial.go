@@ -33,12 +33,15 @@ type quick struct{ *tls.Conn }
 
 func (q quick) Close() error { return q.NetConn().Close() }
 
-// explain says what an expired certificate of the hub's may mean.
+// explain says what it may mean that the hub isn't known by its certificate.
 func explain(err error) error {
 	var invalid x509.CertificateInvalidError
 	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
 		return fmt.Errorf("the hub's certificate is valid from %s to %s, and by this machine's clock it is %s: is the clock right?",
 			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
+	}
+	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
+		return fmt.Errorf("%w: this isn't the hub that this host has joined, or it has lost its store; then let this host join it again", err)
 	}
 	return err
 }

@@ -76,6 +76,7 @@ func (l *log) String() string {
 func TestCertificatesThatAreNotTaken(t *testing.T) {
 	now := time.Now()
 	good := selfSigned(t, now.Add(-time.Hour), now.Add(time.Hour))
+	stranger := selfSigned(t, now.Add(-time.Hour), now.Add(time.Hour))
 	for name, c := range map[string]struct {
 		hub      tls.Certificate
 		rejected bool
@@ -83,6 +84,7 @@ func TestCertificatesThatAreNotTaken(t *testing.T) {
 	}{
 		"the host's":              {good, true, "remote error: tls:"},
 		"the hub's, from morrow":  {selfSigned(t, now.Add(23*time.Hour), now.Add(48*time.Hour)), false, "is the clock right?"},
+		"another hub's":           {stranger, false, "let this host join it again"},
 		"the hub's, of last year": {selfSigned(t, now.Add(-48*time.Hour), now.Add(-23*time.Hour)), false, "is the clock right?"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,7 +115,9 @@ func TestCertificatesThatAreNotTaken(t *testing.T) {
 			o.Logger = slog.New(slog.NewTextHandler(&said, nil))
 			o.OnRejected = func() { rejected.Add(1) }
 			roots := x509.NewCertPool()
-			roots.AddCert(c.hub.Leaf)
+			if name != "another hub's" {
+				roots.AddCert(c.hub.Leaf)
+			}
 			o.TLS = func(string) *tls.Config {
 				return &tls.Config{RootCAs: roots, ServerName: "hub", GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &good, nil }}
 			}

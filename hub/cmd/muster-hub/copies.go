@@ -121,7 +121,7 @@ func recoverCommand() *cli.Command {
 		ArgsUsage: "LINEAGE",
 		Description: "Makes an empty store that agents of the LINEAGE follow; nothing that runs is touched. Each agent\n" +
 			"names its lineage in its log and in state.json. Do it only when the former hub is gone for good.\n" +
-			"Then start the hub, wait until muster hosts shows every host, and apply every project's file:\n" +
+			"Then start the hub, let every host join it, wait until muster hosts shows them all, and apply every project's file:\n" +
 			"what runs and is in the file is taken in as it is.\n\n" +
 			"Example:\n" +
 			"   muster-hub recover 7QW3VJ2K5XG4N6YTB2ZRHM3LDA",
@@ -145,7 +145,7 @@ func recoverStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return say(made, "an empty store goes on with the lineage %s\nstart the hub, look at muster hosts, then apply every project's file", made.Lineage)
+	return say(made, "an empty store goes on with the lineage %s\nstart the hub, let every host join it (muster token create --uses N), look at muster hosts, then apply every project's file", made.Lineage)
 }
 
 // stateFlags name the hub's folder, before the command or after it.
