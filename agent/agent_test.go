@@ -1,7 +1,6 @@
 package agent_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 
 	"github.com/musterhq/muster/agent"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/test/logbuf"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,11 +32,11 @@ func alone(t *testing.T) agent.Options {
 	return o
 }
 
-// inMemory is a folder that nothing has to be mounted for, where there is one.
+// inMemory is a folder that nothing has to be mounted for.
 func inMemory(t *testing.T) string {
 	dir, err := os.MkdirTemp("/dev/shm", "muster-agent")
 	if err != nil {
-		t.Skip("there is no memory for files: ", err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
@@ -62,33 +61,15 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// output is a log that a test reads while it is written.
-type output struct {
-	mu   sync.Mutex // guards text
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) has(text string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return strings.Contains(o.text.String(), text)
-}
-
 func TestRunsAloneAndEnds(t *testing.T) {
 	o := alone(t)
-	var log output
+	var log logbuf.Buffer
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- agent.Run(ctx, o) }()
-	for deadline := time.Now().Add(20 * time.Second); !log.has("hub not connected"); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), "hub not connected"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it doesn't try to reach the hub")
 		}
@@ -105,7 +86,7 @@ func TestRunsAloneAndEnds(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("it doesn't end")
 	}
-	if !log.has("containers and balancers go on") {
+	if !strings.Contains(log.String(), "containers and balancers go on") {
 		t.Error("it ends without a word")
 	}
 }
@@ -113,17 +94,17 @@ func TestRunsAloneAndEnds(t *testing.T) {
 func TestAHubWhoseNameCannotBeResolvedStopsNobody(t *testing.T) {
 	o := alone(t)
 	o.Hub, o.InsecurePlaintextHub = "tcp://hub.invalid:1883", true
-	var log output
+	var log logbuf.Buffer
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- agent.Run(ctx, o) }()
-	for deadline := time.Now().Add(30 * time.Second); !log.has("hub not connected"); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(log.String(), "hub not connected"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it doesn't go on")
 		}
 	}
-	if !log.has("say it with --advertise") {
+	if !strings.Contains(log.String(), "say it with --advertise") {
 		t.Error("it doesn't say what it lacks")
 	}
 	cancel()
@@ -135,7 +116,7 @@ func TestAHubWhoseNameCannotBeResolvedStopsNobody(t *testing.T) {
 // What a balancer lacks is the balancer's trouble.
 func TestABalancerThatCannotRunEndsNoAgent(t *testing.T) {
 	o := alone(t)
-	var log output
+	var log logbuf.Buffer
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	h := agent.DefaultHAProxy()
 	h.Binary = "/nonexistent"
@@ -144,7 +125,7 @@ func TestABalancerThatCannotRunEndsNoAgent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- agent.Run(ctx, o) }()
-	for deadline := time.Now().Add(20 * time.Second); !log.has("balancer action failed"); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), "balancer action failed"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing is said of the balancer")
 		}

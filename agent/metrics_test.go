@@ -14,18 +14,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster/agent"
+	"github.com/musterhq/muster/test/logbuf"
 )
 
 // TestTheMetricsAreThoseThatAreDocumented: in operations.md, no more and no less.
 func TestTheMetricsAreThoseThatAreDocumented(t *testing.T) {
 	o := alone(t)
 	o.Debug.Addr = closedPort(t)
-	var log output
+	var log logbuf.Buffer
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- agent.Run(ctx, o) }()
-	for deadline := time.Now().Add(20 * time.Second); !log.has("metrics and profiles are served"); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), "metrics and profiles are served"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("they aren't served")
 		}

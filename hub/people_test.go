@@ -12,37 +12,19 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/musterhq/muster/hub"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/test/logbuf"
 )
-
-// locked is a log that is read while it is written.
-type locked struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *locked) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *locked) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // peopled is a hub that wants to know who asks.
 type peopled struct {
 	t      *testing.T
 	o      hub.Options
-	log    *locked
+	log    *logbuf.Buffer
 	socket *http.Client
 }
 
@@ -53,7 +35,7 @@ func peopleHub(t *testing.T) *peopled {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	p := &peopled{t: t, o: hub.DefaultOptions(), log: &locked{}}
+	p := &peopled{t: t, o: hub.DefaultOptions(), log: &logbuf.Buffer{}}
 	p.o.StateDir, p.o.MQTTS, p.o.HTTPS, p.o.MQTT, p.o.HTTP = filepath.Join(dir, "state"), "", "", free(t), free(t)
 	p.o.Socket, p.o.SocketWanted = filepath.Join(dir, "hub.sock"), true
 	p.o.Logger = slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -221,7 +203,7 @@ func TestASecondHubLeavesTheSocket(t *testing.T) {
 	if err := hub.Run(t.Context(), second); fleet.CodeOf(err) != fleet.CodeConflict || !strings.Contains(err.Error(), "another hub answers at "+p.o.Socket) {
 		t.Fatal(err)
 	}
-	q := &peopled{t: t, o: second, log: &locked{}}
+	q := &peopled{t: t, o: second, log: &logbuf.Buffer{}}
 	q.o.SocketWanted, q.o.Logger = false, slog.New(slog.NewTextHandler(q.log, nil))
 	q.start()
 	if !strings.Contains(q.log.String(), "there is no socket for people on this machine") {

@@ -1,17 +1,11 @@
 package client
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,66 +16,25 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/test/certs"
 )
 
-// authority is a certificate authority of a test's.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func certificate(t *testing.T, by *authority, change func(*x509.Certificate)) authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		BasicConstraintsValid: true,
-	}
-	change(c)
-	parent, signer := c, key
-	if by != nil {
-		parent, signer = by.cert, by.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return authority{cert, key}
-}
-
-func root(t *testing.T) authority {
-	return certificate(t, nil, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
-}
-
-func leaf(t *testing.T, by authority, change func(*x509.Certificate)) authority {
-	return certificate(t, &by, func(c *x509.Certificate) {
-		c.IPAddresses, c.ExtKeyUsage = []net.IP{net.IPv4(127, 0, 0, 1)}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-		change(c)
-	})
+// server is what a hub's certificate says by itself.
+func server() x509.Certificate {
+	return x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 }
 
 // show is a hub that shows a chain.
-func show(t *testing.T, key *ecdsa.PrivateKey, chain ...*x509.Certificate) string {
+func show(t *testing.T, own certs.Pair, above ...*x509.Certificate) string {
 	t.Helper()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	hub := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, `{"version":"1"}`)
 	}))
-	shown := tls.Certificate{PrivateKey: key}
-	for _, c := range chain {
-		shown.Certificate = append(shown.Certificate, c.Raw)
-	}
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{shown}}
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return server.URL
+	hub.TLS = &tls.Config{Certificates: []tls.Certificate{own.TLS(above...)}}
+	hub.Config.ErrorLog = log.New(io.Discard, "", 0)
+	hub.StartTLS()
+	t.Cleanup(hub.Close)
+	return hub.URL
 }
 
 func pin(c *x509.Certificate) fleet.Pin { return fleet.PinOf(c.RawSubjectPublicKeyInfo) }
@@ -89,27 +42,28 @@ func pin(c *x509.Certificate) fleet.Pin { return fleet.PinOf(c.RawSubjectPublicK
 // A pin is believed if the certificate that it names is shown, and the hub's own
 // comes from it.
 func TestPinned(t *testing.T) {
-	ca, other := root(t), root(t)
-	good := leaf(t, ca, func(*x509.Certificate) {})
-	expired := leaf(t, ca, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
-	elsewhere := leaf(t, ca, func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(192, 0, 2, 1)} })
-	between := certificate(t, &ca, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
-	below := leaf(t, between, func(*x509.Certificate) {})
+	ca, other := certs.NewAuthority(t), certs.NewAuthority(t)
+	expired, elsewhere := server(), server()
+	expired.NotAfter = time.Now().Add(-time.Minute)
+	elsewhere.IPAddresses = []net.IP{net.IPv4(192, 0, 2, 1)}
+	good, late, away := ca.Issue(t, server()), ca.Issue(t, expired), ca.Issue(t, elsewhere)
+	between := ca.Between(t)
+	below := between.Issue(t, server())
 	for name, c := range map[string]struct {
 		url  string
 		pin  fleet.Pin
 		says string // "": it is believed
 	}{
-		"the authority":                         {show(t, good.key, good.cert, ca.cert), pin(ca.cert), ""},
-		"one above the one between":             {show(t, below.key, below.cert, between.cert, ca.cert), pin(ca.cert), ""},
-		"the one between":                       {show(t, below.key, below.cert, between.cert), pin(between.cert), ""},
-		"the hub's own":                         {show(t, good.key, good.cert), pin(good.cert), ""},
-		"another authority":                     {show(t, good.key, good.cert, ca.cert), pin(other.cert), "isn't the one that was pinned: it shows " + pin(ca.cert).String()},
-		"an authority that isn't shown":         {show(t, good.key, good.cert), pin(ca.cert), "isn't the one that was pinned"},
-		"shown by one that doesn't come of it":  {show(t, good.key, good.cert, other.cert), pin(other.cert), "another one that doesn't come from it"},
-		"an expired certificate":                {show(t, expired.key, expired.cert, ca.cert), pin(ca.cert), "expired"},
-		"a certificate of another address":      {show(t, elsewhere.key, elsewhere.cert, ca.cert), pin(ca.cert), "doesn't come from it"},
-		"the chain of one in between of others": {show(t, below.key, below.cert, other.cert, between.cert), pin(other.cert), "doesn't come from it"},
+		"the authority":                         {show(t, good, ca.Cert), pin(ca.Cert), ""},
+		"one above the one between":             {show(t, below, between.Cert, ca.Cert), pin(ca.Cert), ""},
+		"the one between":                       {show(t, below, between.Cert), pin(between.Cert), ""},
+		"the hub's own":                         {show(t, good), pin(good.Cert), ""},
+		"another authority":                     {show(t, good, ca.Cert), pin(other.Cert), "isn't the one that was pinned: it shows " + pin(ca.Cert).String()},
+		"an authority that isn't shown":         {show(t, good), pin(ca.Cert), "isn't the one that was pinned"},
+		"shown by one that doesn't come of it":  {show(t, good, other.Cert), pin(other.Cert), "another one that doesn't come from it"},
+		"an expired certificate":                {show(t, late, ca.Cert), pin(ca.Cert), "expired"},
+		"a certificate of another address":      {show(t, away, ca.Cert), pin(ca.Cert), "doesn't come from it"},
+		"the chain of one in between of others": {show(t, below, other.Cert, between.Cert), pin(other.Cert), "doesn't come from it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found, err := Pinned(t.Context(), c.url, c.pin)
@@ -141,10 +95,10 @@ func TestPinned(t *testing.T) {
 }
 
 func TestAnAuthorityThatIsntKnown(t *testing.T) {
-	ca, other := root(t), root(t)
-	own := leaf(t, ca, func(*x509.Certificate) {})
-	url := show(t, own.key, own.cert, ca.cert)
-	for name, known := range map[string][]byte{"the system's": nil, "another": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.cert.Raw})} {
+	ca, other := certs.NewAuthority(t), certs.NewAuthority(t)
+	own := ca.Issue(t, server())
+	url := show(t, own, ca.Cert)
+	for name, known := range map[string][]byte{"the system's": nil, "another": certs.PEM(other.Cert)} {
 		hub, err := New(Options{URL: url, CA: known})
 		if err != nil {
 			t.Fatal(err)
@@ -154,7 +108,7 @@ func TestAnAuthorityThatIsntKnown(t *testing.T) {
 		}
 		hub.Close()
 	}
-	if shown, err := ShownPin(t.Context(), url); err != nil || shown != pin(ca.cert) {
+	if shown, err := ShownPin(t.Context(), url); err != nil || shown != pin(ca.Cert) {
 		t.Errorf("%s, %v", shown, err)
 	}
 }

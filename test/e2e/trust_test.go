@@ -21,6 +21,7 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
 	"github.com/musterhq/muster/test/cluster"
+	"github.com/musterhq/muster/test/logbuf"
 )
 
 // hostLife is how long certificates of hosts are valid in these tests: they are
@@ -229,7 +230,7 @@ func (p *project) revocation() {
 	hub := p.c.Fleet.Host(cluster.HubHost)
 	thief := p.c.Fleet.Host("web2").Command(p.ctx(), "mosquitto_sub", append([]string{"-h", hub.Address, "-p", "8883", "--cafile", ca, "-d"},
 		append(asHost("web3", cert, key), "-t", wire.Host("web3", wire.LeafDesired))...)...)
-	said := &lines{}
+	said := &logbuf.Buffer{}
 	thief.Stdout, thief.Stderr = said, said
 	p.must(thief.Start())
 	ended := make(chan struct{})
@@ -260,24 +261,6 @@ func (p *project) revocation() {
 		h, err := p.c.Client.Host(p.ctx(), "web3")
 		return err == nil && h.Status.State == fleet.HostUp, fmt.Sprint(err)
 	})
-}
-
-// lines is what a program says, to look at while it runs.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 func read(t *testing.T, file string) []byte {

@@ -14,12 +14,11 @@ import (
 
 var update = flag.Bool("update", false, "copy the previous release's messages")
 
-// golden is where the previous release's messages are, and where each release has
-// every form that its messages ever had: kind.1.json, kind.2.json …
-const (
-	golden   = "../../shared/wire/testdata/previous"
-	testdata = "shared/wire/testdata/"
-)
+// testdata is where each release has every form that its messages ever had, kind.1.json,
+// kind.2.json …; golden is where those of the previous release are in this one.
+const testdata = "shared/wire/testdata/"
+
+var golden = filepath.Join("..", "..", testdata, "previous")
 
 var form = regexp.MustCompile(`^([a-z]+)\.([0-9]+)\.json$`)
 

@@ -9,10 +9,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/test/certs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,9 +33,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // hub plays one over HTTPS.
 type hub struct {
 	*httptest.Server
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	life time.Duration
+	authority certs.Pair
+	life      time.Duration
 
 	mu    sync.Mutex
 	asked []string // paths, with the host that was named
@@ -45,42 +43,16 @@ type hub struct {
 
 func newHub(t *testing.T, validFrom, validTo time.Time) *hub {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &hub{key: key, life: time.Hour}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hub"}, NotBefore: time.Now().Add(-100 * 24 * time.Hour), NotAfter: time.Now().Add(100 * 24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	h.cert = h.sign(t, template, template, key)
-	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf := h.sign(t, &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{fleet.HubName}, NotBefore: validFrom, NotAfter: validTo, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}, h.cert, leafKey)
+	h := &hub{authority: certs.NewAuthority(t), life: time.Hour}
+	own := h.authority.Issue(t, x509.Certificate{
+		DNSNames: []string{fleet.HubName}, NotBefore: validFrom, NotAfter: validTo, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
 	h.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.answer(t, w, r) }))
-	h.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw, h.cert.Raw}, PrivateKey: leafKey}}}
+	h.TLS = &tls.Config{Certificates: []tls.Certificate{own.TLS(h.authority.Cert)}}
 	h.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	h.StartTLS()
 	t.Cleanup(h.Close)
 	return h
-}
-
-func (h *hub) sign(t *testing.T, template, parent *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), h.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert
 }
 
 func (h *hub) answer(t *testing.T, w http.ResponseWriter, r *http.Request) {
@@ -106,16 +78,11 @@ func (h *hub) answer(t *testing.T, w http.ResponseWriter, r *http.Request) {
 		t.Errorf("request: %v", err)
 		return
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: in.Host}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(h.life),
-	}, h.cert, request.PublicKey, h.key)
-	if err != nil {
-		t.Error(err)
-	}
+	cert := h.authority.Sign(t, x509.Certificate{Subject: pkix.Name{CommonName: in.Host}, NotAfter: time.Now().Add(h.life)}, request.PublicKey)
 	_ = json.NewEncoder(w).Encode(fleet.Credential{
 		Host: in.Host, Lineage: "lineage", ServerName: fleet.HubName, MQTTPort: 8883, Labels: map[string]string{"zone": "a"}, Time: time.Now(),
-		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		Roots:       string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.cert.Raw})),
+		Certificate: string(certs.PEM(cert)),
+		Roots:       string(certs.PEM(h.authority.Cert)),
 	})
 }
 
@@ -130,7 +97,7 @@ func (h *hub) options(dir string, log *strings.Builder) JoinOptions {
 	if log != nil {
 		logger = slog.New(slog.NewTextHandler(log, nil))
 	}
-	token := fleet.JoinToken{Secret: [24]byte{1, 2, 3}, Pin: fleet.PinOf(h.cert.RawSubjectPublicKeyInfo)}
+	token := fleet.JoinToken{Secret: [24]byte{1, 2, 3}, Pin: fleet.PinOf(h.authority.Cert.RawSubjectPublicKeyInfo)}
 	return JoinOptions{Dir: dir, Hub: h.Listener.Addr().String(), Token: token.String(), Host: "web1", Name: "machine", Logger: logger}
 }
 
@@ -199,9 +166,8 @@ func TestNothingIsSentToAnother(t *testing.T) {
 	}
 	// Nor who shows the hub's certificates without having the key of one.
 	thief := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was sent something") }))
-	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	leaf := between.sign(t, &x509.Certificate{SerialNumber: big.NewInt(9), DNSNames: []string{fleet.HubName}, NotAfter: time.Now().Add(time.Hour)}, between.cert, key)
-	thief.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw, h.cert.Raw}, PrivateKey: key}}}
+	other := between.authority.Issue(t, x509.Certificate{DNSNames: []string{fleet.HubName}})
+	thief.TLS = &tls.Config{Certificates: []tls.Certificate{other.TLS(h.authority.Cert)}}
 	thief.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	thief.StartTLS()
 	defer thief.Close()
@@ -215,15 +181,13 @@ func TestNothingIsSentToAnother(t *testing.T) {
 // one for everybody. Who has another of its certificates isn't the hub.
 func TestNothingIsSentToAnotherOfTheSameAuthority(t *testing.T) {
 	h := ordinary(t)
-	for name, leaf := range map[string]*x509.Certificate{
-		"another's": {SerialNumber: big.NewInt(9), DNSNames: []string{"evil.example"}, NotAfter: time.Now().Add(time.Hour)},
-		"the hub's": {SerialNumber: big.NewInt(10), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotAfter: time.Now().Add(time.Hour)},
+	for name, leaf := range map[string]x509.Certificate{
+		"another's": {DNSNames: []string{"evil.example"}},
+		"the hub's": {IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}},
 	} {
-		key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		cert := h.sign(t, leaf, h.cert, key)
 		var heard atomic.Bool
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { heard.Store(true) }))
-		server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw, h.cert.Raw}, PrivateKey: key}}}
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{h.authority.Issue(t, leaf).TLS(h.authority.Cert)}}
 		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 		server.StartTLS()
 		defer server.Close()

@@ -1,20 +1,18 @@
 package link_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"log/slog"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/musterhq/muster/test/certs"
+	"github.com/musterhq/muster/test/logbuf"
 )
 
 // Another connection is asked for: the hub doesn't hear a Will.
@@ -34,58 +32,24 @@ func TestAnotherConnectionIsNoLoss(t *testing.T) {
 	}
 }
 
-// a self-signed certificate, for both sides.
-func selfSigned(t *testing.T, from, until time.Time) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hub"}, DNSNames: []string{"hub"}, NotBefore: from, NotAfter: until, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-}
-
-// log is a log to look at.
-type log struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // A hub that doesn't take the certificate is told apart from one that isn't
 // there, and a hub's own that isn't valid now is said to be perhaps a wrong clock.
 func TestCertificatesThatAreNotTaken(t *testing.T) {
-	now := time.Now()
-	good := selfSigned(t, now.Add(-time.Hour), now.Add(time.Hour))
-	stranger := selfSigned(t, now.Add(-time.Hour), now.Add(time.Hour))
+	authority := certs.NewAuthority(t)
+	issue := func(from, to time.Duration) tls.Certificate {
+		now := time.Now()
+		return authority.Issue(t, x509.Certificate{DNSNames: []string{"hub"}, NotBefore: now.Add(from), NotAfter: now.Add(to)}).TLS()
+	}
+	good := issue(-time.Hour, time.Hour)
 	for name, c := range map[string]struct {
 		hub      tls.Certificate
 		rejected bool
 		says     string
 	}{
 		"the host's":              {good, true, "remote error: tls:"},
-		"the hub's, from morrow":  {selfSigned(t, now.Add(23*time.Hour), now.Add(48*time.Hour)), false, "is the clock right?"},
-		"another hub's":           {stranger, false, "let this host join it again"},
-		"the hub's, of last year": {selfSigned(t, now.Add(-48*time.Hour), now.Add(-23*time.Hour)), false, "is the clock right?"},
+		"the hub's, from morrow":  {issue(23*time.Hour, 48*time.Hour), false, "is the clock right?"},
+		"another hub's":           {good, false, "let this host join it again"},
+		"the hub's, of last year": {issue(-48*time.Hour, -23*time.Hour), false, "is the clock right?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
@@ -108,15 +72,15 @@ func TestCertificatesThatAreNotTaken(t *testing.T) {
 			defer serving.Wait()
 			defer listener.Close()
 			_, port, _ := net.SplitHostPort(listener.Addr().String())
-			var said log
+			var said logbuf.Buffer
 			var rejected atomic.Int32
 			o := quick(&hub{addr: "127.0.0.1:" + port}, "web1")
 			o.Server = "mqtts://127.0.0.1:" + port
 			o.Logger = slog.New(slog.NewTextHandler(&said, nil))
 			o.OnRejected = func() { rejected.Add(1) }
-			roots := x509.NewCertPool()
-			if name != "another hub's" {
-				roots.AddCert(c.hub.Leaf)
+			roots := authority.Pool()
+			if name == "another hub's" {
+				roots = x509.NewCertPool()
 			}
 			o.TLS = func(string) *tls.Config {
 				return &tls.Config{RootCAs: roots, ServerName: "hub", GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &good, nil }}

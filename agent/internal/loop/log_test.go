@@ -1,7 +1,6 @@
 package loop_test
 
 import (
-	"bytes"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -16,25 +15,12 @@ import (
 	"github.com/musterhq/muster/agent/internal/loop"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
+	"github.com/musterhq/muster/test/logbuf"
 )
 
-// journal is a log that a test reads while it is written.
-type journal struct {
-	mu   sync.Mutex // guards text
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-// of are the lines that name an instance, without the times in them.
-func (j *journal) of(instance string) (lines []string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for line := range strings.Lines(j.text.String()) {
+// linesOf are those of a log that name an instance.
+func linesOf(log *logbuf.Buffer, instance string) (lines []string) {
+	for line := range strings.Lines(log.String()) {
 		if strings.Contains(line, " instance="+instance+" ") && strings.Contains(line, " service=shop/web") {
 			lines = append(lines, line)
 		}
@@ -57,7 +43,7 @@ func told(lines []string) (out []string) {
 }
 
 func TestTheLogTellsTheStoryOfAnInstance(t *testing.T) {
-	log := &journal{}
+	log := &logbuf.Buffer{}
 	r := run(t, func(o *loop.Options, _ *rig) { o.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	r.loop.Connected("s1")
 	r.send(fleet.GoalRun, "a-1")
@@ -79,13 +65,13 @@ func TestTheLogTellsTheStoryOfAnInstance(t *testing.T) {
 		return len(a.Instances) == 1 && a.Instances[0].Phase == fleet.PhaseStopped
 	})
 	r.send(fleet.GoalRun)
-	r.until("it is forgotten", func() bool { return slices.Contains(told(log.of("a-1")), "instance forgotten") })
+	r.until("it is forgotten", func() bool { return slices.Contains(told(linesOf(log, "a-1")), "instance forgotten") })
 	want := []string{
 		"instance accepted run", "operation ended pull", "operation ended create", "operation ended start", "event muster.instance.started", "instance ready",
 		"instance in balancer ready", "instance in balancer draining", "instance in balancer drained", "instance in balancer removed",
 		"instance accepted stop", "instance not ready", "operation ended stop", "operation ended remove", "instance forgotten",
 	}
-	if diff := cmp.Diff(want, told(log.of("a-1"))); diff != "" {
+	if diff := cmp.Diff(want, told(linesOf(log, "a-1"))); diff != "" {
 		t.Errorf("%s", diff)
 	}
 }
@@ -94,7 +80,7 @@ const drainedEndpoint = "drained"
 
 // TestSignsOfLifeWriteNoLine: a fleet that stays as it is is silent.
 func TestSignsOfLifeWriteNoLine(t *testing.T) {
-	log := &journal{}
+	log := &logbuf.Buffer{}
 	r := run(t, func(o *loop.Options, _ *rig) {
 		o.Logger = slog.New(slog.NewTextHandler(log, nil))
 		o.Timing.Resync, o.Brain.Timing.Heartbeat = 5*time.Millisecond, 5*time.Millisecond
@@ -102,9 +88,9 @@ func TestSignsOfLifeWriteNoLine(t *testing.T) {
 	r.loop.Connected("s1")
 	r.send(fleet.GoalRun, "a-1")
 	r.until("it is ready", func() bool { return r.ready() == 1 })
-	lines, beat := len(log.of("a-1")), r.beat()
+	lines, beat := len(linesOf(log, "a-1")), r.beat()
 	r.until("signs of life", func() bool { return r.beat() > beat+20 })
-	if more := log.of("a-1")[lines:]; len(more) > 0 {
+	if more := linesOf(log, "a-1")[lines:]; len(more) > 0 {
 		t.Errorf("it isn't silent:\n%s", more)
 	}
 }

@@ -416,7 +416,7 @@ func TestCallsToPeople(t *testing.T) {
 	if a := s.call("GET", "/v1/whoami", "", "Authorization", "Bearer operator"); !strings.Contains(a.body, `"name":"a-operator","role":"operator","via":"https","from":"127.0.0.1"`) {
 		t.Error(a.body)
 	}
-	if log := s.log.text(); strings.Contains(log, "long enough") || strings.Contains(log, "Bearer") {
+	if log := s.log.String(); strings.Contains(log, "long enough") || strings.Contains(log, "Bearer") {
 		t.Errorf("a secret is in the log: %s", log)
 	}
 }

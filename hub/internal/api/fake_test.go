@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/test/logbuf"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -212,26 +212,9 @@ type server struct {
 	api   *API
 	fleet *fakeFleet
 	url   string
-	log   *syncBuffer
+	log   *logbuf.Buffer
 	conns *http.Client
 	stop  func()
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
-}
-
-func (b *syncBuffer) text() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.String()
 }
 
 func serve(t *testing.T, change ...func(*Options)) *server {
@@ -242,7 +225,7 @@ func serve(t *testing.T, change ...func(*Options)) *server {
 // serveBy serves by a door.
 func serveBy(t *testing.T, door func(*API) Door, change ...func(*Options)) *server {
 	t.Helper()
-	s := &server{t: t, fleet: &fakeFleet{}, log: &syncBuffer{}}
+	s := &server{t: t, fleet: &fakeFleet{}, log: &logbuf.Buffer{}}
 	options := Options{
 		Fleet:   s.fleet,
 		Asker:   askerFunc(func(string, fleet.Ask) error { return nil }),

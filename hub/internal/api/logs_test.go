@@ -71,7 +71,7 @@ func TestInstanceLogs(t *testing.T) {
 	}
 	// The stream's name is good once, and is not in the log.
 	s.call("POST", ask.Stream, "more").problem(t, 404, "not_found")
-	if strings.Contains(s.log.text(), strings.TrimPrefix(ask.Stream, streamPath)) {
+	if strings.Contains(s.log.String(), strings.TrimPrefix(ask.Stream, streamPath)) {
 		t.Error("the log has the stream's name")
 	}
 	if s.get("/v1/instances/1a-2/logs"); agents.asked[1].Tail != 200 {

@@ -141,7 +141,7 @@ func TestWhatDoesNotFitIsNamedAndNotRepeated(t *testing.T) {
 	if p.Path != "body.count" || !strings.Contains(p.Detail, "integer") {
 		t.Errorf("%+v", p)
 	}
-	if strings.Contains(s.log.text(), "hunter2") {
+	if strings.Contains(s.log.String(), "hunter2") {
 		t.Error("it is in the log")
 	}
 }
@@ -176,7 +176,7 @@ func TestErrorsOfTheFleet(t *testing.T) {
 			t.Errorf("%v: Retry-After %q", c.err, retry)
 		}
 	}
-	if !strings.Contains(s.log.text(), "secret plumbing") {
+	if !strings.Contains(s.log.String(), "secret plumbing") {
 		t.Error("the log doesn't have what the caller wasn't told")
 	}
 }
@@ -228,7 +228,7 @@ func TestPanics(t *testing.T) {
 	s := serve(t)
 	s.fleet.do = func(context.Context, fleet.Command) (fleet.Result, error) { panic("at the disco") }
 	s.call("POST", "/v1/hosts/web1/drain", "").problem(t, 500, "internal")
-	if !strings.Contains(s.log.text(), "at the disco") {
+	if !strings.Contains(s.log.String(), "at the disco") {
 		t.Error("the panic is not in the log")
 	}
 	s.fleet.do = nil

@@ -53,7 +53,7 @@ func TestSecretOrders(t *testing.T) {
 			t.Errorf("the command has the clear value: %s", raw)
 		}
 	}
-	if log := s.log.text(); strings.Contains(log, "hunter2") || strings.Contains(log, base64.StdEncoding.EncodeToString([]byte("hunter2"))[:8]) {
+	if log := s.log.String(); strings.Contains(log, "hunter2") || strings.Contains(log, base64.StdEncoding.EncodeToString([]byte("hunter2"))[:8]) {
 		t.Errorf("the log has it: %s", log)
 	}
 }
@@ -96,8 +96,8 @@ func TestBadSecretOrders(t *testing.T) {
 	if len(s.fleet.commands) > 0 {
 		t.Errorf("orders were given: %+v", s.fleet.commands)
 	}
-	if strings.Contains(s.log.text(), "hunter2") {
-		t.Errorf("the log has it: %s", s.log.text())
+	if strings.Contains(s.log.String(), "hunter2") {
+		t.Errorf("the log has it: %s", s.log.String())
 	}
 }
 

@@ -2,15 +2,11 @@ package broker_test
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"slices"
 	"strings"
@@ -20,58 +16,19 @@ import (
 
 	"github.com/musterhq/muster/hub/internal/broker"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/test/certs"
 )
 
 // authority issues certificates for these tests.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-}
+type authority struct{ certs.Pair }
 
-func newAuthority(t *testing.T) *authority {
+// issue makes one of the hub's or of a host's.
+func (a authority) issue(t *testing.T, name string, until time.Time) tls.Certificate {
 	t.Helper()
-	a := &authority{pool: x509.NewCertPool()}
-	a.key = newKey(t)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	a.cert = a.sign(t, template, template, a.key)
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func (a *authority) sign(t *testing.T, template, parent *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert
-}
-
-func (a *authority) issue(t *testing.T, name string, until time.Time) tls.Certificate {
-	t.Helper()
-	key := newKey(t)
-	cert := a.sign(t, &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{"hub"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: until, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	}, a.cert, key)
-	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
+	return a.Issue(t, x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, DNSNames: []string{"hub"}, NotAfter: until,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+	}).TLS()
 }
 
 // porter is a Guard.
@@ -116,20 +73,20 @@ func (p *porter) tell() {
 // secured is a broker with a TLS door and an open one.
 type secured struct {
 	*house
-	*authority
+	authority
 	porter *porter
 	tls    string // its address
 }
 
 func secure(t *testing.T, change ...func(*broker.Options)) *secured {
 	t.Helper()
-	s := &secured{authority: newAuthority(t), porter: &porter{revoked: map[string]bool{}}}
+	s := &secured{authority: authority{certs.NewAuthority(t)}, porter: &porter{revoked: map[string]bool{}}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.tls = listener.Addr().String()
-	config := &tls.Config{Certificates: []tls.Certificate{s.issue(t, "hub", time.Now().Add(time.Hour))}, ClientCAs: s.pool, ClientAuth: tls.VerifyClientCertIfGiven}
+	config := &tls.Config{Certificates: []tls.Certificate{s.issue(t, "hub", time.Now().Add(time.Hour))}, ClientCAs: s.Pool(), ClientAuth: tls.VerifyClientCertIfGiven}
 	s.house = open(t, append([]func(*broker.Options){func(o *broker.Options) {
 		o.Guard = s.porter
 		o.Doors = append(o.Doors, broker.Door{Listener: listener, TLS: config})
@@ -142,7 +99,7 @@ func (s *secured) dialTLS(t *testing.T, from string, certs ...tls.Certificate) (
 	t.Helper()
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: patience}
 	// TLS 1.2 tells in the handshake what is wrong with a certificate.
-	conn, err := tls.DialWithDialer(dialer, "tcp", s.tls, &tls.Config{RootCAs: s.pool, ServerName: "hub", Certificates: certs, MaxVersion: tls.VersionTLS12})
+	conn, err := tls.DialWithDialer(dialer, "tcp", s.tls, &tls.Config{RootCAs: s.Pool(), ServerName: "hub", Certificates: certs, MaxVersion: tls.VersionTLS12})
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +130,7 @@ func (s *secured) join(t *testing.T, from string, who hello, certs ...tls.Certif
 func TestWhoIsLetInByTLS(t *testing.T) {
 	s := secure(t)
 	hour := time.Now().Add(time.Hour)
-	web1, stranger := s.issue(t, "web1", hour), newAuthority(t).issue(t, "web1", hour)
+	web1, stranger := s.issue(t, "web1", hour), authority{certs.NewAuthority(t)}.issue(t, "web1", hour)
 	s.porter.revoked["web7"] = true
 	with := func(h hello, change func(*hello)) hello { change(&h); return h }
 	for _, c := range []struct {

@@ -7,12 +7,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -369,140 +366,6 @@ func TestAFullDiskChangesNothing(t *testing.T) {
 	}
 	if _, err := h.Join(fleet.JoinRequest{Token: text, Host: "web1", Request: m.request(t)}, ""); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestRotation(t *testing.T) {
-	kept := &shelf{rows: map[string]Row{}}
-	h := open(t, kept)
-	m, late := newMachine(t), newMachine(t)
-	before, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web2", Request: late.request(t)}, ""); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.FinishRotation(admin, true); fleet.CodeOf(err) != fleet.CodeConflict {
-		t.Error(err)
-	}
-	if err := h.BeginRotation(admin); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.BeginRotation(admin); fleet.CodeOf(err) != fleet.CodeConflict {
-		t.Error(err)
-	}
-	h.look()
-	if !slices.Equal(h.asked, []string{"web1", "web2"}) {
-		t.Errorf("asked %v", h.asked)
-	}
-	h.look()
-	if len(h.asked) != 2 {
-		t.Error("they are asked again at once")
-	}
-	h = open(t, kept) // it starts anew meanwhile
-	if host, err := h.connect(t, m, before, ""); err != nil || host != "web1" {
-		t.Errorf("who knows the former authority alone: %q, %v", host, err)
-	}
-	after, err := h.Renew(fleet.RenewRequest{Host: "web1", Request: m.request(t)}, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, roots := range map[string]string{"both": after.Roots, "the former one alone": before.Roots} {
-		if host, err := h.connect(t, m, after, roots); err != nil || host != "web1" {
-			t.Errorf("trusting %s: %q, %v", name, host, err)
-		}
-	}
-	if err := h.FinishRotation(admin, false); err == nil || !strings.Contains(err.Error(), "web2") {
-		t.Error(err)
-	}
-	if _, err := h.Renew(fleet.RenewRequest{Host: "web2", Request: late.request(t)}, ""); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.FinishRotation(admin, false); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if host, err := h.connect(t, m, after, ""); err != nil || host != "web1" {
-			t.Errorf("after it: %q, %v", host, err)
-		}
-		if host, _ := h.connect(t, m, before, after.Roots); host != "" {
-			t.Error("a certificate of the former authority is still taken")
-		}
-		if _, err := h.connect(t, m, after, before.Roots); err == nil {
-			t.Error("the former authority still vouches for the hub")
-		}
-		h = open(t, kept)
-	}
-}
-
-// The hub's own certificate goes on by itself.
-func TestTheHubsCertificateIsRenewed(t *testing.T) {
-	h := open(t, &shelf{rows: map[string]Row{}})
-	first := h.served.Load()
-	h.look()
-	if h.served.Load() != first {
-		t.Error("it was renewed at once")
-	}
-	h.now = h.now.Add(serverLife * 3 / 4)
-	h.look()
-	if h.served.Load() == first {
-		t.Error("it was not renewed")
-	}
-}
-
-func TestTheOperatorsCertificate(t *testing.T) {
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "hub.pem"), filepath.Join(dir, "hub.key")
-	write := func(name string) string {
-		a, err := newAuthority(1, name, nil, time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := newMachine(t)
-		leaf, err := a.server([]string{name}, m.key.Public(), time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, err := x509.MarshalPKCS8PrivateKey(m.key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = errors.Join(os.WriteFile(certFile, []byte(toPEM(leaf, a.cert)), 0o600), os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return fleet.PinOf(a.cert.RawSubjectPublicKeyInfo).String()
-	}
-	pin := write("one.example")
-	h := open(t, &shelf{rows: map[string]Row{}}, func(o *Options) { o.CertFile, o.KeyFile = certFile, keyFile })
-	if _, got := h.Roots(); got.String() != pin || h.served.Load().Leaf.DNSNames[0] != "one.example" {
-		t.Errorf("shows %s", got)
-	}
-	m := newMachine(t)
-	c, err := h.Join(fleet.JoinRequest{Token: h.token(t, fleet.TokenRequest{}), Host: "web1", Request: m.request(t)}, "")
-	if err != nil || c.ServerName != "" || !c.SystemRoots {
-		t.Fatalf("%+v, %v", c, err)
-	}
-	c.ServerName = "one.example"
-	if host, err := h.connect(t, m, c, ""); err != nil || host != "web1" {
-		t.Errorf("%q, %v", host, err)
-	}
-	if err := os.WriteFile(certFile, []byte("rubbish"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h.look()
-	if h.served.Load().Leaf.DNSNames[0] != "one.example" {
-		t.Error("a damaged file took the place of a good one")
-	}
-	write("two.example")
-	later := time.Now().Add(time.Minute)
-	if err := os.Chtimes(certFile, later, later); err != nil {
-		t.Fatal(err)
-	}
-	h.look()
-	if h.served.Load().Leaf.DNSNames[0] != "two.example" {
-		t.Error("it wasn't read again")
 	}
 }
 
