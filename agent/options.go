@@ -108,7 +108,7 @@ func DefaultOptions() Options {
 			KeepAlive:      6 * time.Second,
 			Watchdog:       9 * time.Second,
 			ReconnectFirst: 500 * time.Millisecond,
-			ReconnectMax:   30 * time.Second,
+			ReconnectMax:   10 * time.Second,
 			Farewell:       5 * time.Second,
 		},
 		Logger: slog.New(slog.DiscardHandler),

@@ -102,7 +102,7 @@ func (m *mirror) ids() []string {
 
 func (m *mirror) beat(id string) turn.PresenceIn {
 	h := m.hosts[id]
-	p := fleet.Presence{State: fleet.PresenceOnline, AgentStart: h.actual.AgentStart, Session: h.actual.Session, Observed: h.actual.Observed, Sequence: h.sequence}
+	p := fleet.Presence{State: fleet.PresenceOnline, AgentStart: h.actual.AgentStart, Session: h.actual.Session, Observed: h.actual.Observed}
 	for key, pool := range h.pools {
 		if p.Pools == nil {
 			p.Pools = map[fleet.ServiceKey]uint64{}

@@ -193,6 +193,14 @@ func beatCost(share float64, agents int) time.Duration {
 // measureChanges measures changes that concern every host.
 func (b *bench) measureChanges(ctx context.Context, l *lone, r *scaled) error {
 	var placed, confirmed, cpu, converged, froze, frozen, gone series
+	since, err := l.revision(ctx)
+	if err != nil {
+		return err
+	}
+	whole, err := l.order(crowd.Order{Do: crowd.DoWatch})
+	if err != nil {
+		return err
+	}
 	for range min(b.runs, scaleRuns) {
 		times, err := l.change(ctx, func(ctx context.Context) (fleet.Result, error) {
 			return l.client.Apply(ctx, project, client.Apply{Document: everywhere}, client.Write{})
@@ -233,7 +241,15 @@ func (b *bench) measureChanges(ctx context.Context, l *lone, r *scaled) error {
 			return err
 		}
 	}
-	r.placed, r.placing, r.reached = placed.median(), cpu.median(), froze.median()
+	s, err := l.order(crowd.Order{Do: crowd.DoState})
+	if err != nil {
+		return err
+	}
+	lost, err := l.allLost(ctx, since)
+	if err != nil {
+		return err
+	}
+	r.placed, r.placing, r.reached, r.lost = placed.median(), cpu.median(), froze.median(), len(lost)
 	r.times("a service placed on all: at every agent", placed)
 	r.times("… and confirmed by all", confirmed)
 	r.times("… CPU time of the hub for that", cpu)
@@ -241,6 +257,9 @@ func (b *bench) measureChanges(ctx context.Context, l *lone, r *scaled) error {
 	r.times("a service frozen on all: at every agent", froze)
 	r.times("… and confirmed by all", frozen)
 	r.times("a service removed from all", gone)
+	r.row("slowest echo to a sign of life in all of that", show(s.Slowest))
+	r.row("… sessions begun anew", fmt.Sprint(s.Sessions-whole.Sessions))
+	r.row("… hosts reported lost", fmt.Sprint(len(lost)))
 	return nil
 }
 

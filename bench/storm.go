@@ -19,7 +19,7 @@ const stormTarget = 45 * time.Second
 const stormNotes = "All connections cut: by resets; agents come back after a random pause of 100 to 500 ms, and until the hub has answered each, and has confirmed all of their reports. " +
 	"A healthy host reported lost is one of which the hub says that for another reason than that its connection broke. " +
 	"Half of them cut: every second agent's; of the others, the slowest echo is the longest that one waited for the hub's answer to a sign of life, and at rest the same over 10 s. " +
-	"The hub is killed: by SIGKILL, and started again at once; agents try again after pauses that double up to 30 s. " +
+	"The hub is killed: by SIGKILL, and started again at once; agents try again after pauses that double up to 10 s. " +
 	"The flood: by a process on the same machine, from 4 addresses, 3,000 connections that say nothing, and 300 times a second each a handshake without a certificate, garbage where a CONNECT belongs, and a wrong password; the change is a service frozen, and unfrozen, on all. "
 
 // quietFor is how long the echoes to signs of life are watched while nothing else

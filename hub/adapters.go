@@ -23,7 +23,11 @@ func (a agents) Message(host, leaf, rest string, payload []byte) {
 	a.parts.loop.Message(host, leaf, rest, payload)
 }
 
-func (a agents) Again(host string, presence []byte) bool { return a.parts.loop.Again(host, presence) }
+func (a agents) Alive() bool { return a.parts.loop.Alive() }
+
+func (a agents) Again(host string, presence []byte, answered bool) bool {
+	return a.parts.loop.Again(host, presence, answered)
+}
 
 func (a agents) Refused(host, reason string) { a.parts.loop.Refused(host, reason) }
 

@@ -54,7 +54,7 @@ type Timing struct {
 	FirstPools     time.Duration // longest wait for all pools of the index before balancers are told
 	SaveDelay      time.Duration // longest time that what needn't be on disk at once stays off it
 	SaveRetry      time.Duration // between attempts while the disk refuses
-	Resend         time.Duration // until an unacknowledged report or batch of events is sent again
+	Resend         time.Duration // until an unacknowledged report or batch of events is sent again; see again
 	Quarantine     time.Duration // how long a released port isn't given away
 	BackoffFirst   time.Duration // wait before the second try; doubles from there
 	BackoffMax     time.Duration
@@ -62,6 +62,15 @@ type Timing struct {
 	Look           time.Duration // between looks whether an image that was prepared is still there
 	Clean          time.Duration // least time between two rounds in which images are removed for want of room
 	Stable         time.Duration // a run this long makes earlier exits forgotten
+}
+
+// mostDoublings bounds how far apart repetitions get.
+const mostDoublings = 3
+
+// again is the wait before something that isn't acknowledged is sent once more. It
+// doubles: a hub that is only slow must not get the more to do, the slower it is.
+func (t Timing) again(repeats int) time.Duration {
+	return t.Resend << min(repeats, mostDoublings)
 }
 
 // DefaultTiming returns the times of an ordinary host.

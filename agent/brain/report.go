@@ -18,7 +18,8 @@ type reporting struct {
 
 	open         bool      // the first report may be made
 	calm, counts []byte    // the last report, without and with connection counts
-	at           time.Time // when it was made; zero: none in this session
+	at           time.Time // when it was sent last; zero: not in this session
+	repeats      int       // how often it was sent again
 	waits        time.Time // when one that waits is due
 
 	beat      uint64
@@ -34,11 +35,11 @@ type reporting struct {
 
 func (s *State) connect(session string) {
 	s.session = session
-	s.report.at, s.report.beatAt = time.Time{}, time.Time{}
+	s.report.at, s.report.beatAt, s.report.repeats = time.Time{}, time.Time{}, 0
 	s.report.calm, s.report.counts = nil, nil
 	s.report.acknowledged = 0
 	s.metering.news = true
-	s.outbox.sent, s.outbox.sentAt = 0, time.Time{}
+	s.outbox.sent, s.outbox.sentAt, s.outbox.repeats = 0, time.Time{}, 0
 }
 
 // takeBalancer hurries: others wait for what a balancer has in force.
@@ -102,7 +103,6 @@ func (s *State) Presence(state string) fleet.Presence {
 		AgentStart: s.config.AgentStart,
 		Session:    s.session,
 		Observed:   s.accepted.observed(),
-		Sequence:   s.report.sequence,
 		Pools:      s.poolGenerations(),
 	}
 }
@@ -145,8 +145,9 @@ func (s *State) reportActual(out *Outputs, now time.Time) {
 		r.waits = r.at.Add(timing.ReportDelay)
 	case !bytes.Equal(counts, r.counts):
 		r.waits = r.at.Add(timing.CountsDelay)
-	case r.acknowledged < r.sequence && !now.Before(r.at.Add(timing.Resend)):
+	case r.acknowledged < r.sequence && !now.Before(r.at.Add(timing.again(r.repeats))):
 		r.at = now
+		r.repeats++
 		out.Actual, out.Sequence = &actual, r.sequence
 		return
 	default:
@@ -157,7 +158,7 @@ func (s *State) reportActual(out *Outputs, now time.Time) {
 		return
 	}
 	r.waits, r.urgent = time.Time{}, false
-	r.at, r.calm, r.counts = now, calm, counts
+	r.at, r.repeats, r.calm, r.counts = now, 0, calm, counts
 	out.Actual, out.Sequence = &actual, s.nextSequence(now)
 }
 
@@ -240,7 +241,7 @@ func (r *reporting) due(s *State, now time.Time) time.Time {
 	due(s.foundUntil(now))
 	due(r.waits)
 	if r.acknowledged < r.sequence && !r.at.IsZero() {
-		due(r.at.Add(timing.Resend))
+		due(r.at.Add(timing.again(r.repeats)))
 	}
 	return first
 }

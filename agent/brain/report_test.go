@@ -173,17 +173,25 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
+// What isn't acknowledged is said again after 5, 10, 20, 40 and 40 s …, and what is
+// new begins anew.
 func TestUnacknowledgedReportIsRepeated(t *testing.T) {
 	w := settled(t)
-	w.step(brain.ForeignRead{Foreign: fleet.Foreign{Memory: 1}})
-	w.pass(time.Second)
-	before := w.actuals
-	w.pass(11 * time.Second)
-	if n := w.actuals - before; n < 2 {
-		t.Errorf("%d repetitions", n)
+	repeats := func(memory int64, pass time.Duration, want int) {
+		t.Helper()
+		w.step(brain.ForeignRead{Foreign: fleet.Foreign{Memory: memory}})
+		w.pass(time.Second)
+		before := w.actuals
+		w.pass(pass)
+		if n := w.actuals - before; n != want {
+			t.Errorf("%d repetitions in %s", n, pass)
+		}
 	}
+	repeats(1, 6*time.Second, 1)
+	repeats(2<<30, 2*time.Minute, 5)
+	repeats(1, 6*time.Second, 1)
 	w.ack(w.sequence, 0)
-	before = w.actuals
+	before := w.actuals
 	w.pass(time.Minute)
 	if w.actuals != before {
 		t.Error("repeated though acknowledged")
@@ -192,16 +200,16 @@ func TestUnacknowledgedReportIsRepeated(t *testing.T) {
 
 func TestSequencesGrowAcrossRestarts(t *testing.T) {
 	w := settled(t)
-	last := w.presence.Sequence
+	last := w.sequence
 	for i := range 3 {
 		w.pass(5 * time.Second)
-		last = max(last, w.presence.Sequence)
+		last = max(last, w.sequence)
 		w.boot(fmt.Sprint("again", i))
 		w.connected().settle()
 		w.pass(time.Second)
 		w.pass(5 * time.Second)
-		if w.presence.Sequence <= last {
-			t.Fatalf("%d after %d", w.presence.Sequence, last)
+		if w.sequence <= last {
+			t.Fatalf("%d after %d", w.sequence, last)
 		}
 	}
 }

@@ -20,7 +20,7 @@ type Options struct {
 	Beat      time.Duration // between signs of life
 	KeepAlive time.Duration
 	Watchdog  time.Duration // the connection is given up without an echo for so long
-	Resend    time.Duration // until an unacknowledged report is sent again
+	Resend    time.Duration // until an unacknowledged report is sent again; doubles
 	Start     time.Duration // what a container takes to be ready
 	// The pause before connecting again is random, from ReconnectMin to
 	// ReconnectFirst, whose place is taken by twice as much after each session
@@ -40,7 +40,7 @@ func DefaultOptions() Options {
 		Start:          300 * time.Millisecond,
 		ReconnectMin:   100 * time.Millisecond,
 		ReconnectFirst: 500 * time.Millisecond,
-		ReconnectMax:   30 * time.Second,
+		ReconnectMax:   10 * time.Second,
 		Timeout:        20 * time.Second,
 	}
 }

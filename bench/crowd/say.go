@@ -12,7 +12,7 @@ import (
 func (a *agent) presence(state string) fleet.Presence {
 	return fleet.Presence{
 		State: state, BootID: a.facts.BootID, AgentStart: a.start, Session: a.session,
-		Observed: a.observed, Sequence: a.sequence, Pools: a.pools,
+		Observed: a.observed, Pools: a.pools,
 	}
 }
 
@@ -26,6 +26,7 @@ func (a *agent) sendPresence() {
 
 func (a *agent) sendActual() {
 	a.sequence++
+	a.repeats = 0
 	a.resendActual()
 }
 

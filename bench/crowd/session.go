@@ -150,7 +150,8 @@ func (a *agent) beat(conn *line) {
 		return
 	}
 	a.sendPresence()
-	if a.acknowledged < a.sequence && now.Sub(a.sentAt) >= a.options.Resend {
+	if a.acknowledged < a.sequence && now.Sub(a.sentAt) >= a.options.Resend<<min(a.repeats, mostDoublings) {
+		a.repeats++
 		a.resendActual()
 	}
 	a.next.Reset(a.options.Beat)

@@ -147,8 +147,8 @@ func (t *tx) dirtyMembers(key fleet.ServiceKey) {
 
 // acknowledge echoes what was taken in of an agent's messages. At rest that is
 // the same again and again, and isn't encoded anew; so its generation is that at
-// which it was first said.
-func (t *tx) acknowledge(host string) {
+// which it was first said. anyway: also if it was said before.
+func (t *tx) acknowledge(host string, anyway bool) {
 	l := t.live.get(host)
 	if l == nil {
 		return
@@ -158,7 +158,11 @@ func (t *tx) acknowledge(host string) {
 		ack.Events = h.Events
 		ack.Numbering = h.Numbering
 	}
-	if l.echo.payload == nil || l.echo.ack != ack || l.echo.epoch != t.epoch {
+	isNew := l.echo.payload == nil || l.echo.ack != ack || l.echo.epoch != t.epoch
+	if !isNew && !anyway {
+		return
+	}
+	if isNew {
 		payload, err := wire.Seal(t.s.Lineage, t.epoch, t.rev, ack)
 		if err != nil {
 			return

@@ -257,7 +257,7 @@ func (w *world) report(h *fakeHost) []Input {
 		}
 		a.Balancers = []fleet.BalancerActual{b}
 	}
-	p := fleet.Presence{State: fleet.PresenceOnline, BootID: "boot", AgentStart: h.start, Session: "s" + h.start, Observed: observed, Sequence: w.seq, Pools: map[fleet.ServiceKey]uint64{}}
+	p := fleet.Presence{State: fleet.PresenceOnline, BootID: "boot", AgentStart: h.start, Session: "s" + h.start, Observed: observed, Pools: map[fleet.ServiceKey]uint64{}}
 	for key, pool := range h.pools {
 		p.Pools[key] = pool.Generation
 	}

@@ -21,7 +21,7 @@ func (t *tx) heard(host string) *Live {
 
 // presence takes a sign of life. The Will of a session that isn't current is
 // ignored: the agent has come back since.
-func (t *tx) presence(host string, p fleet.Presence) {
+func (t *tx) presence(host string, p fleet.Presence, answered bool) {
 	if t.outside(host, "", p.AgentStart, p.State) {
 		t.presenceOutside(host, p)
 		return
@@ -38,7 +38,7 @@ func (t *tx) presence(host string, p fleet.Presence) {
 	}
 	before := l.Presence
 	l.Presence, l.LastHeard = p, t.now
-	t.acks[host] = true
+	t.acks[host] = t.acks[host] || !answered
 	if p.State != fleet.PresenceOnline {
 		t.stopped(host, l, p.State)
 		return

@@ -17,6 +17,9 @@ type CommandIn struct{ Command fleet.Command }
 type PresenceIn struct {
 	Host     string
 	Presence fleet.Presence
+	// Answered: the agent has had the last acknowledgement again, and needs another
+	// one only if that says something else by now.
+	Answered bool
 }
 
 // ActualIn is an agent's report.
@@ -59,7 +62,11 @@ type RefusedIn struct {
 }
 
 // Tick lets time pass.
-type Tick struct{}
+type Tick struct {
+	// Behind is how long what isn't taken in yet has waited at most: a host whose
+	// signs of life are among that isn't silent.
+	Behind time.Duration
+}
 
 func (CommandIn) input()  {}
 func (PresenceIn) input() {}
@@ -109,13 +116,13 @@ type Reach struct {
 // Fold. A delta that is dropped leaves no trace.
 func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 	t := begin(s, now)
-	ticks := false
+	var ticks *Tick
 	for i, in := range inputs {
 		switch in := in.(type) {
 		case CommandIn:
 			t.command(i, in.Command)
 		case PresenceIn:
-			t.presence(in.Host, in.Presence)
+			t.presence(in.Host, in.Presence, in.Answered)
 		case ActualIn:
 			t.actual(in.Host, in.Sequence, in.Actual)
 		case EventsIn:
@@ -131,15 +138,15 @@ func Step(s *State, inputs []Input, now time.Time) (*Delta, Outputs) {
 		case JudgedIn:
 			t.judged(in)
 		case Tick:
-			ticks = true
+			ticks = &in
 		}
 	}
-	if ticks { // last: who was heard in this turn isn't silent
-		t.tick()
+	if ticks != nil { // last: who was heard in this turn isn't silent
+		t.tick(ticks.Behind)
 	}
 	t.settle()
 	t.plan()
-	t.departures(ticks)
+	t.departures(ticks != nil)
 	return t.finish()
 }
 

@@ -14,7 +14,7 @@ const portsEvery = 5 * time.Second
 
 // tick lets time pass: silent hosts are lost, held ports come free, old
 // results are forgotten, and services that wait for time are looked at again.
-func (t *tx) tick() {
+func (t *tx) tick(behind time.Duration) {
 	if t.now.Sub(t.fleet.TickedAt) > t.s.opts.LostAfter/2 {
 		t.fleet.ResumedAt = t.now
 	}
@@ -22,7 +22,7 @@ func (t *tx) tick() {
 		t.hosts.each(func(host string, _ *Host) { t.heard(host) }) // from now on all have a record
 	}
 	t.fleet.TickedAt = t.now
-	seen := t.lookAtHosts()
+	seen := t.lookAtHosts(behind)
 	for _, host := range sorted(seen.silent, byText) {
 		t.lose(host, t.heard(host), seen.silent[host])
 		if t.isLost(t.hosts.get(host), t.live.get(host)) {
@@ -49,10 +49,10 @@ type sight struct {
 	lost   int               // before the silent ones are lost
 }
 
-func (t *tx) lookAtHosts() sight {
+func (t *tx) lookAtHosts(behind time.Duration) sight {
 	seen := sight{silent: map[string]string{}}
 	t.live.each(func(id string, l *Live) {
-		why := t.silence(l)
+		why := t.silence(l, behind)
 		if why == "" && l.State != fleet.HostLost {
 			return
 		}
@@ -71,10 +71,10 @@ func (t *tx) lookAtHosts() sight {
 func (t *tx) isLost(h *Host, l *Live) bool { return l.State == fleet.HostLost && !h.Failed }
 
 // silence says why a host that isn't heard is lost now; empty: it isn't.
-func (t *tx) silence(l *Live) (why string) {
+func (t *tx) silence(l *Live, behind time.Duration) (why string) {
 	switch l.State {
 	case fleet.HostUp:
-		if t.now.Sub(l.LastHeard) > t.s.opts.LostAfter && t.now.Sub(t.fleet.ResumedAt) > t.s.opts.LostAfter {
+		if t.now.Sub(l.LastHeard) > t.s.opts.LostAfter+behind && t.now.Sub(t.fleet.ResumedAt) > t.s.opts.LostAfter {
 			return fmt.Sprintf("silent for %s", t.now.Sub(l.LastHeard).Round(time.Second))
 		}
 	case fleet.HostUnknown:

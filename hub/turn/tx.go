@@ -29,7 +29,7 @@ type tx struct {
 	dirtyHost  map[string]bool           // hosts whose desired state to derive
 	dirtyPool  map[fleet.ServiceKey]bool // services whose pools to derive
 	made       []PoolKey                 // pools to send, in the order in which they were made
-	acks       map[string]bool           // hosts to acknowledge
+	acks       map[string]bool           // hosts to acknowledge; false: if that says something new
 	revised    map[string]bool           // projects some of whose secrets' values may not be needed any more
 	crowd      *crowd
 	namesOf    map[string][]named  // by project; nil until the turn's end
@@ -93,7 +93,7 @@ func (t *tx) finish() (*Delta, Outputs) {
 		t.out.Change = t.change()
 	}
 	for _, host := range sorted(t.acks, byText) {
-		t.acknowledge(host)
+		t.acknowledge(host, t.acks[host])
 	}
 	for i := range t.events {
 		t.publishEvent(t.events[i])

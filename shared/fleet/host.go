@@ -62,7 +62,9 @@ type Presence struct {
 	AgentStart string   `json:"agentStart"` // random, new at each start of the agent
 	Session    string   `json:"session"`    // random, new at each connection
 	Observed   Observed `json:"observed"`
-	Sequence   uint64   `json:"sequence"` // of the last actual that was published
+	// Sequence is that of the last report, from agents of an older release alone: a
+	// sign of life that says what the last one said is cheap, whatever was reported.
+	Sequence uint64 `json:"sequence,omitempty"`
 	// Pools are the generations of the pools accepted, by service.
 	Pools map[ServiceKey]uint64 `json:"pools,omitempty"`
 }

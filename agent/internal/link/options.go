@@ -74,7 +74,7 @@ func DefaultOptions() Options {
 		Watchdog:       9 * time.Second,
 		ReconnectMin:   100 * time.Millisecond,
 		ReconnectFirst: 500 * time.Millisecond,
-		ReconnectMax:   30 * time.Second,
+		ReconnectMax:   10 * time.Second,
 		MaxTopics:      256,
 		MaxInFlight:    8,
 		MaxInbox:       4096,

@@ -26,8 +26,11 @@ type Handler interface {
 	Message(host, leaf, rest string, payload []byte)
 	// Again is what Message is, for an agent's presence alone, if that says
 	// what the host's last one said. Otherwise it does nothing, and the same
-	// comes as a Message. The payload is only lent.
-	Again(host string, presence []byte) bool
+	// comes as a Message. The payload is only lent. answered: the agent gets what the
+	// hub last published to its ack topic once more.
+	Again(host string, presence []byte, answered bool) bool
+	// Alive says whether the hub takes in what agents say, though it may have to wait.
+	Alive() bool
 	// Refused is told of every agent that was refused or cut off for what it
 	// sent, Admit's refusals included.
 	Refused(host, reason string)
@@ -151,9 +154,10 @@ func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
 	case retain && isCommand(topic):
 		return fleet.Invalid("topic", "a command is never retained: %s", topic)
 	}
-	if !retain && (b.echoed(topic, payload) || b.nobodys(topic)) {
+	if !retain && b.nobodys(topic) {
 		return nil
 	}
+	b.remember(topic, payload)
 	if err := b.server.Publish(topic, payload, retain, qos); err != nil {
 		return fmt.Errorf("publish %s: %w", topic, err)
 	}

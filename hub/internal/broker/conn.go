@@ -22,19 +22,20 @@ const writeChunk = 32 << 10
 // packet, and the time that each write takes. Signs of life that say nothing
 // new end here.
 type conn struct {
-	net.Conn
+	net.Conn     // with TLS, where there is
+	raw          *raw
 	writeTimeout time.Duration
-	gate         gate
+	gates        gates
 	door         Door
 	settled      func()      // it has said who it is, or has gone
 	expiry       *time.Timer // ends it with its certificate; nil: it has none
 	// Used by the reading goroutine alone.
-	first   firstPacket
-	stream  stream // of what the MQTT library gets
-	bucket  bucket
-	slowed  time.Time // last told so
-	entered bool      // the gate
-	kept    int64     // messages queued because they were kept
+	first  firstPacket
+	stream stream // of what the MQTT library gets
+	bucket bucket
+	slowed time.Time // last told so
+	in     gate      // nil: none
+	kept   int64     // messages queued because they were kept
 
 	// who, client, server and echo are set before the session begins, when only
 	// the connection's own goroutine knows it.
@@ -50,29 +51,30 @@ type conn struct {
 	room     chan struct{} // says so
 
 	writing    sync.Mutex  // held while packets are written, so that they stay whole
+	sending    bool        // is in the gate for that; guarded by writing
 	superseded atomic.Bool // another connection of the same client takes over
 	closeOnce  sync.Once
 	closed     chan struct{} // closed with the connection
 	done       chan struct{} // closed when nothing of the connection is left
 }
 
-func newConn(inner net.Conn, o *Options, g gate) *conn {
-	return &conn{
-		Conn:         inner,
+func newConn(inner net.Conn, o *Options, g gates) *conn {
+	c := &conn{
 		writeTimeout: o.WriteTimeout,
-		gate:         g,
+		gates:        g,
 		bucket:       newBucket(o.Rate, o.Burst),
 		room:         make(chan struct{}, 1),
 		closed:       make(chan struct{}),
 		done:         make(chan struct{}),
 	}
+	c.raw = newRaw(inner, c)
+	c.Conn = c.raw
+	return c
 }
 
-// Read fails when the first packet is not a CONNECT of reasonable size. What was
-// read before has been worked on.
+// Read fails when the first packet is not a CONNECT of reasonable size.
 func (c *conn) Read(p []byte) (int, error) {
 	for {
-		c.gate.leave(c)
 		n, err := c.Conn.Read(p)
 		if bad := c.first.check(p[:n]); bad != nil {
 			return 0, bad
@@ -115,6 +117,8 @@ func (c *conn) stay() {
 func (c *conn) Write(p []byte) (written int, err error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
+	c.beginSending()
+	defer c.endSending()
 	for written < len(p) && err == nil {
 		chunk := p[written:min(len(p), written+writeChunk)]
 		_ = c.Conn.SetWriteDeadline(time.Now().Add(c.writeTimeout))
@@ -126,6 +130,23 @@ func (c *conn) Write(p []byte) (written int, err error) {
 		_ = c.Close()
 	}
 	return written, err
+}
+
+// beginSending waits for the connection's turn to write. It needs writing, like
+// endSending.
+func (c *conn) beginSending() {
+	select {
+	case c.gates.writing <- struct{}{}:
+		c.sending = true
+	case <-c.closed:
+	}
+}
+
+func (c *conn) endSending() {
+	if c.sending {
+		c.sending = false
+		<-c.gates.writing
+	}
 }
 
 // certificate is the one that the peer has proved to have the key of; nil: none.
@@ -157,11 +178,7 @@ func (c *conn) Close() error {
 	var err error
 	c.closeOnce.Do(func() {
 		close(c.closed)
-		inner := c.Conn
-		if secure, ok := inner.(*tls.Conn); ok {
-			inner = secure.NetConn() // a farewell would wait for a peer that takes nothing
-		}
-		err = inner.Close()
+		err = c.raw.Close() // a farewell by TLS would wait for a peer that takes nothing
 	})
 	return err
 }

@@ -1,79 +1,102 @@
 package broker_test
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
-// What the hub answers to a sign of life comes once, behind the confirmation.
-// Readers get it, too.
+// What the hub last said to an agent is the answer to each sign of life, behind the
+// confirmation, as long as the hub is alive. Before it has said something, there is
+// none.
 func TestASignOfLifeIsAnswered(t *testing.T) {
 	h := open(t)
 	presence, ack := topicOf("web1", "presence"), topicOf("web1", "ack")
-	publish := func() {
-		if err := h.Publish(ack, []byte("taken in"), false); err != nil {
+	publish := func(words string) {
+		t.Helper()
+		if err := h.Publish(ack, []byte(words), false); err != nil {
 			t.Error(err)
 		}
 	}
-	h.hub.known, h.hub.answers = "alive", publish
+	h.hub.known = "alive"
 	a := join(t, h.addr, agent("web1"))
-	a.subscribe(ack)
-	heard := func(from *peer) {
+	publish("too early")
+	id := byte(0)
+	confirmed := func() {
 		t.Helper()
-		if topic, payload := from.hear(); topic != ack || payload != "taken in" {
+		id++
+		a.send(publishPacket(presence, "alive", true, uint16(id)))
+		if header, body, err := a.read(); err != nil || header != 0x40 || body[1] != id {
+			t.Fatalf("confirmation %d is %#x %v, %v", id, header, body, err)
+		}
+	}
+	answers := func(from *peer, words string) {
+		t.Helper()
+		if topic, payload := from.hear(); topic != ack || payload != words {
 			t.Fatalf("the answer is %q on %s", payload, topic)
 		}
 	}
-	for id := uint16(1); id <= 3; id++ {
-		a.send(publishPacket(presence, "alive", true, id))
-		if header, body, err := a.read(); err != nil || header != 0x40 || body[1] != byte(id) {
-			t.Fatalf("confirmation %d is %#x %v, %v", id, header, body, err)
-		}
-		heard(a)
+	confirmed() // it hasn't asked for answers
+	a.subscribe(ack)
+	publish("taken in")
+	answers(a, "taken in")
+	for range 3 {
+		confirmed()
+		answers(a, "taken in")
 	}
-	publish() // nobody waits for it
-	heard(a)
+	publish("more")
+	answers(a, "more")
+	confirmed()
+	answers(a, "more")
+	if h.hub.heardAgain() != 5 || h.hub.answered != 4 {
+		t.Errorf("of %d times it was answered %d", h.hub.heardAgain(), h.hub.answered)
+	}
 
-	h.hub.answers = nil
-	a.send(publishPacket(presence, "alive", true, 4))
-	eventually(t, "the hub hears it", func() bool { return h.hub.heardAgain() == 4 })
-	publish()
-	a.until(0x40)
-	heard(a)
-
-	r := join(t, h.addr, reader("laptop"))
-	r.subscribe(ack)
-	publish()
-	heard(r)
-	heard(a)
+	h.hub.mu.Lock()
+	h.hub.stuck = true
+	h.hub.mu.Unlock()
+	confirmed()
+	confirmed()
+	publish("at last")
+	answers(a, "at last")
 }
 
-// An answer to something else that comes while a sign of life is looked at isn't
-// lost.
-func TestAnAnswerToSomethingElseComesThrough(t *testing.T) {
+// Another session is told nothing that was for the one before.
+func TestAnswersAreOfTheSession(t *testing.T) {
 	h := open(t)
-	ack := topicOf("web1", "ack")
-	a := join(t, h.addr, agent("web1"))
-	a.subscribe(ack)
-	h.hub.answers = func() {
+	h.hub.known = "alive"
+	presence, ack := topicOf("web1", "presence"), topicOf("web1", "ack")
+	for range 2 {
+		a := join(t, h.addr, agent("web1"))
+		a.subscribe(ack)
+		a.send(bytes.Join([][]byte{publishPacket(presence, "alive", true, 1), publishPacket(presence, "alive", true, 2)}, nil))
+		for id := byte(1); id <= 2; id++ {
+			if header, body, err := a.read(); err != nil || header != 0x40 || body[1] != id {
+				t.Fatalf("confirmation %d is %#x %v, %v", id, header, body, err)
+			}
+		}
 		if err := h.Publish(ack, []byte("taken in"), false); err != nil {
 			t.Error(err)
 		}
-	}
-	a.send(publishPacket(topicOf("web1", "presence"), "news", true, 1))
-	if topic, payload := a.hear(); topic != ack || payload != "taken in" {
-		t.Fatalf("the answer is %q on %s", payload, topic)
-	}
-	a.until(0x40)
-	if h.hub.count(said{"web1", "presence", "", "news"}) != 1 {
-		t.Error("the news didn't come through once")
+		a.hear()
 	}
 }
 
-// A hub that doesn't answer holds nothing up for good.
-func TestASignOfLifeWithoutAnAnswerIsConfirmed(t *testing.T) {
+// Who reads along gets every answer from the hub itself.
+func TestAnswersAreForReadersToo(t *testing.T) {
 	h := open(t)
 	h.hub.known = "alive"
+	presence, ack := topicOf("web1", "presence"), topicOf("web1", "ack")
 	a := join(t, h.addr, agent("web1"))
-	a.subscribe(topicOf("web1", "ack"))
-	if !a.say(topicOf("web1", "presence"), "alive", true) {
-		t.Fatal("it isn't confirmed")
+	a.subscribe(ack)
+	r := join(t, h.addr, reader("laptop"))
+	r.subscribe(ack)
+	if err := h.Publish(ack, []byte("taken in"), false); err != nil {
+		t.Error(err)
+	}
+	r.hear()
+	a.hear()
+	a.say(presence, "alive", true)
+	if n := h.hub.count(said{"web1", "presence", "", "alive"}); n != 1 || h.hub.heardAgain() != 0 {
+		t.Errorf("it came to the hub as a message %d times, and %d times as known", n, h.hub.heardAgain())
 	}
 }

@@ -136,37 +136,6 @@ func await(l *rate.Limiter, closed <-chan struct{}) error {
 	}
 }
 
-// arrival is a connection whose peer gets its turn when it has said something: one
-// that is silent takes no other's.
-type arrival struct {
-	net.Conn
-	turn     func() error // nil: it was had
-	answered func()       // ends it; nil: it isn't its turn
-}
-
-// Read begins the turn with the peer's first bytes, and ends it when all that was
-// read is answered.
-func (a *arrival) Read(p []byte) (int, error) {
-	a.end()
-	n, err := a.Conn.Read(p)
-	if a.turn == nil || n == 0 {
-		return n, err
-	}
-	turn := a.turn
-	a.turn = nil
-	if refused := turn(); refused != nil {
-		return 0, refused
-	}
-	return n, err
-}
-
-func (a *arrival) end() {
-	if a.answered != nil {
-		a.answered()
-		a.answered = nil
-	}
-}
-
 func (e *entrance) share(from netip.Prefix) *hands {
 	e.mu.Lock()
 	defer e.mu.Unlock()

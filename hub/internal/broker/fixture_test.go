@@ -29,7 +29,8 @@ type said struct{ host, leaf, rest, payload string }
 type hub struct {
 	known    string // the presence that says nothing new, if any
 	again    int    // times that it was heard
-	answers  func() // to a presence, known or not
+	answered int    // of those, times that it was answered already
+	stuck    bool
 	mu       sync.Mutex
 	machines map[string]string
 	messages []said
@@ -55,15 +56,21 @@ func (h *hub) Message(host, leaf, rest string, payload []byte) {
 	h.messages = append(h.messages, said{host, leaf, rest, string(payload)})
 }
 
-func (h *hub) Again(_ string, presence []byte) bool {
-	if h.answers != nil {
-		h.answers()
-	}
+func (h *hub) Alive() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.stuck
+}
+
+func (h *hub) Again(_ string, presence []byte, answered bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	known := h.known != "" && h.known == string(presence)
 	if known {
 		h.again++
+		if answered {
+			h.answered++
+		}
 	}
 	return known
 }

@@ -55,26 +55,19 @@ func (h *hook) again(c *conn, b heartbeat) bool {
 	if h.sessions.readers.Load() > 0 {
 		return false
 	}
-	c.gate.enter(c)
-	_, awaits := c.client.State.Subscriptions.Get(c.echo.topic)
-	if awaits {
-		c.echo.await()
+	c.enter(c.gates.reading)
+	var answer *[]byte
+	if _, awaits := c.client.State.Subscriptions.Get(c.echo.topic); awaits && h.handler.Alive() {
+		answer = c.echo.last.Load()
 	}
-	known := h.handler.Again(c.who.id, b.payload)
-	c.gate.leave(c) // not while it waits, or is slowed down
-	out := make([]byte, confirmation)
-	if awaits {
-		out = c.echo.take(known, c.closed)
-	}
-	if known {
-		copy(out, []byte{puback, 2, b.id[0], b.id[1]})
-	} else {
-		out = out[confirmation:]
-	}
-	n, _ := c.Write(out) // it closes the connection when it fails
-	atomic.AddInt64(&h.server.Info.BytesSent, int64(n))
-	if !known {
+	if !h.handler.Again(c.who.id, b.payload, answer != nil) {
 		return false
+	}
+	c.leave()                           // not while it writes, or is slowed down
+	n, _ := c.Write(confirm(b, answer)) // it closes the connection when it fails
+	atomic.AddInt64(&h.server.Info.BytesSent, int64(n))
+	if answer != nil {
+		atomic.AddInt64(&h.server.Info.MessagesSent, 1)
 	}
 	atomic.AddInt64(&h.server.Info.MessagesReceived, 1)
 	atomic.AddInt64(&h.server.Info.BytesReceived, int64(b.size))

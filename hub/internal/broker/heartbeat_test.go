@@ -87,7 +87,7 @@ func TestAHeartbeatIsWholeAndTheHostsOwn(t *testing.T) {
 // The MQTT library gives a client its time at each packet that it gets.
 func TestAKnownHeartbeatKeepsTheConnection(t *testing.T) {
 	l := &line{pieces: [][]byte{published(0x33, wire.Host("web1", wire.LeafPresence), 7, "alive")}}
-	c := newConn(l, &Options{}, newGate())
+	c := newConn(l, &Options{}, newGates())
 	c.first.passed, c.who, c.client = true, web1, &mqtt.Client{}
 	c.client.State.Keepalive = 60
 	c.again = func(heartbeat) bool { return true }
@@ -121,7 +121,7 @@ func FuzzHeartbeats(f *testing.F) {
 			}
 			l.pieces, rest = append(l.pieces, rest[:n]), rest[n:]
 		}
-		c := newConn(l, &Options{}, newGate())
+		c := newConn(l, &Options{}, newGates())
 		c.first.passed, c.who, c.client = true, web1, &mqtt.Client{}
 		var got, want []byte
 		at := 0 // in sent

@@ -43,13 +43,14 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	if !ok {
 		return false
 	}
+	c.leave() // a password takes its time
 	began := h.sessions.now()
 	who, err := h.options.identify(c, cl.ID, pk.Connect, cl.Properties.ProtocolVersion)
 	if err == nil && h.draining.Load() {
 		err = errors.New("the hub is shutting down")
 	}
 	if err == nil && who.role == roleAgent {
-		c.echo = newEcho(who.prefix + wire.LeafAck)
+		c.echo = &echo{topic: who.prefix + wire.LeafAck}
 		err = h.handler.Admit(who.id, who.machine)
 	}
 	if err == nil {
@@ -62,7 +63,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		c.client, c.server = cl, h.server
 		if err = h.sessions.claim(c, who, began); err == nil {
 			c.settled()
-			c.gate.enter(c) // not before: claim waits for others
+			c.enter(c.gates.working) // not before: claim waits for others
 			if who.role == roleAgent {
 				c.again = func(b heartbeat) bool { return h.again(c, b) }
 			}
@@ -82,17 +83,14 @@ func (h *hook) refused(who identity, remote string, err error) {
 	}
 }
 
-// OnPacketRead slows a client down that sends too much, and has it wait for its
-// turn.
+// OnPacketRead slows a client down that sends too much.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c, ok := cl.Net.Conn.(*conn)
 	if !ok {
 		return pk, nil
 	}
 	h.pace(c, pk.FixedHeader.Remaining)
-	if pk.FixedHeader.Type != packets.Connect {
-		c.gate.enter(c)
-	}
+	c.enter(c.gates.working)
 	return pk, nil
 }
 
@@ -104,6 +102,7 @@ func (h *hook) pace(c *conn, size int) {
 		return
 	}
 	h.slow(c, now)
+	c.leave()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

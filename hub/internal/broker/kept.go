@@ -23,7 +23,7 @@ func (h *hook) OnRetainPublished(cl *mqtt.Client, _ packets.Packet) {
 	}
 	c.kept++
 	for c.kept-c.keptSent.Load() > maxKept {
-		c.gate.leave(c) // others needn't wait for a slow one
+		c.leave() // others needn't wait for a slow one
 		select {
 		case <-c.room:
 		case <-c.closed:

@@ -34,7 +34,7 @@ type listener struct {
 	options  *Options
 	sessions *sessions
 	log      *slog.Logger
-	gate     gate
+	gates    gates
 	closing  chan struct{}
 	served   chan struct{} // closed when Serve has returned
 	failed   chan<- error  // why Serve has returned by itself
@@ -56,7 +56,7 @@ func newListener(number int, door Door, o *Options, s *sessions, crowd *entrance
 		options:  o,
 		sessions: s,
 		log:      o.Logger,
-		gate:     newGate(),
+		gates:    newGates(),
 		closing:  make(chan struct{}),
 		served:   make(chan struct{}),
 		failed:   failed,
@@ -111,13 +111,12 @@ func (l *listener) start(inner net.Conn, establish listeners.EstablishFn) {
 		l.turnedAway(inner)
 		return
 	}
-	c := newConn(inner, l.options, l.gate)
+	c := newConn(inner, l.options, l.gates)
 	c.door = l.door
 	c.settled = sync.OnceFunc(func() { l.crowd.leave(from) })
 	if l.door.TLS != nil {
-		a := &arrival{Conn: inner}
-		a.turn = func() error { return l.turn(c, a, from) }
-		c.Conn = tls.Server(a, l.door.TLS)
+		c.raw.turn = func() (func(), error) { return l.turn(c, from) }
+		c.Conn = tls.Server(c.raw, l.door.TLS)
 	}
 	if !l.track(c) {
 		c.settled()
@@ -153,12 +152,12 @@ func (l *listener) run(c *conn, establish listeners.EstablishFn) (err error) {
 
 // turn waits for the turn of a connection. Its time, for the handshake and for its
 // CONNECT, begins anew then.
-func (l *listener) turn(c *conn, a *arrival, from netip.Prefix) error {
+func (l *listener) turn(c *conn, from netip.Prefix) (answered func(), err error) {
 	if err := l.crowd.turn(from, c.closed); err != nil {
-		return err
+		return nil, err
 	}
-	a.answered = l.crowd.answered
-	return c.Conn.SetDeadline(time.Now().Add(l.options.ConnectTimeout))
+	_ = c.raw.SetDeadline(time.Now().Add(l.options.ConnectTimeout))
+	return l.crowd.answered, nil
 }
 
 // handshake has both sides of a connection prove who they are. A certificate of
@@ -168,9 +167,7 @@ func (l *listener) handshake(c *conn) error {
 	if !ok {
 		return nil
 	}
-	if a, ok := secure.NetConn().(*arrival); ok {
-		defer a.end()
-	}
+	defer c.raw.endTurn()
 	if err := secure.HandshakeContext(context.Background()); err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}
@@ -201,7 +198,7 @@ func (l *listener) track(c *conn) bool {
 }
 
 func (l *listener) finish(c *conn) {
-	l.gate.leave(c)
+	c.leave()
 	if c.expiry != nil {
 		c.expiry.Stop()
 	}

@@ -58,31 +58,31 @@ func TestFirstPacketComesInPieces(t *testing.T) {
 
 func TestTheGateLetsFewThroughAtOnce(t *testing.T) {
 	g := make(gate, 1)
-	newcomer := func() *conn { return &conn{gate: g, closed: make(chan struct{})} }
+	newcomer := func() *conn { return &conn{closed: make(chan struct{})} }
 	first, second, third := newcomer(), newcomer(), newcomer()
-	g.enter(first)
-	g.enter(first) // it is in already
+	first.enter(g)
+	first.enter(g) // it is in already
 	passed := make(chan *conn)
 	for _, c := range []*conn{second, third} {
 		go func() {
-			g.enter(c)
+			c.enter(g)
 			passed <- c
 		}()
 	}
 	close(second.closed)
-	if c := <-passed; c != second || c.entered {
+	if c := <-passed; c != second || c.in != nil {
 		t.Fatal("who is gone doesn't wait, and takes no place")
 	}
-	g.leave(second)
+	second.leave()
 	if len(g) != 1 {
 		t.Fatal("it gave back a place that wasn't its own")
 	}
-	g.leave(first)
-	if c := <-passed; c != third || !c.entered || first.entered {
+	first.leave()
+	if c := <-passed; c != third || c.in == nil || first.in != nil {
 		t.Fatal("the next one gets the place")
 	}
-	g.leave(third)
-	g.leave(third)
+	third.leave()
+	third.leave()
 	if len(g) != 0 {
 		t.Fatal("the place isn't free again")
 	}

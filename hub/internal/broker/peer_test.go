@@ -199,17 +199,6 @@ func (p *peer) hear() (topic, payload string) {
 	return string(body[2 : 2+n]), string(body[2+n:])
 }
 
-// until reads up to a packet of that kind.
-func (p *peer) until(kind byte) {
-	p.t.Helper()
-	for header := byte(0); header != kind; {
-		var err error
-		if header, _, err = p.read(); err != nil {
-			p.t.Fatalf("no packet %#x: %v", kind, err)
-		}
-	}
-}
-
 // gone waits until the broker has closed the connection.
 func (p *peer) gone() {
 	p.t.Helper()

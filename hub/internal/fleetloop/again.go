@@ -23,16 +23,16 @@ type again struct {
 	timer   *time.Timer // flushes; nil: none was needed yet
 }
 
-// Again takes a sign of life that says what the host's last one said. Any other
-// it leaves to Message.
-func (l *Loop) Again(host string, payload []byte) bool {
+// Again takes a sign of life that says what the host's last one said, and that was
+// answered or not. Any other it leaves to Message.
+func (l *Loop) Again(host string, payload []byte, answered bool) bool {
 	p, known := l.beats.known(host, payload)
 	if !known {
 		return false
 	}
 	l.again.mu.Lock()
 	defer l.again.mu.Unlock()
-	switch l.again.waiting = append(l.again.waiting, turn.PresenceIn{Host: host, Presence: p}); len(l.again.waiting) {
+	switch l.again.waiting = append(l.again.waiting, turn.PresenceIn{Host: host, Presence: p, Answered: answered}); len(l.again.waiting) {
 	case 1:
 		if l.again.timer == nil {
 			l.again.timer = time.AfterFunc(linger, l.flush)
@@ -63,6 +63,7 @@ func (l *Loop) flushLocked() {
 
 // put drops what finds the queue full, and reports whether it took it.
 func (l *Loop) put(it item) bool {
+	it.at = time.Since(l.began)
 	select {
 	case l.queue <- it:
 		return true

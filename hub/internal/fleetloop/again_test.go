@@ -41,7 +41,7 @@ func TestKnownSignsOfLifeWaitForOneAnother(t *testing.T) {
 		take(l)
 		for number := range uint64(2) {
 			for _, host := range []string{"web1", "web2"} {
-				if !l.Again(host, []byte(seal(t, number, online))) {
+				if !l.Again(host, []byte(seal(t, number, online)), true) {
 					t.Fatal("it isn't known")
 				}
 			}
@@ -77,13 +77,13 @@ func TestSignsOfLifeThatWaitAreBounded(t *testing.T) {
 		l.Message("web1", wire.LeafPresence, "", payload)
 		take(l)
 		for range maxLinger {
-			l.Again("web1", payload)
+			l.Again("web1", payload, true)
 		}
 		if got := len(take(l)); got != maxLinger {
 			t.Errorf("%d are in the queue", got)
 		}
 		for range 2 * maxLinger { // the queue has room for half of them
-			l.Again("web1", payload)
+			l.Again("web1", payload, true)
 		}
 		if got := l.Dropped(); got != maxLinger {
 			t.Errorf("%d were dropped", got)

@@ -29,7 +29,7 @@ func (l *Loop) Waiting() int { return len(l.queue) }
 func (l *Loop) Do(ctx context.Context, c fleet.Command) (fleet.Result, error) {
 	reply := make(chan turn.Reply, 1)
 	select {
-	case l.queue <- item{in: turn.CommandIn{Command: c}, reply: reply}:
+	case l.queue <- item{at: time.Since(l.began), in: turn.CommandIn{Command: c}, reply: reply}:
 	default:
 		return fleet.Result{}, busy("the hub's queue is full")
 	}
@@ -48,7 +48,7 @@ func (l *Loop) Do(ctx context.Context, c fleet.Command) (fleet.Result, error) {
 func (l *Loop) Read(ctx context.Context, fn func(*turn.State, time.Time)) error {
 	done := make(chan struct{})
 	select {
-	case l.queue <- item{read: fn, done: done}:
+	case l.queue <- item{at: time.Since(l.began), read: fn, done: done}:
 	case <-ctx.Done():
 		return busy("the hub is busy")
 	case <-l.stopped:
@@ -69,6 +69,15 @@ func (l *Loop) Ready() error {
 		return fmt.Errorf("no turn for %s", silent.Round(time.Millisecond))
 	}
 	return nil
+}
+
+// aliveFor is how long after a turn the loop counts as alive: turns come twice a
+// second at least, and take less than that by far.
+const aliveFor = 5 * time.Second
+
+// Alive says whether turns are taken, though what comes in may have to wait for one.
+func (l *Loop) Alive() bool {
+	return time.Since(l.began)-time.Duration(l.lastTurn.Load()) < aliveFor
 }
 
 func busy(message string) error {

@@ -73,6 +73,7 @@ func DefaultOptions() Options {
 // item is one thing in the queue: an input, signs of life, a host that has
 // counted, or a read.
 type item struct {
+	at      time.Duration // when it came, since the loop began
 	in      turn.Input
 	again   []turn.Input
 	counted string
@@ -122,15 +123,19 @@ func (l *Loop) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		var batch []item
+		ticks := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			batch = append(batch, item{in: turn.Tick{}})
+			ticks = true
 		case first := <-l.queue:
 			batch = append(batch, first)
 		}
 		batch = l.drain(batch)
+		if ticks {
+			batch = append(batch, item{in: turn.Tick{Behind: l.behind(batch)}})
+		}
 		l.turn(ctx, batch)
 	}
 }
@@ -145,6 +150,15 @@ func (l *Loop) drain(batch []item) []item {
 		}
 	}
 	return batch
+}
+
+// behind is how long what is left in the queue has waited at most: not longer than
+// the last of the batch.
+func (l *Loop) behind(batch []item) time.Duration {
+	if len(l.queue) == 0 || len(batch) == 0 {
+		return 0
+	}
+	return time.Since(l.began) - batch[len(batch)-1].at
 }
 
 // turn takes one batch in, commits, and lets the outputs go.

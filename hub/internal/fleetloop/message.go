@@ -12,7 +12,7 @@ import (
 // Message takes what an agent published. It decodes on the caller's goroutine
 // and only enqueues.
 func (l *Loop) Message(host, leaf, _ string, payload []byte) {
-	if leaf == wire.LeafPresence && l.Again(host, payload) {
+	if leaf == wire.LeafPresence && l.Again(host, payload, false) {
 		return
 	}
 	in, err := decode(host, leaf, payload)

@@ -100,9 +100,11 @@ func (p *printer) Message(host, leaf, rest string, payload []byte) {
 	_ = p.out.Encode(line{Topic: topic, Payload: string(payload)})
 }
 
-func (p *printer) Again(string, []byte) bool { return false }
-func (p *printer) Refused(string, string)    {}
-func (p *printer) Slowed(string, float64)    {}
+func (p *printer) Alive() bool { return true }
+
+func (p *printer) Again(string, []byte, bool) bool { return false }
+func (p *printer) Refused(string, string)          {}
+func (p *printer) Slowed(string, float64)          {}
 
 func (p *printer) Cloned(_, _, _ string) {}
 func (p *printer) Command(broker.Order)  {}
