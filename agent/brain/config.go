@@ -64,8 +64,9 @@ type Timing struct {
 	Stable         time.Duration // a run this long makes earlier exits forgotten
 }
 
-// mostDoublings bounds how far apart repetitions get.
-const mostDoublings = 3
+// mostDoublings bounds how far apart repetitions get: a hub that was out of order for
+// long is to know soon after it is well again.
+const mostDoublings = 1
 
 // again is the wait before something that isn't acknowledged is sent once more. It
 // doubles: a hub that is only slow must not get the more to do, the slower it is.

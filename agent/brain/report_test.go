@@ -173,7 +173,7 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
-// What isn't acknowledged is said again after 5, 10, 20, 40 and 40 s …, and what is
+// What isn't acknowledged is said again after 5, 10 and 10 s …, and what is
 // new begins anew.
 func TestUnacknowledgedReportIsRepeated(t *testing.T) {
 	w := settled(t)
@@ -188,7 +188,7 @@ func TestUnacknowledgedReportIsRepeated(t *testing.T) {
 		}
 	}
 	repeats(1, 6*time.Second, 1)
-	repeats(2<<30, 2*time.Minute, 5)
+	repeats(2<<30, 26*time.Second, 3)
 	repeats(1, 6*time.Second, 1)
 	w.ack(w.sequence, 0)
 	before := w.actuals

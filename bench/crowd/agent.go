@@ -62,7 +62,7 @@ func newAgent(o *Options, e *entry, number int) *agent {
 }
 
 // mostDoublings of the time until a report is repeated: as a real agent does it.
-const mostDoublings = 3
+const mostDoublings = 1
 
 // source is the address of an agent's machine, one of this machine's loopback: the
 // hub bounds what one address may do.

@@ -115,9 +115,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 	defer b.closed.Store(true)
 	failed := make(chan error, len(b.options.Doors))
-	crowd := newEntrance(&b.options)
+	crowd, gates := newEntrance(&b.options), newGates()
 	for i, door := range b.options.Doors {
-		l := newListener(i, door, &b.options, b.hook.sessions, crowd, failed)
+		l := newListener(i, door, &b.options, b.hook.sessions, crowd, gates, failed)
 		if err := b.server.AddListener(l); err != nil { // only two of the same id are refused
 			return fmt.Errorf("run broker: %w", err)
 		}

@@ -117,14 +117,16 @@ func (c *conn) stay() {
 func (c *conn) Write(p []byte) (written int, err error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	c.beginSending()
 	defer c.endSending()
 	for written < len(p) && err == nil {
+		c.beginSending()
 		chunk := p[written:min(len(p), written+writeChunk)]
-		_ = c.Conn.SetWriteDeadline(time.Now().Add(c.writeTimeout))
 		var n int
 		n, err = c.Conn.Write(chunk)
 		written += n
+		if err == nil {
+			err = c.send()
+		}
 	}
 	if err != nil {
 		_ = c.Close()
@@ -132,9 +134,41 @@ func (c *conn) Write(p []byte) (written int, err error) {
 	return written, err
 }
 
+// flush sends what TLS has to say by itself. The caller is in no gate.
+func (c *conn) flush() error {
+	c.raw.mu.Lock()
+	nothing := len(c.raw.pending) == 0
+	c.raw.mu.Unlock()
+	if nothing {
+		return nil
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return c.send()
+}
+
+// send gives the socket what is written. It needs writing, and leaves the gate before
+// it waits for a peer that is slow to take it.
+func (c *conn) send() error {
+	p := c.raw.take()
+	if len(p) == 0 {
+		return nil
+	}
+	_ = c.raw.SetWriteDeadline(time.Now().Add(c.writeTimeout))
+	n, err := c.raw.writeSome(p)
+	if err == nil && n < len(p) {
+		c.endSending()
+		_, err = c.raw.Conn.Write(p[n:])
+	}
+	return err
+}
+
 // beginSending waits for the connection's turn to write. It needs writing, like
 // endSending.
 func (c *conn) beginSending() {
+	if c.sending {
+		return
+	}
 	select {
 	case c.gates.writing <- struct{}{}:
 		c.sending = true

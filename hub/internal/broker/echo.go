@@ -10,8 +10,8 @@ import (
 const publishQoS0 = 0x30
 
 // echo is what the hub last told an agent in its session that it has taken in. As
-// long as the hub is alive, that is the answer to every sign of life that says
-// nothing new: a hub that is busy isn't taken for a dead one.
+// long as the hub is alive, that is the answer to every sign of life: a hub that is
+// busy isn't taken for a dead one.
 type echo struct {
 	topic string
 	last  atomic.Pointer[[]byte] // a PUBLISH; nil: none
@@ -27,15 +27,6 @@ func (b *Broker) remember(topic string, payload []byte) {
 		packet := publishPacket(topic, payload)
 		c.echo.last.Store(&packet)
 	}
-}
-
-// confirm confirms a heartbeat, in a packet of its own or before an answer.
-func confirm(b heartbeat, answer *[]byte) []byte {
-	packet := []byte{puback, 2, b.id[0], b.id[1]}
-	if answer != nil {
-		packet = append(packet, *answer...)
-	}
-	return packet
 }
 
 // publishPacket is a PUBLISH that isn't confirmed.

@@ -9,7 +9,7 @@ import "runtime"
 // more agents give up and begin anew.
 type gate chan struct{}
 
-// gates are those of a door. What a connection reads is in one of the first two at
+// gates are those of a broker. What a connection reads is in one of the first two at
 // most.
 type gates struct {
 	// reading is for what takes no time: to find out what was sent, and to answer

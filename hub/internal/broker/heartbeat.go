@@ -49,25 +49,28 @@ func parseHeartbeat(p []byte, prefix string) (heartbeat, bool) {
 	return b, b.id != [2]byte{}
 }
 
-// again is OnPublish for a heartbeat that says nothing new, and what comes
-// before and after that in the MQTT library. Readers get each one, from there.
+// again answers a heartbeat, and is OnPublish for one that says nothing new, and what
+// comes before and after that in the MQTT library. The others, and all while readers
+// are there, which get each one, are that library's.
 func (h *hook) again(c *conn, b heartbeat) bool {
-	if h.sessions.readers.Load() > 0 {
-		return false
-	}
 	c.enter(c.gates.reading)
-	var answer *[]byte
-	if _, awaits := c.client.State.Subscriptions.Get(c.echo.topic); awaits && h.handler.Alive() {
-		answer = c.echo.last.Load()
+	var out []byte
+	_, awaits := c.client.State.Subscriptions.Get(c.echo.topic)
+	answer := c.echo.last.Load()
+	answered := awaits && answer != nil && h.handler.Alive()
+	known := h.sessions.readers.Load() == 0 && h.handler.Again(c.who.id, b.payload, answered)
+	if known {
+		out = []byte{puback, 2, b.id[0], b.id[1]}
 	}
-	if !h.handler.Again(c.who.id, b.payload, answer != nil) {
-		return false
-	}
-	c.leave()                           // not while it writes, or is slowed down
-	n, _ := c.Write(confirm(b, answer)) // it closes the connection when it fails
-	atomic.AddInt64(&h.server.Info.BytesSent, int64(n))
-	if answer != nil {
+	if answered {
+		out = append(out, *answer...)
 		atomic.AddInt64(&h.server.Info.MessagesSent, 1)
+	}
+	c.leave()            // not while it writes, or is slowed down
+	n, _ := c.Write(out) // it closes the connection when it fails
+	atomic.AddInt64(&h.server.Info.BytesSent, int64(n))
+	if !known {
+		return false
 	}
 	atomic.AddInt64(&h.server.Info.MessagesReceived, 1)
 	atomic.AddInt64(&h.server.Info.BytesReceived, int64(b.size))

@@ -47,7 +47,7 @@ type listener struct {
 	away atomic.Uint64 // connections turned away
 }
 
-func newListener(number int, door Door, o *Options, s *sessions, crowd *entrance, failed chan<- error) *listener {
+func newListener(number int, door Door, o *Options, s *sessions, crowd *entrance, g gates, failed chan<- error) *listener {
 	return &listener{
 		id:       "door-" + strconv.Itoa(number),
 		door:     door,
@@ -56,7 +56,7 @@ func newListener(number int, door Door, o *Options, s *sessions, crowd *entrance
 		options:  o,
 		sessions: s,
 		log:      o.Logger,
-		gates:    newGates(),
+		gates:    g,
 		closing:  make(chan struct{}),
 		served:   make(chan struct{}),
 		failed:   failed,
@@ -115,6 +115,7 @@ func (l *listener) start(inner net.Conn, establish listeners.EstablishFn) {
 	c.door = l.door
 	c.settled = sync.OnceFunc(func() { l.crowd.leave(from) })
 	if l.door.TLS != nil {
+		c.raw.proving = true
 		c.raw.turn = func() (func(), error) { return l.turn(c, from) }
 		c.Conn = tls.Server(c.raw, l.door.TLS)
 	}
@@ -123,7 +124,7 @@ func (l *listener) start(inner net.Conn, establish listeners.EstablishFn) {
 		l.turnedAway(inner)
 		return
 	}
-	_ = inner.SetDeadline(time.Now().Add(l.options.ConnectTimeout))
+	_ = c.SetDeadline(time.Now().Add(l.options.ConnectTimeout))
 	go func() {
 		defer l.finish(c)
 		err := l.handshake(c)
@@ -156,7 +157,7 @@ func (l *listener) turn(c *conn, from netip.Prefix) (answered func(), err error)
 	if err := l.crowd.turn(from, c.closed); err != nil {
 		return nil, err
 	}
-	_ = c.raw.SetDeadline(time.Now().Add(l.options.ConnectTimeout))
+	_ = c.SetDeadline(time.Now().Add(l.options.ConnectTimeout))
 	return l.crowd.answered, nil
 }
 
@@ -169,8 +170,11 @@ func (l *listener) handshake(c *conn) error {
 	}
 	defer c.raw.endTurn()
 	if err := secure.HandshakeContext(context.Background()); err != nil {
-		return fmt.Errorf("handshake: %w", err)
+		c.raw.endTurn()
+		c.leave()
+		return fmt.Errorf("handshake: %w", errors.Join(err, c.flush())) // it tells the peer what is wrong
 	}
+	c.raw.proving = false
 	if leaf := c.certificate(); leaf != nil {
 		c.expiry = time.AfterFunc(time.Until(leaf.NotAfter), func() { _ = c.Close() })
 	}
