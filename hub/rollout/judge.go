@@ -61,8 +61,13 @@ func Judge(v fleet.Verify, candidate, stable Counts, doubt float64) Verdict {
 		return Verdict{Fails, fmt.Sprintf("%d of %d requests failed: %.1f %% succeed, %s", candidate.Failed, candidate.Requests, succeeds, against(v.Success, stable))}
 	}
 	enough := averaged * uint64(v.Requests)
-	if limit := max(v.Slower*stable.AverageMS, stable.AverageMS+granted); !stable.Earlier && min(candidate.Requests, stable.Requests) >= enough && candidate.AverageMS > limit {
-		return Verdict{Fails, fmt.Sprintf("a request takes %.0f ms, the old version's %.0f ms", candidate.AverageMS, stable.AverageMS)}
+	limit := max(v.Slower*stable.AverageMS, stable.AverageMS+granted)
+	if !stable.Earlier && stable.Requests >= enough && candidate.AverageMS > limit {
+		why := fmt.Sprintf("a request takes %.0f ms, the old version's %.0f ms", candidate.AverageMS, stable.AverageMS)
+		if candidate.Requests < enough {
+			return Verdict{Inconclusive, fmt.Sprintf("%s, by %d requests of at least %d, which may be chance", why, candidate.Requests, enough)}
+		}
+		return Verdict{Fails, why}
 	}
 	if succeeds < v.Success && (stable.Requests == 0 || succeeds < share(stable)) {
 		return Verdict{Inconclusive, fmt.Sprintf("%d of %d requests failed, which may be chance", candidate.Failed, candidate.Requests)}

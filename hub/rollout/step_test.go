@@ -183,7 +183,8 @@ func TestJudge(t *testing.T) {
 		{"slower", v, Counts{Requests: 100, Failed: 0, AverageMS: 200}, Counts{Requests: 1000, Failed: 0, AverageMS: 60}, Fails, "a request takes 200 ms, the old version's 60 ms"},
 		{"slower by little", v, Counts{Requests: 100, Failed: 0, AverageMS: 50}, Counts{Requests: 1000, Failed: 0, AverageMS: 5}, Passes, ""},
 		{"slower than nobody", v, Counts{Requests: 100, Failed: 0, AverageMS: 500}, Counts{Requests: 99, Failed: 0, AverageMS: 5}, Passes, ""},
-		{"slower, by few requests", v, Counts{Requests: 99, Failed: 0, AverageMS: 500}, Counts{Requests: 1000, Failed: 0, AverageMS: 5}, Passes, ""},
+		{"slower, by few requests", v, Counts{Requests: 99, Failed: 0, AverageMS: 500}, Counts{Requests: 1000, Failed: 0, AverageMS: 5}, Inconclusive, "a request takes 500 ms, the old version's 5 ms, by 99 requests of at least 100, which may be chance"},
+		{"slower, by few requests, than before", v, Counts{Requests: 99, Failed: 0, AverageMS: 500}, Counts{Requests: 1000, Failed: 0, AverageMS: 5, Earlier: true}, Passes, ""},
 	} {
 		got := Judge(c.verify, c.new, c.old, Reasonable)
 		if got.Result != c.want || !strings.Contains(got.Why, c.why) || (got.Why == "") != (c.why == "") {
