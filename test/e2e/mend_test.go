@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/musterhq/muster/hub/client"
@@ -17,11 +18,29 @@ import (
 // told another boot id each time, since all hosts share this machine's kernel.
 var boots = map[string]int{}
 
+// broken is held by a test that breaks something beside others, until that is whole
+// again: when they end, they mend what they find.
+var broken sync.Mutex
+
 // mend brings back whatever the test broke, one thing whatever becomes of the
 // others.
 func (p *project) mend() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
+	p.launchAll(ctx)
+	p.allUp()
+	for _, name := range names {
+		if p.host(name).Availability == fleet.AvailabilityDrain {
+			if _, err := p.c.Client.HostDo(ctx, name, client.HostActivate, client.Write{}); err != nil {
+				p.Error(err)
+			}
+		}
+	}
+}
+
+func (p *project) launchAll(ctx context.Context) {
+	broken.Lock()
+	defer broken.Unlock()
 	for _, process := range p.odd {
 		if err := process.Stop(); err != nil {
 			p.Error(err)
@@ -30,14 +49,6 @@ func (p *project) mend() {
 	for _, name := range append([]string{cluster.HubHost}, names...) {
 		if err := errors.Join(p.mendHost(ctx, name), p.launch(ctx, name)); err != nil {
 			p.Errorf("mend %s: %v", name, err)
-		}
-	}
-	p.allUp()
-	for _, name := range names {
-		if p.host(name).Availability == fleet.AvailabilityDrain {
-			if _, err := p.c.Client.HostDo(ctx, name, client.HostActivate, client.Write{}); err != nil {
-				p.Error(err)
-			}
 		}
 	}
 }

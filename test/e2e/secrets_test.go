@@ -145,6 +145,8 @@ func (p *project) shows(value string) {
 // empty, and the agent starts in another boot.
 func (p *project) rebooted(host string) {
 	p.Helper()
+	broken.Lock()
+	defer broken.Unlock()
 	agent := p.c.Agents[host]
 	p.must(agent.Stop())
 	for id := range p.here(host) {

@@ -21,7 +21,6 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/wire"
 	"github.com/musterhq/muster/test/cluster"
-	"github.com/musterhq/muster/test/logbuf"
 )
 
 // hostLife is how long certificates of hosts are valid in these tests: they are
@@ -202,6 +201,7 @@ func TestTrustRenewalRotationAndReturn(t *testing.T) {
 
 	// web3 is off for longer than its certificate is valid; its containers go on.
 	p.stop("web3")
+	p.commandToWhoIsOff("web3")
 	time.Sleep(hostLife + 2*time.Second)
 	p.start("web3")
 	p.until(30*time.Second, "web3 is back", func() (bool, string) {
@@ -219,6 +219,7 @@ func TestTrustRenewalRotationAndReturn(t *testing.T) {
 	}
 	p.never(fleet.EventHostLost, fleet.EventInstanceExited, fleet.EventHostCloned)
 	p.revocation()
+	p.guessing()
 }
 
 // revocation takes web3's place with its key, and then its right to it.
@@ -230,21 +231,7 @@ func (p *project) revocation() {
 	hub := p.c.Fleet.Host(cluster.HubHost)
 	thief := p.c.Fleet.Host("web2").Command(p.ctx(), "mosquitto_sub", append([]string{"-h", hub.Address, "-p", "8883", "--cafile", ca, "-d"},
 		append(asHost("web3", cert, key), "-t", wire.Host("web3", wire.LeafDesired))...)...)
-	said := &logbuf.Buffer{}
-	thief.Stdout, thief.Stderr = said, said
-	p.must(thief.Start())
-	ended := make(chan struct{})
-	go func() {
-		_ = thief.Wait()
-		close(ended)
-	}()
-	p.Cleanup(func() {
-		_ = thief.Process.Kill()
-		<-ended
-	})
-	p.until(20*time.Second, "the thief is in", func() (bool, string) {
-		return strings.Contains(said.String(), "SUBACK"), said.String()
-	})
+	said := p.background(thief, "SUBACK")
 	p.mustMuster("host", "revoke", "web3")
 	began := time.Now()
 	p.until(20*time.Second, "the thief is out", func() (bool, string) {
