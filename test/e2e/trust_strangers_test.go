@@ -124,7 +124,7 @@ func (p *project) overTheWeb(url string) {
 		{"another site's page", "403", []string{"-X", "POST", "-H", "Origin: https://evil.example", "-H", "Sec-Fetch-Site: cross-site", url + "/v1/hosts/web1/drain"}},
 		{"64 MiB to log in with", "413", []string{"-H", "Content-Type: application/json", "--data-binary", "@" + large, url + "/v1/login"}},
 	} {
-		args := append([]string{"-s", "-o", filepath.Join(p.TempDir(), "answer"), "-w", "%{http_code}", "--cacert", ca}, c.args...)
+		args := append([]string{"-s", "--expect100-timeout", "20", "-o", filepath.Join(p.TempDir(), "answer"), "-w", "%{http_code}", "--cacert", ca}, c.args...)
 		out, err := p.c.Fleet.Host("web2").Command(p.ctx(), "curl", args...).Output()
 		if string(out) != c.code {
 			p.Errorf("%s: %s, %v; want %s", c.what, out, err, c.code)

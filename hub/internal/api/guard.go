@@ -34,6 +34,10 @@ func (a *API) guard(next http.Handler) http.Handler {
 		rec.Header().Set("Cache-Control", "no-store")
 		rec.Header().Set("X-Content-Type-Options", "nosniff")
 		if !strings.HasPrefix(r.URL.Path, streamPath) {
+			if most := a.limits.ApplyBytes; r.ContentLength > most { // before the caller sends it, if he asks
+				writeProblem(rec, newProblem(http.StatusRequestEntityTooLarge, fleet.CodeInvalid, fmt.Sprintf("the body has %d bytes; at most %d are taken", r.ContentLength, most)))
+				return
+			}
 			r.Body = http.MaxBytesReader(rec, r.Body, a.limits.ApplyBytes+1)
 		}
 		next.ServeHTTP(rec, r)

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -70,6 +72,19 @@ func TestMetrics(t *testing.T) {
 func TestLongHeadersAreRefused(t *testing.T) {
 	if a := serve(t).call("GET", "/v1/hosts", "", "X-Long", strings.Repeat("x", 64<<10)); a.status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("%d", a.status)
+	}
+}
+
+// A body that is too large is refused before it comes.
+func TestLargeBodiesNeedntBeSent(t *testing.T) {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(serve(t).url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /v1/login HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", 64<<20)
+	if status, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(status, " 413 ") {
+		t.Errorf("%q, %v", status, err)
 	}
 }
 
