@@ -174,7 +174,7 @@ func (b *bench) measureRest(ctx context.Context, l *lone, r *scaled, empty int64
 		r.targetNumber("the hub's memory with 10,000 agents (PSS)", 600, float64(pss)/1e6, "MB")
 		r.because("%s of it are stacks: the MQTT library has two goroutines for each connection, and hands packets of 0.8 KiB on by value, which keeps 24 KiB of stack for good. Most of the heap is that library's, too: subscriptions, kept messages and queues, 21 KiB for each agent by a profile of November 2026.", mib(int64(stacks)))
 		r.targetNumber("its CPU at rest", 10, 100*share, "% of a core")
-		r.because("A sign of life costs %d µs. By a profile of November 2026, on two cores of an AMD EPYC, a quarter of that is the kernel's, for one read and one write, a sixth collecting garbage, which is the price of the memory that is given back, a sixth looking twice a second at all hosts and at the ports that stay held for a while after what was removed, and the rest waking up and the hub's own work. On a hub where nothing was removed it is 44 µs.", beatCost(share, l.agents).Microseconds())
+		r.because("A sign of life costs %d µs. By a profile of November 2026, on two cores of an AMD EPYC, a quarter of that is the kernel's, for one read and one write, a sixth collecting garbage, which is the price of the memory that is given back, a sixth the loop's turns, which look twice a second at all hosts, too, a tenth TLS, and the rest waking up and the hub's own work.", beatCost(share, l.agents).Microseconds())
 		r.targetTime("a change at all 10,000 agents", time.Second, r.reached)
 		r.because("The agents share the hub's two cores here, and take in their messages on them.")
 		r.targetTime("10,000 new instances at all 10,000 agents", time.Second, r.placed)
