@@ -64,14 +64,14 @@ type Timing struct {
 	Stable         time.Duration // a run this long makes earlier exits forgotten
 }
 
-// mostDoublings bounds how far apart repetitions get: a hub that was out of order for
-// long is to know soon after it is well again.
-const mostDoublings = 1
-
-// again is the wait before something that isn't acknowledged is sent once more. It
-// doubles: a hub that is only slow must not get the more to do, the slower it is.
-func (t Timing) again(repeats int) time.Duration {
-	return t.Resend << min(repeats, mostDoublings)
+// again is the wait before something that isn't acknowledged is sent once more, twice
+// as long from the second time on: a hub that is only slow must not get the more to do,
+// the slower it is; and one that was out of order is to know soon after it is well.
+func (t Timing) again(repeated bool) time.Duration {
+	if repeated {
+		return 2 * t.Resend
+	}
+	return t.Resend
 }
 
 // DefaultTiming returns the times of an ordinary host.

@@ -13,11 +13,11 @@ import (
 // outbox keeps track of which events of the cache were sent when. Only events
 // that are on disk are sent: a number must never come to mean another event.
 type outbox struct {
-	saved   uint64 // number of the last event on disk
-	sent    uint64 // number of the last event sent in this session
-	sentAt  time.Time
-	repeats int // how often that was sent again
-	made    int // events made since the agent's start
+	saved    uint64 // number of the last event on disk
+	sent     uint64 // number of the last event sent in this session
+	sentAt   time.Time
+	repeated bool // that was sent again
+	made     int  // events made since the agent's start
 }
 
 // event takes an event into the outbox and returns its id.
@@ -123,11 +123,7 @@ func (s *State) batch(now time.Time) *fleet.EventBatch {
 	}
 	first := c.LastEvent - uint64(len(c.Events)) + 1
 	last := min(s.outbox.saved, first+uint64(s.config.Limits.Batch)-1)
-	if last == s.outbox.sent {
-		s.outbox.repeats++
-	} else {
-		s.outbox.repeats = 0
-	}
+	s.outbox.repeated = last == s.outbox.sent
 	s.outbox.sent, s.outbox.sentAt = last, now
 	return &fleet.EventBatch{Numbering: c.Numbering, First: first, Events: slices.Clone(c.Events[:last-first+1])}
 }
@@ -143,5 +139,5 @@ func (o *outbox) due(s *State) time.Time {
 	if o.sent < last {
 		return o.sentAt.Add(s.config.Timing.ReportDelay)
 	}
-	return o.sentAt.Add(s.config.Timing.again(o.repeats))
+	return o.sentAt.Add(s.config.Timing.again(o.repeated))
 }

@@ -19,7 +19,7 @@ type reporting struct {
 	open         bool      // the first report may be made
 	calm, counts []byte    // the last report, without and with connection counts
 	at           time.Time // when it was sent last; zero: not in this session
-	repeats      int       // how often it was sent again
+	repeated     bool      // it was sent again
 	waits        time.Time // when one that waits is due
 
 	beat      uint64
@@ -35,11 +35,11 @@ type reporting struct {
 
 func (s *State) connect(session string) {
 	s.session = session
-	s.report.at, s.report.beatAt, s.report.repeats = time.Time{}, time.Time{}, 0
+	s.report.at, s.report.beatAt, s.report.repeated = time.Time{}, time.Time{}, false
 	s.report.calm, s.report.counts = nil, nil
 	s.report.acknowledged = 0
 	s.metering.news = true
-	s.outbox.sent, s.outbox.sentAt, s.outbox.repeats = 0, time.Time{}, 0
+	s.outbox.sent, s.outbox.sentAt, s.outbox.repeated = 0, time.Time{}, false
 }
 
 // takeBalancer hurries: others wait for what a balancer has in force.
@@ -145,9 +145,8 @@ func (s *State) reportActual(out *Outputs, now time.Time) {
 		r.waits = r.at.Add(timing.ReportDelay)
 	case !bytes.Equal(counts, r.counts):
 		r.waits = r.at.Add(timing.CountsDelay)
-	case r.acknowledged < r.sequence && !now.Before(r.at.Add(timing.again(r.repeats))):
-		r.at = now
-		r.repeats++
+	case r.acknowledged < r.sequence && !now.Before(r.at.Add(timing.again(r.repeated))):
+		r.at, r.repeated = now, true
 		out.Actual, out.Sequence = &actual, r.sequence
 		return
 	default:
@@ -158,7 +157,7 @@ func (s *State) reportActual(out *Outputs, now time.Time) {
 		return
 	}
 	r.waits, r.urgent = time.Time{}, false
-	r.at, r.repeats, r.calm, r.counts = now, 0, calm, counts
+	r.at, r.repeated, r.calm, r.counts = now, false, calm, counts
 	out.Actual, out.Sequence = &actual, s.nextSequence(now)
 }
 
@@ -241,7 +240,7 @@ func (r *reporting) due(s *State, now time.Time) time.Time {
 	due(s.foundUntil(now))
 	due(r.waits)
 	if r.acknowledged < r.sequence && !r.at.IsZero() {
-		due(r.at.Add(timing.again(r.repeats)))
+		due(r.at.Add(timing.again(r.repeated)))
 	}
 	return first
 }

@@ -220,10 +220,15 @@ func TestEventsAreSentUntilAcknowledged(t *testing.T) {
 	if w.batch == nil || w.batch.First != 1 || len(w.batch.Events) != 2 || w.batch.Numbering != "start1" {
 		t.Fatalf("batch %+v", w.batch)
 	}
-	w.batch = nil
-	w.pass(11 * time.Second)
-	if w.batch == nil || len(w.batch.Events) != 2 {
-		t.Fatal("they aren't sent again")
+	for _, wait := range []time.Duration{5, 10, 10} {
+		w.batch = nil
+		w.pass((wait - 2) * time.Second)
+		if w.batch != nil {
+			t.Fatalf("they are sent again before %d s", wait)
+		}
+		if w.pass(2 * time.Second); w.batch == nil || len(w.batch.Events) != 2 {
+			t.Fatalf("they aren't sent again after %d s", wait)
+		}
 	}
 	w.ack(0, 1)
 	w.exit("a-1", 1)

@@ -45,7 +45,7 @@ type agent struct {
 
 	sequence     uint64 // of the last report
 	sentAt       time.Time
-	repeats      int // of it
+	repeated     bool
 	acknowledged uint64
 	settledAt    time.Time
 	reachedAt    time.Time // when the desired state was accepted
@@ -60,9 +60,6 @@ func newAgent(o *Options, e *entry, number int) *agent {
 		facts: Facts(host), start: random(), pools: map[fleet.ServiceKey]uint64{}, foreign: 1 << 30,
 	}
 }
-
-// mostDoublings of the time until a report is repeated: as a real agent does it.
-const mostDoublings = 1
 
 // source is the address of an agent's machine, one of this machine's loopback: the
 // hub bounds what one address may do.

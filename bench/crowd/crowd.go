@@ -20,7 +20,7 @@ type Options struct {
 	Beat      time.Duration // between signs of life
 	KeepAlive time.Duration
 	Watchdog  time.Duration // the connection is given up without an echo for so long
-	Resend    time.Duration // until an unacknowledged report is sent again; doubles
+	Resend    time.Duration // until an unacknowledged report is sent again; from then on twice as long
 	Start     time.Duration // what a container takes to be ready
 	// The pause before connecting again is random, from ReconnectMin to
 	// ReconnectFirst, whose place is taken by twice as much after each session

@@ -26,7 +26,7 @@ func (a *agent) sendPresence() {
 
 func (a *agent) sendActual() {
 	a.sequence++
-	a.repeats = 0
+	a.repeated = false
 	a.resendActual()
 }
 

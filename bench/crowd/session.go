@@ -150,8 +150,12 @@ func (a *agent) beat(conn *line) {
 		return
 	}
 	a.sendPresence()
-	if a.acknowledged < a.sequence && now.Sub(a.sentAt) >= a.options.Resend<<min(a.repeats, mostDoublings) {
-		a.repeats++
+	wait := a.options.Resend
+	if a.repeated {
+		wait *= 2
+	}
+	if a.acknowledged < a.sequence && now.Sub(a.sentAt) >= wait {
+		a.repeated = true
 		a.resendActual()
 	}
 	a.next.Reset(a.options.Beat)

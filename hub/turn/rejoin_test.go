@@ -15,7 +15,7 @@ func (w *world) forget(t *testing.T, host string) {
 	w.hosts[host].cut = true
 	w.pass(20 * time.Second)
 	w.mustOrder(t, fleet.Command{Do: fleet.DoHostRemove, Host: host, Force: true})
-	w.pass(20 * time.Second)
+	w.pass(5 * time.Second)
 	w.wantOut(t, host)
 }
 

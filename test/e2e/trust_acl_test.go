@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/musterhq/muster/test/logbuf"
 )
 
 // TestTrustExportedACL has a real mosquitto decide by the list that is exported,
@@ -70,7 +72,7 @@ type mosquitto struct {
 	p       *project
 	address string
 	dir     string
-	heard   string // file with all that the hub hears there
+	heard   *logbuf.Buffer // all that the hub hears there
 	ends    int
 }
 
@@ -82,19 +84,13 @@ func (p *project) mosquitto() *mosquitto {
 	m := &mosquitto{p: p, address: host.Address, dir: p.TempDir()}
 	p.must(os.Chmod(m.dir, 0o755))
 	file := func(name string) string { return filepath.Join(m.dir, name) }
-	run := func(program string, args ...string) {
-		p.Helper()
-		if out, err := exec.CommandContext(p.ctx(), program, args...).CombinedOutput(); err != nil {
-			p.Fatalf("%s: %v: %s", program, err, out)
-		}
-	}
-	run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=broker", "-days", "1",
-		"-addext", "subjectAltName=IP:"+m.address, "-keyout", file("broker.key"), "-out", file("broker.pem"))
+	p.run(exec.CommandContext(p.ctx(), "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=broker", "-days", "1",
+		"-addext", "subjectAltName=IP:"+m.address, "-keyout", file("broker.key"), "-out", file("broker.pem")))
 	p.must(os.Rename(p.caFile(), file("ca.pem")))
 	p.must(os.WriteFile(file("acl"), []byte(p.mustMuster("acl", "export", "--format", "mosquitto")), 0o600))
 	p.must(os.WriteFile(file("passwords"), nil, 0o600))
 	for _, name := range []string{"muster.hub", "vera", "otto", "ada"} {
-		run("mosquitto_passwd", "-b", file("passwords"), name, "password")
+		p.run(exec.CommandContext(p.ctx(), "mosquitto_passwd", "-b", file("passwords"), name, "password"))
 	}
 	p.must(os.WriteFile(file("mosquitto.conf"), fmt.Appendf(nil, `user root
 per_listener_settings true
@@ -109,39 +105,11 @@ listener 1884 %[1]s
 password_file %[2]s/passwords
 acl_file %[2]s/acl
 `, m.address, m.dir), 0o600))
-	server := host.Command(p.Context(), "/usr/sbin/mosquitto", "-c", file("mosquitto.conf"))
-	log, err := os.Create(file("log"))
-	p.must(err)
-	server.Stdout, server.Stderr = log, log
-	p.must(server.Start())
-	p.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-		if p.Failed() {
-			said, _ := os.ReadFile(file("log"))
-			p.Logf("mosquitto: %s", said)
-		}
-		log.Close()
-	})
-	p.until(10*time.Second, "mosquitto answers", func() (bool, string) {
-		out, err := m.as("muster.hub", "mosquitto_pub", "-t", "muster/v1/hub/state", "-m", "x")
-		return err == nil, out
-	})
-	m.heard = file("heard")
-	all, err := os.Create(m.heard)
-	p.must(err)
-	hub := host.Command(p.Context(), "mosquitto_sub", "-V", "mqttv5", "-h", m.address, "-p", "1884", "-u", "muster.hub", "-P", "password", "-q", "1", "-t", "muster/v1/#")
-	hub.Stdout, hub.Stderr = all, all
-	p.must(hub.Start())
-	p.Cleanup(func() {
-		_ = hub.Process.Kill()
-		_ = hub.Wait()
-		all.Close()
-	})
+	p.background(host.Command(p.Context(), "/usr/sbin/mosquitto", "-c", file("mosquitto.conf")), "running")
+	m.heard = p.background(host.Command(p.Context(), "mosquitto_sub", "-V", "mqttv5", "-h", m.address, "-p", "1884", "-u", "muster.hub", "-P", "password", "-q", "1", "-t", "muster/v1/#"), "")
 	p.until(10*time.Second, "the hub listens there", func() (bool, string) {
 		out, _ := m.as("muster.hub", "mosquitto_pub", "-t", "muster/v1/hub/begun", "-m", "begun")
-		raw, err := os.ReadFile(m.heard)
-		return err == nil && strings.Contains(string(raw), "begun"), out
+		return strings.Contains(m.heard.String(), "begun"), out
 	})
 	return m
 }
@@ -165,9 +133,9 @@ func (m *mosquitto) reached(payload string) (yes bool) {
 		m.p.Fatalf("mosquitto_pub: %v: %s", err, out)
 	}
 	m.p.until(10*time.Second, "the hub hears itself", func() (bool, string) {
-		raw, err := os.ReadFile(m.heard)
-		yes = strings.Contains(string(raw), payload)
-		return err == nil && strings.Contains(string(raw), end), string(raw)
+		said := m.heard.String()
+		yes = strings.Contains(said, payload)
+		return strings.Contains(said, end), said
 	})
 	return yes
 }

@@ -60,7 +60,7 @@ func (p *project) manInTheMiddle(token string) {
 	between := p.c.Fleet.Host("web3")
 	p.run(exec.CommandContext(p.ctx(), "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
 		"-subj", "/CN=muster-hub", "-addext", "subjectAltName=IP:"+between.Address, "-keyout", key, "-out", cert))
-	said := p.background(between.Command(p.ctx(), "openssl", "s_server", "-accept", "9443", "-cert", cert, "-key", key), "ACCEPT")
+	said := p.background(between.Command(p.Context(), "openssl", "s_server", "-accept", "9443", "-cert", cert, "-key", key), "ACCEPT")
 	out := p.joinFrom("web2", net.JoinHostPort(between.Address, "9443"), token)
 	if !strings.Contains(out, "not the hub that the join token is of") {
 		p.Errorf("in the middle: %s", out)
@@ -103,7 +103,7 @@ subjectAltName = IP:%[2]s
 	day := func(days int) string { return time.Now().AddDate(0, 0, days).UTC().Format("20060102150405Z") }
 	p.run(exec.CommandContext(p.ctx(), "openssl", "ca", "-batch", "-notext", "-selfsign", "-config", at("ca.cnf"), "-keyfile", at("key.pem"), "-startdate", day(1), "-enddate", day(30), "-in", at("request.pem"), "-out", at("cert.pem")))
 	socket, join := at("hub.sock"), net.JoinHostPort(host.Address, "18443")
-	p.background(host.Command(p.ctx(), filepath.Join(p.c.Fleet.Dir, "muster-hub"), "--state-dir", at("state"), "--socket", socket, "--mqtts", net.JoinHostPort(host.Address, "18883"), "--https", join,
+	p.background(host.Command(p.Context(), filepath.Join(p.c.Fleet.Dir, "muster-hub"), "--state-dir", at("state"), "--socket", socket, "--mqtts", net.JoinHostPort(host.Address, "18883"), "--https", join,
 		"--tls-cert", at("cert.pem"), "--tls-key", at("key.pem")), "hub started")
 	line := p.run(exec.CommandContext(p.ctx(), p.c.CLI, "--hub", "unix://"+socket, "token", "create"))
 	if out := p.joinFrom("web2", join, strings.Fields(line)[3]); !strings.Contains(out, "clock right") {
@@ -204,6 +204,9 @@ func (p *project) background(cmd *exec.Cmd, word string) *logbuf.Buffer {
 		_ = cmd.Process.Kill()
 		_ = stdin.Close()
 		<-ended
+		if p.Failed() {
+			p.Logf("%s: %s", cmd.Path, said)
+		}
 	})
 	p.until(30*time.Second, cmd.Path+" says "+word, func() (bool, string) { return strings.Contains(said.String(), word), said.String() })
 	return said

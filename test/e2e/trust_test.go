@@ -229,7 +229,7 @@ func (p *project) revocation() {
 	cert, key, _ := p.credential("web3")
 	ca := p.caFile()
 	hub := p.c.Fleet.Host(cluster.HubHost)
-	thief := p.c.Fleet.Host("web2").Command(p.ctx(), "mosquitto_sub", append([]string{"-h", hub.Address, "-p", "8883", "--cafile", ca, "-d"},
+	thief := p.c.Fleet.Host("web2").Command(p.Context(), "mosquitto_sub", append([]string{"-h", hub.Address, "-p", "8883", "--cafile", ca, "-d"},
 		append(asHost("web3", cert, key), "-t", wire.Host("web3", wire.LeafDesired))...)...)
 	said := p.background(thief, "SUBACK")
 	p.mustMuster("host", "revoke", "web3")

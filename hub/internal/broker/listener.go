@@ -168,13 +168,13 @@ func (l *listener) handshake(c *conn) error {
 	if !ok {
 		return nil
 	}
-	defer c.raw.endTurn()
-	if err := secure.HandshakeContext(context.Background()); err != nil {
-		c.raw.endTurn()
+	err := secure.HandshakeContext(context.Background())
+	c.raw.endTurn()
+	c.raw.proving = false
+	if err != nil {
 		c.leave()
 		return fmt.Errorf("handshake: %w", errors.Join(err, c.flush())) // it tells the peer what is wrong
 	}
-	c.raw.proving = false
 	if leaf := c.certificate(); leaf != nil {
 		c.expiry = time.AfterFunc(time.Until(leaf.NotAfter), func() { _ = c.Close() })
 	}

@@ -98,6 +98,41 @@ func TestASlowPeerLeavesTheGateForWriting(t *testing.T) {
 	}
 }
 
+// What is read is worked on in a gate: to prove who it is in the one for work, and
+// not while it has a turn for that, which has a bound of its own.
+func TestWhatIsReadIsWorkedOnInAGate(t *testing.T) {
+	g := few()
+	c, peer := pair(t, DefaultOptions(), g)
+	turns, ended := 0, 0
+	c.raw.proving = true
+	c.raw.turn = func() (func(), error) {
+		turns++
+		return func() { ended++ }, nil
+	}
+	read := func(want gate) {
+		t.Helper()
+		if _, err := peer.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.raw.Read(make([]byte, 1)); n != 1 || err != nil || c.in != want {
+			t.Fatal(n, err, c.in)
+		}
+	}
+	read(nil)
+	if turns != 1 || ended != 0 {
+		t.Errorf("%d turns, %d ended", turns, ended)
+	}
+	read(g.working)
+	if turns != 1 || ended != 1 {
+		t.Errorf("%d turns, %d ended", turns, ended)
+	}
+	c.raw.proving = false
+	read(g.reading)
+	if len(g.working) != 0 {
+		t.Error("it has kept a place")
+	}
+}
+
 // The peer's time stands still while it waits for a gate: the bytes may be there.
 func TestTheWaitForAGateIsNotThePeers(t *testing.T) {
 	o, g := DefaultOptions(), few()
@@ -109,8 +144,8 @@ func TestTheWaitForAGateIsNotThePeers(t *testing.T) {
 		if _, err := peer.Write([]byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := c.raw.Read(make([]byte, 1)); n != 1 || err != nil {
-			t.Fatal(n, err)
+		if n, err := c.raw.Read(make([]byte, 1)); n != 1 || err != nil || c.in != g.reading {
+			t.Fatal(n, err, c.in)
 		}
 	}
 	if _, err := c.raw.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
