@@ -220,14 +220,14 @@ func TestEventsAreSentUntilAcknowledged(t *testing.T) {
 	if w.batch == nil || w.batch.First != 1 || len(w.batch.Events) != 2 || w.batch.Numbering != "start1" {
 		t.Fatalf("batch %+v", w.batch)
 	}
-	for _, wait := range []time.Duration{5, 10, 10} {
+	for _, wait := range []time.Duration{5 * time.Second, 10 * time.Second, 10 * time.Second} {
 		w.batch = nil
-		w.pass((wait - 2) * time.Second)
+		w.pass(wait - 2*time.Second)
 		if w.batch != nil {
-			t.Fatalf("they are sent again before %d s", wait)
+			t.Fatalf("they are sent again before %s", wait)
 		}
 		if w.pass(2 * time.Second); w.batch == nil || len(w.batch.Events) != 2 {
-			t.Fatalf("they aren't sent again after %d s", wait)
+			t.Fatalf("they aren't sent again after %s", wait)
 		}
 	}
 	w.ack(0, 1)
