@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/agent/brain"
-	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/agent/internal/balancer/haproxy"
 	"github.com/musterhq/muster/agent/internal/cache"
 	"github.com/musterhq/muster/agent/internal/engine"
 	"github.com/musterhq/muster/agent/internal/identity"
@@ -98,7 +98,7 @@ type parts struct {
 	loop      *loop.Loop
 	link      *link.Link
 	prober    *readings.Prober
-	balancers []*balancer.Balancer
+	balancers []*haproxy.Balancer
 	driven    []*driven // those that run
 	logger    *slog.Logger
 	meters    *meters      // nil: nobody measures
@@ -132,7 +132,7 @@ func assemble(ctx context.Context, options *Options, who *identity.Identity, sto
 	p.prober = readings.NewProber(p.loop.Probed)
 	if options.HAProxy != nil {
 		warnOfKillMode(ctx, options.Logger)
-		b, err := balancer.New(balancerOptions(options, p.loop))
+		b, err := haproxy.New(balancerOptions(options, p.loop))
 		if err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
-	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/agent/internal/balancer/haproxy"
 	"github.com/musterhq/muster/agent/internal/engine"
 	"github.com/musterhq/muster/agent/internal/loop"
 	"github.com/musterhq/muster/agent/internal/readings"
@@ -125,7 +125,7 @@ func (m *machine) facts(ctx context.Context) (fleet.HostFacts, error) {
 	facts.PortRangeFirst, facts.PortRangeLast = o.PortFirst, o.PortLast
 	if h := o.HAProxy; h != nil {
 		address := cmp.Or(h.Address, facts.Advertise)
-		facts.Balancers = []fleet.BalancerFacts{{Name: h.Name, Driver: balancer.Driver, Address: address, Labels: h.Labels, Features: balancer.Features}}
+		facts.Balancers = []fleet.BalancerFacts{{Name: h.Name, Driver: haproxy.Driver, Address: address, Labels: h.Labels, Features: haproxy.Features}}
 	}
 	return facts, nil
 }
@@ -158,9 +158,9 @@ func (m *machine) disk(ctx context.Context) (brain.DiskRead, error) {
 	return brain.DiskRead{Used: used, Size: size}, err
 }
 
-func balancerOptions(options *Options, l *loop.Loop) balancer.Options {
+func balancerOptions(options *Options, l *loop.Loop) haproxy.Options {
 	h := options.HAProxy
-	o := balancer.DefaultOptions()
+	o := haproxy.DefaultOptions()
 	o.Name, o.Binary, o.Dir = h.Name, h.Binary, h.Dir
 	if o.Dir == "" {
 		o.Dir = filepath.Join(options.StateDir, "haproxy")

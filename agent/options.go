@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
-	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/agent/internal/balancer/haproxy"
 	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/reach"
@@ -126,7 +126,7 @@ func limits(cores int) brain.Limits {
 
 // DefaultHAProxy returns the options of a HAProxy in production.
 func DefaultHAProxy() HAProxyOptions {
-	d := balancer.DefaultOptions()
+	d := haproxy.DefaultOptions()
 	return HAProxyOptions{Name: d.Name, Binary: d.Binary, Retries: d.Retries, HardStop: d.HardStop}
 }
 

@@ -1,9 +1,4 @@
-// Package balancer drives a HAProxy of Muster's own: it carries out what
-// package sequence decides and reports what it sees.
-//
-// HAProxy outlives the agent. It runs as a daemon in master-worker mode from
-// a directory of its own, and an agent that starts finds it there by its
-// master socket and goes on with it: nothing is reloaded. The configuration
-// file always carries what is in force, so that a HAProxy that died is started
-// from it as it was.
+// Package balancer has what the drivers of load balancers share, each of which
+// is a package below it: the sealed file on disk, the processes of a program
+// that outlives the agent, and what both say of pools.
 package balancer

@@ -1,4 +1,4 @@
-package balancer
+package haproxy
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -94,7 +95,7 @@ func TestAnotherOneStartedByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	poll(t, "the former one is gone", func() bool {
-		_, alive := started(former)
+		_, alive := balancer.WorkerOf(former)
 		return !alive
 	})
 	if now := r.master(); now == former {
@@ -147,7 +148,7 @@ func TestKilledInAReload(t *testing.T) {
 		before, master := r.reloads.Load(), r.master()
 		r.want(web)
 		poll(t, "a reload begins", func() bool { return r.reloads.Load() > before })
-		pause(t.Context(), shortPause*2*time.Duration(round)) // from its beginning to its end
+		balancer.Pause(t.Context(), shortPause*2*time.Duration(round)) // from its beginning to its end
 		kill(t, master, syscall.SIGKILL)
 		r.until("what is wanted is there", func(x fleet.BalancerActual) bool {
 			return x.Up && x.Problem == "" && poolOf(x, web.Service).Generation == web.Generation

@@ -1,4 +1,4 @@
-package balancer
+package haproxy
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/sequence"
 )
 
@@ -42,7 +43,7 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 	case !seen.Up:
 		b.publish(false, text(errors.Join(fileProblem, b.down())), turn.Report)
 	case b.reported != nil && len(turn.Actions) > 0:
-		if report, lost := sooner(b.reported.Pools, turn.Report); lost {
+		if report, lost := balancer.Sooner(b.reported.Pools, turn.Report); lost {
 			b.publish(true, b.reported.Problem, report)
 		}
 	}
@@ -104,10 +105,10 @@ func (b *Balancer) paced(wake time.Duration) time.Duration {
 // lookAtFile reads the file at first and watches it then.
 func (b *Balancer) lookAtFile() error {
 	if !b.loaded {
-		if err := makeDir(b.options.Dir); err != nil {
+		if err := balancer.MakeDir(b.options.Dir); err != nil {
 			return err
 		}
-		pools, err := b.file.load()
+		pools, err := b.file.Load()
 		if err != nil {
 			return err
 		}
@@ -116,7 +117,7 @@ func (b *Balancer) lookAtFile() error {
 		b.memory.Structure = b.structure(pools)
 		return nil
 	}
-	stale, err := b.file.intact()
+	stale, err := b.file.Intact()
 	b.memory.Stale = b.memory.Stale || stale
 	return err
 }

@@ -1,4 +1,4 @@
-package balancer
+package haproxy
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
@@ -55,7 +56,7 @@ func (b *Balancer) write(ctx context.Context, pools []fleet.Pool) error {
 	before := b.memory.Filed
 	b.remember(pools)
 	for _, pool := range pools { // so that the worker, too, can be asked
-		if i := indexOf(before, pool.Service); i >= 0 && before[i].Generation == pool.Generation {
+		if i := balancer.IndexOf(before, pool.Service); i >= 0 && before[i].Generation == pool.Generation {
 			continue
 		}
 		command := fmt.Sprintf("experimental-mode on;set var %s int(%d)", lbconf.GenerationVar(pool.Service), pool.Generation)
@@ -87,7 +88,7 @@ func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) e
 		}
 		blamed := false
 		for _, pool := range action.Pools {
-			if i := indexOf(b.memory.Filed, pool.Service); i < 0 || !lbconf.SameSection(b.memory.Filed[i], pool) {
+			if i := balancer.IndexOf(b.memory.Filed, pool.Service); i < 0 || !lbconf.SameSection(b.memory.Filed[i], pool) {
 				b.reject(pool, err)
 				blamed = true
 			}
@@ -104,7 +105,7 @@ func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) e
 // start brings up HAProxy, at once the first time and with growing pauses
 // when it dies again.
 func (b *Balancer) start(ctx context.Context, pools []fleet.Pool) error {
-	if _, err := b.file.intact(); err != nil {
+	if _, err := b.file.Intact(); err != nil {
 		return err // what somebody else wrote isn't started
 	}
 	if time.Since(b.started) > 2*maxBackoff {
@@ -113,7 +114,7 @@ func (b *Balancer) start(ctx context.Context, pools []fleet.Pool) error {
 	if b.starts > 0 {
 		wait := min(maxBackoff, 250*time.Millisecond<<min(b.starts-1, 10))
 		if left := wait - time.Since(b.started); left > 0 {
-			pause(ctx, min(left, retryPause))
+			balancer.Pause(ctx, min(left, retryPause))
 			return nil
 		}
 	}
@@ -153,7 +154,7 @@ func (b *Balancer) awaitStart(ctx context.Context) error {
 		if err == nil && seen.Up {
 			return nil
 		}
-		if !pause(ctx, shortPause) {
+		if !balancer.Pause(ctx, shortPause) {
 			return fmt.Errorf("start haproxy: it does not answer within %s", socketTimeout)
 		}
 	}
@@ -172,7 +173,7 @@ func (b *Balancer) replace(ctx context.Context, pools []fleet.Pool) error {
 		}
 		return err
 	}
-	return b.file.adopt(staged, content)
+	return b.file.Adopt(staged, content)
 }
 
 func (b *Balancer) remember(pools []fleet.Pool) {

@@ -1,16 +1,14 @@
-package balancer
+package haproxy
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os/exec"
 	"slices"
-	"strconv"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
@@ -26,7 +24,7 @@ func (b *Balancer) checked(ctx context.Context, pools []fleet.Pool) (staged stri
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
-	staged, err = b.file.stage(content)
+	staged, err = b.file.Stage(content)
 	if err != nil {
 		return "", nil, err
 	}
@@ -47,7 +45,7 @@ func (b *Balancer) isolate(ctx context.Context, pools []fleet.Pool) bool {
 	good := slices.Clone(b.memory.Filed)
 	rejected := false
 	for _, pool := range pools {
-		i := indexOf(good, pool.Service)
+		i := balancer.IndexOf(good, pool.Service)
 		if i >= 0 && sequence.SamePool(good[i], pool) {
 			continue
 		}
@@ -56,7 +54,7 @@ func (b *Balancer) isolate(ctx context.Context, pools []fleet.Pool) bool {
 			try[i] = pool
 		} else {
 			try = append(try, pool)
-			slices.SortFunc(try, byService)
+			slices.SortFunc(try, balancer.ByService)
 		}
 		if _, _, err := b.checked(ctx, try); err != nil {
 			b.reject(pool, err)
@@ -110,39 +108,4 @@ func (b *Balancer) splitTaken(pools []fleet.Pool) (free, taken []fleet.Pool) {
 	return free, taken
 }
 
-func (b *Balancer) taken(pool fleet.Pool) error {
-	if pool.Removed {
-		return nil
-	}
-	addresses := b.options.BindAddresses
-	if len(addresses) == 0 {
-		addresses = []netip.Addr{netip.IPv4Unspecified()}
-	}
-	for _, route := range pool.Routes {
-		for _, port := range route.Listen {
-			for _, address := range addresses {
-				listener, err := net.Listen("tcp", net.JoinHostPort(address.String(), strconv.Itoa(port)))
-				if err != nil {
-					return fleet.Conflict("", "the balancer can't listen on port %d: %v", port, err).
-						WithHint("stop the program that holds the port, or give the service another one")
-				}
-				listener.Close()
-			}
-		}
-	}
-	return nil
-}
-
-func indexOf(pools []fleet.Pool, key fleet.ServiceKey) int {
-	return slices.IndexFunc(pools, func(p fleet.Pool) bool { return p.Service == key })
-}
-
-func byService(a, b fleet.Pool) int {
-	switch {
-	case a.Service.Less(b.Service):
-		return -1
-	case b.Service.Less(a.Service):
-		return 1
-	}
-	return 0
-}
+func (b *Balancer) taken(pool fleet.Pool) error { return balancer.Taken(pool, b.options.BindAddresses) }

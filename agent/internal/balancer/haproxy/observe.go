@@ -1,4 +1,4 @@
-package balancer
+package haproxy
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
@@ -27,7 +28,7 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 		}
 		return sequence.Observed{}, nil
 	}
-	current, alive := workerOf(procs.current)
+	current, alive := balancer.WorkerOf(procs.current)
 	if !alive {
 		return sequence.Observed{}, fmt.Errorf("%w: it has no worker", errBusy)
 	}
@@ -65,7 +66,7 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 func (b *Balancer) oldWorkers(ctx context.Context, procs processes) []sequence.OldWorker {
 	var old []sequence.OldWorker
 	for _, pid := range procs.old {
-		worker, alive := workerOf(pid)
+		worker, alive := balancer.WorkerOf(pid)
 		if !alive {
 			continue
 		}
@@ -80,7 +81,7 @@ func (b *Balancer) oldWorkers(ctx context.Context, procs processes) []sequence.O
 		old = append(old, out)
 	}
 	for _, worker := range b.workers {
-		same, alive := workerOf(worker.PID)
+		same, alive := balancer.WorkerOf(worker.PID)
 		if alive && same == worker && worker.PID != procs.current && !slices.Contains(procs.old, worker.PID) {
 			old = append(old, sequence.OldWorker{Worker: worker})
 		}

@@ -1,4 +1,4 @@
-package balancer
+package haproxy
 
 import (
 	"context"
@@ -18,7 +18,7 @@ func (r *rig) has(line string) {
 		answer, err := r.lb.runtime.ask(context.Background(), "get var "+lbconf.StructureVar)
 		_, value, _ := strings.Cut(answer, "value=<")
 		structure, _, _ := strings.Cut(value, ">")
-		file, failed := os.ReadFile(r.lb.file.path)
+		file, failed := os.ReadFile(r.lb.file.Path)
 		return err == nil && failed == nil && strings.Contains(string(file), "    "+line+"\n") &&
 			strings.Contains(string(file), "str("+structure+")")
 	})

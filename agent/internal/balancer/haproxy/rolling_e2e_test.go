@@ -1,6 +1,6 @@
 //go:build e2e
 
-package balancer
+package haproxy
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package balancer
+package haproxy
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -22,7 +23,7 @@ type Balancer struct {
 	log     *slog.Logger
 	master  socket
 	runtime socket
-	file    file
+	file    balancer.File
 	wake    chan struct{}
 
 	mu   sync.Mutex // guards want
@@ -62,7 +63,7 @@ func New(options Options) (*Balancer, error) {
 		wake:    make(chan struct{}, 1),
 	}
 	b.master = socket(b.path("master.sock"))
-	b.file.path = b.path("haproxy.cfg")
+	b.file = balancer.File{Path: b.path("haproxy.cfg"), Program: "haproxy"}
 	return b, nil
 }
 
@@ -71,7 +72,7 @@ func New(options Options) (*Balancer, error) {
 // go says Removed.
 func (b *Balancer) Want(pools []fleet.Pool) {
 	sorted := slices.Clone(pools)
-	slices.SortFunc(sorted, byService)
+	slices.SortFunc(sorted, balancer.ByService)
 	b.mu.Lock()
 	b.want = sorted
 	b.mu.Unlock()
@@ -117,7 +118,7 @@ func (b *Balancer) Stop(ctx context.Context) error {
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stop haproxy: %w", err)
 	}
-	for pause(ctx, shortPause) {
+	for balancer.Pause(ctx, shortPause) {
 		if _, alive := b.running(); !alive {
 			return nil
 		}
@@ -140,7 +141,7 @@ func (b *Balancer) Retire(ctx context.Context, within time.Duration) error {
 	}
 	waiting, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	for pause(waiting, shortPause) {
+	for balancer.Pause(waiting, shortPause) {
 		if _, alive := b.running(); !alive {
 			return nil
 		}

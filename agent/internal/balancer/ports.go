@@ -1,0 +1,33 @@
+package balancer
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// Taken says which program's port keeps a balancer from listening for a pool at
+// these addresses (none: every IPv4 one); nil: none does.
+func Taken(pool fleet.Pool, addresses []netip.Addr) error {
+	if pool.Removed {
+		return nil
+	}
+	if len(addresses) == 0 {
+		addresses = []netip.Addr{netip.IPv4Unspecified()}
+	}
+	for _, route := range pool.Routes {
+		for _, port := range route.Listen {
+			for _, address := range addresses {
+				listener, err := net.Listen("tcp", net.JoinHostPort(address.String(), strconv.Itoa(port)))
+				if err != nil {
+					return fleet.Conflict("", "the balancer can't listen on port %d: %v", port, err).
+						WithHint("stop the program that holds the port, or give the service another one")
+				}
+				listener.Close()
+			}
+		}
+	}
+	return nil
+}
