@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -27,53 +30,98 @@ func (p *program) applyCommand() *cli.Command {
 hands it to the hub, which answers with what changes. Services that the file
 does not have stay, unless you say --prune.
 
+` + composeHelp + `
+
 Examples:
    muster apply --dry-run           show what would change
    muster apply --wait              apply, and wait until all of it is ready
-   muster apply -f stack.yaml -f production.yaml -p shop`,
-		Flags: append([]cli.Flag{
-			&cli.StringSliceFlag{Name: "file", Aliases: []string{"f"}, Usage: "Compose `FILE`; later ones override earlier ones"},
-			&cli.StringFlag{Name: "project", Aliases: []string{"p"}, Usage: "`NAME` of the project, instead of the file's"},
+   muster apply -f stack.yaml -f production.yaml -p shop
+   muster apply -f stacks/          every project that has a folder there`,
+		Flags: slices.Concat(composeFlags(), []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "show the plan, change nothing"},
 			&cli.BoolFlag{Name: "prune", Usage: "remove services of the project that the file lacks"},
-		}, waitFlags()...),
+		}, waitFlags()),
 		Action: p.with(0, 0, apply),
 	}
 }
 
 func apply(ctx context.Context, s *session, _ []string) error {
-	resolved, err := resolve.Resolve(ctx, resolve.Options{
-		Files:   s.flags.StringSlice("file"),
-		Project: s.flags.String("project"),
-		Environ: s.environ,
-	})
+	projects, err := s.composeProjects(ctx, s.flags)
 	if err != nil {
 		return err
-	}
-	for _, warning := range resolved.Warnings {
-		s.note("warning: %s", warning)
 	}
 	dry := s.flags.Bool("dry-run")
-	result, err := s.hub.Apply(ctx, resolved.Project, client.Apply{
-		Document: string(resolved.Document),
-		DryRun:   dry,
-		Prune:    s.flags.Bool("prune"),
-		Secrets:  resolved.Secrets,
-	}, s.write())
-	if err != nil {
-		return err
-	}
-	if s.json {
-		if err := s.printJSON(result); err != nil {
+	if len(projects) > 1 && !dry {
+		if err := s.tryProjects(ctx, projects); err != nil {
 			return err
 		}
-	} else {
-		s.printPlan(result, asked(resolved.Document))
 	}
-	if dry || !s.flags.Bool("wait") || result.Plan == nil {
+	var results []fleet.Result
+	var goals []goal
+	for _, project := range projects {
+		result, err := s.applyProject(ctx, project, dry)
+		if err != nil {
+			return about(project, len(projects), err)
+		}
+		if !s.json {
+			s.printPlan(result, asked(project.Document))
+		}
+		if results = append(results, result); result.Plan != nil {
+			goals = append(goals, planGoals(result)...)
+		}
+	}
+	if s.json {
+		if err := s.printResults(results); err != nil {
+			return err
+		}
+	}
+	if dry || !s.flags.Bool("wait") || len(goals) == 0 {
 		return nil
 	}
-	return s.wait(ctx, planGoals(result)...)
+	return s.wait(ctx, goals...)
+}
+
+// tryProjects asks for each project's plan: where the hub refuses one, nothing is
+// changed of any.
+func (s *session) tryProjects(ctx context.Context, projects []resolve.Result) error {
+	for _, project := range projects {
+		if _, err := s.applyProject(ctx, project, true); err != nil {
+			return about(project, len(projects), err)
+		}
+	}
+	return nil
+}
+
+// applyProject hands one project to the hub.
+func (s *session) applyProject(ctx context.Context, project resolve.Result, dry bool) (fleet.Result, error) {
+	return s.hub.Apply(ctx, project.Project, client.Apply{
+		Document: string(project.Document),
+		DryRun:   dry,
+		Prune:    s.flags.Bool("prune"),
+		Secrets:  project.Secrets,
+	}, s.write())
+}
+
+// about says which of several projects an error is about.
+func about(project resolve.Result, of int, err error) error {
+	if code := fleet.CodeOf(err); of == 1 || code != fleet.CodeInvalid && code != fleet.CodeConflict {
+		return err
+	}
+	var all []error
+	for _, e := range compose.Errors(err) {
+		named := *e
+		named.Path = strings.TrimSuffix(project.Project+": "+e.Path, ": ")
+		all = append(all, &named)
+	}
+	return errors.Join(all...)
+}
+
+// printResults writes the one result as it is, or several as a list.
+func (s *session) printResults(results []fleet.Result) error {
+	if len(results) == 1 {
+		return s.printJSON(results[0])
+	}
+	return s.printJSON(map[string]any{"items": results})
 }
 
 // asked is what the document says of its services. The hub maps it too, and

@@ -74,7 +74,7 @@ func (s *session) write() client.Write { return client.Write{Key: rand.Text()} }
 func (s *session) printf(format string, args ...any) { fmt.Fprintf(s.stdout, format, args...) }
 
 // note says something beside the output, like progress.
-func (s *session) note(format string, args ...any) { fmt.Fprintf(s.stderr, format+"\n", args...) }
+func (p *program) note(format string, args ...any) { fmt.Fprintf(p.stderr, format+"\n", args...) }
 
 func (s *session) printJSON(value any) error {
 	encoder := json.NewEncoder(s.stdout)

@@ -5,32 +5,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/consts"
-	"github.com/compose-spec/compose-go/v2/errdefs"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 
-	"github.com/musterhq/muster/hub/compose"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
 // Options say what to resolve, and with what.
 type Options struct {
-	// Files in the order in which they override each other. Empty: what
-	// COMPOSE_FILE names, else compose.yaml, compose.yml, docker-compose.yml
-	// or docker-compose.yaml with its override file, in Dir or above it.
+	// Files in the order in which they override each other; "-" is Stdin, and a folder
+	// stands for its Compose file with the override file. Empty: what COMPOSE_FILE
+	// names, else compose.yaml, compose.yml, docker-compose.yml or docker-compose.yaml
+	// with its override file, in Dir or above it.
 	Files []string
-	Dir   string // where to look; empty: the working directory
+	// Dir is where to look, and what relative paths are relative to; empty: the working
+	// directory, or the folder of the first file that is named.
+	Dir string
 	// Project is the project's name; empty: COMPOSE_PROJECT_NAME, what the
 	// files say, or the folder's name.
-	Project string
-	Environ []string // the shell's environment, as os.Environ gives it
+	Project  string
+	Profiles []string // empty: COMPOSE_PROFILES
+	// EnvFiles have variables to fill in; empty: COMPOSE_ENV_FILES, else .env.
+	EnvFiles []string
+	Environ  []string // the shell's environment, as os.Environ gives it
+	Stdin    io.Reader
 }
 
 // Result is a resolved document.
@@ -48,7 +53,33 @@ type Result struct {
 // another includes or extends. Those it reads by itself.
 var pointInTime = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4} \S+$`)
 
-// Resolve reads the files and everything that they refer to.
+// All resolves what is one project or, where one folder is named that has no Compose
+// file of its own, those in its folders. It is all of them or none.
+func All(ctx context.Context, o Options) ([]Result, error) {
+	each, err := projects(o)
+	if err != nil {
+		return nil, err
+	}
+	var all []Result
+	from := map[string]string{}
+	for _, one := range each {
+		result, err := Resolve(ctx, one)
+		if err != nil {
+			return nil, err
+		}
+		if len(each) > 1 {
+			folder := filepath.Dir(one.Files[0])
+			if other, twice := from[result.Project]; twice {
+				return nil, fleet.Invalid("name", "%s and %s are both the project %s", other, folder, result.Project).WithHint("give one another name: at the top of its file")
+			}
+			from[result.Project] = folder
+		}
+		all = append(all, result)
+	}
+	return all, nil
+}
+
+// Resolve reads the files of one project and everything that they refer to.
 func Resolve(ctx context.Context, o Options) (Result, error) {
 	var project *types.Project
 	warnings, err := listen(func() (err error) {
@@ -86,38 +117,28 @@ func Resolve(ctx context.Context, o Options) (Result, error) {
 }
 
 func load(ctx context.Context, o Options) (*types.Project, error) {
-	options, err := cli.NewProjectOptions(o.Files,
-		cli.WithWorkingDirectory(o.Dir),
-		cli.WithName(o.Project),
-		cli.WithEnv(o.Environ),
-		cli.WithConfigFileEnv,
-		cli.WithDefaultConfigPath,
-		cli.WithEnvFiles(),
-		cli.WithDotEnv,
-	)
+	options, err := cli.NewProjectOptions(o.Files, cli.WithWorkingDirectory(o.Dir), cli.WithName(o.Project), cli.WithEnv(o.Environ))
 	if err != nil {
 		return nil, err
 	}
-	dir, err := options.GetWorkingDir()
+	dir, files, err := find(options, o)
 	if err != nil {
 		return nil, err
 	}
-	details, err := options.ReadConfigFiles(ctx, dir, options)
+	content, err := readAll(files, o.Stdin)
 	if err != nil {
 		return nil, err
 	}
-	for i, file := range details.ConfigFiles {
-		details.ConfigFiles[i].Content = compose.QuoteDates(file.Content)
-	}
-	details.Environment = options.Environment
-	return loader.LoadWithContext(ctx, *details, func(l *loader.Options) {
+	details := types.ConfigDetails{WorkingDir: dir, ConfigFiles: content, Environment: options.Environment}
+	return loader.LoadWithContext(ctx, details, func(l *loader.Options) {
 		if name := cmp.Or(options.Name, options.Environment[consts.ComposeProjectName]); name != "" {
 			l.SetProjectName(name, true)
 		} else { // unless a file says one
 			l.SetProjectName(loader.NormalizeProjectName(filepath.Base(dir)), false)
 		}
-		for profile := range strings.SplitSeq(options.Environment[consts.ComposeProfiles], ",") {
-			l.Profiles = append(l.Profiles, strings.TrimSpace(profile))
+		l.Profiles = o.Profiles
+		if len(o.Profiles) == 0 {
+			l.Profiles = list(options.Environment[consts.ComposeProfiles], ",")
 		}
 		l.SkipNormalization = true    // it adds what nobody asked for
 		l.SkipConsistencyCheck = true // the hub reports all that is wrong at once
@@ -127,11 +148,11 @@ func load(ctx context.Context, o Options) (*types.Project, error) {
 
 // explain makes the library's errors an operator's.
 func explain(err error) error {
-	if errors.Is(err, errdefs.ErrNotFound) && strings.Contains(err.Error(), "no configuration file") {
-		return fleet.NotFound("there is no compose.yaml, compose.yml or docker-compose.yml here or above").
-			WithHint("name a file: muster apply -f FILE")
+	var said *fleet.Error
+	if errors.As(err, &said) {
+		return said
 	}
-	if said := invalid(err.Error()); said != nil {
+	if said = invalid(err.Error()); said != nil {
 		return said
 	}
 	return &fleet.Error{Code: fleet.CodeInvalid, Message: err.Error()}
