@@ -8,13 +8,16 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"syscall"
 )
 
-// absent are the errors that tell of the other side, or of the way to it.
+// absent are the errors that tell of the other side, or of the way to it. An
+// attempt that comes to its deadline ends by the context's or by the socket's,
+// whichever is first.
 var absent = []error{
-	context.DeadlineExceeded, syscall.ETIMEDOUT, syscall.ECONNREFUSED, syscall.ECONNRESET,
+	context.DeadlineExceeded, os.ErrDeadlineExceeded, syscall.ETIMEDOUT, syscall.ECONNREFUSED, syscall.ECONNRESET,
 	syscall.EHOSTUNREACH, syscall.EHOSTDOWN, syscall.ENETUNREACH,
 }
 

@@ -2,9 +2,11 @@ package reach
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -45,6 +47,47 @@ func TestTry(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who takes no more connections, like a machine without power, was looked at each
+// time, though nothing comes back.
+func TestTryWhoIsSilent(t *testing.T) {
+	silent, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(silent)
+	if err := errors.Join(syscall.Bind(silent, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(silent, 0)); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port)
+	full := func() bool {
+		conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
+		if err == nil {
+			t.Cleanup(func() { conn.Close() })
+		}
+		return err != nil
+	}
+	for range 10 {
+		if full() {
+			break
+		}
+	}
+	var looks sync.WaitGroup
+	for i := range 200 {
+		looks.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Duration(20+i)*time.Millisecond)
+			defer cancel()
+			if looked, err := Try(ctx, address); !looked || err == nil {
+				t.Errorf("looked %v, error %v", looked, err)
+			}
+		})
+	}
+	looks.Wait()
 }
 
 // What fails on this side says nothing about the other.
