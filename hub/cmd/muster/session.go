@@ -52,9 +52,9 @@ func synopsis(command *cli.Command) string {
 }
 
 func (p *program) session(c *cli.Context) (*session, error) {
-	output := c.String("output")
-	if output != outputTable && output != outputJSON {
-		return nil, usage("--output %q is neither table nor json", output)
+	asJSON, err := wantsJSON(c)
+	if err != nil {
+		return nil, err
 	}
 	o, err := p.options(c)
 	if err != nil {
@@ -65,7 +65,15 @@ func (p *program) session(c *cli.Context) (*session, error) {
 		return nil, err
 	}
 	colors := p.terminal && !c.Bool("no-color") && p.getenv("NO_COLOR") == ""
-	return &session{program: p, hub: hub, flags: c, json: output == outputJSON, colors: colors}, nil
+	return &session{program: p, hub: hub, flags: c, json: asJSON, colors: colors}, nil
+}
+
+func wantsJSON(c *cli.Context) (bool, error) {
+	output := c.String("output")
+	if output != outputTable && output != outputJSON {
+		return false, usage("--output %q is neither table nor json", output)
+	}
+	return output == outputJSON, nil
 }
 
 // write is how this run asks for one change: sent again, it is the same one.
@@ -76,8 +84,8 @@ func (s *session) printf(format string, args ...any) { fmt.Fprintf(s.stdout, for
 // note says something beside the output, like progress.
 func (p *program) note(format string, args ...any) { fmt.Fprintf(p.stderr, format+"\n", args...) }
 
-func (s *session) printJSON(value any) error {
-	encoder := json.NewEncoder(s.stdout)
+func (p *program) printJSON(value any) error {
+	encoder := json.NewEncoder(p.stdout)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(value)

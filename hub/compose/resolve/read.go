@@ -16,6 +16,9 @@ import (
 // more at the hub.
 const MaxFile = compose.MaxDocument
 
+// stdinName is what errors call standard input.
+const stdinName = "standard input"
+
 // readAll reads the files that were named.
 func readAll(names []string, input io.Reader) ([]types.ConfigFile, error) {
 	var files []types.ConfigFile
@@ -24,10 +27,10 @@ func readAll(names []string, input io.Reader) ([]types.ConfigFile, error) {
 		if err != nil {
 			return nil, err
 		}
-		if name != stdin {
-			if name, err = filepath.Abs(name); err != nil {
-				return nil, err
-			}
+		if name == stdin {
+			name = stdinName
+		} else if name, err = filepath.Abs(name); err != nil {
+			return nil, err
 		}
 		files = append(files, types.ConfigFile{Filename: name, Content: compose.QuoteDates(content)})
 	}
@@ -39,7 +42,7 @@ func read(name string, input io.Reader) ([]byte, error) {
 		if input == nil {
 			return nil, fleet.Invalid("", "there is no standard input to read")
 		}
-		return bounded("standard input", input)
+		return bounded(stdinName, input)
 	}
 	file, err := os.Open(name)
 	if err != nil {

@@ -3,7 +3,6 @@ package resolve
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -82,13 +81,15 @@ func All(ctx context.Context, o Options) ([]Result, error) {
 // Resolve reads the files of one project and everything that they refer to.
 func Resolve(ctx context.Context, o Options) (Result, error) {
 	var project *types.Project
+	g := newGuard()
 	warnings, err := listen(func() (err error) {
-		project, err = load(ctx, o)
+		project, err = load(ctx, o, g)
 		return err
 	})
 	if err != nil {
-		return Result{}, explain(err)
+		return Result{}, g.explain(err)
 	}
+	warnings = append(warnings, withoutService(project, o.Profiles)...)
 	for name, service := range project.Services {
 		for key, value := range service.Environment {
 			at := fmt.Sprintf("services.%s.environment.%s: ", name, key)
@@ -116,7 +117,21 @@ func Resolve(ctx context.Context, o Options) (Result, error) {
 	return Result{Project: project.Name, Document: document, Secrets: secrets, Warnings: slices.Compact(warnings)}, nil
 }
 
-func load(ctx context.Context, o Options) (*types.Project, error) {
+// withoutService warns of profiles that were asked for and that nothing has.
+func withoutService(project *types.Project, profiles []string) (warnings []string) {
+	for _, profile := range profiles {
+		known := profile == "*"
+		for _, service := range project.AllServices() {
+			known = known || slices.Contains(service.Profiles, profile)
+		}
+		if !known {
+			warnings = append(warnings, "no service has the profile "+profile)
+		}
+	}
+	return warnings
+}
+
+func load(ctx context.Context, o Options, g *guard) (*types.Project, error) {
 	options, err := cli.NewProjectOptions(o.Files, cli.WithWorkingDirectory(o.Dir), cli.WithName(o.Project), cli.WithEnv(o.Environ))
 	if err != nil {
 		return nil, err
@@ -127,6 +142,9 @@ func load(ctx context.Context, o Options) (*types.Project, error) {
 	}
 	content, err := readAll(files, o.Stdin)
 	if err != nil {
+		return nil, err
+	}
+	if err := g.watch(content, dir, options.Environment); err != nil {
 		return nil, err
 	}
 	details := types.ConfigDetails{WorkingDir: dir, ConfigFiles: content, Environment: options.Environment}
@@ -144,16 +162,4 @@ func load(ctx context.Context, o Options) (*types.Project, error) {
 		l.SkipConsistencyCheck = true // the hub reports all that is wrong at once
 		loader.WithDiscardEnvFiles(l)
 	})
-}
-
-// explain makes the library's errors an operator's.
-func explain(err error) error {
-	var said *fleet.Error
-	if errors.As(err, &said) {
-		return said
-	}
-	if said = invalid(err.Error()); said != nil {
-		return said
-	}
-	return &fleet.Error{Code: fleet.CodeInvalid, Message: err.Error()}
 }

@@ -242,7 +242,7 @@ func TestResolveExplains(t *testing.T) {
 		"no name":      {map[string]string{"compose.yaml": "services: {'': {image: nginx}}"}, fleet.CodeInvalid, "services: one of its keys is empty (give it a name"},
 		"volume":       {map[string]string{"compose.yaml": "services: {a: {image: nginx}}\nvolumes: {'a b': {}}"}, fleet.CodeInvalid, "volumes.a b: not a name that Compose allows (see "},
 		"wrong type":   {map[string]string{"compose.yaml": "services: {web: {image: nginx, ports: 3}}"}, fleet.CodeInvalid, "services.web.ports: must be a list (see "},
-		"no YAML":      {map[string]string{"compose.yaml": "services: [a"}, fleet.CodeInvalid, "yaml: "},
+		"no YAML":      {map[string]string{"compose.yaml": "services: [a"}, fleet.CodeInvalid, "compose.yaml, line 1: did not find expected ',' or ']'"},
 		"missing file": {map[string]string{"compose.yaml": "services: {web: {image: nginx, env_file: gone.env}}"}, fleet.CodeInvalid, "gone.env"},
 	} {
 		t.Run(name, func(t *testing.T) {
