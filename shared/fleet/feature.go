@@ -32,9 +32,16 @@ const (
 // those that are ready and draining those that leave. Those of before announce
 // none, and are sent nothing of it.
 const (
-	BalancerGRPC    = "grpc"    // routes of the protocol grpc
-	BalancerMetrics = "metrics" // counting what a pool asks for by Measure
-	BalancerParked  = "parked"  // endpoints in the state parked
+	BalancerAlgorithms = "algorithms" // Route.Algorithm
+	BalancerGRPC       = "grpc"       // routes of the protocol grpc
+	BalancerMetrics    = "metrics"    // counting what a pool asks for by Measure
+	BalancerParked     = "parked"     // endpoints in the state parked
+	BalancerProxy      = "proxy"      // Route.SendProxy and AcceptProxy
+	BalancerRouting    = "routing"    // Route.Hosts, Paths and Named, and routes that share a port by them
+	BalancerSnippets   = "snippets"   // Route.Snippets
+	BalancerSticky     = "sticky"     // Route.Sticky
+	BalancerTimeouts   = "timeouts"   // Route.Timeouts
+	BalancerTLS        = "tls"        // Route.Certificates
 )
 
 // Features are those that the spec's content asks for, sorted: what the hub

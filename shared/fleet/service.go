@@ -60,20 +60,6 @@ type Balancing struct {
 	DrainTimeout Duration `json:"drainTimeout,omitempty"` // longest wait for open connections; zero: 30 s
 }
 
-// Protocols of a route.
-const (
-	ProtocolHTTP = "http" // HTTP/1: each request goes where there is room
-	ProtocolTCP  = "tcp"  // bytes: each connection does
-	ProtocolGRPC = "grpc" // HTTP/2 in clear text: each call does, and a stream stays where it began
-)
-
-// Route is one container port and the ports that balancers listen on for it.
-type Route struct {
-	Target   int    `json:"target"`
-	Listen   []int  `json:"listen"` // sorted
-	Protocol string `json:"protocol"`
-}
-
 // Check is the balancer's own check of an endpoint. Defaults: interval 1 s,
 // timeout 1 s, rise 1, fall 2. Type "tcp" connects, "http" wants a 2xx or 3xx.
 type Check struct {

@@ -13,7 +13,6 @@ var checkPath = regexp.MustCompile(`^/[A-Za-z0-9._~!&()*+,;=:@%/?-]*$`)
 // validate refuses whatever could not be rendered or could change the meaning
 // of the file.
 func validate(pools []fleet.Pool) error {
-	owners := map[int]fleet.ServiceKey{}
 	for i, pool := range pools {
 		if i > 0 && !pools[i-1].Service.Less(pool.Service) {
 			return fleet.Invalid("pools", "%s is out of order or there twice", pool.Service)
@@ -27,17 +26,9 @@ func validate(pools []fleet.Pool) error {
 		if err := ValidatePool(pool); err != nil {
 			return err
 		}
-		for _, route := range pool.Routes {
-			for _, port := range route.Listen {
-				if owner, taken := owners[port]; taken {
-					return fleet.Conflict(pool.Service.String(), "port %d belongs to %s already", port, owner).
-						WithHint("give one of them another port")
-				}
-				owners[port] = pool.Service
-			}
-		}
 	}
-	return nil
+	_, err := Listeners(pools)
+	return err
 }
 
 // ValidatePool refuses a pool that could not be rendered, whatever the others
@@ -59,6 +50,9 @@ func ValidatePool(pool fleet.Pool) error {
 			if !isPort(port) {
 				return fleet.Invalid(path, "%d is not a port", port)
 			}
+		}
+		if err := validateRoute(path, &route); err != nil {
+			return err
 		}
 	}
 	switch pool.Check.Type {

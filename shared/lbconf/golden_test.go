@@ -24,8 +24,13 @@ func everyField() fleet.Pool {
 	return fleet.Pool{
 		Service: key("shop_2-x/Web.app_1-b"), Balancers: []string{"edge", "web1/edge"}, Generation: 1 << 40,
 		Routes: []fleet.Route{
-			{Target: 80, Listen: []int{80, 8080}, Protocol: fleet.ProtocolHTTP},
-			{Target: 9090, Listen: []int{9090}, Protocol: fleet.ProtocolTCP},
+			{
+				Target: 80, Listen: []int{80, 443, 8080}, Protocol: fleet.ProtocolHTTP, Hosts: []string{"*.shop.example", "shop.example"}, Paths: []string{"/api", "/v1/x~y"}, Named: []int{80},
+				Certificates: map[int][]string{443: {"shop.example", "other"}}, Algorithm: fleet.AlgorithmLeastConn, Sticky: true, AcceptProxy: []int{8080},
+				Timeouts: &fleet.Timeouts{Connect: fleet.Duration(time.Second), Request: fleet.Duration(time.Hour), Idle: fleet.Duration(7 * time.Second), Tunnel: fleet.Duration(3 * time.Hour)},
+				Snippets: map[string]string{DriverHAProxy: "http-request set-header X-Shop 'a b'", DriverNginx: "add_header X-Shop \"a b\";"},
+			},
+			{Target: 9090, Listen: []int{9090}, Protocol: fleet.ProtocolTCP, Algorithm: fleet.AlgorithmSource, SendProxy: true},
 		},
 		Check: fleet.Check{
 			Type: fleet.ProbeHTTP, Path: "/a~b/%7B?x=1&y=(2);z=:@*,+!", Interval: fleet.Duration(1500 * time.Microsecond), Timeout: fleet.Duration(time.Microsecond), Rise: 3, Fall: 5,
@@ -66,6 +71,10 @@ func look(v reflect.Value, path string, set, all map[string]bool) {
 	set[path] = set[path] || !v.IsZero()
 	switch {
 	case v.Type() == reflect.TypeFor[netip.Addr]():
+	case v.Kind() == reflect.Pointer:
+		if !v.IsNil() {
+			look(v.Elem(), path, set, all)
+		}
 	case v.Kind() == reflect.Slice:
 		for i := range v.Len() {
 			look(v.Index(i), path+"[]", set, all)

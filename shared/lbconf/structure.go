@@ -3,6 +3,7 @@ package lbconf
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -32,7 +33,17 @@ func SameSection(a, b fleet.Pool) bool {
 	if a.Removed || b.Removed {
 		return a.Removed == b.Removed
 	}
-	return a.Check == b.Check && slices.EqualFunc(a.Routes, b.Routes, func(x, y fleet.Route) bool {
-		return x.Target == y.Target && x.Protocol == y.Protocol && slices.Equal(x.Listen, y.Listen)
-	})
+	return a.Check == b.Check && slices.EqualFunc(a.Routes, b.Routes, sameRoute)
+}
+
+func sameRoute(a, b fleet.Route) bool {
+	return a.Target == b.Target && a.Protocol == b.Protocol && slices.Equal(a.Listen, b.Listen) &&
+		slices.Equal(a.Hosts, b.Hosts) && slices.Equal(a.Paths, b.Paths) && slices.Equal(a.Named, b.Named) &&
+		maps.EqualFunc(a.Certificates, b.Certificates, slices.Equal[[]string]) &&
+		a.Algorithm == b.Algorithm && a.Sticky == b.Sticky && sameTimeouts(a.Timeouts, b.Timeouts) &&
+		a.SendProxy == b.SendProxy && slices.Equal(a.AcceptProxy, b.AcceptProxy) && maps.Equal(a.Snippets, b.Snippets)
+}
+
+func sameTimeouts(a, b *fleet.Timeouts) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }

@@ -23,7 +23,14 @@ var messages = map[string]any{
 	"desired": &desired,
 	"pool": &fleet.Pool{
 		Service: web, Balancers: []string{"haproxy"}, Generation: 41,
-		Routes: []fleet.Route{{Target: 80, Listen: []int{80, 8080}, Protocol: fleet.ProtocolHTTP}},
+		Routes: []fleet.Route{{
+			Target: 80, Listen: []int{80, 443, 8080}, Protocol: fleet.ProtocolHTTP, Hosts: []string{"shop.example.com"}, Paths: []string{"/api"}, Named: []int{80},
+			Certificates: map[int][]string{443: {"shop.example.com"}}, Algorithm: fleet.AlgorithmLeastConn, Sticky: true,
+			Timeouts: &fleet.Timeouts{
+				Connect: fleet.Duration(time.Second), Request: fleet.Duration(time.Minute), Idle: fleet.Duration(10 * time.Second), Tunnel: fleet.Duration(time.Hour),
+			},
+			SendProxy: true, AcceptProxy: []int{8080}, Snippets: map[string]string{"haproxy": "option http-server-close"},
+		}},
 		Check: fleet.Check{
 			Type: "http", Path: "/healthz", Interval: fleet.Duration(time.Second), Timeout: fleet.Duration(500 * time.Millisecond), Rise: 1, Fall: 2,
 		},

@@ -1,0 +1,44 @@
+package lbconf
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// haproxyWords are the keywords that a line of a snippet may begin with. Servers,
+// their checks and the choice among them are Muster's, and a line that opens
+// another section is none of a service's.
+var haproxyWords = []string{
+	"acl", "compression", "errorloc", "errorloc302", "errorloc303", "fullconn", "http-after-response", "http-request", "http-response", "http-reuse",
+	"max-keep-alive-queue", "option", "retry-on", "stick", "stick-table", "tcp-request", "tcp-response", "timeout",
+}
+
+// haproxyReaches are words by which a line would read a file, run a program, or
+// check servers in another way.
+var haproxyReaches = regexp.MustCompile(`^(-f|-M|file|lf-file|errorfiles?|lua\..*|.*-check|.*chk)$|(^|[,\[-])(map|acl)(_[a-z_]+)?\(`)
+
+func checkHAProxySnippet(text string) error {
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		if !slices.Contains(haproxyWords, words[0]) {
+			return fmt.Errorf("the snippet for haproxy begins a line with %.64q; what may begin one: %s", words[0], strings.Join(haproxyWords, ", "))
+		}
+		if strings.Contains(line, `"`) && strings.Contains(line, "$") {
+			return fmt.Errorf("the snippet for haproxy has a $ in a line with double quotes, where it means a variable of the machine; use single quotes")
+		}
+		for _, word := range strings.Fields(unquoted.Replace(line)) {
+			if haproxyReaches.MatchString(word) {
+				return fmt.Errorf("the snippet for haproxy has %.64q: a service's lines read no files, run no programs and make no checks", word)
+			}
+		}
+	}
+	return nil
+}
+
+// unquoted removes what a word can be written differently by.
+var unquoted = strings.NewReplacer(`"`, "", `'`, "", `\`, "")
