@@ -51,9 +51,9 @@ demo-upgrade: setup-demo modules ## the same fleet upgraded under load: to a goo
 .PHONY: test
 test: N = 1000
 test: setup race ## everything: fast tests with the race detector, fleets in virtual time, end to end on real engines
-	@echo 'make test: end to end on real engines; beside it, with what it leaves of the processor, $(N) random fleets, as many with rollouts, and all deliberate bugs'
+	@echo 'make test: end to end on real engines; beside it, with what it leaves of the processor, each property, $(N) random fleets, as many with rollouts, and all deliberate bugs'
 	mkdir -p bin
-	setsid nice -n 19 $(MAKE) --no-print-directory mutants sim rollouts N=$(N) > bin/sim.log 2>&1 & sim=$$!
+	setsid nice -n 19 $(MAKE) --no-print-directory properties mutants sim rollouts N=$(N) > bin/sim.log 2>&1 & sim=$$!
 	trap 'kill -- -$$sim 2>/dev/null || true' EXIT
 	$(MAKE) --no-print-directory e2e
 	wait $$sim || { cat bin/sim.log; exit 1; }
@@ -88,8 +88,13 @@ fast: ## fast tests, without the race detector
 	go test -shuffle=on -timeout 5m ./...
 
 .PHONY: race
-race: ## fast tests with the race detector, shuffled
-	SIM_N=10 go test -race -shuffle=on -timeout 8m ./...
+race: ## fast tests with the race detector, shuffled; each property 25 times, ten times as slow
+	go test -race -shuffle=on -timeout 8m $(PROPERTIES) -rapid.checks=25
+	SIM_N=10 go test -race -shuffle=on -timeout 8m $$(go list ./... | grep -vxF "$$(go list $(PROPERTIES))")
+
+.PHONY: properties
+properties: ## each property 100 times
+	go test -count=1 -shuffle=on -timeout 8m $(PROPERTIES)
 
 .PHONY: e2e
 e2e: modules modules-previous ## end-to-end tests on real engines; those that break things on a fleet of their own, beside the others
@@ -119,7 +124,7 @@ mutants: ## build every deliberate bug, and have the scripts and random fleets n
 .PHONY: soak
 soak: N = 20000
 soak: sim rollouts ## the long tests: 20,000 random fleets, as many with rollouts, each property 2,000 times, many connections, takeovers and faults
-	go test -count=1 -timeout 60m -rapid.checks 2000 $(PROPERTIES)
+	go test -count=1 -timeout 60m $(PROPERTIES) -rapid.checks=2000
 	go test -tags soak -count=1 -timeout 60m $(SOAK)
 
 .PHONY: fuzz
