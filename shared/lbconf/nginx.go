@@ -17,6 +17,7 @@ import (
 type NginxGlobal struct {
 	Name      string        // the balancer's
 	Dir       string        // absolute path of its own: sockets, pid file, logs
+	LogDir    string        // absolute path of where workers find the log's socket; empty: Dir
 	Version   NginxVersion  // decides what is written, and how
 	User      string        // of the workers, "name group"; empty: the master's
 	Stream    string        // absolute path of the module for TCP; empty: it is built in
@@ -53,18 +54,26 @@ type NginxInput struct {
 	Pools  []fleet.Pool // sorted by Service
 	// Down are the servers of ready endpoints that get no traffic all the same:
 	// their check fails, or hasn't passed yet. Sorted.
-	Down []Server
+	Down []ServerName
+	// Certificates are those that routes name.
+	Certificates map[string]NginxCertificate
 }
 
-// Server names one endpoint on one route.
-type Server struct {
+// NginxCertificate is a file that has a certificate, what it is signed by, and its key.
+type NginxCertificate struct {
+	Path  string
+	Names []string // the host names that it is for
+}
+
+// ServerName is one endpoint on one route.
+type ServerName struct {
 	Service  fleet.ServiceKey `json:"service"`
 	Target   int              `json:"target"`
 	Instance string           `json:"instance"`
 }
 
 // Compare orders servers by service, route and instance.
-func (s Server) Compare(other Server) int {
+func (s ServerName) Compare(other ServerName) int {
 	switch {
 	case s.Service.Less(other.Service):
 		return -1
@@ -97,7 +106,6 @@ func Nginx(input NginxInput) ([]byte, error) {
 	if err := validateForNginx(input); err != nil {
 		return nil, err
 	}
-	body := nginxBody(input)
 	var out bytes.Buffer
 	for _, server := range input.Down {
 		line, err := json.Marshal(server)
@@ -106,14 +114,13 @@ func Nginx(input NginxInput) ([]byte, error) {
 		}
 		fmt.Fprintf(&out, "%s%s\n", downMark, line)
 	}
-	writeNginxMain(&out, input, sum(body)[:32])
-	out.Write(body)
+	out.Write(nginxBody(input, NginxStructure(input)))
 	return seal(input.Pools, out.Bytes())
 }
 
 // NginxStructure fingerprints what nginx has to know: two inputs with the same
 // one need no reload. A running nginx tells that of its file; see NginxStatus.
-func NginxStructure(input NginxInput) string { return sum(nginxBody(input))[:32] }
+func NginxStructure(input NginxInput) string { return sum(nginxBody(input, ""))[:32] }
 
 // NginxStatus is the path, over the status socket, that answers with a worker's
 // process id, a blank and the structure of the file which it was started from.
@@ -122,17 +129,17 @@ const NginxStatus = "/muster"
 const downMark = "# muster-down: "
 
 // NginxDown returns the servers that a sealed file has as down.
-func NginxDown(file []byte) ([]Server, error) {
+func NginxDown(file []byte) ([]ServerName, error) {
 	if _, err := Pools(file); err != nil {
 		return nil, err
 	}
-	var down []Server
+	var down []ServerName
 	for line := range strings.Lines(string(file)) {
 		data, found := strings.CutPrefix(line, downMark)
 		if !found {
 			continue
 		}
-		var server Server
+		var server ServerName
 		if err := json.Unmarshal([]byte(data), &server); err != nil {
 			return nil, fmt.Errorf("read the servers of a sealed file that are down: %w", err)
 		}
@@ -145,7 +152,7 @@ func validateNginx(global NginxGlobal) error {
 	if err := fleet.ValidateHost(global.Name); err != nil {
 		return err
 	}
-	for name, path := range map[string]string{"dir": global.Dir, "stream": global.Stream} {
+	for name, path := range map[string]string{"dir": global.Dir, "stream": global.Stream, "logDir": global.LogDir} {
 		if !strings.HasPrefix(path, "/") && (name == "dir" || path != "") || strings.ContainsAny(path, " \t\r\n\"'\\#$;{},") {
 			return fleet.Invalid(name, "%q is not an absolute path without blanks, quotes and what nginx reads as its own", path)
 		}
@@ -162,21 +169,40 @@ func validateNginx(global NginxGlobal) error {
 	return nil
 }
 
+func (g NginxGlobal) logDir() string {
+	if g.LogDir != "" {
+		return g.LogDir
+	}
+	return g.Dir
+}
+
+// validateForNginx refuses what nginx in particular can't have.
+func validateForNginx(input NginxInput) error {
+	for _, pool := range input.Pools {
+		for i := range pool.Routes {
+			if pool.Removed {
+				continue
+			}
+			for _, names := range pool.Routes[i].Certificates {
+				for _, name := range names {
+					path := input.Certificates[name].Path
+					if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \t\r\n\"'\\#$;{},") {
+						return fleet.Invalid(pool.Service.String(), "there is no certificate %s", name)
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // takers are the endpoints that get traffic on a route.
-func takers(pool fleet.Pool, route fleet.Route, down []Server) (up []fleet.Endpoint) {
+func takers(pool fleet.Pool, route fleet.Route, down []ServerName) (up []fleet.Endpoint) {
 	for _, endpoint := range pool.Endpoints {
 		if endpoint.State == fleet.EndpointReady && OnRoute(endpoint, route) &&
-			!slices.Contains(down, Server{pool.Service, route.Target, endpoint.Instance}) {
+			!slices.Contains(down, ServerName{pool.Service, route.Target, endpoint.Instance}) {
 			up = append(up, endpoint)
 		}
 	}
 	return up
-}
-
-// nginxBody is all that nginx does: what writeNginxMain adds only says where.
-func nginxBody(input NginxInput) []byte {
-	var out bytes.Buffer
-	writeNginxHTTP(&out, input)
-	writeNginxStream(&out, input)
-	return out.Bytes()
 }

@@ -31,7 +31,8 @@ func ParseNginxVersion(text string) (NginxVersion, bool) {
 	if !found {
 		return v, false
 	}
-	word, _, _ := strings.Cut(strings.Fields(after + " ")[0], "-")
+	word, _, _ := strings.Cut(after, "\n")
+	word, _, _ = strings.Cut(word, " ")
 	parts := strings.Split(word, ".")
 	if len(parts) != len(v) {
 		return v, false
@@ -59,26 +60,54 @@ func (v NginxVersion) AtLeast(other NginxVersion) bool {
 // String is like "1.22.1".
 func (v NginxVersion) String() string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
 
-// writeNginxMain writes what isn't of any pool, and the answer to whoever asks
-// which file a worker was started from.
-func writeNginxMain(out *bytes.Buffer, input NginxInput, structure string) {
+// nginxBody is all that nginx reads.
+func nginxBody(input NginxInput, structure string) []byte {
+	listeners, err := Listeners(input.Pools)
+	if err != nil {
+		return nil // Nginx refused it
+	}
+	web, tcp := apart(listeners)
+	var out bytes.Buffer
+	writeNginxMain(&out, input, len(tcp) > 0)
+	writeNginxHTTP(&out, input, web, structure)
+	if len(tcp) > 0 {
+		writeNginxStream(&out, input, tcp)
+	}
+	return out.Bytes()
+}
+
+// apart tells listeners of http and grpc from those of tcp.
+func apart(listeners []Listener) (web, tcp []Listener) {
+	for _, l := range listeners {
+		if l.Matches[0].Route.Protocol == fleet.ProtocolTCP {
+			tcp = append(tcp, l)
+		} else {
+			web = append(web, l)
+		}
+	}
+	return web, tcp
+}
+
+func writeNginxMain(out *bytes.Buffer, input NginxInput, tcp bool) {
 	global := input.Global
-	fmt.Fprintf(out, "# muster balancer %s\n", global.Name)
+	fmt.Fprintf(out, "\n# muster balancer %s\n", global.Name)
 	if global.User != "" {
 		fmt.Fprintf(out, "user %s;\n", global.User)
 	}
-	if global.Stream != "" {
+	if global.Stream != "" && tcp {
 		fmt.Fprintf(out, "load_module %s;\n", global.Stream)
 	}
 	connections := global.MaxConn
 	if connections == 0 {
 		connections = DefaultWorkerConnections
 	}
-	fmt.Fprintf(out, "worker_processes auto;\nworker_rlimit_nofile %d;\n", connections+1024)
-	fmt.Fprintf(out, "daemon on;\npid %s/%s;\nerror_log %s/%s error;\n", global.Dir, NginxPIDFile, global.Dir, NginxErrorLog)
+	fmt.Fprintf(out, "worker_processes auto;\n")
+	fmt.Fprintf(out, "worker_rlimit_nofile %d;\n", connections+1024)
+	fmt.Fprintf(out, "worker_shutdown_timeout %s;\n", nginxTime(nginxHardStop(input)))
+	fmt.Fprintf(out, "daemon on;\n")
+	fmt.Fprintf(out, "pid %s/%s;\n", global.Dir, NginxPIDFile)
+	fmt.Fprintf(out, "error_log %s/%s crit;\n", global.Dir, NginxErrorLog)
 	fmt.Fprintf(out, "events {\n    worker_connections %d;\n}\n", connections)
-	fmt.Fprintf(out, "http {\n    server {\n        listen unix:%s/%s;\n        location = %s {\n            return 200 \"$pid %s\\n\";\n        }\n    }\n}\n",
-		global.Dir, NginxStatusSocket, NginxStatus, structure)
 }
 
 // nginxHardStop bounds the life of an old worker.
