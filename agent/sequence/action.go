@@ -14,7 +14,7 @@ const (
 	AddServer    = "add-server"    // make Server by Pool, Route and Endpoint; it begins in maint
 	EnableHealth = "enable-health" // begin to check Server
 	DelServer    = "del-server"    // remove Server; refused while it has connections
-	Write        = "write"         // make the file hold Pools; the worker has them already
+	Write        = "write"         // make the file hold Pools; the worker has them already, or need not know
 	Reload       = "reload"        // make the file hold Pools and start a new worker from it
 	Start        = "start"         // make the file hold Pools and start the balancer from it
 )
@@ -31,7 +31,8 @@ type Action struct {
 	Route    fleet.Route
 	Endpoint fleet.Endpoint
 	Pools    []fleet.Pool
-	Reason   string // in words, for Reload and Start
+	Down     []ServerKey // of Pools, for a balancer without a runtime API
+	Reason   string      // in words, for Reload and Start
 }
 
 // String writes the action on one line, for logs and tests.

@@ -22,13 +22,20 @@ type Memory struct {
 	// Unloaded is a file that no worker could be started from, though no pool
 	// is to blame. The running worker goes on, and changes that it can take.
 	Unloaded Rejection
+	// Down are the servers that the file has as down, and Failed is the structure
+	// of a file that couldn't be loaded: of a balancer without a runtime API only,
+	// whose driver sets both.
+	Down   []ServerKey
+	Failed string
 
 	acked map[fleet.ServiceKey]uint64
 	// removals are the generations of refused pools of which what leaves has left.
 	removals map[fleet.ServiceKey]uint64
 	away     map[endpointKey]away
 	entered  map[ServerKey]time.Time // when a server that had been in maint began to be checked
-	behind   time.Time               // since when the file lacks something; zero: it doesn't
+	due      time.Time               // since when a reload is; of a balancer without a runtime API, as the next one
+	reloaded time.Time
+	behind   time.Time // since when the file lacks something; zero: it doesn't
 }
 
 // Rejection keeps a pool back until it changes, or a reload; from Retry on it
@@ -109,9 +116,6 @@ func (t *turn) forget() {
 		wanted, found := find(t.want, key)
 		return t.want != nil && (!found || wanted.Generation != rejection.Generation || filed.Generation == rejection.Generation)
 	})
-	if t.seen.Structure == t.memory.Structure {
-		t.memory.Unloaded = Rejection{}
-	}
 	maps.DeleteFunc(t.memory.entered, func(key ServerKey, _ time.Time) bool {
 		return !slices.ContainsFunc(t.seen.Servers, func(s Server) bool { return s.ServerKey == key })
 	})

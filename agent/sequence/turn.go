@@ -51,14 +51,9 @@ type turn struct {
 // A nil want is unknown: nothing is changed, but a balancer that died is
 // started from its file.
 func Next(want []fleet.Pool, seen Observed, memory Memory, now time.Time) Turn {
-	t := &turn{want: want, seen: seen, memory: memory.clone(), now: now, servers: map[ServerKey]Server{}}
-	t.forget()
-	t.goals = goals(want, t.memory, now)
-	for _, server := range seen.Servers {
-		if slices.ContainsFunc(t.goals, func(g goal) bool { return g.pool.Service == server.Service }) {
-			t.servers[server.ServerKey] = server
-			t.ours = append(t.ours, server)
-		}
+	t := newTurn(want, seen, memory, now)
+	if seen.Structure == memory.Structure {
+		t.memory.Unloaded = Rejection{}
 	}
 	if !seen.Up {
 		t.start()
@@ -77,6 +72,19 @@ func Next(want []fleet.Pool, seen Observed, memory Memory, now time.Time) Turn {
 	t.clean()
 	t.follow()
 	return t.end()
+}
+
+func newTurn(want []fleet.Pool, seen Observed, memory Memory, now time.Time) *turn {
+	t := &turn{want: want, seen: seen, memory: memory.clone(), now: now, servers: map[ServerKey]Server{}}
+	t.forget()
+	t.goals = goals(want, t.memory, now)
+	for _, server := range seen.Servers {
+		if slices.ContainsFunc(t.goals, func(g goal) bool { return g.pool.Service == server.Service }) {
+			t.servers[server.ServerKey] = server
+			t.ours = append(t.ours, server)
+		}
+	}
+	return t
 }
 
 // follow brings the file to what the worker has: at once when there is nothing
@@ -136,7 +144,17 @@ func (t *turn) start() {
 
 // mustReload returns why a reload is due, or "".
 func (t *turn) mustReload() string {
-	var changed []string
+	if changed := t.changed(); len(changed) > 0 {
+		return "new or changed listeners or checks of " + strings.Join(changed, ", ")
+	}
+	if t.seen.Structure != t.memory.Structure && !t.now.Before(t.memory.Unloaded.Retry) {
+		return "the worker was started from another file"
+	}
+	return ""
+}
+
+// changed are the services whose section the file doesn't have as it should.
+func (t *turn) changed() (changed []string) {
 	for _, g := range t.goals {
 		filed, found := find(t.memory.Filed, g.pool.Service)
 		switch {
@@ -145,11 +163,5 @@ func (t *turn) mustReload() string {
 			changed = append(changed, g.pool.Service.String())
 		}
 	}
-	if len(changed) > 0 {
-		return "new or changed listeners or checks of " + strings.Join(changed, ", ")
-	}
-	if t.seen.Structure != t.memory.Structure && !t.now.Before(t.memory.Unloaded.Retry) {
-		return "the worker was started from another file"
-	}
-	return ""
+	return changed
 }
