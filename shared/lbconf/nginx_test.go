@@ -189,7 +189,9 @@ func TestNginxStructure(t *testing.T) {
 			e.Instance, e.State = "c3", fleet.EndpointDraining
 			in.Pools[0].Endpoints = append(in.Pools[0].Endpoints, e)
 		},
-		"haproxy's snippet": func(in *NginxInput) { in.Pools[0].Routes[0].Snippets = map[string]string{DriverHAProxy: "acl a always_true"} },
+		"haproxy's snippet": func(in *NginxInput) {
+			in.Pools[0].Routes[0].Snippets = map[string]string{DriverHAProxy: "acl a always_true"}
+		},
 	} {
 		if input(change) != same {
 			t.Errorf("%s needs a reload", name)
