@@ -39,8 +39,8 @@ func (g *guard) explain(err error) error {
 		}
 		return e
 	}
-	if said = invalid(text); said != nil {
-		return said
+	if shape := invalid(text); shape != nil {
+		return shape
 	}
 	return fleet.Invalid("", "%s", text)
 }

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -159,7 +160,8 @@ func (g *guard) line(variable string) string {
 // placed adds to an error about a file where it is named.
 func placed(err error, at place) error {
 	e := fleet.Invalid(at.at, "%v", err)
-	if of, ok := err.(*fleet.Error); ok {
+	var of *fleet.Error
+	if errors.As(err, &of) {
 		e.Message, e.Hint = of.Message, of.Hint
 	}
 	return e.WithHint("%s", strings.TrimPrefix(e.Hint+"; see "+at.file, "; "))
