@@ -142,7 +142,7 @@ bench: setup-demo modules ## measure this machine: Go benchmarks, a whole fleet,
 
 .PHONY: generate
 generate: ## write golden files, docs/openapi.json, the dependency picture and the lines of guards anew
-	go test -count=1 ./shared/wire ./shared/lbconf ./hub/compose ./hub/internal/api ./hub/cmd/muster ./test/arch -update
+	go test -count=1 ./shared/wire ./shared/lbconf ./hub/export ./hub/compose ./hub/internal/api ./hub/cmd/muster ./test/arch -update
 
 .PHONY: proto
 proto: ## write the example's gRPC code anew

@@ -106,6 +106,23 @@ func (c *Client) Balancers(ctx context.Context) (List[fleet.BalancerView], error
 	return get[List[fleet.BalancerView]](ctx, c, "/v1/balancers", nil)
 }
 
+// ExportChoice says which services are exported; the zero value: all.
+type ExportChoice struct {
+	Services []fleet.ServiceKey
+	Project  string
+	Protocol string // "http", which has gRPC too, or "tcp"; empty: both
+}
+
+// Export reads the services in the form that a balancer or collector reads that no agent
+// drives: "haproxy", "nginx", "traefik", "prometheus" or "json".
+func (c *Client) Export(ctx context.Context, format string, choice ExportChoice) ([]byte, error) {
+	query := params("project", choice.Project, "protocol", choice.Protocol)
+	for _, key := range choice.Services {
+		query.Add("service", key.String())
+	}
+	return c.Raw(ctx, "/v1/export/"+step(format), query)
+}
+
 // EventFilter chooses events; what is empty doesn't restrict.
 type EventFilter struct {
 	Since    uint64 // revision after which

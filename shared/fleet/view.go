@@ -172,6 +172,20 @@ type EndpointView struct {
 	Actual *EndpointActual `json:"actual,omitempty"` // nil: the balancer doesn't have it yet
 }
 
+// ExportView is a service as balancers and collectors can have it that no agent drives.
+// Nothing waits for those: what leaves it may be stopped before they have seen that.
+type ExportView struct {
+	Service ServiceKey `json:"service"`
+	// Offered: x-lb or ports ask for it. Else nobody said what its ports speak, and its
+	// routes are only those ports.
+	Offered bool `json:"offered,omitempty"`
+	// Routes are what was asked for; the ports to listen on are those of the fleet's
+	// own balancers.
+	Routes    []Route        `json:"routes,omitempty" nullable:"false"`
+	Check     Check          `json:"check"`
+	Endpoints []EndpointView `json:"endpoints" nullable:"false"` // sorted by Instance; Actual is left out
+}
+
 // Change tells a watcher that a revision was committed and what it touched.
 type Change struct {
 	Revision uint64       `json:"revision"`

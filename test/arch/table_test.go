@@ -12,6 +12,7 @@ var pureRooms = map[string][]string{
 	"hub/orders":     nil,
 	"hub/rollout":    nil,
 	"hub/balance":    nil,
+	"hub/export":     nil,
 	"hub/turn":       {"hub/placement", "hub/rollout", "hub/balance"},
 	"agent/sequence": nil,
 	"agent/brain":    {"agent/sequence"},

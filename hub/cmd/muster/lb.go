@@ -18,7 +18,8 @@ func (p *program) balancerCommand() *cli.Command {
 		Description: `Examples:
    muster lb                       list the balancers
    muster lb show rank             where each balancer sends a service's traffic
-   muster lb forget web1/haproxy   it is gone for good: stop waiting for it`,
+   muster lb forget web1/haproxy   it is gone for good: stop waiting for it
+   muster lb export --format nginx for a balancer that no agent drives`,
 		Action: p.with(0, 0, listBalancers),
 		Subcommands: []*cli.Command{
 			{
@@ -29,6 +30,7 @@ func (p *program) balancerCommand() *cli.Command {
 				Name: "forget", Usage: "take a balancer that is gone for good out of the fleet", ArgsUsage: "HOST/NAME",
 				Action: p.with(1, 1, forgetBalancer), BashComplete: p.completeBalancers,
 			},
+			p.exportCommand(),
 		},
 	}
 }

@@ -71,6 +71,7 @@ func (a *API) route() {
 	a.routePrune()
 	a.routeCommands()
 	a.routeBalancers()
+	a.routeExport()
 	a.routeSecrets()
 	a.routeEvents()
 	a.routeWatch()

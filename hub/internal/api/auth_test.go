@@ -139,7 +139,7 @@ var takes = map[fleet.Role][]string{
 	anyone: {"login", "first-admin", "join", "renew"},
 	fleet.RoleViewer: {
 		"version", "list-services", "get-service", "list-pools", "list-versions", "get-version", "diff-versions", "get-rollout",
-		"service-logs", "instance-logs", "list-instances", "list-hosts", "get-host", "host-log", "list-balancers", "list-events",
+		"service-logs", "instance-logs", "list-instances", "list-hosts", "get-host", "host-log", "list-balancers", "export", "list-events",
 		"watch", "hub-settings", "hub-log", "whoami", "logout", "set-password", "list-api-tokens", "add-api-token", "remove-api-token",
 		"get-ca", "list-secrets",
 	},

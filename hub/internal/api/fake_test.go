@@ -201,6 +201,14 @@ func (fakeView) Balancers() []fleet.BalancerView {
 	return []fleet.BalancerView{{Key: fleet.BalancerKey{Host: "web1", Name: "haproxy"}, Up: true}}
 }
 
+func (fakeView) Exports() []fleet.ExportView {
+	endpoint := fleet.Endpoint{Instance: "1a-1", Version: 5, Address: "10.0.0.1", Ports: map[int]int{80: 20001}, Weight: 128, State: fleet.EndpointReady}
+	return []fleet.ExportView{{
+		Service: web, Offered: true, Routes: []fleet.Route{{Target: 80, Listen: []int{80}, Protocol: fleet.ProtocolHTTP}},
+		Endpoints: []fleet.EndpointView{{Endpoint: endpoint, Host: "web1"}},
+	}}
+}
+
 // askerFunc is an Asker in one function.
 type askerFunc func(host string, ask fleet.Ask) error
 

@@ -43,6 +43,8 @@ type View interface {
 	Host(id string) (fleet.HostView, bool)
 	Pools(fleet.ServiceKey) []fleet.PoolView
 	Balancers() []fleet.BalancerView
+	// Exports are the services that have addresses to offer, sorted.
+	Exports() []fleet.ExportView
 	// Secrets of one project, or of all when it is empty.
 	Secrets(project string) []fleet.SecretView
 	Registries() []fleet.RegistryView

@@ -179,7 +179,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"DELETE /v1/projects/{project}/services/{service}",
 		"DELETE /v1/registries/{host}",
 		"DELETE /v1/users/{name}",
-		"GET /v1/acl", "GET /v1/api-tokens", "GET /v1/audit", "GET /v1/balancers", "GET /v1/ca", "GET /v1/events", "GET /v1/hosts", "GET /v1/hosts/{host}", "GET /v1/hosts/{host}/log",
+		"GET /v1/acl", "GET /v1/api-tokens", "GET /v1/audit", "GET /v1/balancers", "GET /v1/ca", "GET /v1/events", "GET /v1/export/{format}", "GET /v1/hosts", "GET /v1/hosts/{host}", "GET /v1/hosts/{host}/log",
 		"GET /v1/hub/log", "GET /v1/hub/settings", "GET /v1/instances", "GET /v1/instances/{instance}/logs",
 		"GET /v1/join-tokens",
 		"GET /v1/projects/{project}/services/{service}",
