@@ -157,10 +157,11 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 	o := loop.Options{
 		Brain: brain.Config{
 			Host: options.Host, AgentStart: rand.Text(), Facts: facts, Bind: bind(cmp.Or(facts.Advertise, kept.Advertise)),
-			SecretsDir: options.SecretsDir, NoSecrets: p.secrets.Problem(), Adopt: options.AdoptLineage, Limits: options.Limits, Timing: options.Timing.Brain,
+			SecretsDir: options.SecretsDir, NoSecrets: p.secrets.Problem(), ConfigsDir: options.configsDir(), Devices: readings.Devices(), Adopt: options.AdoptLineage, Limits: options.Limits, Timing: options.Timing.Brain,
 		},
 		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store, Secrets: p.secrets,
-		Facts: p.machine.read, Foreign: p.machine.foreign, Disk: p.machine.disk,
+		Configs: secrets.NewConfigs(options.configsDir(), options.Logger.With("room", "configs")),
+		Facts:   p.machine.read, Foreign: p.machine.foreign, Disk: p.machine.disk,
 		Probe: readings.Probe, HubHTTP: options.HubHTTP, Recent: recent, Logger: options.Logger.With("room", "loop"),
 		Timing: timing, Observer: observer, Alive: alive, Reached: failPoint.reached, Withdraw: p.withdraw,
 	}

@@ -232,7 +232,9 @@ func TestTodaysAgentKnowsEveryFeature(t *testing.T) {
 		StopSignal: "SIGINT", StopGrace: new(fleet.Duration), Healthcheck: &fleet.Healthcheck{}, Resources: fleet.Resources{PidsLimit: 1},
 		Probe:   &fleet.Probe{Type: fleet.ProbeHTTP},
 		Secrets: []fleet.SecretMount{{Name: "db"}},
+		Configs: []fleet.Config{{Name: "app"}}, Networks: []fleet.Network{{Name: "back"}}, Runtime: &fleet.Runtime{}, PullPolicy: fleet.PullNever,
 	}
+	spec.Healthcheck.StartInterval, spec.Mounts[0].Propagation = 1, "rslave"
 	wanted := append(spec.Features(), (&fleet.Spec{Probe: &fleet.Probe{Type: fleet.ProbeTCP}}).Features()...)
 	wanted = append(wanted, fleet.FeatureLeave, fleet.FeaturePrepare, fleet.FeatureAnswers) // the hub asks for them, no version does
 	slices.Sort(wanted)

@@ -22,8 +22,9 @@ import (
 // Features are what this agent carries out, so that versions may require it and
 // the hub may ask for it; sorted.
 var Features = []string{
-	fleet.FeatureAnswers, fleet.FeatureHealthcheck, fleet.FeatureHostPort, fleet.FeatureLeave, fleet.FeatureMountBind, fleet.FeatureMountTmpfs, fleet.FeatureMountVolume,
-	fleet.FeaturePrepare, fleet.FeatureProbeHTTP, fleet.FeatureProbeTCP, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureSecrets, fleet.FeatureStopAtOnce, fleet.FeatureStopSignal,
+	fleet.FeatureAnswers, fleet.FeatureConfigs, fleet.FeatureHealthcheck, fleet.FeatureHostPort, fleet.FeatureLeave, fleet.FeatureMountBind, fleet.FeatureMountOptions, fleet.FeatureMountTmpfs, fleet.FeatureMountVolume,
+	fleet.FeatureNetworks, fleet.FeaturePrepare, fleet.FeatureProbeHTTP, fleet.FeatureProbeTCP, fleet.FeaturePullPolicy, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureRuntime, fleet.FeatureSecrets,
+	fleet.FeatureStartInterval, fleet.FeatureStopAtOnce, fleet.FeatureStopSignal,
 }
 
 // machine tells what the host is and what others use of it.
@@ -108,7 +109,7 @@ const (
 
 func (m *machine) read(ctx context.Context) (brain.FactsRead, error) {
 	facts, err := m.facts(ctx)
-	return brain.FactsRead{Facts: facts, Bind: bind(facts.Advertise)}, err
+	return brain.FactsRead{Facts: facts, Bind: bind(facts.Advertise), Devices: readings.Devices()}, err
 }
 
 func (m *machine) facts(ctx context.Context) (fleet.HostFacts, error) {

@@ -139,6 +139,9 @@ func HostID(hostname string) string {
 	return strings.Trim(id[:min(len(id), 63)], "-")
 }
 
+// configsDir is where configs' files are. They aren't secret, and outlast a reboot.
+func (o *Options) configsDir() string { return filepath.Join(o.StateDir, "configs") }
+
 // Validate refuses options that can't work. It does no IO.
 func (o *Options) Validate() error {
 	if o.Host != "" {

@@ -1,6 +1,7 @@
 package brain
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -141,15 +142,9 @@ func (s *State) use(next *accepted) {
 	before, logins := s.assigned, s.logins()
 	s.accepted = next
 	s.assigned = map[string]*fleet.Assignment{}
-	s.refused = map[string]string{}
 	for i := range next.desired.Instances {
 		a := &next.desired.Instances[i]
 		s.assigned[a.ID] = a
-		if spec := s.spec(a); spec != nil {
-			if why := s.unable(spec); why != "" {
-				s.refused[fleet.VersionKey(a.Service, a.Version)] = fleet.Clip(why, fleet.MaxReason)
-			}
-		}
 		inst := s.instance(a.ID)
 		s.describe(inst, a)
 		was := before[a.ID]
@@ -161,8 +156,29 @@ func (s *State) use(next *accepted) {
 		}
 	}
 	s.usePreparations()
+	s.review()
 	s.loginsChanged(logins, s.logins())
 	s.unmatched = true
+}
+
+// review finds out which of the versions that are asked for can't run here.
+func (s *State) review() {
+	s.refused = map[string]string{}
+	try := func(version string, spec *fleet.Spec) {
+		if why := s.unable(spec); why != "" {
+			s.refused[version] = fleet.Clip(why, fleet.MaxReason)
+		}
+	}
+	for _, a := range s.assigned {
+		if spec := s.spec(a); spec != nil {
+			try(fleet.VersionKey(a.Service, a.Version), spec)
+		}
+	}
+	for _, version := range s.accepted.desired.Prepare {
+		if spec, known := s.accepted.desired.Versions[version]; known {
+			try(version, &spec)
+		}
+	}
 }
 
 // describe keeps in the record what outlasts the assignment. The hub may learn
@@ -195,7 +211,7 @@ func (s *State) unable(spec *fleet.Spec) string {
 		}
 	}
 	if len(missing) == 0 {
-		return s.secretive(spec)
+		return cmp.Or(s.secretive(spec), s.unfit(spec))
 	}
 	return "this agent doesn't know " + strings.Join(missing, ", ") + ": upgrade it"
 }

@@ -24,8 +24,12 @@ type Config struct {
 	// of its id. NoSecrets is why it can't; empty: it can.
 	SecretsDir string
 	NoSecrets  string
-	Limits     Limits
-	Timing     Timing
+	// ConfigsDir is where the shell writes configs' files, in the same way.
+	ConfigsDir string
+	// Devices are the host's as first read; see FactsRead.
+	Devices []string
+	Limits  Limits
+	Timing  Timing
 }
 
 // Limits bound what goes on at once and what is kept.

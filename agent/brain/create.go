@@ -20,6 +20,20 @@ func imageFor(inst *instance, a *fleet.Assignment, spec *fleet.Spec) string {
 	return pin
 }
 
+// pull is the operation that brings an image. A first look asks nobody but the
+// engine. Who wants what the registry has now is given that, until the version is
+// pinned; who wants nothing pulled is told what lacks.
+func pull(policy, image string, lacks, pinned bool) *Op {
+	op := &Op{Kind: OpPull, Image: image, Local: !lacks}
+	switch {
+	case policy == fleet.PullNever:
+		op.Local, op.Never = true, lacks
+	case policy == fleet.PullAlways && !pinned:
+		op.Local, op.Anew = false, true
+	}
+	return op
+}
+
 func isImageID(ref string) bool { return strings.HasPrefix(ref, "sha256:") }
 
 // create says how the next container of an instance is made.
@@ -60,6 +74,6 @@ func (s *State) create(inst *instance, a *fleet.Assignment, spec *fleet.Spec) *C
 		Bind:        s.bind,
 		Ports:       maps.Clone(inst.rec.Ports),
 		Hosts:       maps.Clone(s.accepted.desired.Names[a.Service.Project]),
-		Files:       s.files(a, spec),
+		Files:       append(s.files(a, spec), s.configFiles(a, spec)...),
 	}
 }

@@ -60,7 +60,7 @@ func (s *State) inspect(inst *instance, now time.Time) inspected {
 		out.Goal = a.Goal
 		if spec := s.spec(a); spec != nil {
 			made := *spec
-			made.Environment = nil
+			made.Environment, made.Configs = nil, fleet.WithoutContent(spec.Configs)
 			out.Spec, out.Environment = &made, sortedKeys(spec.Environment)
 		}
 	}

@@ -232,6 +232,7 @@ func (s *State) Ours() (containers []string, ports []int) {
 		if c := &s.containers[i]; s.ours(c) && c.State == ContainerRunning {
 			containers = append(containers, c.ID)
 			ports = append(ports, c.HostPorts...)
+			ports = append(ports, slices.Sorted(maps.Values(parsePorts(c.Labels[LabelPorts])))...) // those on the host's network publish none
 		}
 	}
 	return containers, ports

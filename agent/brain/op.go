@@ -31,13 +31,20 @@ type Op struct {
 	Image     string
 	Names     []string // of the image
 	Local     bool     // no transfer, only a look whether the image is there
+	Never     bool     // with Local: that it isn't there is a problem
+	Anew      bool     // a transfer although the image is there
 	Create    *Create
 	Signal    string        // empty: the image's, else SIGTERM
 	Grace     time.Duration // before SIGKILL
 	Snapshot  *Snapshot
 	Cause     string
-	// Secrets are to be there before a container is made or started.
+	// Secrets and Configs are to be there before a container is made or started.
 	Secrets []Secret
+	Configs []ConfigFile
+	// Networks and MemorySwap are what a container that is put back is to have, as in
+	// its spec.
+	Networks   []fleet.Network
+	MemorySwap int64
 	// Login is what Registry is to be told at a pull, encrypted; empty: nothing. The
 	// shell makes Credentials of it.
 	Registry    string

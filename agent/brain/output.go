@@ -22,7 +22,7 @@ type Outputs struct {
 	// Pools is the whole set that balancers are to have, when PoolsChanged.
 	Pools        []fleet.Pool
 	PoolsChanged bool
-	// Secrets are the instances whose secrets' files stay, when SecretsChanged: all
+	// Secrets are the instances whose secrets' and configs' files stay, when SecretsChanged: all
 	// others go. It comes before Ops that write some.
 	Secrets        []string
 	SecretsChanged bool

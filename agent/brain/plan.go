@@ -94,6 +94,7 @@ func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, n
 		inst.waits = lacks
 		return nil
 	}
+	configs := configsOf(spec)
 	if c == nil {
 		return s.nextCreate(inst, a, spec, secrets)
 	}
@@ -102,12 +103,12 @@ func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, n
 	}
 	switch c.State {
 	case ContainerCreated:
-		return &Op{Kind: OpStart, Container: c.ID, Secrets: secrets}
+		return &Op{Kind: OpStart, Container: c.ID, Secrets: secrets, Configs: configs}
 	case ContainerExited:
 		if inst.ended {
 			return nil
 		}
-		return &Op{Kind: OpStart, Container: c.ID, Cause: inst.exitEvent, Secrets: secrets}
+		return &Op{Kind: OpStart, Container: c.ID, Cause: inst.exitEvent, Secrets: secrets, Configs: configs}
 	case ContainerPaused:
 		return &Op{Kind: OpUnpause, Container: c.ID}
 	case ContainerDead:
@@ -122,7 +123,11 @@ func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, n
 			s.fail(inst, "it was changed by hand and can't be put back", false, now)
 			return nil
 		}
-		return &Op{Kind: OpRestore, Container: c.ID, Snapshot: cloneSnapshot(inst.rec.Snapshot)}
+		op := &Op{Kind: OpRestore, Container: c.ID, Snapshot: cloneSnapshot(inst.rec.Snapshot), Networks: spec.Networks}
+		if spec.Runtime != nil {
+			op.MemorySwap = spec.Runtime.MemorySwap
+		}
+		return op
 	}
 	return nil
 }
@@ -135,9 +140,9 @@ func (s *State) nextCreate(inst *instance, a *fleet.Assignment, spec *fleet.Spec
 	}
 	if !inst.pulled {
 		image := imageFor(inst, a, spec)
-		op := &Op{Kind: OpPull, Image: image, Local: inst.lacks != image}
+		op := pull(spec.PullPolicy, image, inst.lacks == image, image != spec.Image)
 		op.Registry, op.Login = s.login(image)
 		return op
 	}
-	return &Op{Kind: OpCreate, Create: s.create(inst, a, spec), Secrets: secrets}
+	return &Op{Kind: OpCreate, Create: s.create(inst, a, spec), Secrets: secrets, Configs: configsOf(spec)}
 }

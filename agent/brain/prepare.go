@@ -16,6 +16,7 @@ type preparation struct {
 	service fleet.ServiceKey
 	pin     string // the hub's word for the image; empty: it knows none
 	named   string // the image by the version's spec
+	policy  string // of the version's spec, for pulling
 
 	op        *Op    // outstanding
 	image     Image  // as last found; zero: it isn't there, as far as anybody looked
@@ -40,17 +41,12 @@ func (s *State) usePreparations() {
 			p = &preparation{}
 			s.preparations[version] = p
 		}
-		spec, known := s.accepted.desired.Versions[version]
+		spec := s.accepted.desired.Versions[version]
 		pin := s.accepted.desired.Pins[version]
 		if asked := cmp.Or(pin, spec.Image); asked != cmp.Or(p.pin, p.named) && asked != p.image.Digest && asked != p.image.ID {
 			*p = preparation{op: p.op} // another image than was found
 		}
-		p.version, p.service, p.pin, p.named = version, service, pin, spec.Image
-		if known {
-			if why := s.unable(&spec); why != "" {
-				s.refused[version] = fleet.Clip(why, fleet.MaxReason)
-			}
-		}
+		p.version, p.service, p.pin, p.named, p.policy = version, service, pin, spec.Image, spec.PullPolicy
 	}
 	maps.DeleteFunc(s.preparations, func(version string, p *preparation) bool { return !wanted[version] && p.op == nil })
 }
@@ -69,7 +65,8 @@ func (s *State) prepare(room *room, now time.Time) (ops []Op) {
 			continue
 		}
 		image := s.imageOf(p)
-		op := &Op{Kind: OpPull, Version: version, Image: image, Local: p.lacks != image, Cause: "version " + version}
+		op := pull(p.policy, image, p.lacks == image, p.pin != "" || p.image.ID != "")
+		op.Version, op.Cause = version, "version "+version
 		op.Registry, op.Login = s.login(image)
 		if _, fits := room.has(op, p.service); !fits {
 			continue

@@ -39,7 +39,8 @@ type State struct {
 
 	instances map[string]*instance
 	facts     fleet.HostFacts
-	advertise string // the address that others reach this host at; empty: not known
+	devices   map[string]bool // by path; nil: not known
+	advertise string          // the address that others reach this host at; empty: not known
 	bind      string
 	located   bool // advertise isn't from the last start
 	foreign   fleet.Foreign
@@ -129,6 +130,7 @@ func New(config Config, cache Cache, now time.Time) *State {
 		engine:       fleet.EngineStatus{Problem: "not asked yet"},
 		born:         now,
 	}
+	s.takeFacts(FactsRead{Facts: config.Facts, Devices: config.Devices})
 	s.prepareCache()
 	s.locate(config.Facts.Advertise, config.Bind, now)
 	s.recall(now)

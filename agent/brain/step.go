@@ -63,7 +63,7 @@ func (s *State) take(input Input, now time.Time) (nothingNew bool) {
 		s.takeCounts(in.Balancer, in.Pools)
 		return true // it says nothing of what is
 	case FactsRead:
-		s.facts = in.Facts
+		s.takeFacts(in)
 		s.locate(in.Facts.Advertise, in.Bind, now)
 	case ForeignRead:
 		s.takeForeign(in.Foreign)

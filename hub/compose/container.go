@@ -14,6 +14,7 @@ import (
 var (
 	environmentKey = regexp.MustCompile(`^[^\s=\x00-\x1f\x7f]{1,255}$`)
 	userName       = regexp.MustCompile(`^[A-Za-z0-9_.$][A-Za-z0-9_.$-]*(:[A-Za-z0-9_.$][A-Za-z0-9_.$-]*)?$`)
+	swarmTemplate  = regexp.MustCompile(`\{\{\s*\.(Node|Service|Task)\.`)
 	signalName     = regexp.MustCompile(`^(SIG[A-Z0-9+-]{1,12}|[A-Z][A-Z0-9+-]{1,12}|[0-9]{1,2})$`)
 )
 
@@ -52,6 +53,9 @@ func mapEnvironment(p *problems, path string, source types.MappingWithEquals) ma
 		case strings.ContainsRune(*value, 0):
 			p.invalid(at, "holds a NUL byte")
 		default:
+			if strings.Contains(*value, "{{") && swarmTemplate.MatchString(*value) {
+				p.warn(at, "is a template of Swarm's, and stays as it is: containers have MUSTER_HOST, MUSTER_SERVICE and MUSTER_SLOT in their environment")
+			}
 			out[key] = *value
 		}
 	}
@@ -120,6 +124,8 @@ func mapHealthcheck(p *problems, path string, h *types.HealthCheckConfig) *fleet
 		Interval:    mapTiming(p, join(path, "interval"), h.Interval),
 		Timeout:     mapTiming(p, join(path, "timeout"), h.Timeout),
 		StartPeriod: mapTiming(p, join(path, "start_period"), h.StartPeriod),
+
+		StartInterval: mapTiming(p, join(path, "start_interval"), h.StartInterval),
 	}
 	if h.Retries != nil {
 		if *h.Retries > maxTries {

@@ -32,6 +32,8 @@ func mapDeploy(p *problems, path string, s types.ServiceConfig, service *fleet.S
 		default:
 			p.invalid(join(path, "deploy.mode"), "%q is not supported", d.Mode).WithHint("use replicated, global or %s", modeJob)
 		}
+		service.Labels = mapLabels(p, join(path, "deploy.labels"), d.Labels)
+		checkEndpointMode(p, join(path, "deploy.endpoint_mode"), d.EndpointMode)
 		service.Constraints = mapConstraints(p, join(path, "deploy.placement.constraints"), d.Placement.Constraints)
 	}
 	if s.Scale != nil {
@@ -117,17 +119,15 @@ func mapRestartPolicy(p *problems, path string, policy *types.RestartPolicy) fle
 	return out
 }
 
-func mapResources(p *problems, path string, d *types.DeployConfig) fleet.Resources {
+func mapResources(p *problems, servicePath string, s types.ServiceConfig) fleet.Resources {
 	var out fleet.Resources
+	d, path := s.Deploy, join(servicePath, "deploy.resources")
 	if d == nil {
-		return out
+		d = &types.DeployConfig{}
 	}
 	if l := d.Resources.Limits; l != nil {
 		out.CPULimit = cores(p, join(path, "limits.cpus"), l.NanoCPUs)
 		out.MemoryLimit = memory(p, join(path, "limits.memory"), int64(l.MemoryBytes))
-		if out.MemoryLimit > 0 && out.MemoryLimit < minMemory {
-			p.invalid(join(path, "limits.memory"), "must be at least 6 MiB")
-		}
 		if l.Pids < 0 {
 			p.invalid(join(path, "limits.pids"), "must not be negative").WithHint("leave it out for no limit")
 		}
@@ -136,6 +136,14 @@ func mapResources(p *problems, path string, d *types.DeployConfig) fleet.Resourc
 	if r := d.Resources.Reservations; r != nil {
 		out.CPUReservation = cores(p, join(path, "reservations.cpus"), r.NanoCPUs)
 		out.MemoryReservation = memory(p, join(path, "reservations.memory"), int64(r.MemoryBytes))
+	}
+	mapOldLimits(p, servicePath, &s, &out)
+	if out.MemoryLimit > 0 && out.MemoryLimit < minMemory {
+		at := join(path, "limits.memory")
+		if s.MemLimit != 0 {
+			at = join(servicePath, "mem_limit")
+		}
+		p.invalid(at, "must be at least 6 MiB")
 	}
 	if out.CPULimit > 0 && out.CPUReservation > out.CPULimit {
 		p.invalid(join(path, "reservations.cpus"), "is more than limits.cpus")

@@ -17,6 +17,8 @@ type document struct {
 	name     string
 	services map[string]any
 	volumes  map[string]volume
+	networks map[string]declared
+	configs  map[string]config
 	secrets  map[string]string // names in the project, by their names in the document
 }
 
@@ -42,6 +44,8 @@ func parse(p *problems, data []byte) *document {
 		doc.name = text
 	}
 	doc.secrets = parseSecrets(p, tree["secrets"])
+	doc.configs = parseConfigs(p, tree["configs"])
+	doc.networks = parseNetworks(p, doc.name, tree["networks"])
 	doc.volumes = parseVolumes(p, doc.name, tree["volumes"])
 	services, ok := tree["services"].(map[string]any)
 	switch {

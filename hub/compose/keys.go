@@ -1,97 +1,43 @@
 package compose
 
-import (
-	"strings"
-)
+import "strings"
 
-// schema says which keys Muster carries out at one place of a document.
+// schema says what Muster makes of the keys at one place of a document. It decides,
+// and docs/compose-support.md is written from it.
 type schema struct {
-	fields  map[string]*schema // known keys; nil: anything goes
-	items   *schema            // of a list's mappings
-	ignored string             // not carried out, and harmless: the warning
-	refused string             // why not, where there is more to say than "not supported"
-	hint    string
+	how    how
+	note   string             // what the key means here; of a refused one, why not
+	hint   string             // of a refused one: what to write instead
+	fields map[string]*schema // known keys of the value; nil: see of and items
+	items  *schema            // of a list's mappings
+	of     *schema            // of a mapping with names of the author's own
 }
 
-var (
-	leaf = &schema{}
+// how Muster deals with a key.
+type how string
 
-	topLevel = &schema{fields: map[string]*schema{
-		"name": leaf, "services": leaf, "volumes": leaf, "secrets": leaf, "version": leaf,
-		"networks": {ignored: "ignored: instances reach services of their project by name through the balancers"},
-		"configs":  {hint: "put the content into the image or into environment, or have it as a secret"},
-		"include":  resolveFirst,
-	}}
-
-	serviceKeys = &schema{fields: map[string]*schema{
-		"image": leaf, "command": leaf, "entrypoint": leaf, "environment": leaf,
-		"expose": leaf, "labels": leaf, "user": leaf, "restart": leaf,
-		"scale": leaf, "stop_grace_period": leaf, "stop_signal": leaf,
-		"ports":       {items: known("name", "target", "published", "protocol", "mode", "host_ip")},
-		"volumes":     {items: mountKeys},
-		"secrets":     {items: known("source", "target", "uid", "gid", "mode")},
-		"healthcheck": known("test", "interval", "timeout", "start_period", "retries", "disable"),
-		"deploy":      deployKeys,
-
-		"build":          {ignored: "ignored: hosts run the image, they don't build it"},
-		"container_name": {ignored: "ignored: every instance's container has a name of its own"},
-		"depends_on":     {ignored: "ignored: services start in any order, and instances are retried until they are ready"},
-		"networks":       {ignored: "ignored: instances reach services of their project by name through the balancers"},
-
-		"env_file":        resolveFirst,
-		"label_file":      resolveFirst,
-		"extends":         resolveFirst,
-		"profiles":        resolveFirst,
-		"cpus":            {hint: "use deploy.resources.limits.cpus"},
-		"mem_limit":       {hint: "use deploy.resources.limits.memory"},
-		"mem_reservation": {hint: "use deploy.resources.reservations.memory"},
-		"pids_limit":      {hint: "use deploy.resources.limits.pids"},
-		"tmpfs":           {hint: "use volumes with type: tmpfs"},
-		"links":           {hint: "instances reach services of their project by name"},
-		"configs":         {hint: "put the content into the image or into environment, or have it as a secret"},
-	}}
-
-	mountKeys = &schema{fields: map[string]*schema{
-		"type": leaf, "source": leaf, "target": leaf, "read_only": leaf,
-		"consistency": leaf, // without meaning on Linux
-		"bind":        known("create_host_path"),
-		"volume":      known(),
-		"tmpfs":       known("size"),
-	}}
-
-	deployKeys = &schema{fields: map[string]*schema{
-		"mode": leaf, "replicas": leaf,
-		"resources": {fields: map[string]*schema{
-			"limits":       known("cpus", "memory", "pids"),
-			"reservations": known("cpus", "memory"),
-		}},
-		"placement":       known("constraints"),
-		"update_config":   updateKeys,
-		"rollback_config": updateKeys,
-		"restart_policy": {fields: map[string]*schema{
-			"condition": leaf, "max_attempts": leaf,
-			"delay":  {hint: "leave it out: the wait grows with each failure by itself"},
-			"window": {hint: "leave it out: a start counts as a success when the instance gets ready"},
-		}},
-		"labels":        {hint: "use labels of the service: they are set on its containers"},
-		"endpoint_mode": {hint: "leave it out: services are reached through the balancers"},
-	}}
-
-	updateKeys = known("parallelism", "delay", "failure_action", "monitor", "max_failure_ratio", "order")
-
-	resolveFirst = &schema{
-		refused: "must be resolved before the document reaches the hub",
-		hint:    "use muster apply: it resolves the file where its sources are",
-	}
+const (
+	supported how = "supported" // as Compose has it
+	mapped    how = "mapped"    // to what does the same in a fleet
+	unmeant   how = "accepted"  // without a word, as it has no meaning on hosts
+	warned    how = "warned"    // left out with a warning
+	resolved  how = "resolved"  // by the command line, where the sources are
+	refused   how = "refused"   // with the reason
 )
 
-func known(names ...string) *schema {
-	s := &schema{fields: map[string]*schema{}}
-	for _, name := range names {
-		s.fields[name] = leaf
-	}
-	return s
-}
+func yes(note string) *schema          { return &schema{how: supported, note: note} }
+func becomes(note string) *schema      { return &schema{how: mapped, note: note} }
+func idle(note string) *schema         { return &schema{how: unmeant, note: note} }
+func ignored(why string) *schema       { return &schema{how: warned, note: why} }
+func no(why, instead string) *schema   { return &schema{how: refused, note: why, hint: instead} }
+func first(note string) *schema        { return &schema{how: resolved, note: note} }
+func (s *schema) with(f keys) *schema  { s.fields = f; return s }
+func (s *schema) each(f keys) *schema  { s.items = &schema{fields: f}; return s }
+func (s *schema) named(f keys) *schema { s.of = &schema{fields: f}; return s }
+func (s *schema) dropped() bool        { return s.how == warned || s.how == unmeant }
+
+// keys are those that may stand at one place.
+type keys map[string]*schema
 
 // checkKeys reports every key of the tree that s doesn't know and removes
 // it, so that what remains can be read by itself. Keys that begin with "x-"
@@ -110,22 +56,19 @@ func checkKeys(p *problems, path string, tree map[string]any, s *schema) {
 		switch {
 		case !ok:
 			p.invalid(at, "not supported").WithHint("remove it: Muster does not carry it out")
-			delete(tree, key)
-		case rule.ignored != "":
-			if tree[key] != nil {
-				p.warn(at, "%s", rule.ignored)
-			}
-			delete(tree, key)
-		case rule.hint != "":
-			message := "not supported"
-			if rule.refused != "" {
-				message = rule.refused
-			}
-			p.invalid(at, "%s", message).WithHint("%s", rule.hint)
-			delete(tree, key)
-		default:
-			checkNested(p, at, tree[key], rule)
+		case rule.how == warned && tree[key] != nil:
+			p.warn(at, "ignored: %s", rule.note)
+		case rule.how == resolved:
+			p.invalid(at, "must be resolved before the document reaches the hub").
+				WithHint("use muster apply: it resolves the file where its sources are")
+		case rule.how == refused:
+			p.invalid(at, "not supported: %s", rule.note).WithHint("%s", rule.hint)
 		}
+		if !ok || rule.dropped() || rule.how == resolved || rule.how == refused {
+			delete(tree, key)
+			continue
+		}
+		checkNested(p, at, tree[key], rule)
 	}
 }
 
@@ -133,6 +76,14 @@ func checkNested(p *problems, path string, value any, rule *schema) {
 	if rule.fields != nil {
 		if m, ok := value.(map[string]any); ok {
 			checkKeys(p, path, m, rule)
+		}
+	}
+	if rule.of != nil {
+		m, _ := value.(map[string]any)
+		for _, name := range sortedKeys(m) {
+			if below, ok := m[name].(map[string]any); ok {
+				checkKeys(p, join(path, name), below, rule.of)
+			}
 		}
 	}
 	if rule.items != nil {

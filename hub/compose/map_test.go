@@ -72,9 +72,10 @@ func TestMapNeverDropsAnOptionOfAShortMount(t *testing.T) {
 		"/a:/a":              "",
 		"/a:/a:ro":           "",
 		"data:/d:rw,cached":  "",
-		"/a:/a:rshared":      "rshared",
+		"/a:/a:rshared":      "",
+		"/a:/a:Z":            "Z",
 		"/a:/a:ro,z":         "z",
-		"data:/d:nocopy":     "nocopy",
+		"data:/d:nocopy":     "",
 		"/a:/a:unheard-of":   "unheard-of",
 		"data:/d:ro,subpath": "subpath",
 	} {

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -13,17 +14,12 @@ import (
 
 // volume is a named volume as the document's top level declares it.
 type volume struct {
-	name string // in full, as the container engine knows it
+	name    string // in full, as the container engine knows it
+	driver  string // empty: local
+	options map[string]string
 }
 
-var (
-	volumeName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$`)
-	volumeKeys = &schema{fields: map[string]*schema{
-		"name": leaf, "external": leaf, "driver": leaf,
-		"labels":      {hint: "leave them out: nothing reads them"},
-		"driver_opts": {hint: "use a bind mount of a path that the hosts have mounted"},
-	}}
-)
+var volumeName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$`)
 
 func parseVolumes(p *problems, project string, value any) map[string]volume {
 	tree, ok := value.(map[string]any)
@@ -35,7 +31,7 @@ func parseVolumes(p *problems, project string, value any) map[string]volume {
 		at := join("volumes", key)
 		v := volume{name: projectOr(project) + "_" + key}
 		if tree[key] != nil {
-			v.name = parseVolume(p, at, key, v.name, tree[key])
+			parseVolume(p, at, key, tree[key], &v)
 		}
 		if !volumeName.MatchString(v.name) {
 			p.invalid(at, "%q is not a name of a volume", v.name).WithHint("use letters, digits, '.', '_' and '-'")
@@ -45,27 +41,50 @@ func parseVolumes(p *problems, project string, value any) map[string]volume {
 	return out
 }
 
-func parseVolume(p *problems, at, key, name string, value any) string {
+func parseVolume(p *problems, at, key string, value any, v *volume) {
 	f, ok := newFields(p, at, value)
 	if !ok {
-		return name
+		return
 	}
 	checkKeys(p, at, f.tree, volumeKeys)
-	if driver := f.text("driver"); driver != "" && driver != "local" {
-		p.invalid(join(at, "driver"), "%q is not supported", driver).WithHint("only local volumes are")
+	options, _ := f.get("driver_opts")
+	if driver := f.text("driver"); driver != "local" {
+		v.driver = mapWord(p, join(at, "driver"), driver)
 	}
-	if f.yes("external") {
-		name = key
+	for name, value := range asMap(options) {
+		if v.options == nil {
+			v.options = map[string]string{}
+		}
+		v.options[name] = scalar(value)
+	}
+	external := f.yes("external")
+	if external {
+		v.name = key
 	}
 	if stated := f.text("name"); stated != "" {
-		name = stated
+		v.name = stated
 	}
-	return name
+	if external && (v.driver != "" || v.options != nil) {
+		p.invalid(at, "is external: somebody else has made it").WithHint("leave out driver and driver_opts, or external")
+	}
+}
+
+func asMap(value any) map[string]any {
+	m, _ := value.(map[string]any)
+	return m
+}
+
+// scalar writes a value as text, as engines take options.
+func scalar(value any) string {
+	if value == nil {
+		return ""
+	}
+	return fmt.Sprint(value)
 }
 
 // mountOptions are those of a short mount that are carried out, or without
 // meaning on Linux.
-var mountOptions = []string{"ro", "rw", "consistent", "cached", "delegated"}
+var mountOptions = []string{"ro", "rw", "consistent", "cached", "delegated", "nocopy", "rshared", "rslave", "rprivate", "shared", "slave", "private"}
 
 // checkShortMounts refuses the options of "source:target:options" that aren't
 // carried out. Those of a mount in long form are keys, and checked as such.
@@ -83,6 +102,8 @@ func checkShortMounts(p *problems, path string, entries []any) {
 		}
 	}
 }
+
+var propagations = []string{"rprivate", "private", "rshared", "shared", "rslave", "slave"}
 
 func mapMounts(p *problems, servicePath string, source []types.ServiceVolumeConfig, volumes map[string]volume) []fleet.Mount {
 	var out []fleet.Mount
@@ -118,8 +139,19 @@ func mapMount(p *problems, at string, v types.ServiceVolumeConfig, volumes map[s
 			return m, false
 		}
 		m.Source = path.Clean(v.Source)
+		if v.Bind != nil && v.Bind.Propagation != "" {
+			if m.Propagation = v.Bind.Propagation; !slices.Contains(propagations, m.Propagation) {
+				p.invalid(join(at, "bind.propagation"), "%q is not supported", m.Propagation).WithHint("use %s", or(propagations))
+			}
+		}
 		p.warn(at, "%s is the host's own path: every host that runs this must have it", m.Source)
 	case fleet.MountVolume:
+		if v.Volume != nil {
+			m.NoCopy, m.Subpath = v.Volume.NoCopy, v.Volume.Subpath
+			if m.Subpath != "" && (path.IsAbs(m.Subpath) || !cleanPath("/"+m.Subpath) || strings.HasPrefix(path.Clean(m.Subpath), "..")) {
+				p.invalid(join(at, "volume.subpath"), "%q is not a path in the volume", m.Subpath)
+			}
+		}
 		if v.Source == "" {
 			break
 		}
@@ -128,13 +160,16 @@ func mapMount(p *problems, at string, v types.ServiceVolumeConfig, volumes map[s
 			p.invalid(join(at, "source"), "volume %q is not declared", v.Source).WithHint("add %s: under the top-level volumes", v.Source)
 			return m, false
 		}
-		m.Source = declared.name
+		m.Source, m.Driver, m.DriverOptions = declared.name, declared.driver, declared.options
 	case fleet.MountTmpfs:
 		if v.Source != "" {
 			p.invalid(join(at, "source"), "has no meaning for tmpfs").WithHint("leave it out")
 		}
 		if v.Tmpfs != nil {
-			m.Size = int64(v.Tmpfs.Size)
+			m.Size, m.Mode = int64(v.Tmpfs.Size), fleet.FileMode(v.Tmpfs.Mode)
+			if v.Tmpfs.Mode > 0o7777 {
+				p.invalid(join(at, "tmpfs.mode"), "must be from 0000 to 7777, not %#o", v.Tmpfs.Mode)
+			}
 		}
 		if m.Size < 0 {
 			p.invalid(join(at, "tmpfs.size"), "must not be negative")

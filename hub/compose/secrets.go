@@ -19,17 +19,6 @@ const secretsDir = "/run/secrets"
 // read it.
 const defaultMode = 0o444
 
-var secretKeys = &schema{fields: map[string]*schema{
-	"name": leaf, "external": leaf,
-	"file":            {refused: "must be read before the document reaches the hub", hint: "use muster apply: it reads the file where it is"},
-	"environment":     {refused: "must be read before the document reaches the hub", hint: "use muster apply: it reads the variable where it is set"},
-	"content":         {hint: "set the value by muster secret set, and write external: true"},
-	"labels":          {hint: "leave them out: nothing reads them"},
-	"driver":          {hint: "set the value by muster secret set, and write external: true"},
-	"driver_opts":     {hint: "set the value by muster secret set, and write external: true"},
-	"template_driver": {hint: "write the value as it is to be"},
-}}
-
 // parseSecrets reads which secrets of the project a document names, and how it calls
 // them.
 func parseSecrets(p *problems, value any) map[string]string {

@@ -43,12 +43,17 @@ func mapService(p *problems, doc *document, name string) (service fleet.Service,
 	mapImage(p, path, source.Image, built)
 	service.Spec.Mounts = mapMounts(p, path, source.Volumes, doc.volumes)
 	service.Spec.Secrets = mapSecrets(p, path, source.Secrets, doc.secrets, service.Spec.Mounts)
+	mapConfigs(p, path, source.Configs, doc.configs, &service.Spec)
+	mapNetworks(p, doc, path, name, &source, &service.Spec)
 	mapDeploy(p, path, source, &service)
+	mapPlatform(p, join(path, "platform"), source.Platform, &service)
+	checkLinks(p, doc, join(path, "links"), source.Links)
 
 	ports := mapPorts(p, path, source)
 	service.Balancing, claims = mapBalancing(p, path, lb, ports)
 	service.Spec.Probe = mapProbe(p, join(path, keyProbe), probe, service.Balancing)
 	service.Spec.Publish = publish(ports, service.Balancing, service.Spec.Probe)
+	settleNetworks(p, path, &service.Spec)
 	ports.warnElsewhere(p, service.Balancing)
 	service.Keep = mapVersions(p, join(path, keyVersions), versions)
 	if service.Mode == fleet.ModeJob {
@@ -116,6 +121,8 @@ func mapSpec(p *problems, path string, s types.ServiceConfig) fleet.Spec {
 		StopGrace:   mapStopGrace(p, join(path, "stop_grace_period"), s.StopGracePeriod),
 		StopSignal:  mapSignal(p, join(path, "stop_signal"), s.StopSignal),
 		Healthcheck: mapHealthcheck(p, join(path, "healthcheck"), s.HealthCheck),
-		Resources:   mapResources(p, join(path, "deploy.resources"), s.Deploy),
+		Resources:   mapResources(p, path, s),
+		Runtime:     mapRuntime(p, path, &s),
+		PullPolicy:  mapPullPolicy(p, join(path, "pull_policy"), s.PullPolicy),
 	}
 }

@@ -15,6 +15,8 @@ import (
 type Host struct {
 	ID     string
 	Labels map[string]string
+	OS     string // as in fleet.HostFacts
+	Arch   string
 	// Barred says in words why nothing may be placed here now; empty: it may.
 	Barred   string
 	Features []string // that its agent knows
@@ -116,7 +118,8 @@ func Refuse(need Need, h *Host) string {
 	if need.Home != "" && need.Home != h.ID {
 		return "its data is on " + need.Home
 	}
-	if reason := Unsuited(need.Constraints, h.ID, h.Labels); reason != "" {
+	traits := Traits{ID: h.ID, OS: h.OS, Arch: h.Arch, Labels: h.Labels}
+	if reason := Unsuited(need.Constraints, &traits); reason != "" {
 		return reason
 	}
 	if h.Barred != "" {
@@ -142,13 +145,36 @@ func Refuse(need Need, h *Host) string {
 	return ""
 }
 
+// Traits are what constraints ask of a host.
+type Traits struct {
+	ID       string
+	OS, Arch string
+	Labels   map[string]string
+}
+
+// TraitsOf are those of a host by its facts.
+func TraitsOf(id string, facts *fleet.HostFacts) Traits {
+	return Traits{ID: id, OS: facts.OS, Arch: facts.Architecture, Labels: facts.Labels}
+}
+
+// of is what a constraint compares.
+func (t *Traits) of(label string) (value string, has bool) {
+	switch label {
+	case fleet.LabelHostname:
+		return t.ID, true
+	case fleet.LabelOS:
+		return t.OS, t.OS != ""
+	case fleet.LabelArchitecture:
+		return t.Arch, t.Arch != ""
+	}
+	value, has = t.Labels[label]
+	return value, has
+}
+
 // Unsuited says which constraint the host doesn't meet; empty: it meets all.
-func Unsuited(constraints []fleet.Constraint, id string, labels map[string]string) string {
+func Unsuited(constraints []fleet.Constraint, host *Traits) string {
 	for _, c := range constraints {
-		value, has := labels[c.Label]
-		if c.Label == fleet.LabelHostname {
-			value, has = id, true
-		}
+		value, has := host.of(c.Label)
 		if matches := has && value == c.Value; matches != c.Equal {
 			if c.Equal {
 				return "needs " + c.String()

@@ -34,7 +34,7 @@ func (t *tx) counted() *crowd {
 	for _, id := range t.hosts.keys(byText) {
 		h := t.hosts.get(id)
 		p := placement.Host{
-			ID: id, Labels: h.Facts.Labels, Barred: t.barred(id), Features: h.Facts.Features,
+			ID: id, Labels: h.Facts.Labels, OS: h.Facts.OS, Arch: h.Facts.Architecture, Barred: t.barred(id), Features: h.Facts.Features,
 			CPUs: float64(h.Facts.CPUs), Memory: h.Facts.Memory, Taken: map[fleet.Port]string{},
 		}
 		if l := t.live.get(id); l != nil && l.Actual != nil {

@@ -37,15 +37,19 @@ func plain(s *fleet.Service) any {
 	}
 	if spec, ok := out.(map[string]any)["spec"].(map[string]any); ok {
 		if list, ok := spec["secrets"].([]any); ok {
-			spec["secrets"] = bySecret(list)
+			spec["secrets"] = byName(list)
+		}
+		if list, ok := spec["configs"].([]any); ok {
+			spec["configs"] = byName(list)
 		}
 	}
 	return out
 }
 
-// bySecret names secrets, so that a difference is that of one. What tells their
-// values apart is for nobody to compare.
-func bySecret(list []any) map[string]any {
+// byName names secrets or configs, so that a difference is that of one. What tells
+// the values of secrets apart is for nobody to compare, nor what is in a config: its
+// sum says that it differs.
+func byName(list []any) map[string]any {
 	out := map[string]any{}
 	for _, item := range list {
 		m := item.(map[string]any)
@@ -54,7 +58,10 @@ func bySecret(list []any) map[string]any {
 			name += " on " + m["target"].(string)
 		}
 		delete(m, "name")
-		delete(m, "sum")
+		if _, isConfig := m["size"]; !isConfig {
+			delete(m, "sum")
+		}
+		delete(m, "content")
 		out[name] = m
 	}
 	return out

@@ -75,7 +75,7 @@ func (t *tx) replacing(s *Service, byHost map[string][]*Instance) string {
 // wantsGlobal reports whether a global service is to run on the host.
 func (t *tx) wantsGlobal(s *Service, host string) bool {
 	h := t.hosts.get(host)
-	return !h.Failed && !s.Stopped && !s.stoppedOn(host) && placement.Unsuited(s.Asked.Constraints, host, h.Facts.Labels) == "" && h.Availability != fleet.AvailabilityDrain
+	return !h.Failed && !s.Stopped && !s.stoppedOn(host) && suits(h, host, s.Asked.Constraints) && h.Availability != fleet.AvailabilityDrain
 }
 
 // excessGlobal is how many of a global service's instances, counted by host, are

@@ -52,7 +52,7 @@ func (t *tx) displaced(s *Service, in *Instance) bool {
 		home := t.homeOf(s, in.Slot)
 		return h.withoutData() || home != "" && home != in.Host
 	}
-	return h.Availability == fleet.AvailabilityDrain || s.stoppedOn(in.Host) || placement.Unsuited(s.Asked.Constraints, h.ID, h.Facts.Labels) != ""
+	return h.Availability == fleet.AvailabilityDrain || s.stoppedOn(in.Host) || !suits(h, h.ID, s.Asked.Constraints)
 }
 
 // serving instances are ready, and every balancer that is heard gives them
@@ -85,4 +85,10 @@ func inForce(report *fleet.PoolActual, instance string) bool {
 		}
 	}
 	return false
+}
+
+// suits reports whether a host meets constraints.
+func suits(h *Host, id string, constraints []fleet.Constraint) bool {
+	traits := placement.TraitsOf(id, &h.Facts)
+	return placement.Unsuited(constraints, &traits) == ""
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/musterhq/muster/hub/balance"
-	"github.com/musterhq/muster/hub/placement"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -84,7 +83,7 @@ func (t *tx) mayBind(o owners, s *fleet.Service) {
 		return
 	}
 	for _, key := range t.knownBalancers() {
-		if h := t.hosts.get(key.Host); h != nil && placement.Unsuited(s.Constraints, h.ID, h.Facts.Labels) == "" {
+		if h := t.hosts.get(key.Host); h != nil && suits(h, h.ID, s.Constraints) {
 			o.fixed(ports, s.Key, key)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/musterhq/muster/hub/placement"
 	"github.com/musterhq/muster/hub/rollout"
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -339,7 +338,7 @@ func (t *tx) leaveReason(s *Service, in *Instance) string {
 		return "its host leaves the fleet"
 	case h != nil && h.Availability == fleet.AvailabilityDrain:
 		return "its host is drained"
-	case h != nil && placement.Unsuited(s.Asked.Constraints, h.ID, h.Facts.Labels) != "":
+	case h != nil && !suits(h, h.ID, s.Asked.Constraints):
 		return "its host doesn't suit it any more"
 	default:
 		return "one fewer is wanted"

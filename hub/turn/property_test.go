@@ -96,7 +96,7 @@ func (r *random) wantRoom() {
 			global[in.Host] = id
 		}
 		takenIn := func(e fleet.Event) bool { return e.ID == in.Cause && e.Type == fleet.EventInstanceAdopted }
-		if in.Born == r.s.Revision && !slices.ContainsFunc(r.events, takenIn) && placement.Unsuited(s.Asked.Constraints, in.Host, r.s.Hosts[in.Host].Facts.Labels) != "" {
+		if in.Born == r.s.Revision && !slices.ContainsFunc(r.events, takenIn) && !suits(r.s.Hosts[in.Host], in.Host, s.Asked.Constraints) {
 			r.t.Fatalf("%s is placed against %v", in, s.Asked.Constraints)
 		}
 	}

@@ -65,7 +65,7 @@ func (v View) service(key fleet.ServiceKey, whole bool) fleet.ServiceView {
 	out.State, out.Reasons = v.state(s)
 	if whole {
 		asked := s.Asked
-		asked.Spec.Environment = hideValues(asked.Spec.Environment)
+		asked.Spec = shown(asked.Spec)
 		out.Service = &asked
 		out.Instances = v.Instances(key, "")
 	}
@@ -139,6 +139,13 @@ func addressesOf(in *Instance) (out []string) {
 		out = append(out, net.JoinHostPort(in.Address, strconv.Itoa(in.Ports[target])))
 	}
 	return out
+}
+
+// shown is a spec as people see it: without values of its environment and what is in
+// its configs.
+func shown(spec fleet.Spec) fleet.Spec {
+	spec.Environment, spec.Configs = hideValues(spec.Environment), fleet.WithoutContent(spec.Configs)
+	return spec
 }
 
 func hideValues(env map[string]string) map[string]string {

@@ -34,8 +34,7 @@ func (v View) Version(key fleet.ServiceKey, number int) (fleet.VersionView, bool
 		return fleet.VersionView{}, false
 	}
 	out := v.version(s, number, numbers[:i])
-	spec := s.Versions[number].Spec
-	spec.Environment = hideValues(spec.Environment)
+	spec := shown(s.Versions[number].Spec)
 	out.Spec = &spec
 	return out, true
 }

@@ -10,6 +10,7 @@ const (
 	// FeatureAnswers is what an agent can, and no version asks for: AskPing,
 	// AskInspect, AskProbe and AskPull.
 	FeatureAnswers     = "answers"
+	FeatureConfigs     = "configs"
 	FeatureHealthcheck = "healthcheck"
 	FeatureHostPort    = "host-port"
 	// FeatureLeave is what an agent can, and no version asks for: Desired.Leave.
@@ -17,15 +18,22 @@ const (
 	FeatureMountBind   = "mount-bind"
 	FeatureMountTmpfs  = "mount-tmpfs"
 	FeatureMountVolume = "mount-volume"
+	// FeatureMountOptions is what mounts say beside Type, Source, Target, ReadOnly and Size.
+	FeatureMountOptions = "mount-options"
+	FeatureNetworks     = "networks" // also NetworkMode
 	// FeaturePrepare is what an agent can, and no version asks for: Desired.Prepare.
 	FeaturePrepare    = "prepare"
 	FeatureProbeHTTP  = "probe-http"
 	FeatureProbeTCP   = "probe-tcp"
+	FeaturePullPolicy = "pull-policy"
 	FeatureResources  = "resources"
 	FeatureRestart    = "restart" // a policy other than always
+	FeatureRuntime    = "runtime" // whatever Runtime says; what it comes to say later has features of its own
 	FeatureSecrets    = "secrets"
-	FeatureStopAtOnce = "stop-at-once" // a stop grace of 0s, which isn't the default
-	FeatureStopSignal = "stop-signal"
+	// FeatureStartInterval is of healthchecks.
+	FeatureStartInterval = "start-interval"
+	FeatureStopAtOnce    = "stop-at-once" // a stop grace of 0s, which isn't the default
+	FeatureStopSignal    = "stop-signal"
 )
 
 // What a balancer and the agent that drives it can, beyond sending requests to
@@ -52,16 +60,22 @@ func (s *Spec) Features() (features []string) {
 			features = append(features, feature)
 		}
 	}
+	add(len(s.Configs) > 0, FeatureConfigs)
 	add(s.Healthcheck != nil, FeatureHealthcheck)
+	add(s.Healthcheck != nil && s.Healthcheck.StartInterval != 0, FeatureStartInterval)
 	for _, p := range s.Publish {
 		add(p.HostPort != 0, FeatureHostPort)
 	}
 	for _, m := range s.Mounts {
 		add(true, "mount-"+m.Type)
+		add(m.Mode != 0 || m.Propagation != "" || m.NoCopy || m.Subpath != "" || m.Driver != "" || len(m.DriverOptions) > 0, FeatureMountOptions)
 	}
+	add(len(s.Networks) > 0 || s.NetworkMode != "", FeatureNetworks)
 	if s.Probe != nil {
 		add(true, "probe-"+s.Probe.Type)
 	}
+	add(s.PullPolicy != "", FeaturePullPolicy)
+	add(s.Runtime != nil, FeatureRuntime)
 	add(s.Resources != Resources{CPUReservation: s.Resources.CPUReservation}, FeatureResources) // the reservation is placement's
 	add(s.Restart != Restart{} && s.Restart != Restart{Policy: RestartAlways}, FeatureRestart)
 	add(len(s.Secrets) > 0, FeatureSecrets)

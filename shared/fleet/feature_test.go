@@ -33,6 +33,17 @@ func TestFeatures(t *testing.T) {
 		{Spec{Resources: Resources{PidsLimit: 1}}, "resources"},
 		{Spec{Probe: &Probe{Type: ProbeHTTP}}, "probe-http"},
 		{Spec{Probe: &Probe{Type: ProbeTCP}}, "probe-tcp"},
+		{Spec{Configs: []Config{{Name: "app"}}}, "configs"},
+		{Spec{Networks: []Network{{Name: "back"}}}, "networks"},
+		{Spec{NetworkMode: NetworkHost}, "networks"},
+		{Spec{PullPolicy: PullAlways}, "pull-policy"},
+		{Spec{Runtime: &Runtime{ReadOnly: true}}, "runtime"},
+		{Spec{Healthcheck: &Healthcheck{StartInterval: 1}}, "healthcheck start-interval"},
+		{Spec{Mounts: []Mount{{Type: MountTmpfs, Mode: 0o700}, {Type: MountBind, Propagation: "rslave"}}}, "mount-bind mount-options mount-tmpfs"},
+		{Spec{Mounts: []Mount{{Type: MountVolume, NoCopy: true}}}, "mount-options mount-volume"},
+		{Spec{Mounts: []Mount{{Type: MountVolume, Subpath: "a"}}}, "mount-options mount-volume"},
+		{Spec{Mounts: []Mount{{Type: MountVolume, Driver: "nfs"}}}, "mount-options mount-volume"},
+		{Spec{Mounts: []Mount{{Type: MountVolume, DriverOptions: map[string]string{"o": "ro"}}}}, "mount-options mount-volume"},
 	} {
 		if got := strings.Join(test.spec.Features(), " "); got != test.want {
 			t.Errorf("%+v asks for %q, want %q", test.spec, got, test.want)
@@ -43,12 +54,20 @@ func TestFeatures(t *testing.T) {
 // known has every field of a Spec that Features has been thought through for.
 var known = strings.Fields(`
 	Command Entrypoint Environment Image Labels Requires StopGrace StopSignal User
-	Healthcheck.Interval Healthcheck.Retries Healthcheck.StartPeriod Healthcheck.Test Healthcheck.Timeout
-	Mounts.ReadOnly Mounts.Size Mounts.Source Mounts.Target Mounts.Type
+	Configs.Content Configs.GID Configs.Mode Configs.Name Configs.Size Configs.Sum Configs.Target Configs.UID
+	Healthcheck.Interval Healthcheck.Retries Healthcheck.StartInterval Healthcheck.StartPeriod Healthcheck.Test Healthcheck.Timeout
+	Mounts.Driver Mounts.DriverOptions Mounts.Mode Mounts.NoCopy Mounts.Propagation Mounts.Subpath Mounts.ReadOnly Mounts.Size Mounts.Source Mounts.Target Mounts.Type
+	NetworkMode Networks.Aliases Networks.External Networks.IPv6 Networks.Internal Networks.Name Networks.Options PullPolicy
 	Probe.Fall Probe.Interval Probe.Path Probe.Port Probe.Rise Probe.StartPeriod Probe.Timeout Probe.Type
 	Publish.HostIP Publish.HostPort Publish.Protocol Publish.Target
 	Resources.CPULimit Resources.CPUReservation Resources.MemoryLimit Resources.MemoryReservation Resources.PidsLimit
 	Restart.MaxAttempts Restart.Policy
+	Runtime.Annotations Runtime.CPUPeriod Runtime.CPUQuota Runtime.CPUSet Runtime.CPUShares Runtime.CapAdd Runtime.CapDrop Runtime.Cgroup
+	Runtime.CgroupParent Runtime.DNS Runtime.DNSOptions Runtime.DNSSearch Runtime.DeviceCgroupRules Runtime.Devices.Permissions
+	Runtime.Devices.Source Runtime.Devices.Target Runtime.Domainname Runtime.ExtraHosts Runtime.GroupAdd Runtime.Hostname Runtime.IPC
+	Runtime.Init Runtime.Logging.Driver Runtime.Logging.Options Runtime.MemorySwap Runtime.OCI Runtime.OOMScoreAdj Runtime.PID
+	Runtime.Privileged Runtime.ReadOnly Runtime.SecurityOpt Runtime.ShmSize Runtime.StdinOpen Runtime.Storage Runtime.Sysctls Runtime.TTY
+	Runtime.Tmpfs Runtime.UTS Runtime.Ulimits Runtime.Userns Runtime.WorkingDir
 	Secrets.GID Secrets.Mode Secrets.Name Secrets.Revision Secrets.Sum Secrets.Target Secrets.UID`)
 
 func TestEveryFieldOfASpecHasAFeatureOrNeedsNone(t *testing.T) {

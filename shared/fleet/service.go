@@ -26,8 +26,11 @@ type Service struct {
 	// Rollout is how it moves to a new version; nil: by default.
 	Rollout *RolloutSpec `json:"rollout,omitempty"`
 	// Keep is how many versions are kept; 0: the hub's default of 10.
-	Keep int  `json:"keep,omitempty"`
-	Spec Spec `json:"spec"`
+	Keep int `json:"keep,omitempty"`
+	// Labels are the service's own, for people and programs that read the API; its
+	// containers have Spec.Labels.
+	Labels map[string]string `json:"labels,omitempty"`
+	Spec   Spec              `json:"spec"`
 }
 
 // Constraint restricts the hosts that a service may run on.
@@ -37,8 +40,12 @@ type Constraint struct {
 	Value string `json:"value"`
 }
 
-// LabelHostname is the constraint label that means the host's id.
-const LabelHostname = "hostname"
+// Constraint labels that mean what a host is, whatever labels it has.
+const (
+	LabelHostname     = "hostname"      // its id
+	LabelOS           = "platform.os"   // like "linux"
+	LabelArchitecture = "platform.arch" // as Go names it, like "amd64"
+)
 
 // String writes the constraint as an operator reads it, like "label tier=web".
 func (c Constraint) String() string {
@@ -46,8 +53,8 @@ func (c Constraint) String() string {
 	if c.Equal {
 		op = "="
 	}
-	if c.Label == LabelHostname {
-		return "hostname" + op + c.Value
+	if c.Label == LabelHostname || c.Label == LabelOS || c.Label == LabelArchitecture {
+		return c.Label + op + c.Value
 	}
 	return "label " + c.Label + op + c.Value
 }

@@ -27,6 +27,13 @@ type Spec struct {
 	Healthcheck *Healthcheck      `json:"healthcheck,omitempty"`
 	Resources   Resources         `json:"resources"`
 	Probe       *Probe            `json:"probe,omitempty"` // nil: ready when it runs (and Docker's healthcheck, if any, passes)
+	Runtime     *Runtime          `json:"runtime,omitempty"`
+	Configs     []Config          `json:"configs,omitempty"`     // sorted by Target
+	NetworkMode string            `json:"networkMode,omitempty"` // NetworkHost or NetworkNone; empty: bridges
+	// Networks are those that containers are on, the first of them first; none: the
+	// engine's own bridge.
+	Networks   []Network `json:"networks,omitempty"`
+	PullPolicy string    `json:"pullPolicy,omitempty"` // PullAlways or PullNever; empty: what is missing
 	// Requires names the features that an agent must know to run this version:
 	// the hub's word, from Features when the version was made.
 	Requires []string `json:"requires,omitempty"`
@@ -69,6 +76,18 @@ type Mount struct {
 	Target   string `json:"target"`
 	ReadOnly bool   `json:"readOnly,omitempty"`
 	Size     int64  `json:"size,omitempty"` // bytes, tmpfs only; 0: unlimited
+	// Mode is a tmpfs's; 0: 1777.
+	Mode FileMode `json:"mode,omitempty"`
+	// Propagation is a bind's, like "rslave"; empty: rprivate.
+	Propagation string `json:"propagation,omitempty"`
+	// NoCopy has a new volume be empty, whatever the image has there. Subpath is the
+	// part of a volume that is mounted.
+	NoCopy  bool   `json:"noCopy,omitempty"`
+	Subpath string `json:"subpath,omitempty"`
+	// Driver and DriverOptions are how the engine makes a volume that isn't there;
+	// empty: local.
+	Driver        string            `json:"driver,omitempty"`
+	DriverOptions map[string]string `json:"driverOptions,omitempty"`
 }
 
 // Restart policies, as in Compose.
@@ -93,6 +112,8 @@ type Healthcheck struct {
 	Timeout     Duration `json:"timeout,omitempty"`
 	StartPeriod Duration `json:"startPeriod,omitempty"`
 	Retries     int      `json:"retries,omitempty"`
+	// StartInterval is the time between checks in the start period.
+	StartInterval Duration `json:"startInterval,omitempty"`
 }
 
 // Resources of one container. CPUs are in cores, memory in bytes; 0: none.

@@ -125,17 +125,34 @@ var spec = fleet.Spec{
 	Image: "web:3", Command: []string{"serve"}, Entrypoint: []string{"/bin/web"}, Environment: map[string]string{"A": "<b>"}, User: "1000:1000",
 	Labels:  map[string]string{"team": "shop"},
 	Publish: []fleet.Publish{{Target: 80, Protocol: "tcp", HostPort: 8080, HostIP: "10.0.0.1"}},
-	Mounts:  []fleet.Mount{{Type: fleet.MountTmpfs, Source: "/srv", Target: "/data", ReadOnly: true, Size: 1 << 20}},
+	Mounts: []fleet.Mount{{Type: fleet.MountTmpfs, Source: "/srv", Target: "/data", ReadOnly: true, Size: 1 << 20, Mode: 0o1777,
+		Propagation: "rslave", NoCopy: true, Subpath: "a", Driver: "nfs", DriverOptions: map[string]string{"o": "ro"}}},
 	Secrets: []fleet.SecretMount{{Name: "db", Revision: 2, Sum: "0123456789abcdef", Target: "/run/secrets/db", UID: 1000, GID: 1000, Mode: 0o440}},
 	Restart: fleet.Restart{Policy: fleet.RestartOnFailure, MaxAttempts: 3}, StopGrace: new(fleet.Duration(10 * time.Second)), StopSignal: "SIGINT",
 	Healthcheck: &fleet.Healthcheck{
 		Test: []string{"CMD", "true"}, Interval: fleet.Duration(5 * time.Second), Timeout: fleet.Duration(time.Second),
-		StartPeriod: fleet.Duration(90 * time.Second), Retries: 3,
+		StartPeriod: fleet.Duration(90 * time.Second), Retries: 3, StartInterval: fleet.Duration(time.Second),
 	},
+	Configs:     []fleet.Config{{Name: "app", Target: "/app.yaml", UID: 1000, GID: 1000, Mode: 0o440, Size: 5, Sum: "8f434346648f6b96", Content: []byte("a: b\n")}},
+	NetworkMode: fleet.NetworkHost,
+	Networks:    []fleet.Network{{Name: "shop_back", Aliases: []string{"web"}, External: true, Internal: true, IPv6: true, Options: map[string]string{"com.docker.network.driver.mtu": "1400"}}},
+	PullPolicy:  fleet.PullAlways, Runtime: &runtime,
 	Resources: fleet.Resources{CPULimit: 1.5, MemoryLimit: 1 << 28, CPUReservation: 0.25, MemoryReservation: 1 << 26, PidsLimit: 100},
 	Probe: &fleet.Probe{
 		Type: fleet.ProbeHTTP, Port: 80, Path: "/readyz", Interval: fleet.Duration(2 * time.Second), Timeout: fleet.Duration(time.Second),
 		Rise: 1, Fall: 3, StartPeriod: fleet.Duration(time.Minute),
 	},
 	Requires: []string{"probe-http"},
+}
+
+var runtime = fleet.Runtime{
+	WorkingDir: "/srv", Hostname: "web", Domainname: "example.com", Init: new(true), TTY: true, StdinOpen: true, Annotations: map[string]string{"a": "b"}, OCI: "crun",
+	ReadOnly: true, Privileged: true, CapAdd: []string{"NET_ADMIN"}, CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"}, GroupAdd: []string{"audio"},
+	Userns: "host", IPC: "host", PID: "host", UTS: "host", Cgroup: "private",
+	Devices: []fleet.Device{{Source: "/dev/fuse", Target: "/dev/fuse", Permissions: "rw"}}, DeviceCgroupRules: []string{"c 188:* rmw"},
+	Ulimits: map[string]fleet.Ulimit{"nofile": {Soft: 1024, Hard: 65536}}, Sysctls: map[string]string{"net.core.somaxconn": "1024"},
+	Tmpfs: map[string]string{"/run": "size=64m"}, ShmSize: 1 << 26, Storage: map[string]string{"size": "1G"},
+	ExtraHosts: map[string][]string{"db": {"10.0.0.9"}}, DNS: []string{"10.0.0.53"}, DNSSearch: []string{"example.com"}, DNSOptions: []string{"use-vc"},
+	CPUShares: 512, CPUPeriod: 100_000, CPUQuota: 50_000, CPUSet: "0-1", MemorySwap: 1 << 29, OOMScoreAdj: 500, CgroupParent: "/muster",
+	Logging: &fleet.Logging{Driver: "json-file", Options: map[string]string{"max-size": "1m"}},
 }

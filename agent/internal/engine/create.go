@@ -21,9 +21,17 @@ func (e *Engine) create(ctx context.Context, op *brain.Op) brain.Result {
 	if err != nil {
 		return permanent(op, doing, err)
 	}
+	networks := op.Create.Spec.Networks
+	if len(networks) > 0 {
+		e.networks.RLock() // none of them is removed meanwhile
+		defer e.networks.RUnlock()
+		if err := e.ensureNetworks(ctx, op.Create); err != nil {
+			return failed(op, doing, err)
+		}
+	}
 	var id string
 	err = e.callWithin(ctx, e.options.WorkTimeout, func(ctx context.Context, cli *client.Client) error {
-		answer, err := cli.ContainerCreate(ctx, config, host, nil, nil, op.Create.Name)
+		answer, err := cli.ContainerCreate(ctx, config, host, toEndpoint(networks), nil, op.Create.Name)
 		id = answer.ID
 		return err
 	})
@@ -38,9 +46,7 @@ func (e *Engine) create(ctx context.Context, op *brain.Op) brain.Result {
 	if err != nil {
 		return failed(op, "inspect new container", err)
 	}
-	r := done(op)
-	r.Container = c
-	return r
+	return e.join(ctx, op, c)
 }
 
 // adopt takes the container that has the name already, if it is the one that
@@ -58,9 +64,7 @@ func (e *Engine) adopt(ctx context.Context, op *brain.Op, doing string, conflict
 			return failed(op, doing, fmt.Errorf("the name %s belongs to another container, %.12s: rename or remove that one", op.Create.Name, c.ID))
 		}
 	}
-	r := done(op)
-	r.Container = c
-	return r
+	return e.join(ctx, op, c)
 }
 
 func permanent(op *brain.Op, doing string, err error) brain.Result {

@@ -103,6 +103,7 @@ func (e *Engine) remove(ctx context.Context, op *brain.Op, c *brain.Container) b
 	if err != nil && !isGone(err) {
 		return failed(op, "remove container", err)
 	}
+	e.sweepNetworks(ctx, c.Labels[brain.LabelLineage], c.Labels[brain.LabelHost])
 	return gone(op)
 }
 

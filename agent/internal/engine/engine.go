@@ -44,6 +44,9 @@ type Engine struct {
 
 	mu     sync.Mutex     // guards client; never held during a call
 	client *client.Client // nil: not connected; the API version is settled
+	// networks is held for reading while a container is made that needs some, and for
+	// writing while those go that no container needs.
+	networks sync.RWMutex
 	// settling is taken by the one caller that settles the API version.
 	settling chan struct{}
 }

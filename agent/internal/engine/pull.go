@@ -30,7 +30,13 @@ var denied = []string{"unauthorized", "no basic auth credentials", "authenticati
 func (e *Engine) pull(ctx context.Context, op *brain.Op) brain.Result {
 	doing := "pull image " + op.Image
 	found, err := e.findImage(ctx, op.Image)
+	if err == nil && op.Anew {
+		return e.fetch(ctx, op, doing)
+	}
 	if errdefs.IsNotFound(err) {
+		if op.Never {
+			return permanent(op, doing, errors.New("this host doesn't have it, and its pull_policy is never"))
+		}
 		if op.Local {
 			r := done(op)
 			r.Missing = true

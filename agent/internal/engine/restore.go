@@ -7,10 +7,10 @@ import (
 	"slices"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 // errIrreversible: engines read 0 as "leave it", not as "no limit".
@@ -25,8 +25,8 @@ func (e *Engine) restore(ctx context.Context, op *brain.Op, c *brain.Container) 
 	}
 	for _, step := range []func() error{
 		func() error { return e.restoreName(ctx, c.ID, want, have) },
-		func() error { return e.restoreNetworks(ctx, c.ID, want, have) },
-		func() error { return e.restoreResources(ctx, c.ID, want, have) },
+		func() error { return e.restoreNetworks(ctx, c.ID, op.Networks, want, have) },
+		func() error { return e.restoreResources(ctx, c.ID, op.MemorySwap, want, have) },
 	} {
 		if err := step(); errors.Is(err, errIrreversible) {
 			return permanent(op, doing, err)
@@ -48,16 +48,13 @@ func (e *Engine) restoreName(ctx context.Context, id string, want, have *brain.S
 
 // restoreNetworks connects before it disconnects, so that the container is
 // never without any.
-func (e *Engine) restoreNetworks(ctx context.Context, id string, want, have *brain.Snapshot) error {
+func (e *Engine) restoreNetworks(ctx context.Context, id string, stated []fleet.Network, want, have *brain.Snapshot) error {
 	for _, name := range want.Networks {
 		if slices.Contains(have.Networks, name) {
 			continue
 		}
-		err := e.call(ctx, func(ctx context.Context, cli *client.Client) error {
-			return cli.NetworkConnect(ctx, name, id, &network.EndpointSettings{})
-		})
-		if err != nil {
-			return fmt.Errorf("connect to network %s: %s", name, clean(err))
+		if err := e.connectTo(ctx, id, networkNamed(stated, name)); err != nil {
+			return err
 		}
 	}
 	for _, name := range have.Networks {
@@ -74,8 +71,11 @@ func (e *Engine) restoreNetworks(ctx context.Context, id string, want, have *bra
 	return nil
 }
 
-func (e *Engine) restoreResources(ctx context.Context, id string, want, have *brain.Snapshot) error {
+func (e *Engine) restoreResources(ctx context.Context, id string, swap int64, want, have *brain.Snapshot) error {
 	update, changed, err := toUpdate(want, have)
+	if swap != 0 && update.MemorySwap != 0 {
+		update.MemorySwap = swap
+	}
 	if !changed {
 		return err
 	}

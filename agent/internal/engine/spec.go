@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -17,7 +18,7 @@ import (
 )
 
 // toConfig translates what the brain wants made into the engine's terms. It
-// adds only the restart policy and the logging.
+// adds only the restart policy and, where nothing is stated, the logging.
 func toConfig(want *brain.Create) (*container.Config, *container.HostConfig, error) {
 	exposed, bindings, err := toPorts(want)
 	if err != nil {
@@ -44,14 +45,19 @@ func toConfig(want *brain.Create) (*container.Config, *container.HostConfig, err
 		grace := wholeSeconds(spec.StopWithin())
 		config.StopTimeout = &grace
 	}
-	return config, &container.HostConfig{
+	host := &container.HostConfig{
 		LogConfig:     container.LogConfig{Type: "local", Config: map[string]string{"max-size": "10m", "max-file": "3"}},
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		PortBindings:  bindings,
 		ExtraHosts:    toHosts(want.Hosts),
 		Mounts:        mounts,
 		Resources:     toResources(&spec.Resources),
-	}, nil
+		NetworkMode:   toNetworkMode(spec),
+	}
+	if spec.Runtime != nil {
+		toRuntime(spec.Runtime, config, host, want.Hosts)
+	}
+	return config, host, nil
 }
 
 func toEnv(environment map[string]string) []string {
@@ -78,6 +84,7 @@ func toHealth(h *fleet.Healthcheck) *container.HealthConfig {
 	}
 	return &container.HealthConfig{
 		Test: h.Test, Interval: h.Interval.D(), Timeout: h.Timeout.D(), StartPeriod: h.StartPeriod.D(), Retries: h.Retries,
+		StartInterval: h.StartInterval.D(),
 	}
 }
 
@@ -95,7 +102,7 @@ func toResources(r *fleet.Resources) container.Resources {
 }
 
 func toPorts(want *brain.Create) (nat.PortSet, nat.PortMap, error) {
-	if len(want.Spec.Publish) == 0 {
+	if len(want.Spec.Publish) == 0 || want.Spec.OnHost() { // there, the container's ports are the host's
 		return nil, nil, nil
 	}
 	exposed, bindings := nat.PortSet{}, nat.PortMap{}
@@ -125,12 +132,18 @@ func toMounts(want *brain.Create) ([]mount.Mount, error) {
 		switch m.Type {
 		case fleet.MountBind:
 			to.Type = mount.TypeBind
+			if m.Propagation != "" {
+				to.BindOptions = &mount.BindOptions{Propagation: mount.Propagation(m.Propagation)}
+			}
 		case fleet.MountVolume:
 			to.Type = mount.TypeVolume
-			to.VolumeOptions = &mount.VolumeOptions{Labels: volumeLabels(want.Labels)}
+			to.VolumeOptions = &mount.VolumeOptions{Labels: volumeLabels(want.Labels), NoCopy: m.NoCopy, Subpath: m.Subpath}
+			if m.Driver != "" || len(m.DriverOptions) > 0 {
+				to.VolumeOptions.DriverConfig = &mount.Driver{Name: m.Driver, Options: m.DriverOptions}
+			}
 		case fleet.MountTmpfs:
 			to.Type = mount.TypeTmpfs
-			to.TmpfsOptions = &mount.TmpfsOptions{SizeBytes: m.Size}
+			to.TmpfsOptions = &mount.TmpfsOptions{SizeBytes: m.Size, Mode: os.FileMode(m.Mode)}
 		default:
 			return nil, fmt.Errorf("mount %s: unknown kind %q", m.Target, m.Type)
 		}

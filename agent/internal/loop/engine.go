@@ -90,6 +90,13 @@ func (s *shell) carryOut(op brain.Op) brain.Result {
 	default:
 		err = s.options.Secrets.Write(op.Instance, op.Secrets)
 	}
+	if err == nil && len(op.Configs) > 0 {
+		if s.options.Configs == nil {
+			err = errors.New("this agent has no folder for configs")
+		} else {
+			err = s.options.Configs.Write(op.Instance, op.Configs)
+		}
+	}
 	if err != nil {
 		return brain.Result{Problem: err.Error()}
 	}

@@ -47,6 +47,14 @@ type Secrets interface {
 	Credentials(registry, sealed string) (*fleet.Credentials, error)
 }
 
+// Configs keeps configs' files on this machine, for as long as a container needs them.
+type Configs interface {
+	// Write has the files of an instance's configs be there.
+	Write(instance string, files []brain.ConfigFile) error
+	// Keep removes the files of all other instances.
+	Keep(instances []string)
+}
+
 // Link is the connection to the hub.
 type Link interface {
 	Set(topic string, payload []byte, retain bool) error
@@ -79,6 +87,7 @@ type Options struct {
 	Store  Store
 	// Secrets has this host's key. Nil: there are none.
 	Secrets Secrets
+	Configs Configs // nil: none can be here
 	// Facts and Foreign read the machine.
 	Facts   func(ctx context.Context) (brain.FactsRead, error)
 	Foreign func(ctx context.Context, ours Ours) (fleet.Foreign, error)

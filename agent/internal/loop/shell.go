@@ -98,6 +98,9 @@ func (s *shell) perform(out *brain.Outputs) {
 	if out.SecretsChanged && s.options.Secrets != nil {
 		s.options.Secrets.Keep(out.Secrets)
 	}
+	if out.SecretsChanged && s.options.Configs != nil {
+		s.options.Configs.Keep(out.Secrets)
+	}
 	for _, op := range out.Ops {
 		s.begin(op)
 	}

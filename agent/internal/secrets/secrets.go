@@ -99,7 +99,7 @@ func (s *Secrets) Write(instance string, secrets []brain.Secret) error {
 		if !plainName(secret.File) {
 			return fmt.Errorf("the secret %s: %.64q can't be a file's name", secret.Ref, secret.File)
 		}
-		if err := writeFile(filepath.Join(dir, secret.File), value, &secret); err != nil {
+		if err := writeFile(filepath.Join(dir, secret.File), value, owned{secret.UID, secret.GID, secret.Mode}); err != nil {
 			return fmt.Errorf("write the secret %s: %w", secret.Ref, err)
 		}
 	}
@@ -111,11 +111,17 @@ func plainName(name string) bool {
 	return name != "" && name[0] != '.' && filepath.Base(name) == name
 }
 
+// owned is whose a file is, and who may do what with it.
+type owned struct {
+	uid, gid int
+	mode     fleet.FileMode
+}
+
 // writeFile puts a file in place as a whole. One that is right already stays: a
 // container has it.
-func writeFile(path string, value []byte, secret *brain.Secret) error {
-	mode := os.FileMode(secret.Mode) & fs.ModePerm
-	if same(path, value, mode, secret) {
+func writeFile(path string, value []byte, by owned) error {
+	mode := os.FileMode(by.mode) & fs.ModePerm
+	if same(path, value, mode, by) {
 		return nil
 	}
 	next := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
@@ -127,8 +133,8 @@ func writeFile(path string, value []byte, secret *brain.Secret) error {
 		return err
 	}
 	_, err = file.Write(value)
-	if err == nil && (secret.UID != os.Geteuid() || secret.GID != os.Getegid()) {
-		err = file.Chown(secret.UID, secret.GID)
+	if err == nil && (by.uid != os.Geteuid() || by.gid != os.Getegid()) {
+		err = file.Chown(by.uid, by.gid)
 	}
 	if err == nil {
 		err = file.Chmod(mode)
@@ -139,13 +145,13 @@ func writeFile(path string, value []byte, secret *brain.Secret) error {
 	return os.Rename(next, path)
 }
 
-func same(path string, value []byte, mode os.FileMode, secret *brain.Secret) bool {
+func same(path string, value []byte, mode os.FileMode, by owned) bool {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode() != mode {
 		return false
 	}
 	var owner unix.Stat_t
-	if unix.Lstat(path, &owner) != nil || int(owner.Uid) != secret.UID || int(owner.Gid) != secret.GID {
+	if unix.Lstat(path, &owner) != nil || int(owner.Uid) != by.uid || int(owner.Gid) != by.gid {
 		return false
 	}
 	has, err := os.ReadFile(path)
@@ -162,17 +168,22 @@ func (s *Secrets) Keep(instances []string) {
 	if _, inMemory := kindOf(s.options.Dir); !inMemory {
 		return
 	}
-	entries, err := os.ReadDir(s.options.Dir)
+	keepOnly(s.options.Dir, instances, s.options.Logger)
+}
+
+// keepOnly removes all folders but those of the instances.
+func keepOnly(dir string, instances []string, logger *slog.Logger) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		s.options.Logger.Warn("secrets of instances that are gone stay", "dir", s.options.Dir, "error", err)
+		logger.Warn("files of instances that are gone stay", "dir", dir, "error", err)
 		return
 	}
 	for _, entry := range entries {
 		if !entry.IsDir() || slices.Contains(instances, entry.Name()) {
 			continue
 		}
-		if err := os.RemoveAll(filepath.Join(s.options.Dir, entry.Name())); err != nil {
-			s.options.Logger.Warn("secrets of an instance that is gone stay", "instance", entry.Name(), "error", err)
+		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+			logger.Warn("files of an instance that is gone stay", "dir", dir, "instance", entry.Name(), "error", err)
 		}
 	}
 }

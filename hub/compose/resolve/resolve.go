@@ -109,9 +109,15 @@ func Resolve(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := inlineConfigs(project, o.Environ); err != nil {
+		return Result{}, err
+	}
 	document, err := project.MarshalYAML()
 	if err != nil {
 		return Result{}, fmt.Errorf("write the resolved document: %w", err)
+	}
+	if err := checkDocument(document, project); err != nil {
+		return Result{}, err
 	}
 	slices.Sort(warnings)
 	return Result{Project: project.Name, Document: document, Secrets: secrets, Warnings: slices.Compact(warnings)}, nil

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
@@ -55,17 +54,12 @@ func valueOf(key string, secret types.SecretConfig, environ []string) (value []b
 		return nil, fleet.Invalid(at, "is in a file and in the environment").WithHint("leave one of both out")
 	case secret.File != "":
 		at += ".file"
-		if value, err = readBounded(secret.File); err != nil {
+		if value, err = readBounded(secret.File, fleet.MaxSecret); err != nil {
 			return nil, fleet.Invalid(at, "can't be read: %v", err)
 		}
 	default:
 		at += ".environment"
-		text, set := secret.Content, secret.Content != ""
-		for _, pair := range environ {
-			if name, here, _ := strings.Cut(pair, "="); name == secret.Environment {
-				text, set = here, true
-			}
-		}
+		text, set := variable(environ, secret.Environment, secret.Content)
 		if !set {
 			return nil, fleet.Invalid(at, "%s is not set in your shell", secret.Environment).WithHint("set it, or name a file by file:, or set the secret by muster secret set and write external: true")
 		}
@@ -80,7 +74,8 @@ func valueOf(key string, secret types.SecretConfig, environ []string) (value []b
 	return value, nil
 }
 
-func readBounded(path string) ([]byte, error) {
+// readBounded reads a file, and at most one byte more than it may have.
+func readBounded(path string, most int64) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -89,5 +84,5 @@ func readBounded(path string) ([]byte, error) {
 	if info, err := file.Stat(); err == nil && info.IsDir() {
 		return nil, fmt.Errorf("%s is a folder", path)
 	}
-	return io.ReadAll(io.LimitReader(file, fleet.MaxSecret+1))
+	return io.ReadAll(io.LimitReader(file, most+1))
 }
