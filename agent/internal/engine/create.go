@@ -21,6 +21,9 @@ func (e *Engine) create(ctx context.Context, op *brain.Op) brain.Result {
 	if err != nil {
 		return permanent(op, doing, err)
 	}
+	if err := e.newEnough(ctx, &op.Create.Spec); err != nil {
+		return permanent(op, doing, err)
+	}
 	networks := op.Create.Spec.Networks
 	if len(networks) > 0 {
 		e.networks.RLock() // none of them is removed meanwhile

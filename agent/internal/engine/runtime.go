@@ -1,10 +1,15 @@
 package engine
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/versions"
+	"github.com/docker/docker/client"
 	"github.com/docker/go-units"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -64,4 +69,25 @@ func toLogging(l *fleet.Logging) container.LogConfig {
 	options := map[string]string{"max-size": "10m", "max-file": "3"}
 	maps.Copy(options, l.Options)
 	return container.LogConfig{Type: "local", Config: options}
+}
+
+// newEnough says what of a spec an engine would leave out without a word because it is
+// older than that. What can't be asked is tried.
+func (e *Engine) newEnough(ctx context.Context, spec *fleet.Spec) error {
+	var api string
+	if e.call(ctx, func(_ context.Context, cli *client.Client) error { api = cli.ClientVersion(); return nil }) != nil {
+		return nil
+	}
+	needs := func(stated bool, what, since, engine string) error {
+		if !stated || !versions.LessThan(api, since) {
+			return nil
+		}
+		return fmt.Errorf("this host's engine (API %s) doesn't know %s: it takes Docker Engine %s", api, what, engine)
+	}
+	subpath := slices.ContainsFunc(spec.Mounts, func(m fleet.Mount) bool { return m.Subpath != "" })
+	return errors.Join(
+		needs(spec.Runtime != nil && len(spec.Runtime.Annotations) > 0, "annotations", "1.43", "24.0"),
+		needs(spec.Healthcheck != nil && spec.Healthcheck.StartInterval != 0, "healthcheck.start_interval", "1.44", "25.0"),
+		needs(subpath, "volume.subpath", "1.45", "26.0"),
+	)
 }
