@@ -16,8 +16,7 @@ const bridgeOption = "com.docker.network."
 // declared is a network of the document's top level.
 type declared struct {
 	fleet.Network
-	mode  string // of the engine's own, which is no bridge: NetworkHost or NetworkNone
-	wrong bool   // there is an error about it
+	mode string // of the engine's own, which is no bridge: NetworkHost or NetworkNone
 }
 
 func parseNetworks(p *problems, project string, value any) map[string]declared {

@@ -160,3 +160,20 @@ func encode(t *testing.T, v any) []byte {
 	}
 	return raw
 }
+
+// TestSumsOfBefore: a spec that says nothing new has the sum that it had in the release
+// that wrote it, or an upgraded hub would have the whole fleet replaced.
+func TestSumsOfBefore(t *testing.T) {
+	for file, want := range map[string]string{
+		"desired.1.json": "94a874945aaa50ab", "desired.4.json": "94a874945aaa50ab", "desired.5.json": "770035645679ceed",
+	} {
+		var d fleet.Desired
+		if _, err := wire.Open(read(t, filepath.Join("testdata", file)), &d); err != nil {
+			t.Fatal(err)
+		}
+		spec := d.Versions["shop/web@3"]
+		if got := spec.Sum(); got != want {
+			t.Errorf("%s: the sum is %s, and was %s", file, got, want)
+		}
+	}
+}

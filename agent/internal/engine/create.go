@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/containerd/errdefs"
@@ -21,8 +22,10 @@ func (e *Engine) create(ctx context.Context, op *brain.Op) brain.Result {
 	if err != nil {
 		return permanent(op, doing, err)
 	}
-	if err := e.newEnough(ctx, &op.Create.Spec); err != nil {
+	if err := e.newEnough(ctx, &op.Create.Spec); errors.Is(err, errTooOld) {
 		return permanent(op, doing, err)
+	} else if err != nil {
+		return failed(op, doing, err)
 	}
 	networks := op.Create.Spec.Networks
 	if len(networks) > 0 {

@@ -87,7 +87,7 @@ func fits(n *fleet.Network, found *network.Inspect, labels map[string]string) er
 		same = same && found.Options[option] == value
 	}
 	if !same {
-		return fmt.Errorf("the network %s is there with other settings, which last as long as a container uses it: give it another name:", n.Name)
+		return fmt.Errorf("the network %s is there with other settings, which last as long as a container uses it: give it another name", n.Name)
 	}
 	return nil
 }

@@ -71,18 +71,24 @@ func toLogging(l *fleet.Logging) container.LogConfig {
 	return container.LogConfig{Type: "local", Config: options}
 }
 
+var errTooOld = errors.New("this host's engine is too old")
+
 // newEnough says what of a spec an engine would leave out without a word because it is
-// older than that. What can't be asked is tried.
+// older than that.
 func (e *Engine) newEnough(ctx context.Context, spec *fleet.Spec) error {
 	var api string
-	if e.call(ctx, func(_ context.Context, cli *client.Client) error { api = cli.ClientVersion(); return nil }) != nil {
+	err := e.call(ctx, func(_ context.Context, cli *client.Client) error {
+		api = cli.ClientVersion()
 		return nil
+	})
+	if err != nil {
+		return err
 	}
 	needs := func(stated bool, what, since, engine string) error {
 		if !stated || !versions.LessThan(api, since) {
 			return nil
 		}
-		return fmt.Errorf("this host's engine (API %s) doesn't know %s: it takes Docker Engine %s", api, what, engine)
+		return fmt.Errorf("%w (API %s) for %s: it takes Docker Engine %s", errTooOld, api, what, engine)
 	}
 	subpath := slices.ContainsFunc(spec.Mounts, func(m fleet.Mount) bool { return m.Subpath != "" })
 	return errors.Join(
