@@ -58,7 +58,7 @@ func TestAPoolOfALaterReleaseIsRefusedByName(t *testing.T) {
 	for from, to := range map[string]string{`"state":"draining"`: `"state":"resting"`, `"protocol":"http"`: `"protocol":"quic"`} {
 		var pool fleet.Pool
 		env := must(wire.Open(ofRelease(t, "next", "pool"), nil))
-		payload := must(wire.SealRaw(env.Lineage, env.Epoch, env.Generation, bytes.Replace(env.Body, []byte(from), []byte(to), 1)))
+		payload := must(wire.SealRaw(env.Lineage, env.Epoch, env.Generation, []byte(strings.NewReplacer(from, to, `"sendProxy":true`, `"sendProxy":false`).Replace(string(env.Body)))))
 		if _, err := wire.Open(payload, &pool); err != nil {
 			t.Fatal(err)
 		}
