@@ -2,6 +2,7 @@ package lbconf
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -70,6 +71,32 @@ func ValidatePool(pool fleet.Pool) error {
 	}
 	_, problem := Sound(pool)
 	return problem
+}
+
+// certified refuses pools that ask for a certificate that isn't there.
+func certified(pools []fleet.Pool, certificates map[string]string) error {
+	for i := range pools {
+		for _, name := range CertificatesOf(pools[i]) {
+			if certificates[name] == "" {
+				return fleet.Invalid(pools[i].Service.String(), "this host has no certificate %q that can be used", name)
+			}
+		}
+	}
+	return nil
+}
+
+// CertificatesOf are the names of all certificates that a pool asks for, sorted.
+func CertificatesOf(pool fleet.Pool) (names []string) {
+	if pool.Removed {
+		return nil
+	}
+	for _, route := range pool.Routes {
+		for _, asked := range route.Certificates {
+			names = append(names, asked...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func isPort(port int) bool { return port >= 1 && port <= 65535 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,7 +77,16 @@ func FuzzHAProxy(f *testing.F) {
 		if json.Unmarshal(data, &pool) != nil {
 			return
 		}
+		if pool.Removed == false && slices.ContainsFunc(pool.Routes, func(r fleet.Route) bool { return r.Snippets[DriverHAProxy] != "" }) {
+			return // its lines are the user's, and FuzzSnippet's matter
+		}
 		input := Input{Global: global(), Pools: []fleet.Pool{pool}}
+		input.Global.Certificates = map[string]string{}
+		for _, name := range CertificatesOf(pool) {
+			if IsCertificate(name) {
+				input.Global.Certificates[name] = "/c/" + name
+			}
+		}
 		out, err := HAProxy(input)
 		if err != nil {
 			if code := fleet.CodeOf(err); code != fleet.CodeInvalid && code != fleet.CodeConflict {
@@ -89,16 +99,25 @@ func FuzzHAProxy(f *testing.F) {
 			t.Errorf("the seal holds %+v, %v", read, err)
 		}
 		want := map[string]int{"global": 1, "defaults": 1}
+		ports, lost := map[int]bool{}, false
 		for _, route := range pool.Routes {
 			if !pool.Removed {
 				want["backend"]++
-				want["frontend"] += len(route.Listen)
-				want["bind"] += len(route.Listen)
+			}
+			for _, port := range route.Listen {
+				ports[port] = !pool.Removed
+				lost = lost || route.Routed(port)
 			}
 			for _, endpoint := range pool.Endpoints {
 				if !pool.Removed && OnRoute(endpoint, route) {
 					want["server"]++
 				}
+			}
+		}
+		if !pool.Removed {
+			want["frontend"], want["bind"] = len(ports), len(ports)
+			if lost = lost && bytes.Contains(out, []byte("default_backend "+nobody)); lost {
+				want["backend"]++
 			}
 		}
 		wantWords(t, out, want)
@@ -112,7 +131,8 @@ func FuzzHAProxy(f *testing.F) {
 // of its own at most.
 var known = map[string]int{
 	"#": 0, "global": 1, "defaults": 1, "frontend": 2, "backend": 2, "description": 4, "stats": 7, "max-spread-checks": 2, "hard-stop-after": 2,
-	"set-var": 3, "retries": 2, "option": 4, "timeout": 3, "mode": 2, "bind": 4, "default_backend": 2, "balance": 2, "server": 15,
+	"set-var": 3, "retries": 2, "option": 4, "timeout": 3, "mode": 2, "bind": 9 + 2*MaxCertificates*MaxHosts, "default_backend": 2, "use_backend": 28, "balance": 2, "server": 17,
+	"hash-type": 2, "dynamic-cookie-key": 2, "cookie": 9, "http-request": 16,
 }
 
 func wantWords(t *testing.T, file []byte, want map[string]int) {
@@ -136,12 +156,40 @@ func wantWords(t *testing.T, file []byte, want map[string]int) {
 	}
 }
 
+// FuzzSnippet: whatever is in a snippet that isn't refused, the file has as many
+// sections as without it, and HAProxy's words for servers only where Muster wrote them.
+func FuzzSnippet(f *testing.F) {
+	for _, text := range []string{"acl a always_true\nhttp-request deny if a", "option http-server-close", "frontend x", "http-request set-header X 'a b'", "#\n backend x"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		pool := web()
+		pool.Routes[0].Snippets = map[string]string{DriverHAProxy: text}
+		out, err := HAProxy(Input{Global: global(), Pools: []fleet.Pool{pool}})
+		if err != nil {
+			return
+		}
+		count := map[string]int{}
+		for line := range strings.Lines(string(out)) {
+			if words := strings.Fields(strings.NewReplacer(`"`, "", `'`, "", `\`, "").Replace(line)); len(words) > 0 {
+				count[words[0]]++
+			}
+		}
+		if count["frontend"] != 1 || count["backend"] != 1 || count["global"] != 1 || count["defaults"] != 1 || count["server"] != 2 || count["listen"] != 0 || count["bind"] != 1 {
+			t.Errorf("the file became\n%s", out)
+		}
+	})
+}
+
 // FuzzParseName: a section's name that is read is one that is written.
 func FuzzParseName(f *testing.F) {
-	for _, name := range []string{"b:shop:web:80", "f:shop:web:8080", "", "GLOBAL", "x:a:b:1", "b:a:b:c:1", "b:a:b:080", "b:a:b:-1", "b::::1"} {
+	for _, name := range []string{"l:80", "l:080", "b:shop:web:80", "f:shop:web:8080", "", "GLOBAL", "x:a:b:1", "b:a:b:c:1", "b:a:b:080", "b:a:b:-1", "b::::1"} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
+		if port, ok := ParseListener(name); ok && ListenerName(port) != name {
+			t.Errorf("%q was read, and is written %q", name, ListenerName(port))
+		}
 		kind, key, port, ok := ParseName(name)
 		if !ok {
 			return

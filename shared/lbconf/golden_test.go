@@ -15,6 +15,7 @@ func everySetting() Global {
 	return Global{
 		Name: "edge-2", RuntimeSocket: "/var/lib/muster/lb/haproxy.sock", Bind: []netip.Addr{netip.MustParseAddr("::ffff:192.0.2.1"), netip.MustParseAddr("2001:db8::1")},
 		MaxConn: 1000, HardStop: 2 * time.Hour, Retries: 1, Connect: 5 * time.Second, KeepAlive: 20 * time.Second, Idle: time.Minute, Tunnel: 2 * time.Hour,
+		Certificates: map[string]string{"shop.example": "/run/muster/certificates/shop.example-1.pem", "other": "/run/muster/certificates/other-2.pem"},
 	}
 }
 

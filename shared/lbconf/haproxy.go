@@ -3,8 +3,10 @@ package lbconf
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +26,9 @@ type Global struct {
 	KeepAlive     time.Duration // an idle client's connection is kept this long
 	Idle          time.Duration // without a byte in either direction during an exchange
 	Tunnel        time.Duration // without a byte on a TCP connection or WebSocket
+	// Certificates are the absolute paths of files with a chain and its key, by the
+	// names that routes ask for them by.
+	Certificates map[string]string
 }
 
 // DefaultGlobal returns what a balancer in production uses.
@@ -46,7 +51,8 @@ type Input struct {
 
 // HAProxy renders a sealed haproxy.cfg for HAProxy 2.6 and later: a frontend
 // for each port to listen on and a backend for each (service, target) with
-// the endpoints that are on that route. A draining endpoint has weight 0 and a
+// the endpoints that are on that route. A port where host names and paths decide
+// has one frontend for all services; see ListenerName. A draining endpoint has weight 0 and a
 // preparing one is disabled, so that a reload or restart by hand never revives
 // it. A removed pool has no section, but stays among the pools of the seal.
 func HAProxy(input Input) ([]byte, error) {
@@ -56,13 +62,18 @@ func HAProxy(input Input) ([]byte, error) {
 	if err := validate(input.Pools); err != nil {
 		return nil, err
 	}
+	if err := certified(input.Pools, input.Global.Certificates); err != nil {
+		return nil, err
+	}
 	var body bytes.Buffer
 	writeGlobal(&body, input)
 	writeVars(&body, input)
 	writeDefaults(&body, input.Global)
+	shared := shared(input.Pools)
 	for _, pool := range input.Pools {
-		writePool(&body, input.Global, pool)
+		writePool(&body, input.Global, pool, shared)
 	}
+	writeShared(&body, input.Global, shared)
 	return seal(input.Pools, body.Bytes())
 }
 
@@ -73,16 +84,26 @@ func validateGlobal(global Global) error {
 	if err := fleet.ValidateHost(global.Name); err != nil {
 		return err
 	}
-	if !strings.HasPrefix(global.RuntimeSocket, "/") || strings.ContainsAny(global.RuntimeSocket, " \t\r\n\"'\\#$,") {
+	if !plainPath(global.RuntimeSocket) {
 		return fleet.Invalid("runtimeSocket", "%q is not an absolute path without blanks, quotes and commas", global.RuntimeSocket)
 	}
 	if global.Retries < 0 || global.MaxConn < 0 {
 		return fleet.Invalid("global", "retries and connections can't be negative")
 	}
+	for _, name := range slices.Sorted(maps.Keys(global.Certificates)) {
+		if path := global.Certificates[name]; !IsCertificate(name) || !plainPath(path) {
+			return fleet.Invalid("certificates", "%q in %q can't be named in a file of HAProxy's", name, path)
+		}
+	}
 	if global.HardStop > maxTime {
 		return fleet.Invalid("hardStop", "%s is longer than HAProxy can wait, which is %s", global.HardStop, maxTime)
 	}
 	return nil
+}
+
+// plainPath says whether a path means itself wherever HAProxy reads it.
+func plainPath(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.ContainsAny(path, " \t\r\n\"'\\#$,")
 }
 
 func writeGlobal(out *bytes.Buffer, input Input) {
@@ -120,97 +141,4 @@ func writeDefaults(out *bytes.Buffer, global Global) {
 	}
 	fmt.Fprintf(out, "    timeout connect %s\n", millis(global.Connect))
 	fmt.Fprintf(out, "    timeout queue %s\n", millis(global.KeepAlive))
-}
-
-func writePool(out *bytes.Buffer, global Global, pool fleet.Pool) {
-	if pool.Removed {
-		return
-	}
-	for _, route := range pool.Routes {
-		for _, port := range route.Listen {
-			writeFrontend(out, global, pool, route, port)
-		}
-		writeBackend(out, global, pool, route)
-	}
-}
-
-func writeFrontend(out *bytes.Buffer, global Global, pool fleet.Pool, route fleet.Route, port int) {
-	fmt.Fprintf(out, "\nfrontend %s\n", FrontendName(pool.Service, port))
-	fmt.Fprintf(out, "    mode %s\n", mode(route))
-	if len(global.Bind) == 0 {
-		fmt.Fprintf(out, "    bind ipv4@*:%d%s\n", port, speaks(route))
-	}
-	for _, address := range global.Bind {
-		fmt.Fprintf(out, "    bind %s%s\n", haproxyAddress(address, port), speaks(route))
-	}
-	switch route.Protocol {
-	case fleet.ProtocolHTTP:
-		fmt.Fprintf(out, "    option idle-close-on-response\n")
-		fmt.Fprintf(out, "    option forwardfor\n")
-		fmt.Fprintf(out, "    timeout http-request %s\n", millis(global.KeepAlive))
-		fmt.Fprintf(out, "    timeout http-keep-alive %s\n", millis(global.KeepAlive))
-		fmt.Fprintf(out, "    timeout client %s\n", millis(global.Idle))
-	case fleet.ProtocolGRPC:
-		// A client keeps one connection for all its calls, and a stream may rest.
-		fmt.Fprintf(out, "    option forwardfor\n")
-		fmt.Fprintf(out, "    timeout client %s\n", millis(global.Tunnel))
-	default:
-		fmt.Fprintf(out, "    timeout client %s\n", millis(global.Tunnel))
-	}
-	fmt.Fprintf(out, "    default_backend %s\n", BackendName(pool.Service, route.Target))
-}
-
-func writeBackend(out *bytes.Buffer, global Global, pool fleet.Pool, route fleet.Route) {
-	fmt.Fprintf(out, "\nbackend %s\n", BackendName(pool.Service, route.Target))
-	fmt.Fprintf(out, "    mode %s\n", mode(route))
-	fmt.Fprintf(out, "    balance roundrobin\n")
-	if checksHTTP(pool, route) {
-		path := pool.Check.Path
-		if path == "" {
-			path = "/"
-		}
-		fmt.Fprintf(out, "    option httpchk GET %s\n", path)
-	}
-	fmt.Fprintf(out, "    timeout check %s\n", millis(pool.Check.Timeout.Or(DefaultCheckTimeout)))
-	if route.Protocol == fleet.ProtocolHTTP {
-		fmt.Fprintf(out, "    timeout server %s\n", millis(global.Idle))
-		fmt.Fprintf(out, "    timeout tunnel %s\n", millis(global.Tunnel))
-	} else {
-		fmt.Fprintf(out, "    timeout server %s\n", millis(global.Tunnel))
-	}
-	for _, endpoint := range pool.Endpoints {
-		if OnRoute(endpoint, route) {
-			writeServer(out, pool, route, endpoint)
-		}
-	}
-}
-
-func writeServer(out *bytes.Buffer, pool fleet.Pool, route fleet.Route, endpoint fleet.Endpoint) {
-	weight, suffix := endpoint.Weight, ""
-	switch endpoint.State {
-	case fleet.EndpointDraining, fleet.EndpointParked:
-		weight = 0
-	case fleet.EndpointPreparing:
-		suffix = " disabled"
-	}
-	fmt.Fprintf(out, "    server %s %s %s%s%s\n", endpoint.Instance,
-		ServerAddress(endpoint, route.Target), serverKeywords(pool.Check, weight), speaks(route), suffix)
-}
-
-// checksHTTP says whether a route's endpoints are checked by a request: those
-// of HTTP routes, or those of TCP when the pool has no HTTP route. A gRPC
-// server answers no such request, so there a connection has to do.
-func checksHTTP(pool fleet.Pool, route fleet.Route) bool {
-	if route.Protocol == fleet.ProtocolGRPC {
-		return false
-	}
-	if pool.Check.Type != fleet.ProbeHTTP || route.Protocol == fleet.ProtocolHTTP {
-		return pool.Check.Type == fleet.ProbeHTTP
-	}
-	for _, other := range pool.Routes {
-		if other.Protocol == fleet.ProtocolHTTP {
-			return false
-		}
-	}
-	return true
 }

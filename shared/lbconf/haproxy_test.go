@@ -2,7 +2,13 @@ package lbconf
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"flag"
+	"math/big"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -80,7 +86,16 @@ func goldens() map[string]Input {
 	tuned.Retries, tuned.MaxConn = 0, 500
 	tuned.Bind = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::1")}
 
+	sticky := states
+	sticky.Routes = slices.Clone(states.Routes)
+	sticky.Routes[0].Sticky, sticky.Routes[0].Algorithm = true, fleet.AlgorithmLeastConn
+	secured := global()
+	secured.Certificates = map[string]string{"shop.example": "/run/muster/certificates/shop.example-1.pem", "other": "/run/muster/certificates/other-2.pem"}
+
 	return map[string]Input{
+		"sticky":           {Global: global(), Pools: []fleet.Pool{sticky}},
+		"shared":           {Global: secured, Pools: sharedPorts()},
+		"tls":              {Global: secured, Pools: []fleet.Pool{encrypted()}},
 		"empty":            {Global: global()},
 		"http":             {Global: global(), Pools: []fleet.Pool{web()}},
 		"two-services":     {Global: global(), Pools: []fleet.Pool{db, web()}},
@@ -93,6 +108,79 @@ func goldens() map[string]Input {
 		"no-retries-tuned": {Global: tuned, Pools: []fleet.Pool{web()}},
 		"everything":       {Global: everySetting(), Pools: []fleet.Pool{everyField()}},
 	}
+}
+
+// sharedPorts are services on the same ports by host name and path.
+func sharedPorts() []fleet.Pool {
+	tls := map[int][]string{443: {"shop.example"}}
+	route := func(service string, route fleet.Route) fleet.Pool {
+		return fleet.Pool{
+			Service: key(service), Routes: []fleet.Route{route},
+			Endpoints: []fleet.Endpoint{{Instance: "a1", Address: "10.0.0.1", Ports: map[int]int{route.Target: 32001}, Weight: 128, State: fleet.EndpointReady}},
+		}
+	}
+	return []fleet.Pool{
+		route("blog/any", fleet.Route{Target: 80, Listen: []int{80}, Protocol: fleet.ProtocolHTTP}),
+		route("shop/api", fleet.Route{
+			Target: 8080, Listen: []int{80, 443, 8080}, Protocol: fleet.ProtocolHTTP, Hosts: []string{"*.shop.example", "shop.example"}, Paths: []string{"/api", "/v1/x~y"},
+			Named: []int{8080}, Certificates: tls, Timeouts: &fleet.Timeouts{Request: fleet.Duration(time.Hour), Idle: fleet.Duration(time.Minute)},
+		}),
+		route("shop/rank", fleet.Route{Target: 9000, Listen: []int{443}, Protocol: fleet.ProtocolGRPC, Paths: []string{"/shop.Rank"}, Certificates: map[int][]string{443: {"other"}}}),
+		route("shop/web", fleet.Route{Target: 80, Listen: []int{80, 443}, Protocol: fleet.ProtocolHTTP, Hosts: []string{"shop.example"}, Certificates: tls}),
+	}
+}
+
+// encrypted has TLS and the PROXY protocol wherever they can be.
+func encrypted() fleet.Pool {
+	tls := map[int][]string{443: {"shop.example", "other"}}
+	pool := web()
+	pool.Routes = []fleet.Route{
+		{Target: 80, Listen: []int{80, 443}, Protocol: fleet.ProtocolHTTP, Certificates: tls, AcceptProxy: []int{80, 443}},
+		{Target: 90, Listen: []int{90}, Protocol: fleet.ProtocolGRPC, Certificates: map[int][]string{90: {"other"}}, AcceptProxy: []int{90}},
+		{Target: 91, Listen: []int{91, 92}, Protocol: fleet.ProtocolTCP, Certificates: map[int][]string{91: {"other"}}, SendProxy: true, AcceptProxy: []int{92}, Algorithm: fleet.AlgorithmSource},
+	}
+	for i := range pool.Endpoints {
+		pool.Endpoints[i].Ports = map[int]int{80: 32001, 90: 32002, 91: 32003}
+	}
+	return pool
+}
+
+// onDisk is a golden file whose certificates are there.
+func onDisk(t *testing.T, golden string) string {
+	t.Helper()
+	content, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	for _, name := range []string{"shop.example-1.pem", "other-2.pem"} {
+		if err := os.WriteFile(filepath.Join(folder, name), selfSigned(t), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(folder, "haproxy.cfg")
+	if err := os.WriteFile(path, bytes.ReplaceAll(content, []byte("/run/muster/certificates"), []byte(folder)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func selfSigned(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"shop.example"}}
+	chain, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
 }
 
 func TestHAProxyGolden(t *testing.T) {
@@ -115,7 +203,7 @@ func TestHAProxyGolden(t *testing.T) {
 			if !bytes.Equal(got, want) {
 				t.Errorf("rendered:\n%s", got)
 			}
-			output, err := exec.Command("haproxy", "-c", "-f", path).CombinedOutput()
+			output, err := exec.Command("haproxy", "-c", "-f", onDisk(t, path)).CombinedOutput()
 			if err != nil || strings.Contains(string(output), "WARNING") {
 				t.Errorf("haproxy says: %v\n%s", err, output)
 			}
@@ -264,7 +352,8 @@ func TestStructureFollowsOnlyWhatNeedsAReload(t *testing.T) {
 }
 
 func TestEverySettingNeedsAReload(t *testing.T) {
-	base := Structure(Input{Global: global(), Pools: []fleet.Pool{web()}})
+	pools := []fleet.Pool{encrypted()}
+	base := Structure(Input{Global: global(), Pools: pools})
 	for i := range reflect.TypeFor[Global]().NumField() {
 		g := global()
 		switch field := reflect.ValueOf(&g).Elem().Field(i); field.Kind() {
@@ -272,10 +361,12 @@ func TestEverySettingNeedsAReload(t *testing.T) {
 			field.SetString("/other")
 		case reflect.Int, reflect.Int64:
 			field.SetInt(field.Int() + int64(time.Minute))
+		case reflect.Map:
+			field.Set(reflect.ValueOf(map[string]string{"other": "/other.pem"}))
 		default:
 			field.Set(reflect.ValueOf([]netip.Addr{netip.MustParseAddr("192.0.2.1")}))
 		}
-		if Structure(Input{Global: g, Pools: []fleet.Pool{web()}}) == base {
+		if Structure(Input{Global: g, Pools: pools}) == base {
 			t.Errorf("%s: the structure is the same", reflect.TypeFor[Global]().Field(i).Name)
 		}
 	}

@@ -36,6 +36,23 @@ func ParseName(name string) (kind byte, key fleet.ServiceKey, port int, ok bool)
 	return parts[0][0], fleet.ServiceKey{Project: parts[1], Name: parts[2]}, port, true
 }
 
+// ListenerName names the listener on a port that services share by host names and
+// paths: "l:port".
+func ListenerName(port int) string { return "l:" + strconv.Itoa(port) }
+
+// ParseListener reads a name made by ListenerName.
+func ParseListener(name string) (port int, ok bool) {
+	text, found := strings.CutPrefix(name, "l:")
+	port, err := strconv.Atoi(text)
+	return port, found && err == nil && ListenerName(port) == name
+}
+
+// cookieName names the cookie by which the clients of a route stay where they are.
+// It is the route's own: services that share a host name share its cookies.
+func cookieName(key fleet.ServiceKey, target int) string {
+	return "muster_" + sum([]byte(BackendName(key, target)))[:12]
+}
+
 // GenerationVar is the HAProxy process variable that holds the generation of
 // a service's pool. Bytes that a variable's name can't have are written as
 // "_" and two hexadecimal digits.

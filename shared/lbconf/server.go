@@ -32,17 +32,26 @@ func ServerAddress(endpoint fleet.Endpoint, target int) string {
 }
 
 // AddServer is the runtime API's command for a server that the file has too.
-// The runtime API knows no defaults: every keyword is there.
+// The runtime API knows no defaults: every keyword is there. A server that is added
+// gets its cookie only when all of its backend are made anew.
 func AddServer(pool fleet.Pool, route fleet.Route, endpoint fleet.Endpoint) string {
-	return fmt.Sprintf("add server %s/%s %s %s", BackendName(pool.Service, route.Target),
+	backend := BackendName(pool.Service, route.Target)
+	command := fmt.Sprintf("add server %s/%s %s %s", backend,
 		endpoint.Instance, ServerAddress(endpoint, route.Target), serverKeywords(pool.Check, endpoint.Weight)) + speaks(route)
+	if route.Sticky {
+		command += ";enable dynamic-cookie backend " + backend
+	}
+	return command
 }
 
-// speaks are the keywords of a route's binds and servers, whose structure they
-// are a part of: HTTP/2 isn't negotiated in clear text, both sides begin with it.
+// speaks are the last keywords of a route's servers: HTTP/2 isn't negotiated in
+// clear text, both sides begin with it; and the PROXY protocol comes before all.
 func speaks(route fleet.Route) string {
-	if route.Protocol == fleet.ProtocolGRPC {
+	switch {
+	case route.Protocol == fleet.ProtocolGRPC:
 		return " proto h2"
+	case route.SendProxy:
+		return " send-proxy check-send-proxy"
 	}
 	return ""
 }

@@ -17,13 +17,18 @@ func Structure(input Input) string {
 	var text bytes.Buffer
 	writeGlobal(&text, input)
 	writeDefaults(&text, input.Global)
+	shared := shared(input.Pools)
 	for _, pool := range input.Pools {
 		if !pool.Removed {
 			pool.Endpoints = nil
-			writePool(&text, input.Global, pool)
+			writePool(&text, input.Global, pool, shared)
 			fmt.Fprintf(&text, "servers of %s: %s\n", pool.Service, serverKeywords(pool.Check, 0))
+			for _, route := range pool.Routes {
+				text.WriteString(speaks(route))
+			}
 		}
 	}
+	writeShared(&text, input.Global, shared)
 	return sum(text.Bytes())[:32]
 }
 

@@ -9,17 +9,19 @@ import (
 
 // routeChanges change one field of a route each.
 var routeChanges = map[string]func(*fleet.Route){
-	"Target":       func(r *fleet.Route) { r.Target = 81 },
-	"Listen":       func(r *fleet.Route) { r.Listen = []int{1, 2} },
-	"Protocol":     func(r *fleet.Route) { r.Protocol = fleet.ProtocolTCP },
-	"Hosts":        func(r *fleet.Route) { r.Hosts = []string{"a.example"} },
-	"Paths":        func(r *fleet.Route) { r.Paths = []string{"/a"} },
-	"Named":        func(r *fleet.Route) { r.Named = []int{8080} },
+	"Target":   func(r *fleet.Route) { r.Target = 81 },
+	"Listen":   func(r *fleet.Route) { r.Listen = []int{1, 2} },
+	"Protocol": func(r *fleet.Route) { r.Protocol = fleet.ProtocolTCP },
+	"Hosts":    func(r *fleet.Route) { r.Hosts = []string{"a.example"} },
+	"Paths":    func(r *fleet.Route) { r.Paths = []string{"/a"} },
+	"Named": func(r *fleet.Route) {
+		r.Listen, r.Hosts, r.Named = []int{8080, 8081}, []string{"a.example"}, []int{8080}
+	},
 	"Certificates": func(r *fleet.Route) { r.Certificates = map[int][]string{8080: {"a"}} },
 	"Algorithm":    func(r *fleet.Route) { r.Algorithm = fleet.AlgorithmLeastConn },
 	"Sticky":       func(r *fleet.Route) { r.Sticky = true },
 	"Timeouts":     func(r *fleet.Route) { r.Timeouts = &fleet.Timeouts{Connect: 5e9} },
-	"SendProxy":    func(r *fleet.Route) { r.SendProxy = true },
+	"SendProxy":    func(r *fleet.Route) { r.Protocol, r.SendProxy = fleet.ProtocolTCP, true },
 	"AcceptProxy":  func(r *fleet.Route) { r.AcceptProxy = []int{8080} },
 	"Snippets":     func(r *fleet.Route) { r.Snippets = map[string]string{DriverHAProxy: "acl a always_true"} },
 }
@@ -34,6 +36,9 @@ func TestSameSectionKnowsEveryFieldOfARoute(t *testing.T) {
 		}
 		if change(&pool.Routes[0]); SameSection(web(), pool) {
 			t.Errorf("%s: the section is the same", name)
+		}
+		if Structure(Input{Global: global(), Pools: []fleet.Pool{pool}}) == Structure(Input{Global: global(), Pools: []fleet.Pool{web()}}) {
+			t.Errorf("%s: the structure is the same", name)
 		}
 	}
 	a, b := everyField(), everyField()
