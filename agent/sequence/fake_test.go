@@ -75,6 +75,9 @@ func (f *fake) spawn() {
 				switch e.State {
 				case fleet.EndpointDraining, fleet.EndpointParked:
 					s.State, s.Weight = StateDrain, 0
+					if r.Sticky {
+						s.State = StateMaint
+					}
 				case fleet.EndpointPreparing:
 					s.State = StateMaint
 				}

@@ -36,6 +36,8 @@ type Memory struct {
 	due      time.Time               // since when a reload is; of a balancer without a runtime API, as the next one
 	reloaded time.Time
 	behind   time.Time // since when the file lacks something; zero: it doesn't
+	// served are servers that were seen to take traffic: clients may have their cookies.
+	served map[ServerKey]bool
 }
 
 // Rejection keeps a pool back until it changes, or a reload; from Retry on it
@@ -79,7 +81,7 @@ func (m Memory) clone() Memory {
 	m.Rejected = maps.Clone(m.Rejected)
 	m.acked, m.removals = maps.Clone(m.acked), maps.Clone(m.removals)
 	m.away = maps.Clone(m.away)
-	m.entered = maps.Clone(m.entered)
+	m.entered, m.served = maps.Clone(m.entered), maps.Clone(m.served)
 	if m.acked == nil {
 		m.acked = map[fleet.ServiceKey]uint64{}
 	}
@@ -91,6 +93,9 @@ func (m Memory) clone() Memory {
 	}
 	if m.entered == nil {
 		m.entered = map[ServerKey]time.Time{}
+	}
+	if m.served == nil {
+		m.served = map[ServerKey]bool{}
 	}
 	return m
 }

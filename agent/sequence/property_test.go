@@ -19,7 +19,7 @@ func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
 		f := newFake(t)
 		states := []string{fleet.EndpointReady, fleet.EndpointDraining, fleet.EndpointPreparing}
 		names := []string{"a", "b", "c"}
-		generation := uint64(0)
+		generation, sticky := uint64(0), rapid.Bool().Draw(t, "sticky")
 		var want pools
 		actions := map[string]func(*rapid.T){
 			"want": func(t *rapid.T) {
@@ -27,6 +27,9 @@ func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
 				next := routed(generation, rapid.SampledFrom([][]int{{80}, {80, 91}, {91}}).Draw(t, "routes"))
 				if len(next.Routes) == 1 && rapid.Bool().Draw(t, "moved") {
 					next.Routes[0].Listen = []int{8080} // also that of the other target
+				}
+				for i := range next.Routes {
+					next.Routes[i].Protocol, next.Routes[i].Sticky = fleet.ProtocolHTTP, sticky
 				}
 				next.DrainTimeout = rapid.SampledFrom([]fleet.Duration{0, fleet.Duration(time.Minute)}).Draw(t, "drain")
 				next.Check.Path = rapid.SampledFrom([]string{"/x", "/y"}).Draw(t, "path")
@@ -66,7 +69,7 @@ func TestWhateverHappensItIsSafeAndSettles(t *testing.T) {
 					return
 				}
 				for _, s := range f.current.servers {
-					if s.State == StateReady {
+					if s.State == StateReady || s.State == StateDrain && sticky { // who has its cookie
 						s.Connections = rapid.IntRange(0, 2).Draw(t, "connections")
 					} else if s.Connections > 0 {
 						s.Connections--
@@ -138,7 +141,7 @@ func checkPromises(t *rapid.T, seen Observed, turn Turn, want pools) {
 				continue
 			}
 			for _, s := range seen.Servers {
-				if s.Instance == e.Instance && s.State == StateReady {
+				if s.Instance == e.Instance && (s.State == StateReady || s.State == StateDrain && sticky(p) && wantedState(p, e.Instance) == fleet.EndpointDraining) {
 					t.Fatalf("%s is drained, and takes traffic", e.Instance)
 				}
 			}
@@ -175,6 +178,9 @@ func checkSettled(t *rapid.T, f *fake, want pools) {
 		return
 	}
 	expect := map[string]string{fleet.EndpointReady: StateReady, fleet.EndpointDraining: StateDrain, fleet.EndpointPreparing: StateMaint}
+	if sticky(want[0]) {
+		expect[fleet.EndpointDraining] = StateMaint
+	}
 	file, servers := want[0], 0
 	file.Endpoints = nil
 	for _, e := range want[0].Endpoints {
@@ -205,6 +211,19 @@ func checkSettled(t *rapid.T, f *fake, want pools) {
 			t.Fatalf("outside, and not drained: %+v", e)
 		}
 	}
+}
+
+func sticky(p fleet.Pool) bool {
+	return slices.ContainsFunc(p.Routes, func(r fleet.Route) bool { return r.Sticky })
+}
+
+func wantedState(p fleet.Pool, instance string) string {
+	for _, e := range p.Endpoints {
+		if e.Instance == instance {
+			return e.State
+		}
+	}
+	return ""
 }
 
 // expected are the targets that a worker is to have an endpoint for.

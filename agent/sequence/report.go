@@ -23,7 +23,7 @@ func inForce(pool fleet.Pool, endpoint fleet.Endpoint, look finder) (state, chec
 			state, check, present = lesser(state, fleet.EndpointPreparing), fleet.CheckUnknown, false
 			continue
 		}
-		state = lesser(state, stateOf(server))
+		state = lesser(state, stateOf(server, route, endpoint))
 		if check == fleet.CheckPassing || server.Check == fleet.CheckFailing {
 			check = server.Check
 		}
@@ -55,11 +55,11 @@ func (t *turn) onAnyRoute(key ServerKey, address string) (Server, bool) {
 	return t.ours[i], true
 }
 
-func stateOf(server Server) string {
-	switch server.State {
-	case StateReady:
+func stateOf(server Server, route fleet.Route, endpoint fleet.Endpoint) string {
+	switch {
+	case server.State == StateReady:
 		return fleet.EndpointReady
-	case StateDrain:
+	case server.State == StateDrain || route.Sticky && rank(endpoint.State) == rank(fleet.EndpointDraining): // see aside
 		return fleet.EndpointDraining
 	}
 	return fleet.EndpointPreparing
@@ -69,7 +69,7 @@ func stateOf(server Server) string {
 // does, at whatever address.
 func (t *turn) takesTraffic(key endpointKey) bool {
 	return slices.ContainsFunc(t.ours, func(s Server) bool {
-		return s.Service == key.service && s.Instance == key.instance && s.State == StateReady
+		return s.Service == key.service && s.Instance == key.instance && t.takes(s)
 	})
 }
 
@@ -100,7 +100,7 @@ func (t *turn) carriedOut(g goal) bool {
 		}
 	}
 	for _, server := range t.ours {
-		if _, wanted := t.lookup(server.ServerKey); !wanted && server.Service == g.pool.Service && server.State == StateReady {
+		if _, wanted := t.lookup(server.ServerKey); !wanted && server.Service == g.pool.Service && t.takes(server) {
 			return false
 		}
 	}

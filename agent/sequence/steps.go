@@ -20,10 +20,10 @@ func (t *turn) retire() {
 			t.state(server, StateMaint)
 		case lbconf.ServerAddress(endpoint, server.Target) != server.Address:
 			t.state(server, StateMaint)
-		case endpoint.State == fleet.EndpointDraining && server.State == StateReady:
-			t.state(server, StateDrain)
-		case endpoint.State == fleet.EndpointParked && server.State == StateReady && t.relieved(server.Service):
-			t.state(server, StateDrain)
+		case endpoint.State == fleet.EndpointDraining && t.takes(server):
+			t.state(server, t.aside(server))
+		case endpoint.State == fleet.EndpointParked && t.takes(server) && (server.State == StateDrain || t.relieved(server.Service)):
+			t.state(server, t.aside(server))
 		}
 	}
 }
@@ -90,7 +90,7 @@ func (t *turn) admit() {
 					t.add(key, g.pool, route, endpoint)
 					continue
 				}
-				t.advance(server, g.pool, endpoint)
+				t.advance(server, g.pool, route, endpoint)
 			}
 		}
 	}
@@ -98,14 +98,14 @@ func (t *turn) admit() {
 
 func (t *turn) add(key ServerKey, pool fleet.Pool, route fleet.Route, endpoint fleet.Endpoint) {
 	t.do(Action{Kind: AddServer, Server: key, Pool: pool, Route: route, Endpoint: endpoint})
-	if endpoint.State != fleet.EndpointPreparing {
+	if endpoint.State != fleet.EndpointPreparing && !t.sticks(key, endpoint.State) {
 		t.do(Action{Kind: SetState, Server: key, State: StateDrain})
 	}
 	t.do(Action{Kind: EnableHealth, Server: key})
 }
 
 // advance moves a server one step towards the traffic that it should have.
-func (t *turn) advance(server Server, pool fleet.Pool, endpoint fleet.Endpoint) {
+func (t *turn) advance(server Server, pool fleet.Pool, route fleet.Route, endpoint fleet.Endpoint) {
 	key := server.ServerKey
 	address := lbconf.ServerAddress(endpoint, server.Target)
 	if server.Address != address {
@@ -114,7 +114,7 @@ func (t *turn) advance(server Server, pool fleet.Pool, endpoint fleet.Endpoint) 
 		}
 		return
 	}
-	if endpoint.State == fleet.EndpointPreparing {
+	if endpoint.State == fleet.EndpointPreparing || t.sticks(key, endpoint.State) {
 		return
 	}
 	if server.State == StateMaint {
@@ -132,7 +132,7 @@ func (t *turn) advance(server Server, pool fleet.Pool, endpoint fleet.Endpoint) 
 		t.do(Action{Kind: SetWeight, Server: key, Weight: endpoint.Weight})
 	}
 	if server.State == StateDrain {
-		t.do(Action{Kind: SetState, Server: key, State: StateReady})
+		t.do(Action{Kind: SetState, Server: key, State: StateReady, Route: route})
 	}
 }
 

@@ -45,6 +45,7 @@ type turn struct {
 	actions []Action
 	motion  bool
 	waits   bool // for a check that comes soon
+	returns bool // sticky clients come back to who is only drained
 }
 
 // Next looks at the whole distance between what is wanted and what was seen.
@@ -52,9 +53,11 @@ type turn struct {
 // started from its file.
 func Next(want []fleet.Pool, seen Observed, memory Memory, now time.Time) Turn {
 	t := newTurn(want, seen, memory, now)
+	t.returns = true
 	if seen.Structure == memory.Structure {
 		t.memory.Unloaded = Rejection{}
 	}
+	t.remember()
 	if !seen.Up {
 		t.start()
 		return t.end()
