@@ -114,6 +114,18 @@ func (m Memory) Reject(pool fleet.Pool, problem string, now time.Time) Memory {
 	return m
 }
 
+// Reconsider returns the memory with a pool that is kept back tried at the next turn.
+func (m Memory) Reconsider(service fleet.ServiceKey) Memory {
+	rejection, rejected := m.Rejected[service]
+	if !rejected {
+		return m
+	}
+	m = m.clone()
+	rejection.Retry = time.Time{}
+	m.Rejected[service] = rejection
+	return m
+}
+
 // forget drops what nothing refers to any more.
 func (t *turn) forget() {
 	maps.DeleteFunc(t.memory.Rejected, func(key fleet.ServiceKey, rejection Rejection) bool {

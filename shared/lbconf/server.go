@@ -32,14 +32,20 @@ func ServerAddress(endpoint fleet.Endpoint, target int) string {
 }
 
 // AddServer is the runtime API's command for a server that the file has too.
-// The runtime API knows no defaults: every keyword is there. A server that is added
-// gets its cookie only when all of its backend are made anew.
+// The runtime API knows no defaults: every keyword is there.
 func AddServer(pool fleet.Pool, route fleet.Route, endpoint fleet.Endpoint) string {
-	backend := BackendName(pool.Service, route.Target)
-	command := fmt.Sprintf("add server %s/%s %s %s", backend,
+	return fmt.Sprintf("add server %s/%s %s %s", BackendName(pool.Service, route.Target),
 		endpoint.Instance, ServerAddress(endpoint, route.Target), serverKeywords(pool.Check, endpoint.Weight)) + speaks(route)
-	if route.Sticky {
-		command += ";enable dynamic-cookie backend " + backend
+}
+
+// SetReady is the runtime API's command that gives a server traffic. One that was
+// added gets its cookie before, by which sticky clients come back to it: HAProxy makes
+// those of a whole backend anew.
+func SetReady(service fleet.ServiceKey, target int, instance string, sticky bool) string {
+	backend := BackendName(service, target)
+	command := fmt.Sprintf("set server %s/%s state ready", backend, instance)
+	if sticky {
+		return "enable dynamic-cookie backend " + backend + ";" + command
 	}
 	return command
 }

@@ -46,6 +46,8 @@ type Balancer struct {
 	unfinished bool
 	reported   *fleet.BalancerActual
 	ledger     ledger
+	// certificates are the host's that pools ask for.
+	certificates balancer.Certificates
 }
 
 // New returns a balancer that does nothing until Run.
@@ -63,6 +65,7 @@ func New(options Options) (*Balancer, error) {
 		wake:    make(chan struct{}, 1),
 	}
 	b.master = socket(b.path("master.sock"))
+	b.certificates = balancer.Certificates{Source: options.Certificates, Dir: b.path("certificates"), Log: options.Logger, Accepts: b.accepts}
 	b.file = balancer.File{Path: b.path("haproxy.cfg"), Program: "haproxy"}
 	return b, nil
 }

@@ -96,13 +96,23 @@ func readOld(worker sequence.Worker, rows []row) sequence.OldWorker {
 		Sessions: map[fleet.ServiceKey]int{},
 		Servers:  map[sequence.ServerKey]int{},
 	}
+	shared, http := 0, map[fleet.ServiceKey]bool{}
 	for _, r := range rows {
 		kind, service, _, ok := lbconf.ParseName(r.text("pxname"))
 		if ok && kind == 'f' && r.text("svname") == "FRONTEND" {
 			out.Sessions[service] += r.number("scur")
 		}
+		if _, ok := lbconf.ParseListener(r.text("pxname")); ok && r.text("svname") == "FRONTEND" {
+			shared += r.number("scur")
+		}
 		if key, ok := serverOf(r.text("pxname"), r.text("svname")); ok {
 			out.Servers[key] += r.number("scur") + r.number("qcur")
+			http[key.Service] = http[key.Service] || r.text("mode") != "tcp"
+		}
+	}
+	for service := range http { // any of them may be asked for next
+		if http[service] {
+			out.Sessions[service] += shared
 		}
 	}
 	return out
@@ -113,6 +123,9 @@ func listening(rows []row) map[int]bool {
 	ports := map[int]bool{}
 	for _, r := range rows {
 		if kind, _, port, ok := lbconf.ParseName(r.text("pxname")); ok && kind == 'f' {
+			ports[port] = true
+		}
+		if port, ok := lbconf.ParseListener(r.text("pxname")); ok {
 			ports[port] = true
 		}
 	}

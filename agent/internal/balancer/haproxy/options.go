@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
 )
@@ -15,7 +16,10 @@ import (
 const Driver = "haproxy"
 
 // Features are what this driver can; sorted.
-var Features = []string{fleet.BalancerGRPC, fleet.BalancerMetrics, fleet.BalancerParked}
+var Features = []string{
+	fleet.BalancerAlgorithms, fleet.BalancerGRPC, fleet.BalancerMetrics, fleet.BalancerParked, fleet.BalancerProxy, fleet.BalancerRouting,
+	fleet.BalancerSnippets, fleet.BalancerSticky, fleet.BalancerTimeouts, fleet.BalancerTLS,
+}
 
 // maxDir keeps the sockets' paths, and the longer ones that HAProxy makes of
 // them while it binds, within what the kernel allows (107 bytes).
@@ -27,7 +31,9 @@ type Options struct {
 	Binary string // HAProxy 2.6 or later
 	// Dir is the balancer's own: configuration, sockets and pid file. It is
 	// made, and readable by its owner only. At most 72 bytes long.
-	Dir           string
+	Dir string
+	// Certificates is the folder of those that the host has: see balancer.Certificates.
+	Certificates  string
 	BindAddresses []netip.Addr  // to listen on; none: every IPv4 address
 	MaxConn       int           // open connections in all; 0: what the limit of open files allows
 	Retries       int           // attempts after a failed connection; 0: none, and no redispatch
@@ -46,11 +52,12 @@ type Options struct {
 func DefaultOptions() Options {
 	global := lbconf.DefaultGlobal()
 	return Options{
-		Name:     Driver,
-		Binary:   "haproxy",
-		Retries:  global.Retries,
-		HardStop: global.HardStop,
-		Logger:   slog.New(slog.DiscardHandler),
+		Name:         Driver,
+		Binary:       "haproxy",
+		Retries:      global.Retries,
+		Certificates: balancer.CertificatesDir,
+		HardStop:     global.HardStop,
+		Logger:       slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -61,6 +68,9 @@ func (o Options) Validate() error {
 	}
 	if !filepath.IsAbs(o.Dir) || len(o.Dir) > maxDir {
 		return fleet.Invalid("balancer.dir", "%q is not an absolute path of at most %d bytes", o.Dir, maxDir)
+	}
+	if !filepath.IsAbs(o.Certificates) {
+		return fleet.Invalid("balancer.certificates", "%q is not an absolute path", o.Certificates)
 	}
 	if o.Binary == "" {
 		return fleet.Invalid("balancer.binary", "no HAProxy is named")

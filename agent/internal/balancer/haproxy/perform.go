@@ -20,6 +20,9 @@ func (b *Balancer) perform(ctx context.Context, action sequence.Action) error {
 	server := lbconf.BackendName(action.Server.Service, action.Server.Target) + "/" + action.Server.Instance
 	switch action.Kind {
 	case sequence.SetState:
+		if action.State == sequence.StateReady {
+			return b.runtime.order(ctx, lbconf.SetReady(action.Server.Service, action.Server.Target, action.Server.Instance, action.Route.Sticky))
+		}
 		return b.runtime.order(ctx, fmt.Sprintf("set server %s state %s", server, action.State))
 	case sequence.SetWeight:
 		return b.runtime.order(ctx, fmt.Sprintf("set server %s weight %d", server, action.Weight))
@@ -178,8 +181,9 @@ func (b *Balancer) replace(ctx context.Context, pools []fleet.Pool) error {
 
 func (b *Balancer) remember(pools []fleet.Pool) {
 	b.memory.Filed, b.memory.Structure, b.memory.Stale = pools, b.structure(pools), false
+	b.certificates.Sweep()
 }
 
 func (b *Balancer) structure(pools []fleet.Pool) string {
-	return lbconf.Structure(lbconf.Input{Global: b.options.global(), Pools: pools})
+	return lbconf.Structure(lbconf.Input{Global: b.global(), Pools: pools})
 }

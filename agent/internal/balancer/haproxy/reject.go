@@ -20,7 +20,16 @@ var errRefused = errors.New("haproxy rejects the configuration")
 
 // checked renders pools and has HAProxy check them.
 func (b *Balancer) checked(ctx context.Context, pools []fleet.Pool) (staged string, content []byte, err error) {
-	content, err = lbconf.HAProxy(lbconf.Input{Global: b.options.global(), Pools: pools})
+	for _, pool := range pools {
+		if err := b.missing(pool); err != nil {
+			return "", nil, fmt.Errorf("%w: %w", errRefused, err)
+		}
+	}
+	return b.check(ctx, b.global(), pools)
+}
+
+func (b *Balancer) check(ctx context.Context, global lbconf.Global, pools []fleet.Pool) (staged string, content []byte, err error) {
+	content, err = lbconf.HAProxy(lbconf.Input{Global: global, Pools: pools})
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: %w", errRefused, err)
 	}

@@ -30,6 +30,9 @@ var errRejected = errors.New("a pool's section was rejected")
 func (b *Balancer) step(ctx context.Context) time.Duration {
 	fileProblem := b.lookAtFile()
 	b.ledger.follow(b.wanted())
+	if b.loaded {
+		b.lookAtCertificates(ctx)
+	}
 	seen, err := b.observe(ctx)
 	if err != nil {
 		return b.unreadable(ctx, err)
@@ -70,6 +73,9 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 		b.fault = nil
 		if problem == nil && b.memory.Unloaded.Problem != "" {
 			problem = errors.New(b.memory.Unloaded.Problem)
+		}
+		if problem == nil {
+			problem = b.certificates.Problem(b.memory.Filed)
 		}
 		b.publish(true, text(problem), turn.Report)
 	}
