@@ -170,6 +170,7 @@ func balancerOptions(options *Options, l *loop.Loop) haproxy.Options {
 		o.BindAddresses = append(o.BindAddresses, netip.MustParseAddr(address)) // Validate parsed it
 	}
 	o.MaxConn, o.Retries, o.HardStop = h.MaxConn, h.Retries, h.HardStop
+	o.Certificates = options.CertificatesDir
 	o.Logger = options.Logger.With("room", "balancer", "balancer", fleet.BalancerKey{Host: options.Host, Name: h.Name}.String())
 	o.Report = l.Balanced
 	o.Counted = func(pools []fleet.PoolMetrics) { l.Counted(h.Name, pools) }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/internal/balancer/haproxy"
 	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
@@ -52,6 +53,9 @@ type Options struct {
 	Labels     map[string]string
 	// PortFirst and PortLast are the range of host ports that instances get.
 	PortFirst, PortLast int
+	// CertificatesDir is where the operator keeps the certificates that balancers on this
+	// host show: NAME.pem, or NAME/fullchain.pem and NAME/privkey.pem.
+	CertificatesDir string
 	// HAProxy is a balancer on this host; nil: none.
 	HAProxy *HAProxyOptions
 
@@ -97,11 +101,12 @@ type Timing struct {
 // DefaultOptions returns the options of an ordinary host.
 func DefaultOptions() Options {
 	return Options{
-		StateDir:   "/var/lib/muster-agent",
-		SecretsDir: "/run/muster-agent/secrets",
-		PortFirst:  20000,
-		PortLast:   29999,
-		Limits:     limits(runtime.NumCPU()),
+		StateDir:        "/var/lib/muster-agent",
+		SecretsDir:      "/run/muster-agent/secrets",
+		CertificatesDir: balancer.CertificatesDir,
+		PortFirst:       20000,
+		PortLast:        29999,
+		Limits:          limits(runtime.NumCPU()),
 		Timing: Timing{
 			Brain:          brain.DefaultTiming(),
 			Resync:         10 * time.Second,
@@ -157,6 +162,9 @@ func (o *Options) Validate() error {
 	}
 	if !filepath.IsAbs(o.SecretsDir) || filepath.Clean(o.SecretsDir) != o.SecretsDir || o.SecretsDir == "/" {
 		return fleet.Invalid("secrets-dir", "%q is not an absolute path to a folder of its own", o.SecretsDir)
+	}
+	if !filepath.IsAbs(o.CertificatesDir) {
+		return fleet.Invalid("certificates-dir", "%q is not an absolute path", o.CertificatesDir)
 	}
 	if o.PortFirst < 1024 || o.PortLast > 65535 || o.PortFirst > o.PortLast {
 		return fleet.Invalid("port-range", "%d-%d is not a range within 1024-65535", o.PortFirst, o.PortLast)

@@ -41,6 +41,7 @@ func flags() []cli.Flag {
 		text("engine", "", "the container engine's `address` (default: DOCKER_HOST, or its usual socket)"),
 		text("state-dir", d.StateDir, "the `directory` of what the agent remembers"),
 		text("secrets-dir", d.SecretsDir, "the `directory` of secrets' files: on a tmpfs, or where one can be mounted"),
+		text("certificates-dir", d.CertificatesDir, "the `directory` of the certificates that balancers on this host show: NAME.pem, or NAME/fullchain.pem and NAME/privkey.pem"),
 		list("label", "a label of this host, `name=value`; may be repeated"),
 		text("port-range", "20000-29999", "the host `ports` that instances get"),
 		toggle("haproxy", "drive a HAProxy on this host"),

@@ -31,7 +31,7 @@ func options(c *cli.Context, stderr io.Writer) (agent.Options, error) {
 	o.InsecurePlaintextHub = c.Bool("insecure-plaintext-hub")
 	o.AdoptLineage = c.String("adopt-lineage")
 	o.Advertise, o.Engine, o.StateDir = c.String("advertise"), c.String("engine"), c.String("state-dir")
-	o.SecretsDir = c.String("secrets-dir")
+	o.SecretsDir, o.CertificatesDir = c.String("secrets-dir"), c.String("certificates-dir")
 	o.FailPoint = c.String("failpoint")
 	o.Debug = debug.Options{Addr: c.String("debug-addr"), Insecure: c.Bool("insecure-debug-without-authentication")}
 	o.Limits.PruneAbove, o.Limits.PruneTo = c.Int("prune-above"), c.Int("prune-to")
