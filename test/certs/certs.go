@@ -104,6 +104,16 @@ func (p Pair) Pool() *x509.CertPool {
 	return pool
 }
 
+// PEM is the certificate and its key as text, one after the other.
+func (p Pair) PEM(t testing.TB) (chain, key []byte) {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(p.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return PEM(p.Cert), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
 // PEM is a certificate as text.
 func PEM(cert *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})

@@ -15,6 +15,7 @@ import (
 // client sends POSTs on one connection and never tries again.
 type client struct {
 	address string
+	secure  func(net.Conn) net.Conn // nil: in clear text
 	conn    net.Conn
 	reader  *bufio.Reader
 }
@@ -24,6 +25,9 @@ func (c *client) post(path string) (string, error) {
 		conn, err := net.DialTimeout("tcp", c.address, 5*time.Second)
 		if err != nil {
 			return "", err
+		}
+		if c.secure != nil {
+			conn = c.secure(conn)
 		}
 		c.conn, c.reader = conn, bufio.NewReader(conn)
 	}
@@ -85,12 +89,17 @@ type load struct {
 	sent, failed atomic.Int64
 	mu           sync.Mutex // guards errors
 	errors       map[string]int
+	secure       func(net.Conn) net.Conn
 	stop         chan struct{}
 	group        sync.WaitGroup
 }
 
 func startLoad(t *testing.T, address string, clients int, gap time.Duration) *load {
-	l := &load{stop: make(chan struct{}), errors: map[string]int{}}
+	return startLoadBy(t, address, clients, gap, nil)
+}
+
+func startLoadBy(t *testing.T, address string, clients int, gap time.Duration, secure func(net.Conn) net.Conn) *load {
+	l := &load{stop: make(chan struct{}), errors: map[string]int{}, secure: secure}
 	for i := range clients {
 		l.group.Go(func() { l.work(address, i, gap) })
 	}
@@ -99,7 +108,7 @@ func startLoad(t *testing.T, address string, clients int, gap time.Duration) *lo
 }
 
 func (l *load) work(address string, number int, gap time.Duration) {
-	c := &client{address: address}
+	c := &client{address: address, secure: l.secure}
 	defer c.close()
 	for n := 0; ; n++ {
 		select {

@@ -31,6 +31,7 @@ type rig struct {
 	dir     string
 	binary  string // of the next agent, as is
 	maxConn int
+	hostHas string // the folder of the host's certificates
 	lb      *Balancer
 	stop    context.CancelFunc
 	done    chan error
@@ -72,6 +73,7 @@ func (r *rig) attach() {
 	r.t.Helper()
 	options := DefaultOptions()
 	options.Dir = r.dir
+	options.Certificates = cmp.Or(r.hostHas, options.Certificates)
 	options.Retries = 0
 	options.Binary, options.MaxConn = cmp.Or(r.binary, options.Binary), r.maxConn
 	options.BindAddresses = []netip.Addr{netip.MustParseAddr(loopback)}
