@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 // client sends POSTs on one connection and never tries again.
 type client struct {
 	address string
+	host    string                  // "test" where it is empty
 	secure  func(net.Conn) net.Conn // nil: in clear text
 	conn    net.Conn
 	reader  *bufio.Reader
@@ -34,7 +36,7 @@ func (c *client) post(path string) (string, error) {
 	if err := c.conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		return "", err
 	}
-	if _, err := fmt.Fprintf(c.conn, "POST %s HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nhi", path); err != nil {
+	if _, err := fmt.Fprintf(c.conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 2\r\n\r\nhi", path, cmp.Or(c.host, "test")); err != nil {
 		c.close()
 		return "", err
 	}
@@ -89,26 +91,25 @@ type load struct {
 	sent, failed atomic.Int64
 	mu           sync.Mutex // guards errors
 	errors       map[string]int
-	secure       func(net.Conn) net.Conn
 	stop         chan struct{}
 	group        sync.WaitGroup
 }
 
 func startLoad(t *testing.T, address string, clients int, gap time.Duration) *load {
-	return startLoadBy(t, address, clients, gap, nil)
+	return startLoadBy(t, client{address: address}, clients, gap)
 }
 
-func startLoadBy(t *testing.T, address string, clients int, gap time.Duration, secure func(net.Conn) net.Conn) *load {
-	l := &load{stop: make(chan struct{}), errors: map[string]int{}, secure: secure}
+// startLoadBy has clients like one.
+func startLoadBy(t *testing.T, one client, clients int, gap time.Duration) *load {
+	l := &load{stop: make(chan struct{}), errors: map[string]int{}}
 	for i := range clients {
-		l.group.Go(func() { l.work(address, i, gap) })
+		l.group.Go(func() { l.work(one, i, gap) })
 	}
 	t.Cleanup(func() { l.end() })
 	return l
 }
 
-func (l *load) work(address string, number int, gap time.Duration) {
-	c := &client{address: address, secure: l.secure}
+func (l *load) work(c client, number int, gap time.Duration) {
 	defer c.close()
 	for n := 0; ; n++ {
 		select {

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -168,9 +167,9 @@ func TestACertificateIsRenewedUnderLoad(t *testing.T) {
 	r.apply(web)
 	r.ready(web, "a")
 	r.ready(web, "b")
-	l := startLoadBy(t, address(web), 8, 5*time.Millisecond, func(conn net.Conn) net.Conn {
+	l := startLoadBy(t, client{address: address(web), secure: func(conn net.Conn) net.Conn {
 		return tls.Client(conn, &tls.Config{RootCAs: k.authority.Pool(), ServerName: "shop.example", NextProtos: []string{"http/1.1"}})
-	})
+	}}, 8, 5*time.Millisecond)
 	h2 := startBrowsing(t, k.browser(address(web)), "https://shop.example/")
 	for range 3 {
 		next := k.issue("shop", names("shop.example"))
@@ -349,14 +348,4 @@ func (b *browsing) lostNothing(t *testing.T) {
 	if b.failed.Load() > 0 || b.sent.Load() == 0 {
 		t.Error("requests were lost")
 	}
-}
-
-// sorted text of what several answer.
-func seen(list map[string]bool) string {
-	var out []string
-	for who := range list {
-		out = append(out, who)
-	}
-	slices.Sort(out)
-	return strings.Join(out, " ")
 }
