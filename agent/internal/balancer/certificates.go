@@ -96,8 +96,9 @@ func (c *Certificates) news(wanted []fleet.Pool) bool {
 // look reads one certificate where its files changed, and takes it into use where it
 // will do.
 func (c *Certificates) look(ctx context.Context, now time.Time, name string, k *known, hosts []string) {
-	stamp, still := c.stamp(name), false
-	still, k.glimpse = stamp == k.glimpse, stamp
+	stamp := c.stamp(name)
+	still := stamp == k.glimpse
+	k.glimpse = stamp
 	if stamp == k.stamp || !still && k.stamp != "" { // two files aren't replaced at once
 		c.wait(ctx, now, name, k)
 		return

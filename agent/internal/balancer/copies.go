@@ -13,6 +13,12 @@ import (
 // copyName is how a certificate's copy is called.
 var copyName = regexp.MustCompile(`^(.+)-[0-9a-f]{16}\.pem$`)
 
+// copyOf says whether a file is a copy by a name.
+func copyOf(file, name string) bool {
+	match := copyName.FindStringSubmatch(file)
+	return len(match) > 1 && match[1] == name
+}
+
 // recall finds a name's copy of before: an agent that starts serves on with it whatever
 // has become of the original. The newest counts.
 func (c *Certificates) recall(name string) *known {
@@ -23,9 +29,8 @@ func (c *Certificates) recall(name string) *known {
 	}
 	var newest time.Time
 	for _, entry := range entries {
-		match := copyName.FindStringSubmatch(entry.Name())
 		info, err := entry.Info()
-		if match == nil || match[1] != name || err != nil || info.ModTime().Before(newest) {
+		if !copyOf(entry.Name(), name) || err != nil || info.ModTime().Before(newest) {
 			continue
 		}
 		path := filepath.Join(c.Dir, entry.Name())
