@@ -32,15 +32,15 @@ func nginxGoldens() map[string]NginxInput {
 	all := map[string]NginxInput{}
 	for name, input := range goldens() {
 		all[name] = NginxInput{Global: nginxGlobal(oldNginx), Pools: input.Pools}
+		if len(input.Global.Certificates) > 0 {
+			all[name] = NginxInput{Global: nginxGlobal(oldNginx), Pools: input.Pools, Certificates: nginxCertificates()}
+		}
 	}
 	every := everySetting()
 	tuned := nginxGlobal(newNginx)
 	tuned.Bind, tuned.MaxConn, tuned.HardStop, tuned.Retries, tuned.LogDir = every.Bind, every.MaxConn, every.HardStop, every.Retries, "/run/muster/log"
 	tuned.Connect, tuned.KeepAlive, tuned.Idle, tuned.Tunnel = every.Connect, every.KeepAlive, every.Idle, every.Tunnel
-	all["everything"] = NginxInput{Global: tuned, Pools: []fleet.Pool{everyField()}, Certificates: map[string]NginxCertificate{
-		"shop.example": {Path: "/run/muster/lb/a.pem", Names: []string{"shop.example", "*.shop.example"}},
-		"other":        {Path: "/run/muster/lb/b.pem", Names: []string{"other.example"}},
-	}}
+	all["everything"] = NginxInput{Global: tuned, Pools: []fleet.Pool{everyField()}, Certificates: nginxCertificates()}
 	down := web()
 	down.Measure = true
 	all["down"] = NginxInput{Global: nginxGlobal(newNginx), Pools: []fleet.Pool{down}, Down: []ServerName{{down.Service, 80, "b2"}}}
@@ -49,6 +49,13 @@ func nginxGoldens() map[string]NginxInput {
 	all["no-retries-tuned"] = NginxInput{Global: none, Pools: []fleet.Pool{web()}}
 	all["shared"] = NginxInput{Global: nginxGlobal(oldNginx), Pools: sharedPort()}
 	return all
+}
+
+func nginxCertificates() map[string]NginxCertificate {
+	return map[string]NginxCertificate{
+		"shop.example": {Path: "/run/muster/lb/a.pem", Names: []string{"shop.example", "*.shop.example"}},
+		"other":        {Path: "/run/muster/lb/b.pem", Names: []string{"other.example"}},
+	}
 }
 
 // sharedPort are two services on one port, by host name and path.

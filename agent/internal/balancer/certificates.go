@@ -169,6 +169,17 @@ func (c *Certificates) Paths() map[string]string {
 	return out
 }
 
+// Names are the host names that the copies in use are for, by name.
+func (c *Certificates) Names() map[string][]string {
+	out := map[string][]string{}
+	for name, k := range c.known {
+		if k.path != "" {
+			out[name] = slices.Clone(k.now.leaf.DNSNames)
+		}
+	}
+	return out
+}
+
 // Missing says why a pool can't have its certificates; filed is what the balancer has
 // of it now: what it serves with, it may go on with.
 func (c *Certificates) Missing(pool, filed fleet.Pool) error {

@@ -74,7 +74,7 @@ func TestServicesShareAListener(t *testing.T) {
 
 	l := startLoadBy(t, client{address: at, host: "shop.example"}, 8, 5*time.Millisecond)
 	r.apply(api, below, other, shop)
-	r.ready(other, "any")
+	r.ready(other, "other")
 	r.ready(below, "below")
 	wants("elsewhere.example", "/api", "other")
 	wants("a.b.shop.example", "/api", "below")
