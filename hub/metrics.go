@@ -55,7 +55,7 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 		behind:    gauges("muster_unacknowledged_hosts", "Hosts that lack a message published while they were up, by message.", "message"),
 		hosts:     gauges("muster_hosts", "Hosts that joined, by liveness.", "state", fleet.HostUp, fleet.HostUnknown, fleet.HostLost, fleet.HostStopped),
 		services: gauges("muster_services", "Services by state.", "state",
-			fleet.ServiceConverged, fleet.ServiceProgressing, fleet.ServiceHeld, fleet.ServiceFrozen, fleet.ServiceStopped, fleet.ServiceRemoving),
+			fleet.ServiceConverged, fleet.ServiceCompleted, fleet.ServiceProgressing, fleet.ServiceHeld, fleet.ServiceFrozen, fleet.ServiceStopped, fleet.ServiceRemoving),
 		instances: gauges("muster_instances", "Instances by goal.", "goal", fleet.GoalRun, fleet.GoalDrain, fleet.GoalStop),
 		desired:   gauge("muster_instances_desired", "Instances asked for."),
 		ready:     gauge("muster_instances_ready", "Instances asked for that are ready."),

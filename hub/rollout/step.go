@@ -31,6 +31,9 @@ type Observed struct {
 	// Stale says which balancers are silent, or behind their pool; Older, which are
 	// driven by agents that don't know yet what the rollout needs.
 	Stale, Older string
+	// After says what it waits for that it depends on, before anything moves; Astray,
+	// what of that has gone back to an older version.
+	After, Astray string
 	// Jobs is how far the one-shot services are that are to run where it is.
 	Jobs Verdict
 	// Verdict is what the balancers' counts and judges say of this step so far.
@@ -83,7 +86,7 @@ func Step(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 
 func enter(r fleet.Rollout, state string, now time.Time) fleet.Rollout {
 	r.State, r.Since, r.Served, r.Stalled, r.Moved = state, now, time.Time{}, time.Time{}, 0
-	r.PauseReason, r.PausedIn, r.Why = "", "", ""
+	r.PauseReason, r.PausedIn, r.Why, r.Waits = "", "", "", false
 	if r.Over() {
 		r.Ended = now
 	}
@@ -120,6 +123,12 @@ func prepare(r fleet.Rollout, o Observed, now time.Time) fleet.Rollout {
 	switch {
 	case o.Older != "":
 		return paused(r, fleet.PauseAgent, o.Older, now)
+	case o.Astray != "":
+		return failed(r, o.Astray, now)
+	case o.After != "":
+		r.Waits, r.Why = true, o.After
+	case r.Waits: // its own time begins now
+		return enter(r, fleet.RolloutPreparing, now)
 	case o.Unfetched != "" && now.Sub(r.Since) > r.Spec.HealthyWithin.D():
 		return failed(r, o.Unfetched, now)
 	case o.Unfetched != "":

@@ -28,7 +28,7 @@ func (t *tx) apply(c fleet.Command) (fleet.Result, error) {
 	if err != nil {
 		return fleet.Result{}, err
 	}
-	plan := &fleet.Plan{Secrets: secrets, Warnings: slices.Concat(c.Warnings, ports.warnings)}
+	plan := &fleet.Plan{Secrets: secrets, Warnings: slices.Concat(c.Warnings, ports.warnings, t.orderWarnings(c))}
 	named := map[fleet.ServiceKey]bool{}
 	changed := len(ports.lost)+len(secrets) > 0
 	if !c.DryRun {
@@ -120,7 +120,7 @@ func (t *tx) refuseApply(c fleet.Command) error {
 			return fleet.Conflict(path, "%s is still being removed", s.Key).WithHint("apply again once it is gone: muster service %s", s.Key)
 		}
 	}
-	return nil
+	return t.refuseOrder(c)
 }
 
 func (t *tx) servicesAfter(c fleet.Command) int {
@@ -200,7 +200,9 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 	if isNew || !sameNames(s.Asked.Balancing, asked.Balancing) {
 		t.namesChanged(asked.Key.Project)
 	}
+	s.Begun = s.Begun || !isNew && asked.Mode != fleet.ModeJob && len(s.Asked.DependsOn) == 0
 	s.Asked = asked
+	t.dependsOn = nil
 	s.NamePorts = namePorts
 	from := s.Version
 	version, kept := s.Versions[change.Version]
@@ -235,7 +237,7 @@ func countText(s *fleet.Service) string {
 	case s.Mode == fleet.ModeGlobal:
 		return "one on every eligible host"
 	case s.Mode == fleet.ModeJob:
-		return "run by rollouts"
+		return "run to its end"
 	case s.Count == 1:
 		return "1 instance"
 	}

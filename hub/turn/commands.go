@@ -132,7 +132,7 @@ func (t *tx) scale(c fleet.Command) (fleet.Result, error) {
 	case s.Asked.Mode == fleet.ModeGlobal:
 		return fleet.Result{}, fleet.Conflict("count", "%s is global: it runs once on every eligible host", c.Service)
 	case s.Asked.Mode == fleet.ModeJob:
-		return fleet.Result{}, fleet.Conflict("count", "%s is a job: it runs when a rollout comes to it", c.Service)
+		return fleet.Result{}, fleet.Conflict("count", "%s is a one-shot service: one instance of it runs to its end", c.Service)
 	case s.Removing:
 		return fleet.Result{}, fleet.Conflict("service", "%s is being removed", c.Service)
 	case c.Count < 0 || c.Count > t.s.opts.MaxCount:

@@ -141,8 +141,8 @@ func (s *State) index(in *Instance) {
 	s.byHost[in.Host][in.ID] = true
 }
 
-// roll keeps which services are being moved to another version, and on which hosts
-// their images are that the last such move has put there.
+// roll keeps which services are being moved to another version, on which hosts
+// their images are that the last such move has put there, and which depend on others.
 func (s *State) roll(key fleet.ServiceKey, service *Service) {
 	for _, host := range imageHosts(s.Services[key]) {
 		if delete(s.imagesOn[host], key); len(s.imagesOn[host]) == 0 {
@@ -154,6 +154,10 @@ func (s *State) roll(key fleet.ServiceKey, service *Service) {
 			s.imagesOn[host] = map[fleet.ServiceKey]bool{}
 		}
 		s.imagesOn[host][key] = true
+	}
+	delete(s.dependent, key)
+	if service != nil && len(service.Asked.DependsOn) > 0 {
+		s.dependent[key] = true
 	}
 	if service != nil && service.Rollout != nil && !service.Rollout.Over() {
 		s.rolling[key] = true

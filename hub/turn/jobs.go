@@ -141,15 +141,6 @@ func stillOfUse(r *fleet.Rollout, at string) []fleet.RolloutJob {
 	return slices.DeleteFunc(slices.Clone(r.Jobs), func(past fleet.RolloutJob) bool { return past.Done && !slices.Contains(keep, past.At) })
 }
 
-// planJob lets go of the instances of a one-shot service that no rollout waits for.
-func (t *tx) planJob(s *Service) {
-	for _, in := range t.members(s.Asked.Key) {
-		if in.Goal == fleet.GoalRun && !t.frozen(in) && !t.waitedFor(in) {
-			t.leave(s, in, "it has done its work")
-		}
-	}
-}
-
 // waitedFor: a rollout waits for the end of a one-shot service's instance.
 func (t *tx) waitedFor(in *Instance) bool {
 	for _, key := range t.services.keys(fleet.ServiceKey.Less) {
@@ -170,7 +161,7 @@ func (t *tx) waitedFor(in *Instance) bool {
 // working is how many instances a one-shot service has now: as many as are wanted.
 func (t *tx) working(s *Service) (n int) {
 	for _, in := range t.members(s.Asked.Key) {
-		if in.Goal == fleet.GoalRun {
+		if in.Goal == fleet.GoalRun && !t.completed(s, in) {
 			n++
 		}
 	}

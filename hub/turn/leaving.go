@@ -114,7 +114,7 @@ func (t *tx) stillThere(h *Host, in *Instance) string {
 	case in.Goal == fleet.GoalStop:
 		return fmt.Sprintf("%s: %s", in.Service, t.stopping(in, t.live.get(in.Host)))
 	case s != nil && s.Asked.Mode == fleet.ModeJob:
-		return fmt.Sprintf("%s: instance %s works until its rollout goes on", in.Service, in.ID)
+		return fmt.Sprintf("%s: instance %s works until it has ended, or its rollout goes on", in.Service, in.ID)
 	}
 	why := "is still to leave"
 	if held := t.heldWhy(in.Service); held != "" {

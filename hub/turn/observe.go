@@ -49,6 +49,7 @@ func (t *tx) observe(s *Service, r *fleet.Rollout) rollout.Observed {
 	}
 	o.Jobs = t.jobs(s, r, o.Unprepared == "" && o.Unfetched == "")
 	o.Verdict = t.verdict(s, r)
+	t.holdBack(s, r, &o)
 	return o
 }
 

@@ -23,6 +23,7 @@ func (t *tx) plan() {
 		t.dirty, t.touchedAll = map[fleet.ServiceKey]bool{}, false
 		for _, key := range keys {
 			reasons, settles := t.planService(key)
+			t.touchDependents(key, false)
 			t.derivePools(key)
 			if settles { // of the pools too, as they are now
 				t.report(key, few(append(reasons, t.dropping(key)...)))
@@ -74,10 +75,15 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 	}
 	reasons = append(reasons, t.stays(s)...)
 	if s.Asked.Mode == fleet.ModeJob {
-		t.planJob(s)
-		return reasons, true
+		return append(reasons, t.planJob(s)...), true
 	}
 	s = t.rest(s)
+	waits, others := t.precede(s)
+	s = t.services.get(key)
+	reasons = append(append(reasons, waits...), others...)
+	if len(waits) > 0 {
+		return reasons, true
+	}
 	reasons = append(reasons, t.unoffered(s)...)
 	reasons = append(reasons, t.runJobs(s)...)
 	wanted := t.roll(key)

@@ -281,6 +281,9 @@ func (t *tx) moved(s *Service, before *fleet.Rollout) {
 	r := s.Rollout
 	t.touch(s.Asked.Key)
 	t.dirtyPool[s.Asked.Key] = true
+	if preparing(before) && !preparing(r) { // what comes now comes after them
+		s.After = t.marks(s)
+	}
 	if before.Over() != r.Over() {
 		for _, host := range r.Hosts {
 			t.dirtyHost[host] = true
@@ -301,8 +304,12 @@ func (t *tx) moved(s *Service, before *fleet.Rollout) {
 	case r.State == fleet.RolloutPromoting:
 		t.rolloutEvent(s, fleet.EventRolloutPromoting, text+"all traffic is the new version's")
 	case r.State == fleet.RolloutSucceeded:
+		t.renewed(s)
 		t.rolloutEvent(s, fleet.EventRolloutSucceeded, text+"succeeded")
 	case r.State == fleet.RolloutRolledBack:
+		if t.replacedSome(s) {
+			t.renewed(s)
+		}
 		t.rolloutEvent(s, fleet.EventRolloutBackAgain, text+"is back: "+r.Why)
 	}
 }

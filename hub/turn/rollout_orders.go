@@ -21,6 +21,9 @@ func (t *tx) rollback(c fleet.Command) (fleet.Result, error) {
 	switch _, kept := s.Versions[to]; {
 	case s.Removing:
 		return fleet.Result{}, fleet.Conflict("service", "%s is being removed", c.Service)
+	case s.Asked.Mode == fleet.ModeJob:
+		return fleet.Result{}, fleet.Conflict("service", "%s is a one-shot service: what it has done stays done", c.Service).
+			WithHint("apply the file of then: that version runs again")
 	case to == 0:
 		return fleet.Result{}, fleet.Conflict("version", "%s has only version %d", c.Service, s.Version)
 	case !kept:

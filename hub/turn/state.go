@@ -41,6 +41,7 @@ type State struct {
 	rolling   map[fleet.ServiceKey]bool            // services whose rollout isn't over
 	imagesOn  map[string]map[fleet.ServiceKey]bool // services whose last rollout had a host fetch the image
 	leaving   map[string]bool                      // hosts on their way out
+	dependent map[fleet.ServiceKey]bool            // services that depend on others
 	fleet     *Fleetwide                           // not stored
 
 	notes map[fleet.ServiceKey]*notes // not stored
@@ -83,6 +84,18 @@ type Service struct {
 	Held []string `json:"held,omitempty"`
 	// Settled is the Restored since which it was compared with what runs.
 	Settled uint64 `json:"settled,omitempty"`
+	// Begun: its instances wait for none of those that it depends on any more; of a
+	// one-shot service, the next run doesn't.
+	Begun bool `json:"begun,omitempty"`
+	// Waiting has since when it waits for which of those.
+	Waiting map[string]time.Time `json:"waiting,omitempty"`
+	// After has the mark of each dependency with restart that it was last started after.
+	After map[string]uint64 `json:"after,omitempty"`
+	// Renewed is the revision at which all of its instances had last been replaced by
+	// a rollout, or its run had last ended well.
+	Renewed uint64 `json:"renewed,omitempty"`
+	// Run is the last run of a one-shot service that others depend on.
+	Run *fleet.Run `json:"run,omitempty"`
 	// Rollout is the last one; nil: there never was one. It isn't changed in place.
 	Rollout *fleet.Rollout `json:"rollout,omitempty"`
 }
@@ -372,6 +385,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		rolling:    map[fleet.ServiceKey]bool{},
 		imagesOn:   map[string]map[fleet.ServiceKey]bool{},
 		leaving:    map[string]bool{},
+		dependent:  map[fleet.ServiceKey]bool{},
 		notes:      map[fleet.ServiceKey]*notes{},
 		told:       map[fleet.ServiceKey]*told{},
 		blank:      true,

@@ -86,7 +86,7 @@ func (t *tx) distance(s *Service) []string {
 	}
 	running, waiting := 0, map[string]bool{}
 	for _, in := range t.members(key) {
-		if t.kept(s, in) {
+		if t.kept(s, in) || t.completed(s, in) && in.Goal == fleet.GoalRun {
 			continue
 		}
 		l := t.live.get(in.Host)

@@ -41,7 +41,7 @@ func (t *tx) stoppable(c fleet.Command) (*Service, error) {
 	case s.Removing:
 		return nil, fleet.Conflict("service", "%s is being removed", c.Service)
 	case s.Asked.Mode == fleet.ModeJob:
-		return nil, fleet.Conflict("service", "%s is a job: it runs when a rollout comes to it", c.Service)
+		return nil, fleet.Conflict("service", "%s is a one-shot service: it runs to its end", c.Service)
 	case c.Host != "" && t.hosts.get(c.Host) == nil:
 		return nil, fleet.NotFound("there is no host %q", c.Host).WithHint("muster hosts lists them")
 	}
@@ -62,6 +62,9 @@ func (t *tx) stopOn(s *Service, c fleet.Command) (fleet.Result, error) {
 
 // start takes back a stop: that of the whole service, or that on one host.
 func (t *tx) start(c fleet.Command) (fleet.Result, error) {
+	if s := t.services.get(c.Service); s != nil && len(s.Waiting) > 0 && c.Host == "" {
+		return t.startAnyway(c)
+	}
 	s, err := t.stoppable(c)
 	if err != nil {
 		return fleet.Result{}, err

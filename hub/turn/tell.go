@@ -34,7 +34,7 @@ func (t *tx) status(key fleet.ServiceKey) *told {
 	view := View{t}.service(key, false)
 	body := mustJSON(fleet.ServiceStatus{
 		State: view.State, Reasons: view.Reasons, Version: view.Version,
-		Desired: view.Desired, Ready: view.Ready, Addresses: view.Addresses,
+		Desired: view.Desired, Ready: view.Ready, Addresses: view.Addresses, WaitsFor: view.WaitsFor, Run: view.Run,
 	})
 	return &told{body: string(body), state: view.State, desired: view.Desired, ready: view.Ready}
 }

@@ -122,7 +122,7 @@ func (t *tx) restless(key fleet.ServiceKey) bool {
 		if in == nil {
 			continue
 		}
-		if in.Goal != fleet.GoalRun || !in.Ready {
+		if in.Goal != fleet.GoalRun || !in.Ready && !t.completed(s, in) {
 			return true
 		}
 		if l := t.live.get(in.Host); l != nil && l.State != fleet.HostUp {

@@ -63,6 +63,7 @@ func (v View) service(key fleet.ServiceKey, whole bool) fleet.ServiceView {
 		out.Rollout = &rollout
 	}
 	out.State, out.Reasons = v.state(s)
+	out.WaitsFor, out.Run = v.t.waitsNow(s), s.Run
 	if whole {
 		asked := s.Asked
 		asked.Spec = shown(asked.Spec)
@@ -87,6 +88,8 @@ func (v View) state(s *Service) (string, []string) {
 		return fleet.ServiceFrozen, reasons
 	case len(reasons) == 0 && s.Stopped:
 		return fleet.ServiceStopped, nil
+	case len(reasons) == 0 && s.Asked.Mode == fleet.ModeJob && v.t.isRun(s) && s.Run.Completed():
+		return fleet.ServiceCompleted, nil
 	case len(reasons) == 0:
 		return fleet.ServiceConverged, nil
 	case len(s.Held) > 0:
@@ -205,6 +208,8 @@ func (v View) instance(in *Instance) fleet.InstanceView {
 		out.State = "draining"
 	case in.Goal == fleet.GoalStop:
 		out.State = fleet.PhaseStopping
+	case v.t.completed(v.t.services.get(in.Service), in):
+		out.State = fleet.StateCompleted
 	case in.Ready && v.t.kept(v.t.services.get(in.Service), in):
 		out.State = fleet.StateKept
 	case in.Ready:

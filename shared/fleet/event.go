@@ -42,6 +42,8 @@ const (
 	EventServiceRemoved   = "muster.service.removed"
 	EventServiceConverged = "muster.service.converged"
 	EventServiceHeld      = "muster.service.held"
+	EventServiceWaiting   = "muster.service.waiting"   // for services that it depends on
+	EventServiceCompleted = "muster.service.completed" // a one-shot service's run has ended well
 	EventRolloutBegun     = "muster.rollout.begun"
 	EventRolloutStep      = "muster.rollout.step"
 	EventRolloutPaused    = "muster.rollout.paused"
@@ -114,7 +116,7 @@ const (
 // EventTypes are all types of events.
 var EventTypes = []string{
 	EventServiceApplied, EventServiceScaled, EventServiceRestart, EventServiceStopped, EventServiceStarted, EventServiceRemoved, EventServiceConverged,
-	EventServiceHeld,
+	EventServiceHeld, EventServiceWaiting, EventServiceCompleted,
 	EventRolloutBegun, EventRolloutStep, EventRolloutPaused, EventRolloutPromoting, EventRolloutSucceeded,
 	EventRolloutBack, EventRolloutBackAgain, EventRolloutOrdered, EventRolloutReplaced,
 	EventServiceFrozen, EventServiceUnfrozen, EventInstancePlaced, EventInstanceAdopted,

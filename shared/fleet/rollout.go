@@ -164,7 +164,9 @@ type Rollout struct {
 	// PauseReason and PausedIn are why and in which state it paused.
 	PauseReason string `json:"pauseReason,omitempty"`
 	PausedIn    string `json:"pausedIn,omitempty"`
-	Why         string `json:"why,omitempty"` // in words: what it waits for, or what failed
+	// Waits: services that it depends on come first. That time is nobody's fault.
+	Waits bool   `json:"waits,omitempty"`
+	Why   string `json:"why,omitempty"` // in words: what it waits for, or what failed
 	// Hosts are to have the new version's image before anything moves.
 	Hosts []string `json:"hosts,omitempty"`
 	Cause string   `json:"cause"`

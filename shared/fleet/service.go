@@ -6,7 +6,9 @@ import "time"
 const (
 	ModeReplicated = "replicated"
 	ModeGlobal     = "global" // one instance on every eligible host
-	ModeJob        = "job"    // has instances only while a rollout runs it; its count is 0
+	// ModeJob is a one-shot service: it runs to its end, once a version where others
+	// depend on it, and whenever a rollout that names it comes to it. Its count is 0.
+	ModeJob = "job"
 )
 
 // Service is what was asked for under one name. Everything in Spec makes a
@@ -27,6 +29,8 @@ type Service struct {
 	Rollout *RolloutSpec `json:"rollout,omitempty"`
 	// Keep is how many versions are kept; 0: the hub's default of 10.
 	Keep int `json:"keep,omitempty"`
+// DependsOn are the services that it comes after; sorted by Service.
+	DependsOn []Dependency `json:"dependsOn,omitempty"`
 	// Labels are the service's own, for people and programs that read the API; its
 	// containers have Spec.Labels.
 	Labels map[string]string `json:"labels,omitempty"`

@@ -10,6 +10,9 @@ const (
 	ServiceFrozen      = "frozen"
 	ServiceRemoving    = "removing"
 	ServiceStopped     = "stopped" // by a person, and nothing of it runs
+	// ServiceCompleted is a one-shot service whose run has ended with code 0: all is as
+	// it was asked for.
+	ServiceCompleted = "completed"
 )
 
 // ServiceView is a service's desired and actual state side by side.
@@ -31,6 +34,8 @@ type ServiceView struct {
 	Addresses  []string       `json:"addresses,omitempty"` // of the instances, host:port
 	Offers     []string       `json:"offers,omitempty"`    // on the balancers: "http 10.0.0.1:8080 -> 8080"
 	Rollout    *Rollout       `json:"rollout,omitempty"`   // the last one
+	WaitsFor   []Wait         `json:"waitsFor,omitempty"`  // the services that it waits for; see Service.DependsOn
+	Run        *Run           `json:"run,omitempty"`       // the last one of a one-shot service that others depend on
 	Service    *Service       `json:"service,omitempty"`   // the whole of what was asked for; environment values left out; in single reads
 	Instances  []InstanceView `json:"instances,omitempty"` // in single reads
 }
@@ -84,6 +89,8 @@ type ServiceStatus struct {
 	Desired   int      `json:"desired"` // instances asked for
 	Ready     int      `json:"ready"`
 	Addresses []string `json:"addresses,omitempty"` // of those that are ready, host:port
+	WaitsFor  []Wait   `json:"waitsFor,omitempty"`  // the services that it waits for
+	Run       *Run     `json:"run,omitempty"`       // the last one of a one-shot service that others depend on
 }
 
 // InstanceView is an instance's desired and actual state side by side.
@@ -105,6 +112,10 @@ type InstanceView struct {
 // StateKept is the state of an instance that a rollout has taken off the balancers
 // and keeps for a quick way back.
 const StateKept = "kept"
+
+// StateCompleted is the state of a one-shot service's instance that has ended with
+// code 0, and stays as it is for people to look at.
+const StateCompleted = "completed"
 
 // GoalDrain is the goal of an instance that is leaving the balancers.
 const GoalDrain = "drain"

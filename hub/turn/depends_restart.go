@@ -1,0 +1,186 @@
+package turn
+
+import (
+	"fmt"
+
+	"github.com/musterhq/muster/hub/rollout"
+	"github.com/musterhq/muster/shared/fleet"
+)
+
+// mark is the revision at which a service last had all of its instances replaced, or
+// was asked to: who depends on it with restart restarts after it.
+func (s *Service) mark() uint64 { return max(s.Renewed, s.Restarted) }
+
+// marks are those of the dependencies that a service restarts with, by their names.
+func (t *tx) marks(s *Service) map[string]uint64 {
+	var out map[string]uint64
+	for _, d := range s.Asked.DependsOn {
+		if on := t.services.get(fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}); d.Restart && on != nil {
+			out = with(out, d.Service, on.mark())
+		}
+	}
+	return out
+}
+
+// renewAfter restarts a service after those of its dependencies with restart that
+// have been replaced, once they are whole again. A rollout that has yet to begin
+// replaces everything anyway.
+func (t *tx) renewAfter(s *Service) (reasons []string) {
+	if r := s.Rollout; r != nil && !r.Over() && preparing(r) {
+		return nil
+	}
+	for _, d := range s.Asked.DependsOn {
+		key := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}
+		on := t.services.get(key)
+		if !d.Restart || on == nil || on.Removing {
+			continue
+		}
+		before, known := s.After[d.Service]
+		switch {
+		case !known:
+			s = t.services.edit(s.Asked.Key)
+			s.After = with(s.After, d.Service, on.mark())
+		case on.mark() == before:
+		case t.rolls(on) != "" || t.missed(s.Asked.Key.Project, d) != nil:
+			reasons = append(reasons, fmt.Sprintf("restarts when %s is whole again", d.Service))
+		default:
+			s = t.renew(s, key)
+		}
+	}
+	return reasons
+}
+
+// renew restarts a service because one that it depends on has been replaced.
+func (t *tx) renew(s *Service, on fleet.ServiceKey) *Service {
+	key := s.Asked.Key
+	s = t.services.edit(key)
+	s.After = t.marks(s)
+	if s.Stopped || s.Asked.Mode == fleet.ModeJob {
+		return s
+	}
+	s.Restarted, s.RestartedOn, s.Generation, s.Held = t.rev, nil, t.rev, nil
+	s.Cause = t.event(fleet.EventServiceRestart, subjectService(key), t.services.get(on).Cause, fleet.EventData{
+		Message: fmt.Sprintf("%s restarts, one instance after another, as %s has been replaced", key, on), Service: &key, Version: s.Version,
+	})
+	t.touch(key)
+	t.touchDependents(key, true)
+	return s
+}
+
+// renewed notes that all instances of a service have been replaced.
+func (t *tx) renewed(s *Service) {
+	s.Renewed = t.rev
+	t.touchDependents(s.Asked.Key, true)
+}
+
+// replacedSome: a rollout that has gone back had let go of instances before, so that
+// others of the version that it came from have taken their place.
+func (t *tx) replacedSome(s *Service) bool {
+	for _, in := range t.members(s.Asked.Key) {
+		if in.Goal == fleet.GoalRun && in.Version == s.Rollout.From && in.Born > s.Rollout.ID {
+			return true
+		}
+	}
+	return false
+}
+
+// rolls says what rollout a service has under way; empty: none.
+func (t *tx) rolls(s *Service) string {
+	r := s.Rollout
+	if r == nil || r.Over() {
+		return ""
+	}
+	text := fmt.Sprintf("its rollout from version %d to %d is %s", r.From, r.To, r.State)
+	if r.State == fleet.RolloutPaused || r.State == fleet.RolloutRollbackPaused {
+		text += fmt.Sprintf(" (see muster rollout %s)", s.Asked.Key)
+	}
+	return text
+}
+
+func preparing(r *fleet.Rollout) bool {
+	return r.State == fleet.RolloutPreparing || r.State == fleet.RolloutPaused && r.PausedIn == fleet.RolloutPreparing
+}
+
+// holdBack says which dependencies a rollout waits for before anything moves: the
+// rollouts of those with restart, and the runs of one-shot services. One of the
+// former that has gone back meanwhile is a failure of this rollout, too.
+func (t *tx) holdBack(s *Service, r *fleet.Rollout, o *rollout.Observed) {
+	if !preparing(r) || r.Back {
+		return
+	}
+	waits, back := t.rolloutWaits(s, r)
+	if len(waits) > 0 {
+		o.After = waits[0].String()
+	}
+	o.Astray = back
+}
+
+func (t *tx) rolloutWaits(s *Service, r *fleet.Rollout) (waits []fleet.Wait, back string) {
+	for _, d := range s.Asked.DependsOn {
+		key := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}
+		on := t.services.get(key)
+		w := &fleet.Wait{Service: key, Condition: d.Condition}
+		switch {
+		case on == nil || on.Removing:
+			continue
+		case d.Condition == fleet.ConditionCompleted:
+			w = t.missed(key.Project, d)
+		case !d.Restart:
+			continue
+		case t.rolls(on) != "":
+			w.Why = t.rolls(on)
+		default:
+			if of := on.Rollout; of != nil && of.State == fleet.RolloutRolledBack && !of.Ended.Before(r.Since) {
+				back = fmt.Sprintf("%s, which it is to come after, went back to version %d: %s", key, of.From, of.Why)
+			}
+			continue
+		}
+		if w != nil {
+			w.What, w.Since = fleet.WaitRollout, r.Since
+			waits = append(waits, *w)
+		}
+	}
+	return waits, back
+}
+
+// touchDependents has the services planned that depend on another: all of them, or
+// those that wait for something.
+func (t *tx) touchDependents(key fleet.ServiceKey, all bool) {
+	for dependent := range t.dependents()[key] {
+		s := t.services.get(dependent)
+		if s == nil || s.Removing {
+			continue
+		}
+		if waits := !s.Begun || s.Rollout != nil && !s.Rollout.Over() && preparing(s.Rollout); all || waits {
+			t.touch(dependent)
+		}
+	}
+}
+
+// dependents are the services that depend on others, by those; there may be too many.
+func (t *tx) dependents() map[fleet.ServiceKey]map[fleet.ServiceKey]bool {
+	if t.dependsOn != nil {
+		return t.dependsOn
+	}
+	t.dependsOn = map[fleet.ServiceKey]map[fleet.ServiceKey]bool{}
+	for key := range t.s.dependent {
+		t.depends(t.services.get(key))
+	}
+	for _, s := range t.services.changed {
+		t.depends(s)
+	}
+	return t.dependsOn
+}
+
+func (t *tx) depends(s *Service) {
+	if s == nil {
+		return
+	}
+	for _, d := range s.Asked.DependsOn {
+		on := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}
+		if t.dependsOn[on] == nil {
+			t.dependsOn[on] = map[fleet.ServiceKey]bool{}
+		}
+		t.dependsOn[on][s.Asked.Key] = true
+	}
+}
