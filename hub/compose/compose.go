@@ -28,9 +28,10 @@ func Map(document []byte) (Project, error) {
 	p := &problems{}
 	doc := parse(p, document)
 	project := Project{Name: doc.name}
+	order := parseDepends(p, doc)
 	var claims []claim
 	for _, name := range doc.serviceNames() {
-		service, listens, ok := mapService(p, doc, name)
+		service, listens, ok := mapService(p, doc, name, order)
 		if !ok {
 			continue
 		}
@@ -38,7 +39,8 @@ func Map(document []byte) (Project, error) {
 		claims = append(claims, listens...)
 	}
 	checkClaims(p, claims)
-	checkJobs(p, doc, project.Services)
+	checkDepends(p, order, project.Services)
+	checkJobs(p, doc, order, project.Services)
 	if err := p.err(); err != nil {
 		return Project{}, err
 	}

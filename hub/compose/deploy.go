@@ -16,8 +16,9 @@ const maxTries = 1000
 // minMemory is the least that the container engine accepts as a limit.
 const minMemory = 6 << 20
 
-// mapDeploy fills in how many instances there are and where they may run.
-func mapDeploy(p *problems, path string, s types.ServiceConfig, service *fleet.Service) {
+// mapDeploy fills in how many instances there are and where they may run. oneShot: others
+// wait for its end.
+func mapDeploy(p *problems, path string, s types.ServiceConfig, oneShot bool, service *fleet.Service) {
 	service.Mode = fleet.ModeReplicated
 	var replicas *int
 	at := join(path, "deploy.replicas")
@@ -36,6 +37,9 @@ func mapDeploy(p *problems, path string, s types.ServiceConfig, service *fleet.S
 		checkEndpointMode(p, join(path, "deploy.endpoint_mode"), d.EndpointMode)
 		service.Constraints = mapConstraints(p, join(path, "deploy.placement.constraints"), d.Placement.Constraints)
 	}
+	if oneShot && service.Mode == fleet.ModeReplicated {
+		service.Mode = fleet.ModeJob
+	}
 	if s.Scale != nil {
 		if replicas != nil && *replicas != *s.Scale {
 			p.invalid(join(path, "scale"), "says %d, and deploy.replicas says %d", *s.Scale, *replicas).WithHint("state the count once")
@@ -48,7 +52,7 @@ func mapDeploy(p *problems, path string, s types.ServiceConfig, service *fleet.S
 	case service.Mode == fleet.ModeJob:
 		service.CountStated = true // as none
 		if replicas != nil && *replicas != 1 {
-			p.invalid(at, "has no meaning in mode %s", modeJob).WithHint("leave it out: a rollout runs one instance to its end")
+			p.invalid(at, "has no meaning for a service that runs to its end").WithHint("leave it out: one instance runs to its end")
 		}
 	case service.Mode == fleet.ModeGlobal && replicas != nil:
 		p.invalid(at, "has no meaning in mode global").WithHint("leave it out: one instance runs on every eligible host")

@@ -9,8 +9,9 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// modeJob is what Swarm calls a service that runs to its end. Here it is run by
-// rollouts that name it, and by nothing else.
+// modeJob is what Swarm calls a service that runs to its end. Here it is run once a
+// version where others depend on it, and by rollouts that name it. One on whose
+// completion others depend is such a service whether it says so or not.
 const modeJob = "replicated-job"
 
 // readJobs reads the names of one-shot services.
@@ -40,9 +41,13 @@ func readJobs(f *fields, key string) []string {
 // checkJob refuses what makes no sense for a service that runs to its end.
 func checkJob(p *problems, path string, s types.ServiceConfig, lb, probe, rollout any, service *fleet.Service) {
 	const (
-		serves = "leave it out: a job serves nobody"
-		moves  = "leave it out: the next rollout that names this service runs its newest version"
+		serves = "leave it out: what runs to its end serves nobody"
+		moves  = "leave it out: each new version runs once, or when a rollout that names it comes to it"
 	)
+	var deploy types.DeployConfig
+	if s.Deploy != nil {
+		deploy = *s.Deploy
+	}
 	for _, key := range []struct {
 		name, hint string
 		stated     bool
@@ -50,27 +55,39 @@ func checkJob(p *problems, path string, s types.ServiceConfig, lb, probe, rollou
 		{"ports", serves, len(s.Ports) > 0},
 		{keyLB, serves, lb != nil},
 		{keyProbe, serves, probe != nil},
-		{"deploy.update_config", moves, s.Deploy.UpdateConfig != nil},
-		{"deploy.rollback_config", moves, s.Deploy.RollbackConfig != nil},
+		{"deploy.update_config", moves, deploy.UpdateConfig != nil},
+		{"deploy.rollback_config", moves, deploy.RollbackConfig != nil},
 		{"deploy." + keyRollout, moves, rollout != nil},
 	} {
-		if key.stated {
-			p.invalid(join(path, key.name), "has no meaning in mode %s", modeJob).WithHint("%s", key.hint)
+		switch at := join(path, key.name); {
+		case !key.stated:
+		case deploy.Mode != modeJob && key.hint == moves:
+			p.warn(at, "ignored: it runs to its end, as others depend on its completion")
+		default:
+			p.invalid(at, "has no meaning for a service that runs to its end").WithHint("%s", key.hint)
 		}
+	}
+	if s.Restart == "" && deploy.RestartPolicy == nil {
+		service.Spec.Restart = fleet.Restart{Policy: fleet.RestartNo}
 	}
 	if policy := service.Spec.Restart.Policy; policy != fleet.RestartNo && policy != fleet.RestartOnFailure {
 		at := join(path, "restart")
 		if s.Restart == "" {
 			at = join(path, "deploy.restart_policy")
 		}
-		p.invalid(at, "would start a job again that has come to its end").WithHint("use restart: \"no\" or on-failure")
+		p.invalid(at, "would start again what has come to its end").WithHint("use restart: \"no\" or on-failure")
 	}
 }
 
 // checkJobs refuses rollouts that name services which aren't jobs, and jobs
-// that no rollout names.
-func checkJobs(p *problems, doc *document, services []fleet.Service) {
+// that no rollout names and nobody depends on.
+func checkJobs(p *problems, doc *document, order depends, services []fleet.Service) {
 	modes, named := map[string]string{}, map[string]bool{}
+	for _, on := range order.on {
+		for _, d := range on {
+			named[d.Service] = true
+		}
+	}
 	for i := range services {
 		modes[services[i].Key.Name] = services[i].Mode
 	}
@@ -98,8 +115,8 @@ func checkJobs(p *problems, doc *document, services []fleet.Service) {
 	}
 	for _, name := range sortedKeys(modes) {
 		if modes[name] == fleet.ModeJob && !named[name] {
-			p.invalid(join(join("services", name), "deploy.mode"), "no rollout runs it").
-				WithHint("name it in before, each or after of a service's deploy.%s, or take it out", keyRollout)
+			p.invalid(join(join("services", name), "deploy.mode"), "nothing runs it").
+				WithHint("name it in depends_on of a service, or in before, each or after of one's deploy.%s, or take it out", keyRollout)
 		}
 	}
 }

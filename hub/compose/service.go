@@ -12,7 +12,7 @@ const NameHint = "use 1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-', beginning with
 
 // mapService maps one service. It returns the ports it claims on balancers.
 // When ok is false, the problems say why.
-func mapService(p *problems, doc *document, name string) (service fleet.Service, claims []claim, ok bool) {
+func mapService(p *problems, doc *document, name string, order depends) (service fleet.Service, claims []claim, ok bool) {
 	path := join("services", name)
 	if err := fleet.ValidateServiceName(name); err != nil {
 		p.invalid(path, "%q is not a service name", name).WithHint(NameHint)
@@ -45,7 +45,8 @@ func mapService(p *problems, doc *document, name string) (service fleet.Service,
 	service.Spec.Secrets = mapSecrets(p, path, source.Secrets, doc.secrets, service.Spec.Mounts)
 	mapConfigs(p, path, source.Configs, doc.configs, &service.Spec)
 	mapNetworks(p, doc, path, name, &source, &service.Spec)
-	mapDeploy(p, path, source, &service)
+	mapDeploy(p, path, source, order.oneShots[name], &service)
+	service.DependsOn = order.on[name]
 	mapPlatform(p, join(path, "platform"), source.Platform, &service)
 	checkLinks(p, doc, join(path, "links"), source.Links)
 

@@ -33,7 +33,7 @@ func TestRefusedOrdersChangeNothing(t *testing.T) {
 		{"unknown service", fleet.Command{Do: fleet.DoScale, Service: fleet.ServiceKey{Project: "shop", Name: "none"}, Count: 1}, fleet.CodeNotFound, "no service shop/none"},
 		{"stale generation", fleet.Command{Do: fleet.DoScale, Service: web, Count: 2, IfMatch: 1}, fleet.CodePrecondition, "somebody changed it"},
 		{"too many", fleet.Command{Do: fleet.DoScale, Service: web, Count: 10_001}, fleet.CodeInvalid, "between 0 and 10000"},
-		{"more of a job", fleet.Command{Do: fleet.DoScale, Service: job.Key, Count: 1}, fleet.CodeConflict, "is a job"},
+		{"more of a job", fleet.Command{Do: fleet.DoScale, Service: job.Key, Count: 1}, fleet.CodeConflict, "is a one-shot service"},
 		{"unknown strategy", fleet.Command{Do: fleet.DoApply, Project: "shop", Services: []fleet.Service{askew}}, fleet.CodeInvalid, `services.web: rollout.strategy: "sideways" is not known`},
 		{"unknown host", fleet.Command{Do: fleet.DoHostDrain, Host: "web9"}, fleet.CodeNotFound, "web9"},
 		{"a host that is up isn't dead", fleet.Command{Do: fleet.DoHostFail, Host: "web1"}, fleet.CodeConflict, "is up"},

@@ -2,7 +2,6 @@ package turn
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -42,8 +41,12 @@ func (t *tx) refuseOrder(c fleet.Command) error {
 			}
 		}
 	}
+	on := map[string][]fleet.Dependency{}
+	for name, s := range o.services {
+		on[name] = s.DependsOn
+	}
 	for _, name := range sorted(o.inFile, byText) {
-		if path := o.cycle([]string{name}, map[string]bool{}); path != nil {
+		if path := fleet.Cycle(on, name); path != nil {
 			return fleet.Invalid(fmt.Sprintf("services.%s.depends_on", name), "%s", strings.Join(path, " -> ")).
 				WithHint("each waits for the next: take one of them out")
 		}
@@ -67,28 +70,6 @@ func (o ordered) refuse(project, name string, d fleet.Dependency) error {
 	case d.Condition == fleet.ConditionHealthy && on.Mode == fleet.ModeJob:
 		return fleet.Invalid(path+".condition", "%s is a one-shot service: it isn't to stay healthy, but to end", d.Service).
 			WithHint("use service_completed_successfully, or service_started")
-	}
-	return nil
-}
-
-// cycle is the way from the first service of a path back to it; nil: there is none.
-func (o ordered) cycle(path []string, seen map[string]bool) []string {
-	s := o.services[path[len(path)-1]]
-	if s == nil {
-		return nil
-	}
-	for _, d := range s.DependsOn {
-		way := append(slices.Clone(path), d.Service)
-		if d.Service == path[0] {
-			return way
-		}
-		if seen[d.Service] {
-			continue
-		}
-		seen[d.Service] = true
-		if found := o.cycle(way, seen); found != nil {
-			return found
-		}
 	}
 	return nil
 }

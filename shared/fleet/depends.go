@@ -66,3 +66,27 @@ func (r *Run) Over() bool { return r != nil && !r.Ended.IsZero() }
 
 // Completed reports whether the run has ended with code 0.
 func (r *Run) Completed() bool { return r.Over() && r.Code == 0 }
+
+// Cycle is the way from a service back to itself, by what depends on what; nil: there
+// is none.
+func Cycle(on map[string][]Dependency, from string) []string {
+	before, queue := map[string]string{}, []string{from}
+	for len(queue) > 0 {
+		name := queue[0]
+		queue = queue[1:]
+		for _, d := range on[name] {
+			if d.Service == from {
+				way := []string{from}
+				for ; name != from; name = before[name] {
+					way = append([]string{name}, way...)
+				}
+				return append([]string{from}, way...)
+			}
+			if _, seen := before[d.Service]; !seen {
+				before[d.Service] = name
+				queue = append(queue, d.Service)
+			}
+		}
+	}
+	return nil
+}

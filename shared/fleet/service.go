@@ -29,7 +29,7 @@ type Service struct {
 	Rollout *RolloutSpec `json:"rollout,omitempty"`
 	// Keep is how many versions are kept; 0: the hub's default of 10.
 	Keep int `json:"keep,omitempty"`
-// DependsOn are the services that it comes after; sorted by Service.
+	// DependsOn are the services that it comes after; sorted by Service.
 	DependsOn []Dependency `json:"dependsOn,omitempty"`
 	// Labels are the service's own, for people and programs that read the API; its
 	// containers have Spec.Labels.

@@ -44,6 +44,11 @@ var messages = map[string]any{
 	"status": &fleet.ServiceStatus{
 		State: fleet.ServiceProgressing, Reasons: []string{"instance 1c-2 on web2 isn't ready yet"}, Version: 3, Desired: 2, Ready: 1,
 		Addresses: []string{"10.0.0.1:20001"},
+		WaitsFor: []fleet.Wait{{
+			Service: fleet.ServiceKey{Project: "shop", Name: "db"}, Condition: fleet.ConditionHealthy, What: fleet.WaitStart,
+			Host: "web2", Instance: "1c-3", Why: "not healthy (connection refused)", Since: noon,
+		}},
+		Run: &fleet.Run{Instance: "1c-4", Host: "web1", Version: 3, Begun: 42, Ended: noon, Code: 3, Reason: "exited with code 3"},
 	},
 	"ack": &fleet.Ack{Session: "session", Actual: 7, Events: 9, Numbering: "numbering", Left: true},
 	"ask": &fleet.Ask{

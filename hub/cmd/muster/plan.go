@@ -84,7 +84,7 @@ func size(service fleet.Service) string {
 	case service.Mode == fleet.ModeGlobal:
 		return "(one instance of " + service.Spec.Image + " on every eligible host)"
 	case service.Mode == fleet.ModeJob:
-		return "(" + service.Spec.Image + ", run by rollouts)"
+		return "(" + service.Spec.Image + ", run to its end)"
 	default:
 		return "(" + instances(service.Count) + " of " + service.Spec.Image + ")"
 	}

@@ -73,7 +73,7 @@ func (s *session) printService(v fleet.ServiceView) {
 		count = "one instance on every eligible host, " + strconv.Itoa(v.Desired) + " in all"
 	}
 	if v.Mode == fleet.ModeJob {
-		count = "when a rollout comes to it, one instance"
+		count = "one instance, which runs to its end,"
 	}
 	s.line("Desired", count+" of version "+strconv.Itoa(v.Version)+": "+v.Image)
 	if v.Pin != "" {
@@ -88,6 +88,12 @@ func (s *session) printService(v fleet.ServiceView) {
 	}
 	if r := v.Rollout; r != nil {
 		s.printLastRollout(r, v.Key)
+	}
+	if r := v.Run; r.Over() {
+		s.line("Run", fmt.Sprintf("version %d as %s on %s: exited with code %d %s", r.Version, r.Instance, r.Host, r.Code, stamp(r.Ended)))
+	}
+	for i, w := range v.WaitsFor {
+		s.line(first(i, "Waits"), fmt.Sprintf("for %s to be %s, since %s", w.Service.Name, w.Condition, stamp(w.Since)))
 	}
 	s.line("Actual", strconv.Itoa(v.Running)+" running, "+strconv.Itoa(v.Ready)+" ready")
 	for i, address := range v.Addresses {

@@ -167,7 +167,7 @@ func (s *session) troubled(ctx context.Context) (sources []support.Source) {
 	services := 0
 	for _, view := range list.Items {
 		takenBack := view.Rollout != nil && view.Rollout.State == fleet.RolloutRolledBack
-		if view.State == fleet.ServiceConverged && !takenBack || services == maxDetails {
+		if (view.State == fleet.ServiceConverged || view.State == fleet.ServiceCompleted) && !takenBack || services == maxDetails {
 			continue
 		}
 		services++

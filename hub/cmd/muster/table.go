@@ -63,7 +63,7 @@ func (s *session) state(word string) string {
 		return word
 	}
 	switch word {
-	case fleet.ServiceConverged, fleet.RolloutSucceeded, "ready", fleet.HostUp, fleet.CheckPassing, fleet.AvailabilityActive:
+	case fleet.ServiceConverged, fleet.ServiceCompleted, fleet.RolloutSucceeded, "ready", fleet.HostUp, fleet.CheckPassing, fleet.AvailabilityActive:
 		return text.FgGreen.Sprint(word)
 	case fleet.ServiceHeld, fleet.RolloutRollingBack, fleet.RolloutRolledBack, fleet.RolloutRollbackPaused, fleet.HostLost, fleet.CheckFailing, fleet.PhaseBackoff, "down", "failed":
 		return text.FgRed.Sprint(word)

@@ -60,7 +60,7 @@ func serviceConverged(key fleet.ServiceKey, o order) goal {
 			return progress{}, err
 		}
 		p := progress{
-			done:  (view.State == fleet.ServiceConverged || view.State == fleet.ServiceStopped) && view.Version >= o.version,
+			done:  (view.State == fleet.ServiceConverged || view.State == fleet.ServiceCompleted || view.State == fleet.ServiceStopped) && view.Version >= o.version,
 			stuck: view.State == fleet.ServiceFrozen,
 			held:  view.State == fleet.ServiceHeld,
 			text:  fmt.Sprintf("%d/%d ready, %s", view.Ready, view.Desired, view.State),

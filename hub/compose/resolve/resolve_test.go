@@ -89,8 +89,8 @@ services:
 	if got := web.Spec.Mounts[0].Source; got != filepath.Join(dir, "data") {
 		t.Errorf("bind of %q", got)
 	}
-	if len(project.Warnings) != 2 || !strings.HasPrefix(project.Warnings[0], "services.web.depends_on:") {
-		t.Errorf("warnings %q", project.Warnings)
+	if on := web.DependsOn; len(on) != 1 || on[0] != (fleet.Dependency{Service: "side", Condition: fleet.ConditionStarted}) || len(project.Warnings) != 1 {
+		t.Errorf("depends on %v, warnings %q", on, project.Warnings)
 	}
 }
 
