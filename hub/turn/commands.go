@@ -165,6 +165,7 @@ func (t *tx) restart(c fleet.Command) (fleet.Result, error) {
 	s = t.services.edit(c.Service)
 	s.Restarted, s.RestartedOn = t.rev, nil
 	t.changed(s, fleet.EventServiceRestart, c, message)
+	t.touchDependents(c.Service, true)
 	return fleet.Result{Changed: true, Message: message}, nil
 }
 
