@@ -82,6 +82,9 @@ func (c *chaos) others(broken *host) string {
 		if w == nil || w.hopeless || touched[v.Key] || broken != nil && c.needsAll(w, v.Desired) {
 			continue
 		}
+		if c.waitsFor(v, touched) || v.State == fleet.ServiceCompleted {
+			continue
+		}
 		if v.State != fleet.ServiceConverged {
 			return fmt.Sprintf("beside a bad service or host %s is %s: %v", v.Key, v.State, v.Reasons)
 		}

@@ -168,6 +168,7 @@ func (c *chaos) mend() error {
 		c.rejoin()
 	}
 	c.promote()
+	c.rerun()
 	c.hub.lenient = true
 	for _, id := range c.names {
 		if c.checker.forgotten[id] {

@@ -46,6 +46,9 @@ type checker struct {
 	versions  map[versionOf]fleet.Version
 	removed   map[fleet.ServiceKey]bool // services that were there before
 	endings   map[string]int            // instances whose program ended, and with which code
+	began     map[fleet.ServiceKey]bool // services that wait for no others any more
+	completed map[versionOf]bool        // versions of which a program has ended well
+	everRan   map[string]bool           // instances whose program was ever started
 	adopted   map[string]bool           // events of instances that the hub took in
 	calm      bool                      // nothing breaks
 	values    map[string]string         // of secrets, by their revisions and sums
@@ -61,6 +64,7 @@ func newChecker(s *Sim) *checker {
 		forgotten: map[string]bool{}, heard: map[string]time.Time{}, stopped: map[string]bool{}, wordless: map[fleet.ServiceKey]time.Time{},
 		removed: map[fleet.ServiceKey]bool{}, ordered: map[fleet.ServiceKey]bool{}, takenIn: map[string]bool{}, ended: map[string]*memory{},
 		trials: map[rolloutOf]*trial{}, requests: map[versionOf]uint64{}, versions: map[versionOf]fleet.Version{}, adopted: map[string]bool{}, endings: map[string]int{},
+		began: map[fleet.ServiceKey]bool{}, completed: map[versionOf]bool{}, everRan: map[string]bool{},
 		values: map[string]string{},
 	}
 }
@@ -85,9 +89,11 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 				}
 				k.services[s.Asked.Key] = *s
 				k.numbered(s)
+				k.beginnings(s, events)
 			} else if key, err := fleet.ParseServiceKey(row.Key); err == nil {
 				gone := k.services[key] // its removal may end in the turn in which it is ordered
 				gone.Removing, k.removed[key] = true, true
+				delete(k.began, key)
 				k.services[key] = gone
 			}
 		case "secrets":
@@ -104,18 +110,24 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 			}
 		}
 	}
-	var left []turn.Instance
+	var left, born []turn.Instance
 	for _, row := range rows {
 		switch row.Table {
 		case "instances":
-			before := k.instances[row.Key]
+			before, known := k.instances[row.Key]
 			k.instance(row, unsettled)
+			if !known && row.Value != nil {
+				born = append(born, k.instances[row.Key])
+			}
 			if now := k.instances[row.Key]; before.Goal == fleet.GoalRun && now.Goal == fleet.GoalDrain {
 				left = append(left, now)
 			}
 		case "pools":
 			k.pool(row)
 		}
+	}
+	for i := range born {
+		k.inOrder(&born[i])
 	}
 	k.enoughStay(left)
 	k.remains()

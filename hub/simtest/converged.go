@@ -44,7 +44,7 @@ func (s *Sim) Distance() string {
 	}
 	view := s.hub.state.View(s.hub.now())
 	for _, service := range view.Services("") {
-		if service.State != fleet.ServiceConverged && service.State != fleet.ServiceStopped && !s.bad[service.Key] {
+		if service.State != fleet.ServiceConverged && service.State != fleet.ServiceCompleted && service.State != fleet.ServiceStopped && !s.bad[service.Key] {
 			return fmt.Sprintf("%s is %s: %v", service.Key, service.State, service.Reasons)
 		}
 	}
@@ -53,7 +53,7 @@ func (s *Sim) Distance() string {
 			return fmt.Sprintf("%s is leaving: %v", h.ID, h.Reasons)
 		}
 	}
-	running := map[string]bool{}
+	running, completed := map[string]bool{}, map[string]bool{}
 	for _, in := range view.Instances(fleet.ServiceKey{}, "") {
 		switch {
 		case s.bad[in.Service]:
@@ -62,16 +62,19 @@ func (s *Sim) Distance() string {
 			continue // its stop waits for the host's return
 		case in.Goal != fleet.GoalRun:
 			return fmt.Sprintf("%s on %s is to %s", in.ID, in.Host, in.Goal)
+		case in.State == fleet.StateCompleted:
+			completed[in.ID] = true
+			continue
 		}
 		running[in.ID] = true
 		if in.State == fleet.StateKept {
 			return fmt.Sprintf("%s on %s is kept for a way back", in.ID, in.Host)
 		}
 	}
-	return s.containersDiffer(running)
+	return s.containersDiffer(running, completed)
 }
 
-func (s *Sim) containersDiffer(wanted map[string]bool) string {
+func (s *Sim) containersDiffer(wanted, completed map[string]bool) string {
 	found := map[string]bool{}
 	for _, id := range s.names {
 		if !s.hosts[id].hearsHub() || s.checker.isOut(id) {
@@ -81,6 +84,8 @@ func (s *Sim) containersDiffer(wanted map[string]bool) string {
 			switch {
 			case c.instance == "" || s.bad[s.checker.instances[c.instance].Service]:
 				continue
+			case completed[c.instance]:
+				continue // it stays for people to look at
 			case !wanted[c.instance]:
 				return fmt.Sprintf("%s has %s of %s, which nobody wants", id, c.ID, c.instance)
 			case c.State != brain.ContainerRunning:

@@ -208,6 +208,7 @@ func (e *engine) start(c *container) brain.Result {
 	c.run++
 	c.serves, c.sick = e.sim.now.Add(e.sim.chance("engine "+e.host.id).between(c.image.readyAfter/2, c.image.readyAfter)), c.image.neverReady
 	e.sim.checker.started(e.host, c)
+	e.sim.checker.everRan[c.instance] = true
 	e.sim.checker.mayRead(e.host, c)
 	if c.image.exits || c.image.ends {
 		run, code := c.run, 0
@@ -261,7 +262,7 @@ func (e *engine) exit(c *container, code int) {
 	}
 	e.sim.detail(e.host.id, "container %s of %s ends with %d", c.ID, c.instance, code)
 	c.State, c.ExitCode, c.FinishedAt = brain.ContainerExited, code, e.host.now()
-	e.sim.checker.endings[c.instance] = code
+	e.sim.checker.ranTo(c.instance, code)
 	e.notify(brain.Noticed{Container: c.ID, Action: "die"})
 }
 

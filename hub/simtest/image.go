@@ -1,6 +1,9 @@
 package simtest
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // image is a program and its habits.
 type image struct {
@@ -23,10 +26,11 @@ var habits = map[string]func(*image){
 	"slow":         func(i *image) { i.readyAfter = 5 * time.Second },
 }
 
-// image finds a program by its name; one that nobody described is ordinary.
+// image finds a program by its name; one that nobody described is ordinary, or does
+// its work and ends, where it is called once.
 func (s *Sim) image(name string) *image {
 	if s.images[name] == nil {
-		s.images[name] = &image{readyAfter: 600 * time.Millisecond}
+		s.images[name] = &image{readyAfter: 600 * time.Millisecond, ends: strings.HasPrefix(name, "once:")}
 	}
 	return s.images[name]
 }

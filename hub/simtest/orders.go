@@ -93,7 +93,7 @@ func (c *chaos) change(w *wish) {
 	case 0:
 		w.absent = !w.absent && !w.hopeless && len(c.wishes) > 2
 	case 1:
-		if w.Mode != fleet.ModeGlobal {
+		if w.Mode == fleet.ModeReplicated {
 			w.Count = c.countFor(w)
 		}
 	case 2: // the same listener, another port and check

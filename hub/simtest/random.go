@@ -98,6 +98,7 @@ func (c *chaos) found() {
 	for range 1 + d.IntN(4) + min(n, 12)/3 {
 		c.wishes = append(c.wishes, c.invent(len(c.wishes)))
 	}
+	c.arrange()
 	if d.IntN(2) == 0 {
 		c.wishes = append(c.wishes, c.hopeless(len(c.wishes)))
 	}

@@ -156,6 +156,17 @@ func (s *script) apply() string {
 	if s.data.HasArg("plain") {
 		service.Balancing = nil
 	}
+	if s.data.HasArg("job") {
+		service.Mode, service.Count, service.Balancing, service.Spec.Publish, service.Spec.Probe = fleet.ModeJob, 0, nil, nil, nil
+		service.Spec.Restart = fleet.Restart{Policy: fleet.RestartNo}
+	}
+	for on := range strings.SplitSeq(s.value("after", ""), "|") {
+		if name, condition, after := strings.Cut(on, ":"); after {
+			condition, restart := strings.CutSuffix(condition, "+restart")
+			service.DependsOn = append(service.DependsOn, fleet.Dependency{Service: name, Condition: condition, Restart: restart})
+		}
+	}
+	byName(service.DependsOn)
 	if volume := s.value("volume", ""); volume != "" {
 		service.Spec.Mounts = []fleet.Mount{{Type: fleet.MountVolume, Source: "shop_" + volume, Target: "/data"}}
 	}

@@ -62,6 +62,7 @@ func (k *checker) rolled(before, now *turn.Service, told bool) {
 		}
 		k.goesOn(a, now, told)
 		k.movesUp(a, now, told)
+		k.comesAfter(a, now)
 	}
 	if now.Version != before.Version && now.Generation != k.revision {
 		k.sim.violate("%s goes from version %d to %d at generation %d, which isn't a new one", key, before.Version, now.Version, now.Generation)
@@ -247,7 +248,7 @@ const surelyExits = 2500 * time.Millisecond
 func (k *checker) takenBack(now *turn.Service) {
 	r := now.Rollout
 	i := k.sim.image(now.Versions[r.To].Spec.Image)
-	if len(r.Spec.Before)+len(r.Spec.Each)+len(r.Spec.After)+len(r.Spec.Verify.Judges) > 0 || i.errs || i.fails || i.exits || i.neverReady || i.missing {
+	if slices.ContainsFunc(now.Asked.DependsOn, func(d fleet.Dependency) bool { return d.Restart }) || len(r.Spec.Before)+len(r.Spec.Each)+len(r.Spec.After)+len(r.Spec.Verify.Judges) > 0 || i.errs || i.fails || i.exits || i.neverReady || i.missing {
 		return
 	}
 	k.sim.violate("%s goes back from %s, a good one: %s", now.Asked.Key, now.Versions[r.To].Spec.Image, r.Why)

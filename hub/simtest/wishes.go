@@ -152,7 +152,7 @@ func (c *chaos) apply(with fleet.Command) bool {
 	with.Do, with.Project, with.Secrets = fleet.DoApply, project, c.written()
 	for _, w := range c.wishes {
 		if !w.absent {
-			with.Services = append(with.Services, w.written())
+			with.Services = append(with.Services, c.ordered(w))
 		}
 	}
 	slices.SortFunc(with.Services, func(a, b fleet.Service) int { return byKey(a.Key, b.Key) })

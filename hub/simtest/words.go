@@ -27,7 +27,7 @@ func (k *checker) words() {
 		if v.State == fleet.ServiceHeld {
 			told = slices.ContainsFunc(v.Reasons, func(why string) bool { return strings.HasPrefix(why, "held: ") })
 		}
-		if told || v.State == fleet.ServiceConverged || v.State == fleet.ServiceFrozen || v.State == fleet.ServiceStopped {
+		if told || v.State == fleet.ServiceConverged || v.State == fleet.ServiceCompleted || v.State == fleet.ServiceFrozen || v.State == fleet.ServiceStopped {
 			continue
 		}
 		since, known := k.wordless[v.Key]

@@ -201,8 +201,9 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 		t.namesChanged(asked.Key.Project)
 	}
 	s.Begun = s.Begun || !isNew && asked.Mode != fleet.ModeJob && len(s.Asked.DependsOn) == 0
+	t.touchOrder(s)
 	s.Asked = asked
-	t.dependsOn = nil
+	t.touchOrder(s)
 	s.NamePorts = namePorts
 	from := s.Version
 	version, kept := s.Versions[change.Version]

@@ -185,6 +185,7 @@ func (t *tx) remove(c fleet.Command) (fleet.Result, error) {
 func (t *tx) removeService(key fleet.ServiceKey, c fleet.Command) {
 	s := t.services.edit(key)
 	s.Removing = true
+	t.touchOrder(s)
 	s.Frozen, s.Stopped = false, false
 	t.namesChanged(key.Project)
 	t.dirtyMembers(key) // what was to be prepared isn't any more

@@ -184,3 +184,14 @@ func (t *tx) depends(s *Service) {
 		t.dependsOn[on][s.Asked.Key] = true
 	}
 }
+
+// touchOrder has those planned that a service depends on, or that depend on it, as
+// that changes: a one-shot service runs if there is somebody who waits for it.
+func (t *tx) touchOrder(s *Service) {
+	t.dependsOn = nil
+	for _, d := range s.Asked.DependsOn {
+		t.touch(fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service})
+	}
+	t.touchDependents(s.Asked.Key, true)
+	t.dependsOn = nil
+}
