@@ -9,13 +9,9 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// beginnings notes which services came after nobody when they were first asked for, or
-// which a person doesn't let wait.
+// beginnings notes which services a person doesn't let wait.
 func (k *checker) beginnings(s *turn.Service, events []fleet.Event) {
 	key := s.Asked.Key
-	if len(s.Asked.DependsOn) == 0 && s.Asked.Mode != fleet.ModeJob {
-		k.began[key] = true
-	}
 	for i := range events {
 		if e := &events[i]; e.Type == fleet.EventServiceStarted && e.Data.Service != nil && *e.Data.Service == key {
 			k.began[key] = true

@@ -99,6 +99,12 @@ var mutants = []mutant{
 	{"a stopped service is filled up again", "its service is stopped there", 0, []edit{
 		{"hub/turn/stopped.go", "\tcase s.Stopped:\n\t\treturn 0\n", ""},
 	}},
+	{"services don't wait for those that they depend on", "comes before db is healthy", 0, []edit{
+		{"hub/turn/depends.go", "\t\tlacks = t.unmet(s)\n\t}\n\treturn t.waitReasons", "\t}\n\treturn t.waitReasons"},
+	}},
+	{"a one-shot service's run counts as soon as it has begun", "comes before once is completed", 0, []edit{
+		{"hub/turn/oneshot.go", "case s.Run.Completed(), d.Condition", "case s.Run != nil, d.Condition"},
+	}},
 	{"placement doesn't know where a service is stopped", "its service is stopped there", 0, []edit{
 		{"hub/turn/place.go", "h.Barred = s.stoppedThere(h.ID)", "_ = s.stoppedThere(h.ID)"},
 	}},

@@ -63,4 +63,7 @@ var rolloutMutants = []mutant{
 	{"what is parked stops at once", "nobody has taken over", 1, []edit{
 		{"agent/sequence/steps.go", "server.State == StateReady && t.relieved(server.Service):", "server.State == StateReady:"},
 	}},
+	{"a rollout doesn't wait for that of a dependency", "goes on before", 91, []edit{
+		{"hub/turn/depends_restart.go", "o.After = waits[0].String()", "_ = waits[0].String()"},
+	}},
 }

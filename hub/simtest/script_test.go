@@ -156,7 +156,7 @@ func (s *script) apply() string {
 	if s.data.HasArg("plain") {
 		service.Balancing = nil
 	}
-	if s.data.HasArg("job") {
+	if s.data.HasArg("one-shot") {
 		service.Mode, service.Count, service.Balancing, service.Spec.Publish, service.Spec.Probe = fleet.ModeJob, 0, nil, nil, nil
 		service.Spec.Restart = fleet.Restart{Policy: fleet.RestartNo}
 	}

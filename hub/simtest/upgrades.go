@@ -49,6 +49,7 @@ func (c *chaos) begins(n int) {
 		}
 		c.wishes = append(c.wishes, w)
 	}
+	c.arrange()
 	job := &wish{Service: Web("job", 0, "job:1")}
 	job.Mode, job.Balancing, job.Spec.Publish, job.Spec.Probe = fleet.ModeJob, nil, nil, nil
 	job.Spec.Restart = fleet.Restart{Policy: fleet.RestartNo}

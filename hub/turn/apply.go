@@ -200,7 +200,6 @@ func (t *tx) take(asked fleet.Service, namePorts []int, change fleet.ServiceChan
 	if isNew || !sameNames(s.Asked.Balancing, asked.Balancing) {
 		t.namesChanged(asked.Key.Project)
 	}
-	s.Begun = s.Begun || !isNew && asked.Mode != fleet.ModeJob && len(s.Asked.DependsOn) == 0
 	t.touchOrder(s)
 	s.Asked = asked
 	t.touchOrder(s)

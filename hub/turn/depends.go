@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,19 +26,20 @@ func (t *tx) precede(s *Service) (waits, reasons []string) {
 	if s.Begun {
 		return nil, t.renewAfter(s)
 	}
-	none := len(t.members(s.Asked.Key)) == 0
-	if none && t.wanted(s) == 0 {
-		t.waitsSince(s, nil)
+	runs := func(in *Instance) bool { return in.Goal == fleet.GoalRun } // what stops may be left of an earlier service
+	if slices.ContainsFunc(t.members(s.Asked.Key), runs) {
+		t.begin(s)
 		return nil, nil
 	}
-	if lacks := t.unmet(s); none && len(lacks) > 0 {
-		return t.waitReasons(t.waitsSince(s, lacks), lacks), nil
+	var lacks []fleet.Wait
+	if t.wanted(s) > 0 {
+		lacks = t.unmet(s)
 	}
-	t.begin(s)
-	return nil, nil
+	return t.waitReasons(t.waitsSince(s, lacks), lacks), nil
 }
 
-// begin ends the wait of a service for those that it depends on.
+// begin ends the wait of a service for those that it depends on, for good: its first
+// instance has been placed.
 func (t *tx) begin(s *Service) {
 	s = t.services.edit(s.Asked.Key)
 	s.Begun, s.Waiting, s.After = true, nil, t.marks(s)
@@ -222,6 +224,8 @@ func (t *tx) waitsNow(s *Service) (waits []fleet.Wait) {
 		}
 	case r != nil && r.Waits && preparing(r):
 		waits, _ = t.rolloutWaits(s, r)
+	default:
+		waits = t.restartWaits(s)
 	}
 	return waits
 }

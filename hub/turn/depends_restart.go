@@ -23,31 +23,67 @@ func (t *tx) marks(s *Service) map[string]uint64 {
 }
 
 // renewAfter restarts a service after those of its dependencies with restart that
-// have been replaced, once they are whole again. A rollout that has yet to begin
-// replaces everything anyway.
+// have been replaced, once they are whole again.
 func (t *tx) renewAfter(s *Service) (reasons []string) {
-	if r := s.Rollout; r != nil && !r.Over() && preparing(r) {
-		return nil
-	}
 	for _, d := range s.Asked.DependsOn {
 		key := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}
 		on := t.services.get(key)
-		if !d.Restart || on == nil || on.Removing {
-			continue
-		}
-		before, known := s.After[d.Service]
-		switch {
-		case !known:
+		if _, known := s.After[d.Service]; d.Restart && on != nil && !known {
 			s = t.services.edit(s.Asked.Key)
 			s.After = with(s.After, d.Service, on.mark())
-		case on.mark() == before:
-		case t.rolls(on) != "" || t.missed(s.Asked.Key.Project, d) != nil:
-			reasons = append(reasons, fmt.Sprintf("restarts when %s is whole again", d.Service))
-		default:
-			s = t.renew(s, key)
 		}
+		if !t.restartsAfter(s, d, on) {
+			continue
+		}
+		if s.Stopped { // whatever comes of it comes after that
+			s = t.services.edit(s.Asked.Key)
+			s.After = t.marks(s)
+			continue
+		}
+		if w := t.unwhole(s, d, on); w != nil {
+			reasons = append(reasons, w.String()+"; it restarts then")
+			continue
+		}
+		s = t.renew(s, key)
 	}
 	return reasons
+}
+
+// restartsAfter: a dependency with restart has been replaced since the service was
+// last started. A rollout that has yet to begin replaces everything anyway.
+func (t *tx) restartsAfter(s *Service, d fleet.Dependency, on *Service) bool {
+	if r := s.Rollout; !s.Begun || r != nil && !r.Over() && preparing(r) {
+		return false
+	}
+	before, known := s.After[d.Service]
+	return d.Restart && on != nil && !on.Removing && known && on.mark() != before
+}
+
+// unwhole says what a dependency that has been replaced still lacks; nil: nothing.
+func (t *tx) unwhole(s *Service, d fleet.Dependency, on *Service) *fleet.Wait {
+	w := &fleet.Wait{Service: on.Asked.Key, Condition: d.Condition, Why: t.rolls(on)}
+	if w.Why == "" {
+		d.Optional = false
+		w = t.missed(s.Asked.Key.Project, d)
+	}
+	if w != nil {
+		w.What = fleet.WaitRestart
+	}
+	return w
+}
+
+// restartWaits are the dependencies after which a service is yet to restart.
+func (t *tx) restartWaits(s *Service) (waits []fleet.Wait) {
+	for _, d := range s.Asked.DependsOn {
+		on := t.services.get(fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service})
+		if !t.restartsAfter(s, d, on) {
+			continue
+		}
+		if w := t.unwhole(s, d, on); w != nil {
+			waits = append(waits, *w)
+		}
+	}
+	return waits
 }
 
 // renew restarts a service because one that it depends on has been replaced.
@@ -55,9 +91,6 @@ func (t *tx) renew(s *Service, on fleet.ServiceKey) *Service {
 	key := s.Asked.Key
 	s = t.services.edit(key)
 	s.After = t.marks(s)
-	if s.Stopped || s.Asked.Mode == fleet.ModeJob {
-		return s
-	}
 	s.Restarted, s.RestartedOn, s.Generation, s.Held = t.rev, nil, t.rev, nil
 	s.Cause = t.event(fleet.EventServiceRestart, subjectService(key), t.services.get(on).Cause, fleet.EventData{
 		Message: fmt.Sprintf("%s restarts, one instance after another, as %s has been replaced", key, on), Service: &key, Version: s.Version,
