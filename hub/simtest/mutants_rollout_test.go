@@ -61,7 +61,7 @@ var rolloutMutants = []mutant{
 		{"hub/turn/jobs.go", "if verdict := t.ended(key, job); verdict.Result != rollout.Passes {", "if verdict := t.ended(key, job); verdict.Result == rollout.Fails {"},
 	}},
 	{"what is parked stops at once", "nobody has taken over", 1, []edit{
-		{"agent/sequence/steps.go", "server.State == StateReady && t.relieved(server.Service):", "server.State == StateReady:"},
+		{"agent/sequence/steps.go", "t.takes(server) && (server.State == StateDrain || t.relieved(server.Service)):", "t.takes(server):"},
 	}},
 	{"a rollout doesn't wait for that of a dependency", "goes on before", 91, []edit{
 		{"hub/turn/depends_restart.go", "o.After = waits[0].String()", "_ = waits[0].String()"},
