@@ -45,6 +45,7 @@ type BalancerActual struct {
 	Name    string       `json:"name"`
 	Driver  string       `json:"driver"`
 	Version string       `json:"version,omitempty"`
+	Promise string       `json:"promise,omitempty"` // what a change of the balancer does to requests, where it depends on the version
 	Up      bool         `json:"up"`
 	Problem string       `json:"problem,omitempty"`
 	Pools   []PoolActual `json:"pools,omitempty"` // sorted by Service

@@ -28,7 +28,7 @@ func writeBackend(out *bytes.Buffer, global Global, pool fleet.Pool, route fleet
 	fmt.Fprintf(out, "\nbackend %s\n", BackendName(pool.Service, route.Target))
 	fmt.Fprintf(out, "    mode %s\n", mode(route))
 	writeBalance(out, pool, route)
-	if checksHTTP(pool, route) {
+	if ChecksHTTP(pool, route) {
 		path := pool.Check.Path
 		if path == "" {
 			path = "/"
@@ -111,10 +111,10 @@ func writeServer(out *bytes.Buffer, pool fleet.Pool, route fleet.Route, endpoint
 		ServerAddress(endpoint, route.Target), serverKeywords(pool.Check, weight), speaks(route), suffix)
 }
 
-// checksHTTP says whether a route's endpoints are checked by a request: those
+// ChecksHTTP says whether a route's endpoints are checked by a request: those
 // of HTTP routes, or those of TCP when the pool has no HTTP route. A gRPC
 // server answers no such request, so there a connection has to do.
-func checksHTTP(pool fleet.Pool, route fleet.Route) bool {
+func ChecksHTTP(pool fleet.Pool, route fleet.Route) bool {
 	if route.Protocol == fleet.ProtocolGRPC {
 		return false
 	}

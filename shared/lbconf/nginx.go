@@ -122,8 +122,8 @@ func Nginx(input NginxInput) ([]byte, error) {
 // one need no reload. A running nginx tells that of its file; see NginxStatus.
 func NginxStructure(input NginxInput) string { return sum(nginxBody(input, ""))[:32] }
 
-// NginxStatus is the path, over the status socket, that answers with a worker's
-// process id, a blank and the structure of the file which it was started from.
+// NginxStatus is the path, over the status socket, that answers with nginx's
+// version, a blank and the structure of the file which the worker was started from.
 const NginxStatus = "/muster"
 
 const downMark = "# muster-down: "

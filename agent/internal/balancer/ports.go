@@ -3,6 +3,7 @@ package balancer
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/musterhq/muster/shared/fleet"
@@ -30,4 +31,20 @@ func Taken(pool fleet.Pool, addresses []netip.Addr) error {
 		}
 	}
 	return nil
+}
+
+// NewPorts returns the pools with those listeners only that a balancer does not
+// have yet.
+func NewPorts(pools []fleet.Pool, listening map[int]bool) []fleet.Pool {
+	var out []fleet.Pool
+	for _, pool := range pools {
+		var routes []fleet.Route
+		for _, route := range pool.Routes {
+			route.Listen = slices.DeleteFunc(slices.Clone(route.Listen), func(port int) bool { return listening[port] })
+			routes = append(routes, route)
+		}
+		pool.Routes = routes
+		out = append(out, pool)
+	}
+	return out
 }

@@ -71,7 +71,7 @@ func (b *Balancer) write(ctx context.Context, pools []fleet.Pool) error {
 }
 
 func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) error {
-	if b.rejectTaken(b.newPorts(action.Pools)) {
+	if b.rejectTaken(balancer.NewPorts(action.Pools, b.listening)) {
 		return errRejected
 	}
 	if err := b.replace(ctx, action.Pools); err != nil {

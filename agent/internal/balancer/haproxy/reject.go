@@ -80,22 +80,6 @@ func (b *Balancer) reject(pool fleet.Pool, cause error) {
 	b.memory = b.memory.Reject(pool, cause.Error(), time.Now())
 }
 
-// newPorts returns the pools with those listeners only that the running
-// worker does not have.
-func (b *Balancer) newPorts(pools []fleet.Pool) []fleet.Pool {
-	var out []fleet.Pool
-	for _, pool := range pools {
-		var routes []fleet.Route
-		for _, route := range pool.Routes {
-			route.Listen = slices.DeleteFunc(slices.Clone(route.Listen), func(port int) bool { return b.listening[port] })
-			routes = append(routes, route)
-		}
-		pool.Routes = routes
-		out = append(out, pool)
-	}
-	return out
-}
-
 // rejectTaken rejects the pools with a listener that another program holds.
 // HAProxy's own checker doesn't look at that.
 func (b *Balancer) rejectTaken(pools []fleet.Pool) bool {

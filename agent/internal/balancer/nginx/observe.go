@@ -1,0 +1,229 @@
+package nginx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/agent/sequence"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
+)
+
+// errBusy says that nginx is there but can't be asked at the moment.
+var errBusy = errors.New("nginx is there but doesn't answer")
+
+// statusTimeout bounds the wait for an answer of nginx's own.
+const statusTimeout = 2 * time.Second
+
+// generation are the workers of one start or reload. The sequence knows it by
+// the one of them that was seen first.
+type generation struct {
+	id      sequence.Worker
+	workers []sequence.Worker
+	known   bool // what it was started with
+	pools   []fleet.Pool
+	down    []sequence.ServerKey
+}
+
+func (g *generation) has(worker sequence.Worker) bool { return slices.Contains(g.workers, worker) }
+
+// status is what a worker says of itself.
+type status struct {
+	version   string
+	structure string
+}
+
+// observe reads everything that the sequence looks at. Only a nginx whose
+// master is gone is seen as down.
+func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
+	master, alive := b.master(ctx)
+	if !alive {
+		return sequence.Observed{}, nil
+	}
+	says, err := b.ask(ctx)
+	if err != nil {
+		return sequence.Observed{}, fmt.Errorf("%w: %w", errBusy, err)
+	}
+	b.lead, _ = balancer.WorkerOf(master)
+	if b.running != says.version { // how files are written may depend on it
+		b.running = says.version
+		b.memory.Structure = b.structure(b.memory.Filed, b.memory.Down)
+	}
+	b.group(master)
+	if len(b.current.workers) == 0 {
+		return sequence.Observed{}, fmt.Errorf("%w: it has no worker", errBusy)
+	}
+	seen := sequence.Observed{Up: true, Structure: says.structure, Current: b.current.id}
+	seen.Servers = sequence.Servers(b.memory.Filed, b.memory.Down, b.checker.result)
+	all := b.old
+	if says.structure != b.memory.Structure { // nobody knows whom its workers send to
+		seen.Current = sequence.Worker{}
+		all = append(slices.Clone(b.old), generation{id: b.current.id, workers: b.current.workers})
+	} else {
+		b.current.known, b.current.pools, b.current.down = true, b.memory.Filed, b.memory.Down
+		if open, err := socketsOf(b.current.workers); err == nil {
+			for i := range seen.Servers {
+				seen.Servers[i].Connections = open.to(seen.Servers[i].Address)
+			}
+		}
+	}
+	for _, g := range all {
+		seen.Old = append(seen.Old, oldWorker(g))
+	}
+	return seen, nil
+}
+
+// group sorts the workers into generations: a worker of former ones shuts down.
+func (b *Balancer) group(master int) {
+	var live, closing []sequence.Worker
+	for _, pid := range children(master) {
+		worker, alive := balancer.WorkerOf(pid)
+		switch title := titleOf(pid); {
+		case !alive || !strings.HasPrefix(title, workerTitle):
+		case strings.HasSuffix(title, closingTitle):
+			closing = append(closing, worker)
+		default:
+			live = append(live, worker)
+		}
+	}
+	b.old = slices.DeleteFunc(b.old, func(g generation) bool { return !slices.ContainsFunc(g.workers, isAlive) })
+	var left []sequence.Worker
+	for _, worker := range closing {
+		if !slices.ContainsFunc(b.old, func(g generation) bool { return g.has(worker) }) {
+			left = append(left, worker)
+		}
+	}
+	if len(left) > 0 {
+		former := generation{id: left[0], workers: left}
+		if b.current.has(left[0]) {
+			former.known, former.pools, former.down = b.current.known, b.current.pools, b.current.down
+		}
+		b.old = append(b.old, former)
+	}
+	if len(live) == 0 {
+		return
+	}
+	if !slices.ContainsFunc(live, b.current.has) {
+		b.current = generation{id: live[0]}
+	}
+	b.current.workers = live
+}
+
+func isAlive(worker sequence.Worker) bool {
+	now, alive := balancer.WorkerOf(worker.PID)
+	return alive && now == worker
+}
+
+// oldWorker is a generation as the sequence looks at it: whom it may still send
+// to, and what it has open.
+func oldWorker(g generation) sequence.OldWorker {
+	out := sequence.OldWorker{Worker: g.id}
+	if !g.known {
+		return out
+	}
+	open, err := socketsOf(g.workers)
+	if err != nil {
+		return out
+	}
+	out.Readable, out.Sessions, out.Servers = true, map[fleet.ServiceKey]int{}, map[sequence.ServerKey]int{}
+	unknown := func(sequence.ServerKey, string) string { return fleet.CheckUnknown }
+	for _, server := range sequence.Servers(g.pools, g.down, unknown) {
+		if server.State == sequence.StateReady {
+			out.Servers[server.ServerKey] = open.to(server.Address)
+		}
+	}
+	for _, pool := range g.pools {
+		for _, route := range pool.Routes {
+			for _, port := range route.Listen {
+				if !pool.Removed {
+					out.Sessions[pool.Service] += open.at(port)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// ask asks a worker of the newest generation which file it runs.
+func (b *Balancer) ask(ctx context.Context) (status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	connection, err := (&net.Dialer{}).DialContext(ctx, "unix", b.path(lbconf.NginxStatusSocket))
+	if err != nil {
+		return status{}, fmt.Errorf("ask nginx: %w", err)
+	}
+	defer connection.Close()
+	deadline, _ := ctx.Deadline()
+	if err := connection.SetDeadline(deadline); err != nil {
+		return status{}, fmt.Errorf("ask nginx: %w", err)
+	}
+	if _, err := fmt.Fprintf(connection, "GET %s HTTP/1.0\r\n\r\n", lbconf.NginxStatus); err != nil {
+		return status{}, fmt.Errorf("ask nginx: %w", err)
+	}
+	answer, err := io.ReadAll(io.LimitReader(connection, 4096))
+	if err != nil {
+		return status{}, fmt.Errorf("ask nginx: %w", err)
+	}
+	return parseStatus(string(answer))
+}
+
+// parseStatus reads "<version> <structure>" from an answer over HTTP.
+func parseStatus(answer string) (status, error) {
+	_, body, found := strings.Cut(answer, "\r\n\r\n")
+	words := strings.Fields(body)
+	if !found || len(words) != 2 || !strings.Contains(answer, " 200 ") {
+		return status{}, fmt.Errorf("ask nginx: it answers %.80q", answer)
+	}
+	return status{version: words[0], structure: words[1]}, nil
+}
+
+// Titles that nginx gives its processes.
+const (
+	masterTitle  = "nginx: master process"
+	workerTitle  = "nginx: worker process"
+	closingTitle = "is shutting down"
+)
+
+func titleOf(pid int) string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(strings.ReplaceAll(string(data), "\x00", " "), " ")
+}
+
+func children(pid int) (pids []int) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return nil
+	}
+	for word := range strings.FieldsSeq(string(data)) {
+		if child, err := strconv.Atoi(word); err == nil {
+			pids = append(pids, child)
+		}
+	}
+	slices.Sort(pids)
+	return pids
+}
+
+// serverAddress reads what lbconf.ServerAddress made: "ipv4@10.0.0.1:32768".
+func serverAddress(text string) (netip.AddrPort, bool) {
+	_, text, _ = strings.Cut(text, "@")
+	i := strings.LastIndexByte(text, ':')
+	if i < 0 {
+		return netip.AddrPort{}, false
+	}
+	host, err := netip.ParseAddr(text[:i])
+	port, err2 := strconv.ParseUint(text[i+1:], 10, 16)
+	return netip.AddrPortFrom(host, uint16(port)), err == nil && err2 == nil
+}

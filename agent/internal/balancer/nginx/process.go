@@ -1,0 +1,267 @@
+package nginx
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/agent/sequence"
+	"github.com/musterhq/muster/shared/lbconf"
+)
+
+const (
+	checkTimeout  = 30 * time.Second
+	reloadTimeout = 15 * time.Second
+	startTimeout  = 5 * time.Second
+	shortPause    = 20 * time.Millisecond
+	secondLook    = 100 * time.Millisecond
+)
+
+// maxErrorLog bounds nginx's log of errors, in bytes: a longer one begins anew.
+const maxErrorLog = 4 << 20
+
+// run carries out the nginx program and returns what it complained about as an
+// error.
+func (b *Balancer) run(ctx context.Context, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	// A file, because a daemon that inherited a pipe would hold it open.
+	output, err := os.CreateTemp(b.options.Dir, "output-*")
+	if err != nil {
+		return fmt.Errorf("make a file for nginx's output: %w", err)
+	}
+	defer os.Remove(output.Name())
+	defer output.Close()
+	args = append(args, "-p", b.options.Dir)
+	if b.program.version.AtLeast(lbconf.NginxVersion{1, 19, 5}) {
+		args = append(args, "-e", b.path(lbconf.NginxErrorLog))
+	}
+	command := exec.CommandContext(ctx, b.options.Binary, args...)
+	command.Stdout, command.Stderr = output, output
+	command.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NGINX=") })
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	failed := command.Run()
+	text, err := os.ReadFile(output.Name())
+	if err != nil {
+		return fmt.Errorf("read nginx's output: %w", err)
+	}
+	if failed != nil {
+		return fmt.Errorf("%s: %w", alerts(string(text)), failed)
+	}
+	return nil
+}
+
+// alerts picks the lines that say what is wrong, without where the file is.
+func alerts(output string) string {
+	var picked []string
+	for line := range strings.Lines(output) {
+		_, message, found := strings.Cut(line, "[emerg] ")
+		if !found || len(picked) == 3 {
+			continue
+		}
+		if _, after, numbered := strings.Cut(message, "#"); numbered && strings.Contains(after, ": ") && strings.Trim(message[:strings.Index(message, ": ")], "0123456789#") == "" {
+			_, message, _ = strings.Cut(message, ": ")
+		}
+		if before, _, found := strings.Cut(message, " in /"); found {
+			message = before
+		}
+		if message = strings.TrimSpace(message); !slices.Contains(picked, message) {
+			picked = append(picked, message)
+		}
+	}
+	if len(picked) == 0 {
+		return "nginx failed"
+	}
+	return strings.Join(picked, "; ")
+}
+
+func (b *Balancer) launch(ctx context.Context) error {
+	if err := b.run(ctx, "-c", b.file.Path); err != nil {
+		return fmt.Errorf("start nginx: %w", err)
+	}
+	return nil
+}
+
+// reload makes the master start new workers from the file and waits until they
+// have taken over: until one of them tells that it runs this file, and the
+// former ones are shutting down. That the signal was sent proves nothing.
+func (b *Balancer) reload(ctx context.Context, structure string) error {
+	master, alive := b.master(ctx)
+	if !alive {
+		return fmt.Errorf("%w: it has just ended", errBusy)
+	}
+	log := b.errorLog()
+	before := slices.Clone(b.current.workers)
+	if err := syscall.Kill(master, syscall.SIGHUP); err != nil {
+		return fmt.Errorf("%w: ask it to reload: %w", errBusy, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	defer cancel()
+	for {
+		says, err := b.ask(ctx)
+		switch {
+		case err == nil && says.structure == structure && !slices.ContainsFunc(before, serving):
+			return nil
+		case err == nil && says.structure != structure:
+			if said := log.since(); strings.Contains(said, "[emerg]") {
+				return errors.New("reload nginx: " + alerts(said) + "; the old workers go on")
+			}
+		case err != nil && b.gone(ctx):
+			return errors.New("nginx ended while it reloaded")
+		}
+		if !balancer.Pause(ctx, shortPause) {
+			return fmt.Errorf("reload nginx: the new workers did not take over within %s", reloadTimeout)
+		}
+	}
+}
+
+// serving says whether a worker is alive and takes connections.
+func serving(worker sequence.Worker) bool {
+	return isAlive(worker) && !strings.HasSuffix(titleOf(worker.PID), closingTitle)
+}
+
+// errorLog is nginx's log of errors from here on.
+type errorLog struct {
+	path string
+	from int64
+}
+
+func (b *Balancer) errorLog() errorLog {
+	l := errorLog{path: b.path(lbconf.NginxErrorLog)}
+	stat, err := os.Stat(l.path)
+	switch {
+	case err != nil:
+	case stat.Size() > maxErrorLog:
+		if err := os.Truncate(l.path, 0); err != nil {
+			b.log.Warn("nginx's log of errors not shortened", "error", err)
+			l.from = stat.Size()
+		}
+	default:
+		l.from = stat.Size()
+	}
+	return l
+}
+
+func (l errorLog) since() string {
+	file, err := os.Open(l.path)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	data := make([]byte, 16<<10)
+	n, _ := file.ReadAt(data, l.from)
+	return string(data[:n])
+}
+
+// master is our nginx's, where it is alive: at a second look, too, before it
+// counts as gone.
+func (b *Balancer) master(ctx context.Context) (int, bool) {
+	if b.lead.PID != 0 && isAlive(b.lead) {
+		return b.lead.PID, true
+	}
+	if pid, alive := b.named(); alive {
+		return pid, true
+	}
+	if b.lead.PID == 0 || !balancer.Pause(ctx, secondLook) {
+		return b.named()
+	}
+	return b.named()
+}
+
+func (b *Balancer) gone(ctx context.Context) bool {
+	_, alive := b.master(ctx)
+	return !alive
+}
+
+// named says whether the master that the pid file names is alive, and ours.
+func (b *Balancer) named() (int, bool) {
+	data, err := os.ReadFile(b.path(lbconf.NginxPIDFile))
+	if err != nil {
+		return 0, false
+	}
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(data)))
+	if err != nil {
+		return 0, false
+	}
+	title := titleOf(pid)
+	if !strings.HasPrefix(title, masterTitle) || !strings.Contains(title, b.file.Path) {
+		return 0, false
+	}
+	_, alive := balancer.WorkerOf(pid)
+	return pid, alive
+}
+
+// orphans are our workers whose master is gone. Their standard error is our log,
+// and they hold the ports.
+func (b *Balancer) orphans() (pids []int) {
+	master, _ := b.named()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil || !strings.HasPrefix(titleOf(pid), workerTitle) || parentOf(pid) == master && master != 0 {
+			continue
+		}
+		if link, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/2", pid)); err == nil && link == b.path(lbconf.NginxErrorLog) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func parentOf(pid int) int {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(fields) < 2 {
+		return 0
+	}
+	parent, _ := strconv.Atoi(fields[1])
+	return parent
+}
+
+// dismiss has workers without a master finish: they take no connection any more.
+// It returns once none of them holds a port.
+func (b *Balancer) dismiss(ctx context.Context) error {
+	orphans := b.orphans()
+	if len(orphans) == 0 {
+		return nil
+	}
+	b.log.Warn("nginx's workers have lost their master, and are asked to finish", "pids", orphans)
+	for _, pid := range orphans {
+		if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("ask a worker to finish: %w", err)
+		}
+	}
+	if len(b.current.workers) > 0 {
+		b.old = append(b.old, b.current)
+		b.current = generation{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for slices.ContainsFunc(orphans, func(pid int) bool {
+		title := titleOf(pid)
+		return strings.HasPrefix(title, workerTitle) && !strings.HasSuffix(title, closingTitle)
+	}) {
+		if !balancer.Pause(ctx, shortPause) {
+			return errors.New("workers of a nginx that is gone don't finish; they hold the ports")
+		}
+	}
+	return nil
+}
+
+func (b *Balancer) path(name string) string { return filepath.Join(b.options.Dir, name) }

@@ -1,0 +1,109 @@
+package nginx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"time"
+
+	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/agent/sequence"
+	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
+)
+
+// errRefused is the checker's verdict. Without it nothing was wrong with the
+// pools: they could not be checked.
+var errRefused = errors.New("nginx rejects the configuration")
+
+// checked renders pools and has nginx check them.
+func (b *Balancer) checked(ctx context.Context, pools []fleet.Pool, down []sequence.ServerKey) (staged string, content []byte, err error) {
+	content, err = lbconf.Nginx(b.input(pools, names(down)))
+	if err == nil {
+		err = b.able(pools)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("%w: %w", errRefused, err)
+	}
+	staged, err = b.file.Stage(content)
+	if err != nil {
+		return "", nil, err
+	}
+	err = b.run(ctx, "-t", "-q", "-c", staged)
+	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.Exited() {
+		return "", nil, fmt.Errorf("%w: %w", errRefused, err)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("check nginx's configuration: %w", err)
+	}
+	return staged, content, nil
+}
+
+// able refuses what this nginx lacks a module for.
+func (b *Balancer) able(pools []fleet.Pool) error {
+	for _, pool := range pools {
+		for _, route := range pool.Routes {
+			if route.Protocol == fleet.ProtocolTCP && !pool.Removed && !b.program.tcp {
+				return fleet.Invalid(pool.Service.String(), "port %d is of tcp, and this nginx has no module for that", route.Target).
+					WithHint("install it: libnginx-mod-stream on Debian and Ubuntu, nginx-mod-stream elsewhere")
+			}
+		}
+	}
+	return nil
+}
+
+// isolate finds out which pools make a configuration fail: beginning with
+// what the file holds, each changed pool is added alone. It reports whether
+// any pool was rejected.
+func (b *Balancer) isolate(ctx context.Context, action sequence.Action) bool {
+	good := slices.Clone(b.memory.Filed)
+	rejected := false
+	for _, pool := range action.Pools {
+		i := balancer.IndexOf(good, pool.Service)
+		if i >= 0 && sequence.SamePool(good[i], pool) {
+			continue
+		}
+		try := slices.Clone(good)
+		if i >= 0 {
+			try[i] = pool
+		} else {
+			try = append(try, pool)
+			slices.SortFunc(try, balancer.ByService)
+		}
+		if _, _, err := b.checked(ctx, try, action.Down); err != nil {
+			b.reject(pool, err)
+			rejected = true
+			continue
+		}
+		good = try
+	}
+	return rejected
+}
+
+func (b *Balancer) reject(pool fleet.Pool, cause error) {
+	b.log.Warn("pool rejected", "service", pool.Service, "generation", pool.Generation, "error", cause)
+	b.memory = b.memory.Reject(pool, cause.Error(), time.Now())
+}
+
+// rejectTaken rejects the pools with a listener that another program holds.
+// nginx's own checker doesn't look at that.
+func (b *Balancer) rejectTaken(pools []fleet.Pool) bool {
+	_, taken := b.splitTaken(pools)
+	for _, pool := range taken {
+		b.reject(pool, balancer.Taken(pool, b.options.BindAddresses))
+	}
+	return len(taken) > 0
+}
+
+func (b *Balancer) splitTaken(pools []fleet.Pool) (free, taken []fleet.Pool) {
+	for _, pool := range pools {
+		if balancer.Taken(pool, b.options.BindAddresses) != nil {
+			taken = append(taken, pool)
+		} else {
+			free = append(free, pool)
+		}
+	}
+	return free, taken
+}
