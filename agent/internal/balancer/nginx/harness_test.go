@@ -25,14 +25,14 @@ import (
 	"github.com/musterhq/muster/shared/lbconf"
 )
 
-// binary is the nginx that the tests are of: this machine's, or that of another
+// tested is the nginx that the tests are of: this machine's, or that of another
 // version, as packaging/dev/nginx.sh gets one.
-var binary = cmp.Or(os.Getenv("MUSTER_TEST_NGINX"), "nginx")
+var tested = cmp.Or(os.Getenv("MUSTER_TEST_NGINX"), "nginx")
 
 // keepsClients says whether that one promises every client that it drops nothing,
 // or only those that try again.
 var keepsClients = func() bool {
-	output, err := exec.Command(binary, "-v").CombinedOutput()
+	output, err := exec.Command(tested, "-v").CombinedOutput()
 	version, ok := lbconf.ParseNginxVersion(string(output))
 	if err != nil || !ok {
 		panic(fmt.Sprintf("which nginx is this? %v: %s", err, output))
@@ -90,7 +90,7 @@ func (r *rig) attach() {
 	options := DefaultOptions()
 	options.Dir = r.dir
 	options.Retries = 0
-	options.Binary, options.MaxConn = cmp.Or(r.binary, binary), r.maxConn
+	options.Binary, options.MaxConn = cmp.Or(r.binary, tested), r.maxConn
 	options.BindAddresses = []netip.Addr{netip.MustParseAddr(loopback)}
 	options.Logger = slog.New(slog.NewTextHandler(testLog{r}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	options.Report = func(actual fleet.BalancerActual) {
@@ -120,7 +120,7 @@ func (r *rig) attach() {
 func wrap(t testing.TB, first string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "wrapped")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+first+"\nexec "+binary+" \"$@\"\n"), 0o700); err != nil {
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+first+"\nexec "+tested+" \"$@\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return path

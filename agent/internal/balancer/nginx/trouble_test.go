@@ -208,7 +208,7 @@ func TestAFileChangedWhileTheAgentWasAway(t *testing.T) {
 
 // It ends nobody, and no pool gets the blame.
 func TestAProgramThatIsMissingIsSaidAndTriedAgain(t *testing.T) {
-	program, err := exec.LookPath(binary)
+	program, err := exec.LookPath(tested)
 	if err != nil {
 		t.Fatal(err)
 	}
