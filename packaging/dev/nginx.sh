@@ -35,19 +35,16 @@ END
 export APT_CONFIG="$work/apt.conf"
 apt-get update -qq
 (cd "$work" && apt-get download -qq "nginx/$release" "libnginx-mod-stream/$release" "libc6/$release" \
-    "libcrypt1/$release" "libpcre2-8-0/$release" "libssl3t64/$release" "zlib1g/$release")
+    "libcrypt1/$release" "libpcre2-8-0/$release" "libssl3t64/$release" "zlib1g/$release" \
+    "patchelf/$release" "libstdc++6/$release" "libgcc-s1/$release")
 for package in "$work"/*.deb; do
     dpkg-deb -x "$package" "$work/root"
 done
-# The program is started by its own libraries' loader, so that it fits.
-mv "$work/root/usr/sbin/nginx" "$work/root/usr/sbin/nginx.bin"
-cat >"$work/root/usr/sbin/nginx" <<'END'
-#!/bin/sh
-root=$(cd "$(dirname "$0")/../.." && pwd)
-lib=$(echo "$root"/usr/lib/*-linux-gnu*)
-exec "$(echo "$lib"/ld-linux*.so.*)" --library-path "$lib" "$root/usr/sbin/nginx.bin" "$@"
-END
-chmod 755 "$work/root/usr/sbin/nginx"
-"$work/root/usr/sbin/nginx" -v
+# The program names its own libraries and their loader, where they will be.
+lib=$(cd "$work/root" && echo usr/lib/*-linux-gnu*)
+loader=$(cd "$work/root" && echo "$lib"/ld-linux*.so.*)
+"$work/root/$loader" --library-path "$work/root/$lib" "$work/root/usr/bin/patchelf" \
+    --set-interpreter "$target/$loader" --force-rpath --set-rpath "$target/$lib" "$work/root/usr/sbin/nginx"
 rm -rf "$target"
 mv "$work/root" "$target"
+"$target/usr/sbin/nginx" -v

@@ -75,6 +75,7 @@ func TestARejectionHoldsUpNobody(t *testing.T) {
 	r.apply(web)
 	r.ready(web, "a")
 	r.detach()
+	t.Cleanup(r.lb.checker.stop)
 	web.Routes[0].Snippets = map[string]string{Driver: bad}
 	r.want(web)
 	poll(t, "it is rejected", func() bool {
