@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/agent/brain"
-	"github.com/musterhq/muster/agent/internal/balancer/haproxy"
 	"github.com/musterhq/muster/agent/internal/cache"
 	"github.com/musterhq/muster/agent/internal/engine"
 	"github.com/musterhq/muster/agent/internal/identity"
@@ -98,7 +97,7 @@ type parts struct {
 	loop      *loop.Loop
 	link      *link.Link
 	prober    *readings.Prober
-	balancers []*haproxy.Balancer
+	balancers []loadBalancer
 	driven    []*driven // those that run
 	logger    *slog.Logger
 	meters    *meters      // nil: nobody measures
@@ -130,13 +129,11 @@ func assemble(ctx context.Context, options *Options, who *identity.Identity, sto
 		p.meters.watch(p.loop)
 	}
 	p.prober = readings.NewProber(p.loop.Probed)
-	if options.HAProxy != nil {
+	if p.balancers, err = newBalancers(options, p.loop); err != nil {
+		return nil, err
+	}
+	if len(p.balancers) > 0 {
 		warnOfKillMode(ctx, options.Logger)
-		b, err := haproxy.New(balancerOptions(options, p.loop))
-		if err != nil {
-			return nil, err
-		}
-		p.balancers = append(p.balancers, b)
 	}
 	p.link, err = link.New(linkOptions(options, p, facts.MachineID))
 	return p, err

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
-	"github.com/musterhq/muster/agent/internal/balancer/haproxy"
 	"github.com/musterhq/muster/agent/internal/cache"
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -66,7 +65,7 @@ func rejoin(store *cache.Cache) error {
 
 // driven is a balancer that runs.
 type driven struct {
-	balancer *haproxy.Balancer
+	balancer loadBalancer
 	end      context.CancelFunc
 	ended    chan struct{} // closed when nothing drives it any more
 }
@@ -87,7 +86,7 @@ func (p *parts) withdraw(ctx context.Context, policy string) {
 }
 
 // drive runs a balancer until ctx ends, or the host leaves.
-func (p *parts) drive(ctx context.Context, b *haproxy.Balancer) func() error {
+func (p *parts) drive(ctx context.Context, b loadBalancer) func() error {
 	ctx, end := context.WithCancel(ctx)
 	d := &driven{balancer: b, end: end, ended: make(chan struct{})}
 	p.driven = append(p.driven, d)

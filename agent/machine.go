@@ -1,17 +1,14 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"net"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/musterhq/muster/agent/brain"
-	"github.com/musterhq/muster/agent/internal/balancer/haproxy"
 	"github.com/musterhq/muster/agent/internal/engine"
 	"github.com/musterhq/muster/agent/internal/loop"
 	"github.com/musterhq/muster/agent/internal/readings"
@@ -124,10 +121,7 @@ func (m *machine) facts(ctx context.Context) (fleet.HostFacts, error) {
 	facts.AgentVersion = buildinfo.String()
 	facts.Features, facts.SecretsKey = Features, m.secrets
 	facts.PortRangeFirst, facts.PortRangeLast = o.PortFirst, o.PortLast
-	if h := o.HAProxy; h != nil {
-		address := cmp.Or(h.Address, facts.Advertise)
-		facts.Balancers = []fleet.BalancerFacts{{Name: h.Name, Driver: haproxy.Driver, Address: address, Labels: h.Labels, Features: haproxy.Features}}
-	}
+	facts.Balancers = o.balancerFacts(facts.Advertise)
 	return facts, nil
 }
 
@@ -157,22 +151,4 @@ func (m *machine) disk(ctx context.Context) (brain.DiskRead, error) {
 	}
 	used, size, err := readings.Disk(ctx, root)
 	return brain.DiskRead{Used: used, Size: size}, err
-}
-
-func balancerOptions(options *Options, l *loop.Loop) haproxy.Options {
-	h := options.HAProxy
-	o := haproxy.DefaultOptions()
-	o.Name, o.Binary, o.Dir = h.Name, h.Binary, h.Dir
-	if o.Dir == "" {
-		o.Dir = filepath.Join(options.StateDir, "haproxy")
-	}
-	for _, address := range h.Bind {
-		o.BindAddresses = append(o.BindAddresses, netip.MustParseAddr(address)) // Validate parsed it
-	}
-	o.MaxConn, o.Retries, o.HardStop = h.MaxConn, h.Retries, h.HardStop
-	o.Certificates = options.CertificatesDir
-	o.Logger = options.Logger.With("room", "balancer", "balancer", fleet.BalancerKey{Host: options.Host, Name: h.Name}.String())
-	o.Report = l.Balanced
-	o.Counted = func(pools []fleet.PoolMetrics) { l.Counted(h.Name, pools) }
-	return o
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/musterhq/muster/agent/brain"
 	"github.com/musterhq/muster/agent/internal/balancer"
-	"github.com/musterhq/muster/agent/internal/balancer/haproxy"
 	"github.com/musterhq/muster/shared/debug"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/reach"
@@ -56,8 +55,8 @@ type Options struct {
 	// CertificatesDir is where the operator keeps the certificates that balancers on this
 	// host show: NAME.pem, or NAME/fullchain.pem and NAME/privkey.pem.
 	CertificatesDir string
-	// HAProxy is a balancer on this host; nil: none.
-	HAProxy *HAProxyOptions
+	// HAProxy and Nginx are balancers on this host; nil: there is no such one.
+	HAProxy, Nginx *BalancerOptions
 
 	// Debug is where metrics and profiles are; nowhere unless asked for.
 	Debug debug.Options
@@ -71,20 +70,6 @@ type Options struct {
 	// FailPoint ends the process where it names, like "after-save:kill". It is
 	// for tests of what an agent finds after its sudden death.
 	FailPoint string
-}
-
-// HAProxyOptions are those of a HAProxy that the agent drives.
-type HAProxyOptions struct {
-	Name    string // on this host
-	Binary  string
-	Dir     string   // its own; at most 72 bytes long; empty: haproxy in the state directory
-	Bind    []string // addresses to listen on; none: every IPv4 address
-	Address string   // the IP address that others reach it at; empty: the host's advertised address
-	Labels  map[string]string
-	MaxConn int // 0: what the limit of open files allows
-	Retries int // after a failed connection; 0: none
-	// HardStop is the longest life of an old worker after a reload.
-	HardStop time.Duration
 }
 
 // Timing holds the agent's times. Brain has those that decisions are made by.
@@ -129,12 +114,6 @@ func limits(cores int) brain.Limits {
 	return l
 }
 
-// DefaultHAProxy returns the options of a HAProxy in production.
-func DefaultHAProxy() HAProxyOptions {
-	d := haproxy.DefaultOptions()
-	return HAProxyOptions{Name: d.Name, Binary: d.Binary, Retries: d.Retries, HardStop: d.HardStop}
-}
-
 var notInHostID = regexp.MustCompile(`[^a-z0-9-]+`)
 
 // HostID makes a host id of a machine's name: its first label, in lower case.
@@ -177,15 +156,8 @@ func (o *Options) Validate() error {
 	if err := validateReachable("advertise", o.Advertise); err != nil {
 		return err
 	}
-	if h := o.HAProxy; h != nil {
-		if err := validateReachable("haproxy-address", h.Address); err != nil {
-			return err
-		}
-		for _, address := range h.Bind {
-			if _, err := netip.ParseAddr(address); err != nil {
-				return fleet.Invalid("haproxy-bind", "%q is not an IP address", address)
-			}
-		}
+	if err := o.validateBalancers(); err != nil {
+		return err
 	}
 	if err := o.Debug.Validate(); err != nil {
 		return err

@@ -10,14 +10,14 @@ import (
 )
 
 // warnOfKillMode says so when systemd would end the balancers with the agent's
-// unit: HAProxy is a daemon of its own, but stays in the unit's control group.
+// unit: they are daemons of their own, but stay in the unit's control group.
 func warnOfKillMode(ctx context.Context, logger *slog.Logger) {
 	cgroups, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil || os.Getenv("INVOCATION_ID") == "" {
 		return
 	}
 	if unit, mode := killMode(ctx, string(cgroups)); mode == "control-group" || mode == "mixed" {
-		logger.Warn("systemd stops HAProxy, with all connections, whenever it stops or restarts this agent: set KillMode=process in the unit",
+		logger.Warn("systemd stops balancers, with all connections, whenever it stops or restarts this agent: set KillMode=process in the unit",
 			"unit", unit, "kill_mode", mode)
 	}
 }

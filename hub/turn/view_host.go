@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/musterhq/muster/hub/placement"
@@ -85,7 +86,8 @@ func (v View) Balancers() []fleet.BalancerView {
 			view.Silent = false
 			for _, a := range l.Actual.Balancers {
 				if a.Name == key.Name {
-					view.Up, view.Problem = a.Up, a.Problem
+					view.Up, view.Problem, view.Promise = a.Up, a.Problem, a.Promise
+					view.Facts.Version = cmp.Or(a.Version, view.Facts.Version)
 				}
 			}
 		}

@@ -30,7 +30,7 @@ type HostFacts struct {
 // BalancerFacts is a balancer that the host's agent drives.
 type BalancerFacts struct {
 	Name    string            `json:"name"`
-	Driver  string            `json:"driver"` // "haproxy"
+	Driver  string            `json:"driver"` // "haproxy" or "nginx"
 	Version string            `json:"version,omitempty"`
 	Address string            `json:"address"` // where its listeners are reached
 	Labels  map[string]string `json:"labels,omitempty"`

@@ -93,6 +93,7 @@ func (b *BalancerActual) validate() *Error {
 		matches("driver", b.Driver, driverName, "a driver"),
 		text("version", b.Version, maxName),
 		text("problem", b.Problem, MaxReason),
+		text("promise", b.Promise, MaxReason),
 		each("pools", maxPools, b.Pools, (*PoolActual).validate),
 		unique("pools", b.Pools, func(p *PoolActual) ServiceKey { return p.Service }),
 	)

@@ -163,6 +163,7 @@ type BalancerView struct {
 	Up       bool          `json:"up"`
 	Silent   bool          `json:"silent,omitempty"` // its agent is not heard
 	Problem  string        `json:"problem,omitempty"`
+	Promise  string        `json:"promise,omitempty"` // what its changes do to requests, where that depends on its version
 	Services int           `json:"services"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -121,6 +122,18 @@ func Nginx(input NginxInput) ([]byte, error) {
 // NginxStructure fingerprints what nginx has to know: two inputs with the same
 // one need no reload. A running nginx tells that of its file; see NginxStatus.
 func NginxStructure(input NginxInput) string { return sum(nginxBody(input, ""))[:32] }
+
+// structureLine is where a file tells its structure: see NginxStatus.
+var structureLine = regexp.MustCompile(`(?m)^ +return 200 "\$nginx_version ([0-9a-f]{32})\\n";$`)
+
+// NginxTells is the structure that a nginx which runs a file tells; empty: none.
+func NginxTells(file []byte) string {
+	match := structureLine.FindSubmatch(file)
+	if match == nil {
+		return ""
+	}
+	return string(match[1])
+}
 
 // NginxStatus is the path, over the status socket, that answers with nginx's
 // version, a blank and the structure of the file which the worker was started from.

@@ -99,7 +99,7 @@ var actual = fleet.Actual{
 		Reason: "exited with code 137", NextTry: noon.Add(time.Second), Spec: "89abcdef01234567", Unclaimed: true,
 	}},
 	Balancers: []fleet.BalancerActual{{
-		Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Up: true, Problem: "its file was edited",
+		Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Promise: "no request is dropped", Up: true, Problem: "its file was edited",
 		Pools: []fleet.PoolActual{{
 			Service: web, Generation: 41, Removals: 43, Problem: "the port is taken",
 			Endpoints: []fleet.EndpointActual{{Instance: "1c-1", State: fleet.EndpointDraining, Check: fleet.CheckPassing, Connections: 3, Drained: true}},

@@ -26,9 +26,9 @@ func toggle(name, usage string) *cli.BoolFlag {
 }
 
 func flags() []cli.Flag {
-	d, h := agent.DefaultOptions(), agent.DefaultHAProxy()
+	d := agent.DefaultOptions()
 	t := d.Timing
-	return []cli.Flag{
+	all := []cli.Flag{
 		text("config", "", "a YAML or JSON `file` with these options by name"),
 		text("host-id", "", "this host's `id`: a-z, 0-9 and '-' (default: the one it has joined with, else the machine's name)"),
 		text("machine-id", "", "stands for /etc/machine-id, where hosts share a machine"),
@@ -44,16 +44,6 @@ func flags() []cli.Flag {
 		text("certificates-dir", d.CertificatesDir, "the `directory` of the certificates that balancers on this host show: NAME.pem, or NAME/fullchain.pem and NAME/privkey.pem"),
 		list("label", "a label of this host, `name=value`; may be repeated"),
 		text("port-range", "20000-29999", "the host `ports` that instances get"),
-		toggle("haproxy", "drive a HAProxy on this host"),
-		text("haproxy-name", h.Name, "the balancer's `name` on this host"),
-		text("haproxy-binary", h.Binary, "HAProxy 2.6 or later"),
-		text("haproxy-dir", "", "its own `directory`, of at most 72 bytes (default: haproxy in the state directory)"),
-		list("haproxy-bind", "an `address` to listen on; may be repeated (default: every IPv4 address)"),
-		text("haproxy-address", "", "the IP `address` that others reach it at (default: the advertised one)"),
-		list("haproxy-label", "a label of the balancer, `name=value`; may be repeated"),
-		&cli.IntFlag{Name: "haproxy-retries", Value: h.Retries, Usage: "attempts after a failed connection", EnvVars: environment("haproxy-retries")},
-		&cli.IntFlag{Name: "haproxy-maxconn", Usage: "most open connections (default: what the limit of open files allows)", EnvVars: environment("haproxy-maxconn")},
-		&cli.DurationFlag{Name: "haproxy-hard-stop", Value: h.HardStop, Usage: "longest life of an old worker after a reload", EnvVars: environment("haproxy-hard-stop")},
 		&cli.DurationFlag{Name: "heartbeat", Value: t.Brain.Heartbeat, Usage: "time between signs of life", EnvVars: environment("heartbeat")},
 		&cli.DurationFlag{Name: "keepalive", Value: t.KeepAlive, Usage: "the link's keepalive, whole seconds", EnvVars: environment("keepalive")},
 		&cli.DurationFlag{Name: "watchdog", Value: t.Watchdog, Usage: "the link is renewed when the hub is silent for so long", EnvVars: environment("watchdog")},
@@ -68,5 +58,26 @@ func flags() []cli.Flag {
 		text("log-level", "info", "debug, info, warn or error"),
 		text("log-format", "text", "text or json"),
 		&cli.StringFlag{Name: "failpoint", Hidden: true, EnvVars: environment("failpoint"), Usage: "end where it says, for tests: before-save:kill, after-save:kill or after-op:kill"},
+	}
+	all = append(all, balancerFlags("haproxy", "HAProxy", "HAProxy 2.6 or later",
+		"most open connections (default: what the limit of open files allows)", agent.DefaultHAProxy())...)
+	return append(all, balancerFlags("nginx", "nginx", "nginx 1.18 or later; from 1.27.4 on its reloads drop nothing",
+		"most open connections of each worker, on both sides (default: 16384)", agent.DefaultNginx())...)
+}
+
+// balancerFlags are those of a balancer that the agent drives.
+func balancerFlags(driver, program, binary, connections string, d agent.BalancerOptions) []cli.Flag {
+	name := func(rest string) string { return driver + "-" + rest }
+	return []cli.Flag{
+		toggle(driver, "drive a "+program+" on this host"),
+		text(name("name"), d.Name, "the balancer's `name` on this host"),
+		text(name("binary"), d.Binary, binary),
+		text(name("dir"), "", "its own `directory`, of at most 72 bytes (default: "+driver+" in the state directory)"),
+		list(name("bind"), "an `address` to listen on; may be repeated (default: every IPv4 address)"),
+		text(name("address"), "", "the IP `address` that others reach it at (default: the advertised one)"),
+		list(name("label"), "a label of the balancer, `name=value`; may be repeated"),
+		&cli.IntFlag{Name: name("retries"), Value: d.Retries, Usage: "attempts after a failed connection", EnvVars: environment(name("retries"))},
+		&cli.IntFlag{Name: name("maxconn"), Usage: connections, EnvVars: environment(name("maxconn"))},
+		&cli.DurationFlag{Name: name("hard-stop"), Value: d.HardStop, Usage: "longest life of an old worker after a reload", EnvVars: environment(name("hard-stop"))},
 	}
 }

@@ -41,26 +41,31 @@ func options(c *cli.Context, stderr io.Writer) (agent.Options, error) {
 	t.KeepAlive, t.Watchdog = c.Duration("keepalive"), c.Duration("watchdog")
 	t.ReconnectMax, t.Resync = c.Duration("reconnect-max"), c.Duration("resync")
 	t.ReconnectFirst = min(t.ReconnectFirst, t.ReconnectMax)
-	if c.Bool("haproxy") {
-		if o.HAProxy, err = haproxy(c); err != nil {
-			return o, err
-		}
+	if o.HAProxy, err = balancer(c, "haproxy"); err != nil {
+		return o, err
+	}
+	if o.Nginx, err = balancer(c, "nginx"); err != nil {
+		return o, err
 	}
 	err = o.Validate()
 	return o, err
 }
 
-func haproxy(c *cli.Context) (*agent.HAProxyOptions, error) {
-	h := agent.DefaultHAProxy()
-	var err error
-	if h.Labels, err = labels("haproxy-label", c.StringSlice("haproxy-label")); err != nil {
+// balancer reads the options of a balancer; nil: it isn't asked for.
+func balancer(c *cli.Context, driver string) (*agent.BalancerOptions, error) {
+	if !c.Bool(driver) {
+		return nil, nil
+	}
+	name := func(rest string) string { return driver + "-" + rest }
+	labels, err := labels(name("label"), c.StringSlice(name("label")))
+	if err != nil {
 		return nil, err
 	}
-	h.Name, h.Binary, h.Dir = c.String("haproxy-name"), c.String("haproxy-binary"), c.String("haproxy-dir")
-	h.Bind, h.Address = c.StringSlice("haproxy-bind"), c.String("haproxy-address")
-	h.Retries, h.MaxConn = c.Int("haproxy-retries"), c.Int("haproxy-maxconn")
-	h.HardStop = c.Duration("haproxy-hard-stop")
-	return &h, nil
+	return &agent.BalancerOptions{
+		Name: c.String(name("name")), Binary: c.String(name("binary")), Dir: c.String(name("dir")),
+		Bind: c.StringSlice(name("bind")), Address: c.String(name("address")), Labels: labels,
+		Retries: c.Int(name("retries")), MaxConn: c.Int(name("maxconn")), HardStop: c.Duration(name("hard-stop")),
+	}, nil
 }
 
 // labels reads "name=value" items.

@@ -40,13 +40,9 @@ func (f *File) Load() ([]fleet.Pool, error) {
 	return pools, err
 }
 
-// Down returns the servers that the file has as down, as nginx's may.
-func (f *File) Down() ([]lbconf.ServerName, error) {
-	if f.content == nil {
-		return nil, nil
-	}
-	return lbconf.NginxDown(f.content)
-}
+// Content is the file as it was last read or written; nil: there is none. It isn't
+// to be changed.
+func (f *File) Content() []byte { return f.content }
 
 // Intact returns an error when somebody else changed the file, and whether it
 // is not the one that was read or written last: one that is gone, or an older

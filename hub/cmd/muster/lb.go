@@ -44,7 +44,7 @@ func listBalancers(ctx context.Context, s *session, _ []string) error {
 		return s.printJSON(list)
 	}
 	if len(list.Items) == 0 {
-		s.printf("no balancers: start muster-agent with --haproxy on a host (one that was forgotten comes back when its agent is started again)\n")
+		s.printf("no balancers: start muster-agent with --haproxy or --nginx on a host (one that was forgotten comes back when its agent is started again)\n")
 		return nil
 	}
 	var rows [][]string
@@ -64,6 +64,11 @@ func listBalancers(ctx context.Context, s *session, _ []string) error {
 		{title: "balancer", width: 30}, {title: "state"}, {title: "address", width: 22}, {title: "driver", width: 30},
 		{title: "services", right: true}, {title: "problem", width: 36, prose: true},
 	}, rows)
+	for _, v := range list.Items {
+		if v.Promise != "" {
+			s.printf("%s: %s\n", v.Key, v.Promise)
+		}
+	}
 	return nil
 }
 

@@ -25,6 +25,8 @@ type Balancer struct {
 	wake    chan struct{}
 	checker *checker
 	ledger  *ledger
+	// certificates are the host's that pools ask for; they belong to Run.
+	certificates balancer.Certificates
 
 	mu   sync.Mutex // guards want
 	want []fleet.Pool
@@ -58,6 +60,7 @@ func New(options Options) (*Balancer, error) {
 	b := &Balancer{options: options, log: options.Logger, wake: make(chan struct{}, 1), ledger: &ledger{}}
 	b.file = balancer.File{Path: b.path("nginx.conf"), Program: "nginx"}
 	b.checker = newChecker(b.nudge)
+	b.certificates = balancer.Certificates{Source: options.Certificates, Dir: b.path("certificates"), Log: options.Logger, Accepts: b.accepts}
 	return b, nil
 }
 

@@ -55,10 +55,7 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 		return sequence.Observed{}, fmt.Errorf("%w: %w", errBusy, err)
 	}
 	b.lead, _ = balancer.WorkerOf(master)
-	if b.running != says.version { // how files are written may depend on it
-		b.running = says.version
-		b.memory.Structure = b.structure(b.memory.Filed, b.memory.Down)
-	}
+	b.running = says.version
 	b.group(master)
 	if len(b.current.workers) == 0 {
 		return sequence.Observed{}, fmt.Errorf("%w: it has no worker", errBusy)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
 )
@@ -17,7 +18,7 @@ const Driver = lbconf.DriverNginx
 // Features are what this driver can; sorted.
 var Features = []string{
 	fleet.BalancerAlgorithms, fleet.BalancerGRPC, fleet.BalancerMetrics, fleet.BalancerParked, fleet.BalancerProxy,
-	fleet.BalancerRouting, fleet.BalancerSnippets, fleet.BalancerSticky, fleet.BalancerTimeouts,
+	fleet.BalancerRouting, fleet.BalancerSnippets, fleet.BalancerSticky, fleet.BalancerTimeouts, fleet.BalancerTLS,
 }
 
 // maxDir keeps the sockets' paths within what the kernel allows (107 bytes).
@@ -29,7 +30,9 @@ type Options struct {
 	Binary string // nginx 1.18 or later
 	// Dir is the balancer's own: configuration, sockets, logs and pid file. It is
 	// made, and readable by its owner only. At most 72 bytes long.
-	Dir           string
+	Dir string
+	// Certificates is the folder of those that the host has: see balancer.Certificates.
+	Certificates  string
 	BindAddresses []netip.Addr  // to listen on; none: every IPv4 address
 	MaxConn       int           // open connections of each worker, on both sides; 0: 16384
 	Retries       int           // attempts at other endpoints after a failed connection; 0: none
@@ -48,11 +51,12 @@ type Options struct {
 func DefaultOptions() Options {
 	global := lbconf.DefaultNginx()
 	return Options{
-		Name:     Driver,
-		Binary:   "nginx",
-		Retries:  global.Retries,
-		HardStop: global.HardStop,
-		Logger:   slog.New(slog.DiscardHandler),
+		Name:         Driver,
+		Certificates: balancer.CertificatesDir,
+		Binary:       "nginx",
+		Retries:      global.Retries,
+		HardStop:     global.HardStop,
+		Logger:       slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -63,6 +67,9 @@ func (o Options) Validate() error {
 	}
 	if !filepath.IsAbs(o.Dir) || len(o.Dir) > maxDir {
 		return fleet.Invalid("balancer.dir", "%q is not an absolute path of at most %d bytes", o.Dir, maxDir)
+	}
+	if !filepath.IsAbs(o.Certificates) {
+		return fleet.Invalid("balancer.certificates", "%q is not an absolute path", o.Certificates)
 	}
 	if o.Binary == "" {
 		return fleet.Invalid("balancer.binary", "no nginx is named")

@@ -172,6 +172,7 @@ func (b *Balancer) replace(ctx context.Context, action sequence.Action) error {
 func (b *Balancer) remember(action sequence.Action) {
 	b.memory.Filed, b.memory.Down, b.memory.Stale = action.Pools, action.Down, false
 	b.memory.Structure = b.structure(action.Pools, action.Down)
+	b.certificates.Sweep()
 }
 
 // newPorts returns the pools with those listeners only that nginx does not have.

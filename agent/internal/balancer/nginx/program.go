@@ -138,5 +138,5 @@ func (b *Balancer) input(pools []fleet.Pool, down []lbconf.ServerName) lbconf.Ng
 	global.Version, global.Stream = b.version(), b.program.stream
 	global.User, _ = workersUser()
 	global.LogDir = b.logDir()
-	return lbconf.NginxInput{Global: global, Pools: pools, Down: down}
+	return lbconf.NginxInput{Global: global, Pools: pools, Down: down, Certificates: b.shown()}
 }

@@ -20,9 +20,18 @@ var errRefused = errors.New("nginx rejects the configuration")
 
 // checked renders pools and has nginx check them.
 func (b *Balancer) checked(ctx context.Context, pools []fleet.Pool, down []sequence.ServerKey) (staged string, content []byte, err error) {
-	content, err = lbconf.Nginx(b.input(pools, names(down)))
+	for _, pool := range pools {
+		if err := b.missing(pool); err != nil {
+			return "", nil, fmt.Errorf("%w: %w", errRefused, err)
+		}
+	}
+	return b.check(ctx, b.input(pools, names(down)))
+}
+
+func (b *Balancer) check(ctx context.Context, input lbconf.NginxInput) (staged string, content []byte, err error) {
+	content, err = lbconf.Nginx(input)
 	if err == nil {
-		err = b.able(pools)
+		err = b.able(input.Pools)
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: %w", errRefused, err)

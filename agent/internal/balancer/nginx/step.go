@@ -38,6 +38,9 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 		return programPause
 	}
 	fileProblem := b.lookAtFile()
+	if b.loaded {
+		b.lookAtCertificates(ctx)
+	}
 	seen, err := b.observe(ctx)
 	if err != nil {
 		return b.unreadable(ctx, err)
@@ -74,6 +77,9 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 		b.fault = nil
 		if problem == nil && b.memory.Unloaded.Problem != "" {
 			problem = errors.New(b.memory.Unloaded.Problem)
+		}
+		if problem == nil {
+			problem = b.certificates.Problem(b.memory.Filed)
 		}
 		b.publish(true, text(problem), turn.Report)
 	}
@@ -116,13 +122,14 @@ func (b *Balancer) lookAtFile() error {
 		if err != nil {
 			return err
 		}
-		down, err := b.file.Down()
-		if err != nil {
-			return err
+		if content := b.file.Content(); content != nil {
+			down, err := lbconf.NginxDown(content)
+			if err != nil {
+				return err
+			}
+			b.memory.Down, b.memory.Structure = keys(down), lbconf.NginxTells(content)
 		}
-		b.loaded = true
-		b.memory.Filed, b.memory.Down = pools, keys(down)
-		b.memory.Structure = b.structure(b.memory.Filed, b.memory.Down)
+		b.memory.Filed, b.loaded = pools, true
 		return nil
 	}
 	stale, err := b.file.Intact()
