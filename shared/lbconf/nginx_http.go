@@ -175,12 +175,12 @@ func writeNginxServer(out *bytes.Buffer, input NginxInput, l Listener, server Se
 		line("keepalive_timeout %s;", nginxTime(input.Global.Tunnel))
 		line("client_body_timeout %s;", nginxTime(input.Global.Tunnel))
 	}
-	any := false
+	all := false
 	for _, m := range server.Matches {
-		any = any || m.Path == ""
+		all = all || m.Path == ""
 		writeNginxLocations(out, input, m, tunnels)
 	}
-	if !any {
+	if !all {
 		line("location / {")
 		line("    return 404;")
 		line("}")

@@ -69,8 +69,8 @@ func alerts(output string) string {
 		if !found || len(picked) == 3 {
 			continue
 		}
-		if _, after, numbered := strings.Cut(message, "#"); numbered && strings.Contains(after, ": ") && strings.Trim(message[:strings.Index(message, ": ")], "0123456789#") == "" {
-			_, message, _ = strings.Cut(message, ": ")
+		if process, rest, found := strings.Cut(message, ": "); found && strings.Trim(process, "0123456789#") == "" {
+			message = rest // that was which process and thread
 		}
 		if before, _, found := strings.Cut(message, " in /"); found {
 			message = before

@@ -68,10 +68,11 @@ func streamOf(path, settings string) (tcp bool, module string) {
 			modules = value
 		}
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
-	for _, dir := range []string{filepath.Join(filepath.Dir(path), "../lib/nginx/modules"), modules} {
+	beside := filepath.Join(filepath.Dir(filepath.Dir(path)), "lib", "nginx", "modules")
+	for _, dir := range []string{beside, modules} {
 		module := filepath.Join(dir, "ngx_stream_module.so")
 		if _, err := os.Stat(module); err == nil {
 			return true, module
@@ -116,7 +117,7 @@ func (b *Balancer) promise() string {
 
 // workersUser is whom workers are run as: nobody in particular, where the agent
 // is root. Else they are what the agent is.
-func workersUser() (name string, uid string) {
+func workersUser() (name, uid string) {
 	if os.Geteuid() != 0 {
 		return "", ""
 	}
