@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
 )
 
 // Member is one instance that has, or had, an address to offer.
@@ -128,8 +129,8 @@ func ports(m Member, routes []fleet.Route) map[int]int {
 			continue
 		}
 		for _, was := range m.Balancing.Routes {
-			served := func(port int) bool { return slices.Contains(route.Listen, port) }
-			if m.Ports[was.Target] != 0 && alike(was.Protocol, route.Protocol) && slices.ContainsFunc(was.Listen, served) {
+			served := func(port int) bool { return lbconf.Serves(port, &was, &route) }
+			if m.Ports[was.Target] != 0 && alike(was.Protocol, route.Protocol) && slices.ContainsFunc(route.Listen, served) {
 				out = maps.Clone(out)
 				out[route.Target] = m.Ports[was.Target]
 				break
@@ -235,7 +236,11 @@ func routes(asked []fleet.Route, namePorts []int) []fleet.Route {
 			listen = append(listen, r.Target)
 			sort.Ints(listen)
 		}
-		out[i] = fleet.Route{Target: r.Target, Protocol: r.Protocol, Listen: listen}
+		out[i] = r
+		out[i].Listen = listen
+		if byName[r.Target] && len(r.Hosts)+len(r.Paths) > 0 {
+			out[i].Named = []int{r.Target}
+		}
 	}
 	return out
 }

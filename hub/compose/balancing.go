@@ -14,8 +14,9 @@ const maxRoutes = 64
 type routes struct {
 	p        *problems
 	byTarget map[int]*fleet.Route
-	stated   map[int]string // container port: where its protocol was stated
-	listens  map[int]claim  // by port
+	stated   map[int]string            // container port: where its protocol was stated
+	first    map[int]map[string]string // container port, and key: where it was stated
+	listens  map[int][]claim           // by port
 }
 
 // mapBalancing makes a service's offer on the balancers: a TCP listener for
@@ -23,12 +24,15 @@ type routes struct {
 // the offer claims.
 func mapBalancing(p *problems, servicePath string, value any, o ports) (*fleet.Balancing, []claim) {
 	entries := parseLB(p, join(servicePath, keyLB), value)
-	r := &routes{p: p, byTarget: map[int]*fleet.Route{}, stated: map[int]string{}, listens: map[int]claim{}}
+	r := &routes{p: p, byTarget: map[int]*fleet.Route{}, stated: map[int]string{}, first: map[int]map[string]string{}, listens: map[int][]claim{}}
 	for _, in := range o.ingress {
 		r.add(in.path, in.listen, in.target)
 	}
 	for _, entry := range entries {
 		r.refine(entry, o)
+	}
+	for _, entry := range entries {
+		r.suits(entry, o)
 	}
 	if len(r.byTarget) == 0 {
 		return nil, nil
@@ -48,9 +52,11 @@ func mapBalancing(p *problems, servicePath string, value any, o ports) (*fleet.B
 			WithHint("leave the check out, so that the balancers only connect; x-probe may still ask for a page")
 	}
 	var claims []claim
-	for _, c := range r.listens {
-		c.balancers = b.Balancers
-		claims = append(claims, c)
+	for _, port := range r.listens {
+		for _, c := range port {
+			c.service, c.balancers, c.route = servicePath, b.Balancers, r.byTarget[c.target]
+			claims = append(claims, c)
+		}
 	}
 	return b, claims
 }
@@ -60,13 +66,10 @@ func answersHTTP(route fleet.Route) bool { return route.Protocol != fleet.Protoc
 
 // add gives a container port one more listener.
 func (r *routes) add(path string, listen, target int) {
-	if other, taken := r.listens[listen]; taken {
-		if other.target != target {
-			r.p.add(fleet.Conflict(path, "listens on port %d for container port %d; %s listens on it for %d", listen, target, other.path, other.target))
-		}
+	if slices.ContainsFunc(r.listens[listen], func(c claim) bool { return c.target == target }) {
 		return
 	}
-	r.listens[listen] = claim{listen: listen, target: target, path: path}
+	r.listens[listen] = append(r.listens[listen], claim{listen: listen, target: target, path: path})
 	route := r.byTarget[target]
 	if route == nil {
 		route = &fleet.Route{Target: target, Protocol: fleet.ProtocolTCP}
@@ -92,6 +95,7 @@ func (r *routes) refine(entry lb, o ports) {
 		}
 		return
 	}
+	r.ask(entry, route)
 	protocol := entry.protocol
 	if protocol == "" && entry.listen != 0 {
 		protocol = fleet.ProtocolHTTP
@@ -111,8 +115,8 @@ func (r *routes) target(entry lb, o ports) (int, bool) {
 	if entry.target != 0 {
 		return entry.target, true
 	}
-	if known, ok := r.listens[entry.listen]; ok {
-		return known.target, true
+	if known := r.listens[entry.listen]; len(known) == 1 {
+		return known[0].target, true
 	}
 	named := slices.Clone(o.exposed)
 	for _, in := range o.ingress {

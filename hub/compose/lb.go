@@ -29,6 +29,7 @@ type lb struct {
 	check          *fleet.Check
 	drain          fleet.Duration
 	balancers      []string
+	asked          asked
 }
 
 // parseLB reads x-lb: one mapping, or a list of them.
@@ -69,6 +70,7 @@ func parseEntry(p *problems, path string, value any) (lb, bool) {
 		protocol:  f.text("protocol"),
 		drain:     parseDrain(f),
 		balancers: parseBalancers(f),
+		asked:     parseAsked(f),
 	}
 	switch entry.protocol {
 	case "", fleet.ProtocolHTTP, fleet.ProtocolGRPC, fleet.ProtocolTCP:

@@ -98,6 +98,9 @@ func (h *haproxy) launch() {
 				switch endpoint.State {
 				case fleet.EndpointDraining, fleet.EndpointParked:
 					s.weight, s.leftAt = 0, h.sim.now
+					if route.Sticky { // clients would come back to it
+						s.state = sequence.StateMaint
+					}
 				case fleet.EndpointPreparing:
 					s.state, s.leftAt = sequence.StateMaint, h.sim.now
 				default:
@@ -254,6 +257,9 @@ func (h *haproxy) perform(a sequence.Action) error {
 			if err := lbconf.ValidatePool(pool); err != nil && !pool.Removed {
 				return refused{pool, err}
 			}
+		}
+		if _, err := lbconf.Listeners(a.Pools); err != nil {
+			return err
 		}
 		h.sim.checker.configured(h, a)
 		h.file = a.Pools

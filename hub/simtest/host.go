@@ -76,7 +76,7 @@ func (h *host) facts() fleet.HostFacts {
 	if h.haproxy != nil {
 		f.Balancers = []fleet.BalancerFacts{{Name: balancerName, Driver: balancerName, Version: "2.6", Address: h.address}}
 		if !h.older {
-			f.Balancers[0].Features = []string{fleet.BalancerGRPC, fleet.BalancerMetrics, fleet.BalancerParked}
+			f.Balancers[0].Features = []string{fleet.BalancerGRPC, fleet.BalancerMetrics, fleet.BalancerParked, fleet.BalancerRouting, fleet.BalancerSticky}
 		}
 	}
 	return f

@@ -99,7 +99,7 @@ func (w *world) add(id string) {
 func (w *world) withBalancer(id string) *world {
 	h := w.hosts[id]
 	h.balancer = true
-	h.facts.Balancers = []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Address: h.facts.Advertise, Features: []string{fleet.BalancerGRPC, fleet.BalancerMetrics, fleet.BalancerParked}}}
+	h.facts.Balancers = []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Address: h.facts.Advertise, Features: everything}}
 	return w
 }
 

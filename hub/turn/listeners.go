@@ -47,18 +47,15 @@ func (t *tx) shareOut(c fleet.Command) (*shares, error) {
 	o := owners{}
 	stay := t.staying(c)
 	for _, s := range stay {
-		o.listen(&s.Asked, listeners(&s.Asked)...)
+		o.state(&s.Asked)
 	}
 	t.bound(o)
 	for i := range c.Services {
 		s := &c.Services[i]
-		for _, port := range listeners(s) {
-			if why := o.taken(port, s.Balancing.Balancers); why != "" {
-				return nil, fleet.Conflict("services."+s.Key.Name+".x-lb", "port %d %s", port, why).
-					WithHint("choose another listen port, or other balancers with x-lb.balancers")
-			}
+		if err := o.refuse(s); err != nil {
+			return nil, err
 		}
-		o.listen(s, listeners(s)...)
+		o.state(s)
 	}
 	for _, s := range stay {
 		if !s.Removing {
@@ -116,6 +113,10 @@ func (out *shares) give(o owners, s *fleet.Service, names []int, had bool) (take
 		is = "of " + s.Key.Project + " is no longer"
 	}
 	for _, r := range s.Balancing.Routes {
+		if !had && len(r.Hosts) > 0 && slices.Contains(r.Listen, r.Target) {
+			out.warnings = append(out.warnings, fmt.Sprintf("%s:%d is not reachable by name: port %d answers to %s; use that, or another listen port",
+				s.Key.Name, r.Target, r.Target, strings.Join(r.Hosts, ", ")))
+		}
 		if slices.Contains(r.Listen, r.Target) || slices.Contains(names, r.Target) != had {
 			continue
 		}

@@ -54,19 +54,31 @@ func (t *tx) older(s *Service, r *fleet.Rollout) string {
 }
 
 // known is how a service is offered on a host's balancers: without the routes that
-// their agent doesn't know, where there are others; nil: not at all. A pool that it
-// was sent before its agent was exchanged for an older one stays: it refuses what
-// it doesn't know, and the balancer goes on.
+// their agent doesn't know, where there are others; nil: not at all. A pool of gRPC that
+// it was sent before its agent was exchanged for an older one stays: that refuses it,
+// and the balancer goes on. What else it doesn't know it would leave out: TLS, say.
 func (t *tx) known(asked *fleet.Balancing, host string, names []string, before *Published) *fleet.Balancing {
-	if asked == nil || t.allKnow(host, names, fleet.BalancerGRPC) {
-		return asked
+	if asked == nil {
+		return nil
 	}
+	unknown, refused := false, true
 	some := *asked
-	some.Routes = slices.DeleteFunc(slices.Clone(asked.Routes), func(r fleet.Route) bool { return r.Protocol == fleet.ProtocolGRPC })
+	some.Routes = slices.DeleteFunc(slices.Clone(asked.Routes), func(r fleet.Route) bool {
+		leave := false
+		for _, feature := range r.Features() {
+			if !t.allKnow(host, names, feature) {
+				leave, refused = true, refused && feature == fleet.BalancerGRPC
+			}
+		}
+		unknown = unknown || leave
+		return leave
+	})
 	switch {
+	case !unknown:
+		return asked
 	case len(some.Routes) > 0:
 		return &some
-	case before != nil && !before.Pool.Removed:
+	case before != nil && !before.Pool.Removed && refused:
 		return asked
 	}
 	return nil
@@ -74,12 +86,19 @@ func (t *tx) known(asked *fleet.Balancing, host string, names []string, before *
 
 // unoffered says on which balancers a service lacks routes because of their agents.
 func (t *tx) unoffered(s *Service) (reasons []string) {
-	if s.Asked.Balancing == nil || !slices.ContainsFunc(s.Asked.Balancing.Routes, func(r fleet.Route) bool { return r.Protocol == fleet.ProtocolGRPC }) {
+	if s.Asked.Balancing == nil {
 		return nil
 	}
 	for _, key := range t.balancersOf(s) {
-		if missing := t.lacks(key, fleet.BalancerGRPC); len(missing) > 0 {
-			reasons = append(reasons, heldPrefix+"it isn't offered by "+fleet.ProtocolGRPC+" on "+upgrade(key, missing))
+		for i := range s.Asked.Balancing.Routes {
+			route := &s.Asked.Balancing.Routes[i]
+			missing := t.lacks(key, route.Features()...)
+			switch {
+			case len(missing) == 1 && missing[0] == fleet.BalancerGRPC:
+				reasons = append(reasons, heldPrefix+"it isn't offered by "+fleet.ProtocolGRPC+" on "+upgrade(key, missing))
+			case len(missing) > 0:
+				reasons = append(reasons, fmt.Sprintf("%sits container port %d isn't offered on %s", heldPrefix, route.Target, upgrade(key, missing)))
+			}
 		}
 	}
 	return reasons

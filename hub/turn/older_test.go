@@ -16,7 +16,10 @@ func (w *world) exchange(host string, features ...string) {
 	h.facts.Balancers[0].Features = features
 }
 
-var everything = []string{fleet.BalancerGRPC, fleet.BalancerMetrics, fleet.BalancerParked}
+var everything = []string{
+	fleet.BalancerAlgorithms, fleet.BalancerGRPC, fleet.BalancerMetrics, fleet.BalancerParked, fleet.BalancerProxy, fleet.BalancerRouting,
+	fleet.BalancerSnippets, fleet.BalancerSticky, fleet.BalancerTimeouts, fleet.BalancerTLS,
+}
 
 // olderBalancer is a world like that of upgrading, whose balancer's agent is of the
 // release before rollouts: it fails when that is sent what it doesn't know.
@@ -188,6 +191,43 @@ func TestAnOlderAgentIsSentNoRouteThatItDoesNotKnow(t *testing.T) {
 	w.wantState(fleet.ServiceConverged)
 	if pool := w.hosts["web1"].pools[web]; len(pool.Routes) != 2 || pool.Generation == generation {
 		t.Errorf("pool %+v", pool)
+	}
+}
+
+// TLS, say, an older agent would leave out and serve in clear text: it is sent nothing
+// of such a route, and loses what it was sent before it was exchanged.
+func TestAnOlderAgentIsSentNoRouteThatItWouldServeInAnotherWay(t *testing.T) {
+	w := olderBalancer(t, nil)
+	s := webService(4, "web:1")
+	s.Balancing.Routes = append(s.Balancing.Routes, fleet.Route{
+		Target: 9090, Listen: []int{443}, Protocol: fleet.ProtocolHTTP, Certificates: map[int][]string{443: {"shop"}}, Sticky: true,
+	})
+	if reply := w.apply(s); reply.Err != nil {
+		t.Fatal(reply.Err)
+	}
+	w.pass(time.Minute)
+	v := w.wantState(fleet.ServiceHeld)
+	if want := "held: its container port 9090 isn't offered on web1/haproxy: its agent doesn't know sticky, tls; upgrade the agent on web1"; len(v.Reasons) == 0 || v.Reasons[0] != want {
+		t.Errorf("reasons %q", v.Reasons)
+	}
+	sent := func() int { return len(w.hosts["web1"].pools[web].Routes) }
+	if sent() != 1 {
+		t.Errorf("routes %+v", w.hosts["web1"].pools[web].Routes)
+	}
+	w.exchange("web1", everything...)
+	w.pass(time.Minute)
+	w.wantState(fleet.ServiceConverged)
+	if sent() != 2 {
+		t.Errorf("routes %+v", w.hosts["web1"].pools[web].Routes)
+	}
+	s.Balancing.Routes = s.Balancing.Routes[1:]
+	w.apply(s)
+	w.pass(time.Minute)
+	w.wantState(fleet.ServiceConverged)
+	w.exchange("web1")
+	w.pass(time.Minute)
+	if pool, sent := w.hosts["web1"].pools[web]; sent && !pool.Removed {
+		t.Errorf("an older one is sent %+v", pool)
 	}
 }
 

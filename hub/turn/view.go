@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
 )
 
 // View reads the state as people see it. It is only valid while the state's
@@ -126,15 +127,28 @@ func (v View) offers(s *Service) (out []string) {
 		b := v.t.balancers.get(key)
 		for _, r := range s.Asked.Balancing.Routes {
 			for _, port := range r.Listen {
-				out = append(out, offer(r, b.Facts.Address, port))
+				out = append(out, offer(r, b.Facts.Address, port)...)
 			}
 		}
 	}
 	return out
 }
 
-func offer(r fleet.Route, address string, port int) string {
-	return fmt.Sprintf("%s %s -> %d", r.Protocol, net.JoinHostPort(address, strconv.Itoa(port)), r.Target)
+// offer says where clients find a route, like "http 192.0.2.1:80 -> 8080" or
+// "https shop.example.com:443/api -> 8080".
+func offer(r fleet.Route, address string, port int) (out []string) {
+	protocol := r.Protocol
+	if len(r.Certificates[port]) > 0 {
+		protocol = map[string]string{fleet.ProtocolHTTP: "https", fleet.ProtocolTCP: "tls", fleet.ProtocolGRPC: "grpcs"}[protocol]
+	}
+	for _, pair := range lbconf.Pairs(port, &r) {
+		host := pair.Host
+		if host == "" {
+			host = address
+		}
+		out = append(out, fmt.Sprintf("%s %s%s -> %d", protocol, net.JoinHostPort(host, strconv.Itoa(port)), pair.Path, r.Target))
+	}
+	return out
 }
 
 func addressesOf(in *Instance) (out []string) {

@@ -124,7 +124,7 @@ func (v View) pool(key fleet.BalancerKey, p *Published) fleet.PoolView {
 	}
 	for _, r := range p.Pool.Routes {
 		for _, port := range r.Listen {
-			out.Listen = append(out.Listen, offer(r, v.t.balancers.get(key).Facts.Address, port))
+			out.Listen = append(out.Listen, offer(r, v.t.balancers.get(key).Facts.Address, port)...)
 		}
 	}
 	for _, e := range p.Pool.Endpoints {

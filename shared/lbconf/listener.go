@@ -67,7 +67,7 @@ func enter(all map[int]*Listener, port int, pool *fleet.Pool, route *fleet.Route
 	if l == nil {
 		l = &Listener{Port: port, AcceptProxy: slices.Contains(route.AcceptProxy, port)}
 		all[port] = l
-	} else if why := Unshared(port, l.Matches[0].Route, route); why != "" {
+	} else if why := unshared(port, l.Matches[0].Route, route); why != "" {
 		return fleet.Conflict(pool.Service.String(), "port %d belongs to %s already, and %s", port, l.Matches[0].Pool.Service, why).
 			WithHint("give one of them another port")
 	}
@@ -89,9 +89,24 @@ func enter(all map[int]*Listener, port int, pool *fleet.Pool, route *fleet.Route
 	return nil
 }
 
-// Unshared says why two routes can't share a port, whatever their host names and
-// paths are; empty: they can, where those differ.
-func Unshared(port int, a, b *fleet.Route) string {
+// Clash says why two routes can't share a port, in words that follow "and"; empty:
+// they can, by their host names and paths.
+func Clash(port int, a, b *fleet.Route) string {
+	if why := unshared(port, a, b); why != "" {
+		return why
+	}
+	theirs := Pairs(port, b)
+	for _, pair := range Pairs(port, a) {
+		if slices.Contains(theirs, pair) {
+			return "both are for " + pair.String()
+		}
+	}
+	return ""
+}
+
+// unshared says why two routes can't share a port, whatever their host names and
+// paths are.
+func unshared(port int, a, b *fleet.Route) string {
 	tls := len(a.Certificates[port]) > 0
 	switch {
 	case a.Protocol == fleet.ProtocolTCP || b.Protocol == fleet.ProtocolTCP:
@@ -134,6 +149,15 @@ func Pairs(port int, route *fleet.Route) (pairs []Pair) {
 		}
 	}
 	return pairs
+}
+
+// Serves says whether all that comes to a route on a port was for another one, too.
+func Serves(port int, was, route *fleet.Route) bool {
+	return slices.Contains(was.Listen, port) && !slices.ContainsFunc(Pairs(port, route), func(p Pair) bool {
+		return !slices.ContainsFunc(Pairs(port, was), func(w Pair) bool {
+			return covers(w.Host, p.Host) && (w.Path == "" || w.Path == p.Path || strings.HasPrefix(p.Path, w.Path+"/"))
+		})
+	})
 }
 
 func orAny(list []string) []string {

@@ -82,6 +82,28 @@ func TestWhatCanNotShareAPort(t *testing.T) {
 	}
 }
 
+func TestServes(t *testing.T) {
+	route := func(hosts, paths string) *fleet.Route {
+		r := sharing("a/web", routed(hosts, paths)).Routes[0]
+		return &r
+	}
+	for _, c := range []struct {
+		was, now *fleet.Route
+		want     bool
+	}{
+		{route("", ""), route("a.example", "/x"), true},
+		{route("a.example", ""), route("", ""), false},
+		{route("*.example", "/x"), route("a.example", "/x/y"), true},
+		{route("*.example", "/x"), route("a.example", "/xy"), false},
+		{route("", "/x"), route("", "/x /y"), false},
+		{&fleet.Route{Listen: []int{81}}, route("", ""), false},
+	} {
+		if Serves(80, c.was, c.now) != c.want {
+			t.Errorf("%+v serves %+v: want %v", c.was, c.now, c.want)
+		}
+	}
+}
+
 func TestOddRoutes(t *testing.T) {
 	for name, change := range map[string]func(*fleet.Route){
 		"a host in capitals":       routed("Shop.example", ""),
