@@ -2,6 +2,7 @@ package brain
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -77,6 +78,9 @@ func (s *State) instanceActual(inst *instance, now time.Time) fleet.InstanceActu
 		if c.State == ContainerExited || c.State == ContainerDead {
 			a.ExitCode = c.ExitCode
 		}
+	}
+	if inst.over() {
+		a.ExitCode = rec.EndedCode
 	}
 	a.Phase, a.Reason = s.phase(inst, now)
 	if a.Phase == fleet.PhaseBackoff {
@@ -166,6 +170,8 @@ func (s *State) runPhase(inst *instance, now time.Time) (string, string) {
 		return fleet.PhaseBackoff, inst.reason + "; next try in " + words(inst.wait)
 	}
 	switch {
+	case inst.over():
+		return fleet.PhaseExited, fmt.Sprintf("exited with code %d; its container was removed since", inst.rec.EndedCode)
 	case c == nil && inst.pulled:
 		return fleet.PhaseStarting, inst.reason
 	case c == nil:

@@ -59,9 +59,11 @@ type Record struct {
 	// Recreate: the container is to be made anew, with other ports than its own.
 	Recreate bool `json:"recreate,omitempty"`
 	// ReadyRun is the run (container and start) that was reported ready last,
-	// EndedRun the run whose end is final by the restart policy.
-	ReadyRun string `json:"readyRun,omitempty"`
-	EndedRun string `json:"endedRun,omitempty"`
+	// EndedRun the run whose end is final by the restart policy, EndedCode with which
+	// code it ended.
+	ReadyRun  string `json:"readyRun,omitempty"`
+	EndedRun  string `json:"endedRun,omitempty"`
+	EndedCode int    `json:"endedCode,omitempty"`
 	// Started is when ReadyRun's container started; Boot is the machine's boot
 	// in which a container was last seen running.
 	Started  time.Time `json:"started,omitzero"`

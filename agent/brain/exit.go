@@ -105,7 +105,11 @@ func (s *State) decide(inst *instance, spec *fleet.Spec, now time.Time) {
 
 func (s *State) end(inst *instance, run, reason string, now time.Time) {
 	inst.ended, inst.reason = true, reason
-	inst.rec.EndedRun = run
+	inst.rec.EndedRun, inst.rec.EndedCode = run, inst.container.ExitCode
 	s.report.urgent = true
 	s.dirty(now)
 }
+
+// over: an instance has come to its end for good, and somebody has removed its
+// container since. It isn't made anew, to do its work once more.
+func (inst *instance) over() bool { return inst.container == nil && inst.rec.EndedRun != "" }

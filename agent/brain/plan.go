@@ -86,7 +86,7 @@ func (s *State) nextRun(inst *instance, a *fleet.Assignment, spec *fleet.Spec, n
 	if c != nil && c.State == ContainerExited && inst.decided != runOf(c) {
 		s.decide(inst, spec, now)
 	}
-	if inst.nextTry.After(now) {
+	if inst.nextTry.After(now) || inst.over() {
 		return nil
 	}
 	secrets, lacks := s.secretsOf(a, spec)
