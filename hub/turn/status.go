@@ -109,7 +109,7 @@ func (t *tx) distance(s *Service) []string {
 	for _, host := range sorted(waiting, byText) {
 		out = append(out, host+" hasn't taken its desired state yet"+t.behindWhy(host))
 	}
-	if want := t.wanted(s); running != want {
+	if want := t.wanted(s); running != want && len(s.Waiting) == 0 { // who waits says so
 		out = append(out, fmt.Sprintf("%d of %d instances are placed", running, want))
 	}
 	return few(append(out, t.poolDistance(s)...))

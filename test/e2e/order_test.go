@@ -49,7 +49,7 @@ func orderedWeb(image string, port int, after string) string {
 }
 
 const afterAll = `      db: {condition: service_healthy, restart: true}
-      cache:
+      cache: {condition: service_started}
       migrate: {condition: service_completed_successfully}
 `
 
@@ -100,7 +100,7 @@ func TestTheFirstStartIsInOrder(t *testing.T) {
 	}
 	p.allAnswer(9260, 2)
 	p.says(p.mustMuster("services", p.name), "inorder/migrate completed 0/0")
-	p.says(p.mustMuster("instances", "--service", p.name+"/migrate"), "completed")
+	p.says(p.mustMuster("instances", p.name+"/migrate"), "completed")
 }
 
 // TestARestartFollowsADependency: by the dependency's new version, one file that
@@ -196,7 +196,7 @@ func TestADependencyThatDiesLater(t *testing.T) {
 	g, end := p.lightly(port)
 	p.powerCut("web2")
 	p.soon(30*time.Second, fleet.EventHostLost, "web2 is lost")
-	p.mustMuster("scale", p.name+"/web", "3")
+	p.mustMuster("scale", p.name+"/web=3")
 	p.until(time.Minute, "three serve without db", func() (bool, string) {
 		n := 0
 		for _, in := range p.service("web").Instances {
