@@ -17,6 +17,7 @@ const (
 // config is the service's whole behaviour, read once from the environment.
 type config struct {
 	Port       string        // PORT, default 8080
+	GRPCPort   string        // GRPC_PORT: it answers calls of test.Echo/Say there, too
 	Version    string        // VERSION, default the one that was linked in
 	Instance   string        // MUSTER_INSTANCE, default the host name
 	OnTerm     string        // ON_TERM: graceful (default), exit, ignore
@@ -36,6 +37,7 @@ type config struct {
 func readConfig(getenv func(string) string) (config, error) {
 	c := config{
 		Port:      orElse(getenv("PORT"), "8080"),
+		GRPCPort:  getenv("GRPC_PORT"),
 		Version:   orElse(getenv("VERSION"), version),
 		Instance:  getenv("MUSTER_INSTANCE"),
 		OnTerm:    orElse(getenv("ON_TERM"), termGraceful),

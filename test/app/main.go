@@ -49,11 +49,16 @@ func serve(cfg config, log *slog.Logger) error {
 		return err
 	}
 	app := newService(cfg, time.Now())
+	if cfg.GRPCPort != "" {
+		if err := answerCalls(cfg); err != nil {
+			return err
+		}
+	}
 	// No idle timeout: a load balancer that keeps connections to this service
 	// must be the one to close them, or its next request may meet a closed one.
 	server := &http.Server{Handler: app.handler(), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
+	go func() { ended <- server.Serve(proxied{listener}) }()
 	log.Info("serving", "address", listener.Addr().String(),
 		"version", cfg.Version, "instance", cfg.Instance, "on_term", cfg.OnTerm)
 

@@ -55,6 +55,7 @@ func (s *service) handler() http.Handler {
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) { os.Exit(1) })
 	mux.HandleFunc("GET /ws", s.socket)
 	mux.HandleFunc("GET /shown", s.show)
+	mux.HandleFunc("GET /client", client)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Version", s.cfg.Version)
 		w.Header().Set("X-Instance", s.cfg.Instance)

@@ -37,6 +37,7 @@ const (
 type Options struct {
 	Hosts     []string // with an engine and an agent each
 	Balancers []string // those of Hosts that have an HAProxy
+	Nginx     []string // and those that have an nginx
 	Dir       string   // in which everything that the cluster writes gets a directory, removed by Close
 	Engine    string   // StartLocal: the socket of the engine to use; empty: where the machine's own listens
 	Logger    *slog.Logger
@@ -165,7 +166,7 @@ func (c *Cluster) joined(ctx context.Context) error {
 				balancers += len(h.Facts.Balancers)
 			}
 		}
-		return up == len(c.opts.Hosts) && balancers == len(c.opts.Balancers), fmt.Sprintf("%d hosts are up, with %d balancers", up, balancers)
+		return up == len(c.opts.Hosts) && balancers == len(c.opts.Balancers)+len(c.opts.Nginx), fmt.Sprintf("%d hosts are up, with %d balancers", up, balancers)
 	})
 }
 
@@ -200,13 +201,21 @@ func (c *Cluster) agentProcess(h *hosts.Host) *Process {
 			args = append(args, "--haproxy")
 		}
 	}
+	if slices.Contains(c.opts.Nginx, h.Name) {
+		args = append(args, "--nginx")
+	}
 	args = append(args, c.opts.AgentArgs...)
 	return &Process{host: h, program: filepath.Join(cmp.Or(c.opts.AgentPrograms, c.dir), "muster-agent"), args: args, env: c.agentEnv(h.Name), log: filepath.Join(c.dir, h.Name+".log")}
 }
 
 // agentEnv are settings that agents of before don't know as arguments.
 func (c *Cluster) agentEnv(host string) []string {
-	return []string{"MUSTER_AGENT_SECRETS_DIR=" + c.SecretsDir(host)}
+	return []string{"MUSTER_AGENT_SECRETS_DIR=" + c.SecretsDir(host), "MUSTER_AGENT_CERTIFICATES_DIR=" + c.CertificatesDir(host)}
+}
+
+// CertificatesDir is where a host's operator keeps certificates.
+func (c *Cluster) CertificatesDir(host string) string {
+	return filepath.Join(c.dir, host+"-certificates")
 }
 
 // SecretsDir is where a host's agent mounts its memory for secrets.
