@@ -55,15 +55,16 @@ var mountKeys = keys{
 }
 
 var attachKeys = keys{
-	"aliases":        yes("names on that network: they lead to instances on the same host"),
-	"priority":       yes("the highest is the first network"),
-	"gw_priority":    no("engines before 28.0 would leave it out", "use priority"),
-	"ipv4_address":   no(manyOfIt, "leave it out: services are reached by their names"),
-	"ipv6_address":   no(manyOfIt, "leave it out: services are reached by their names"),
-	"link_local_ips": no(manyOfIt, "leave it out"),
-	"mac_address":    no(manyOfIt, "leave it out"),
-	"driver_opts":    no("bridges have none for a container", "leave it out"),
-	"interface_name": no("engines before 28.1 would leave it out", "leave it out"),
+	"aliases":                yes("names on that network: they lead to instances on the same host"),
+	"use_service_name_alias": yes(""),
+	"priority":               yes("the highest is the first network"),
+	"gw_priority":            no("engines before 28.0 would leave it out", "use priority"),
+	"ipv4_address":           no(manyOfIt, "leave it out: services are reached by their names"),
+	"ipv6_address":           no(manyOfIt, "leave it out: services are reached by their names"),
+	"link_local_ips":         no(manyOfIt, "leave it out"),
+	"mac_address":            no(manyOfIt, "leave it out"),
+	"driver_opts":            no("bridges have none for a container", "leave it out"),
+	"interface_name":         no("engines before 28.1 would leave it out", "leave it out"),
 }
 
 var deployKeys = keys{
@@ -79,7 +80,9 @@ var deployKeys = keys{
 }
 
 var placementKeys = keys{
-	"constraints": yes("`node.hostname`, `node.id`, `node.labels.…`, `node.platform.os`, `node.platform.arch`, `node.role`, `engine.labels.…`, with `==` or `!=`; `host.` means the same as `node.`"),
+	"constraints":           yes("`node.hostname`, `node.id`, `node.labels.…`, `node.platform.os`, `node.platform.arch`, `node.role`, `engine.labels.…`, with `==` or `!=`; `host.` means the same as `node.`"),
+	"preferences":           no("instances are spread over hosts, and over nothing else", "use constraints, and a service for each"),
+	"max_replicas_per_node": no("instances are spread over hosts as far as there is room", "leave it out, or use mode: global for one on each"),
 }
 
 var resourceKeys = keys{
@@ -88,6 +91,8 @@ var resourceKeys = keys{
 	}),
 	"reservations": yes("placement sets aside what is reserved").with(keys{
 		"cpus": yes(""), "memory": yes("without it, the limit is set aside"),
+		"devices":           no("hosts don't tell of GPUs", "use devices of the service, or a label of the host and a constraint"),
+		"generic_resources": no("hosts don't count what they have", "use a label of the host and a constraint"),
 	}),
 }
 
@@ -97,5 +102,8 @@ var restartKeys = keys{
 	"delay":        ignored("the wait grows with each failure by itself"),
 	"window":       ignored("a start counts as a success when the instance gets ready"),
 }
+
+// oldName is how Compose called what others made, before name.
+var oldName = keys{"name": first("becomes the `name` beside it")}
 
 var updateKeys = plain("parallelism", "delay", "failure_action", "monitor", "max_failure_ratio", "order")

@@ -23,7 +23,7 @@ var topLevel = &schema{fields: keys{
 
 var volumeKeys = &schema{fields: keys{
 	"name":        yes("in full, as the engine knows it"),
-	"external":    becomes("it is called by its key or `name`; a host that lacks it makes an empty one"),
+	"external":    becomes("it is called by its key or `name`; a host that lacks it makes an empty one").with(oldName),
 	"driver":      yes("hosts need its plugin, where it isn't `local`"),
 	"driver_opts": yes("used when a host makes the volume, like those of an NFS share"),
 	"labels":      ignored(labelsUnread),
@@ -31,7 +31,7 @@ var volumeKeys = &schema{fields: keys{
 
 var networkKeys = &schema{fields: keys{
 	"name":        yes("in full, as the engine knows it; without it `<project>_<key>`"),
-	"external":    yes("it has to be on each host already, and stays; `host` and `none` are the engine's own"),
+	"external":    yes("it has to be on each host already, and stays; `host` and `none` are the engine's own").with(oldName),
 	"driver":      becomes("`bridge`; `overlay`, as Swarm has it, becomes one, with a warning. Others are refused"),
 	"driver_opts": yes("those of a bridge; an overlay's are left out"),
 	"internal":    yes("containers reach nothing but others on it; nobody reaches their ports, the balancers neither"),
@@ -44,7 +44,7 @@ var networkKeys = &schema{fields: keys{
 
 var secretKeys = &schema{fields: keys{
 	"name":            yes("if it is called otherwise in the project"),
-	"external":        yes("it was set by `muster secret set PROJECT/NAME`"),
+	"external":        yes("it was set by `muster secret set PROJECT/NAME`").with(oldName),
 	"file":            first(readWhereItIs + ", and sends the value along; the document doesn't keep it"),
 	"environment":     first(readWhereItIs + ", and sends the value along; the document doesn't keep it"),
 	"content":         no("a value would be readable in the document", setAsSecret),
@@ -59,7 +59,7 @@ var configKeys = &schema{fields: keys{
 	"content":         yes("the text itself; variables are filled in"),
 	"file":            first(readWhereItIs + "; it becomes `content`"),
 	"environment":     first(readWhereItIs + "; it becomes `content`"),
-	"external":        becomes("a secret of the project, which is where the hub keeps what comes by itself: `muster secret set PROJECT/NAME`"),
+	"external":        becomes("a secret of the project, which is where the hub keeps what comes by itself: `muster secret set PROJECT/NAME`").with(oldName),
 	"labels":          ignored(labelsUnread),
 	"template_driver": no("nobody fills in templates", "write the content as it is to be"),
 }}

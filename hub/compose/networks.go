@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -46,15 +45,8 @@ func parseNetwork(p *problems, at, key string, value any, n *declared) {
 	checkKeys(p, at, f.tree, networkKeys)
 	driver := f.text("driver")
 	n.Internal, n.IPv6 = f.yes("internal"), f.yes("enable_ipv6")
-	switch external := f.tree["external"].(type) {
-	case map[string]any: // as it was before name:
-		n.External = true
-		n.Name, _ = external["name"].(string)
-		n.Name = cmp.Or(n.Name, key)
-	default:
-		if n.External = f.yes("external"); n.External {
-			n.Name = key
-		}
+	if n.External = f.yes("external"); n.External {
+		n.Name = key
 	}
 	if name := f.text("name"); name != "" {
 		n.Name = name
