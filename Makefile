@@ -32,7 +32,7 @@ HOSTS ?= 3
 N ?= $(if $(SEED),1,300)
 FUZZTIME ?= 10s
 BENCHTIME ?= 1s
-GENERATED := docs/openapi.json docs/architecture.md ':(glob)**/testdata/**'
+GENERATED := docs/openapi.json docs/architecture.md docs/compose-support.md ':(glob)**/testdata/**'
 
 .PHONY: help
 help: ## list what there is to make

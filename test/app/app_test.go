@@ -274,3 +274,17 @@ func TestWebSocket(t *testing.T) {
 		t.Fatalf("exit code %d", code)
 	}
 }
+
+// TestCheck: the same program says how the service is, for healthchecks.
+func TestCheck(t *testing.T) {
+	for env, want := range map[string]int{"UNHEALTHY=0": 0, "UNHEALTHY=1": 1} {
+		in := started(t, env)
+		_, port, _ := net.SplitHostPort(in.addr)
+		cmd := exec.Command(binary, "check")
+		cmd.Env = []string{"PORT=" + port}
+		_ = cmd.Run() // its code is what counts
+		if got := cmd.ProcessState.ExitCode(); got != want {
+			t.Errorf("%s: %d", env, got)
+		}
+	}
+}
