@@ -154,7 +154,7 @@ func loopOptions(options *Options, p *parts, store *cache.Cache, kept brain.Cach
 	o := loop.Options{
 		Brain: brain.Config{
 			Host: options.Host, AgentStart: rand.Text(), Facts: facts, Bind: bind(cmp.Or(facts.Advertise, kept.Advertise)),
-			SecretsDir: options.SecretsDir, NoSecrets: p.secrets.Problem(), ConfigsDir: options.configsDir(), Devices: readings.Devices(), Adopt: options.AdoptLineage, Limits: options.Limits, Timing: options.Timing.Brain,
+			SecretsDir: options.SecretsDir, NoSecrets: p.secrets.Problem(), ConfigsDir: options.configsDir(), Adopt: options.AdoptLineage, Limits: options.Limits, Timing: options.Timing.Brain,
 		},
 		Kept: kept, Engine: p.engine, Logs: p.engine, Store: store, Secrets: p.secrets,
 		Configs: secrets.NewConfigs(options.configsDir(), options.Logger.With("room", "configs")),

@@ -106,7 +106,7 @@ const (
 
 func (m *machine) read(ctx context.Context) (brain.FactsRead, error) {
 	facts, err := m.facts(ctx)
-	return brain.FactsRead{Facts: facts, Bind: bind(facts.Advertise), Devices: readings.Devices()}, err
+	return brain.FactsRead{Facts: facts, Bind: bind(facts.Advertise)}, err
 }
 
 func (m *machine) facts(ctx context.Context) (fleet.HostFacts, error) {
@@ -119,7 +119,7 @@ func (m *machine) facts(ctx context.Context) (fleet.HostFacts, error) {
 	facts.Advertise = m.address(ctx)
 	facts.Labels = o.Labels
 	facts.AgentVersion = buildinfo.String()
-	facts.Features, facts.SecretsKey = Features, m.secrets
+	facts.Features, facts.SecretsKey, facts.Devices = Features, m.secrets, readings.Devices()
 	facts.PortRangeFirst, facts.PortRangeLast = o.PortFirst, o.PortLast
 	facts.Balancers = o.balancerFacts(facts.Advertise)
 	return facts, nil

@@ -26,10 +26,8 @@ type Config struct {
 	NoSecrets  string
 	// ConfigsDir is where the shell writes configs' files, in the same way.
 	ConfigsDir string
-	// Devices are the host's as first read; see FactsRead.
-	Devices []string
-	Limits  Limits
-	Timing  Timing
+	Limits     Limits
+	Timing     Timing
 }
 
 // Limits bound what goes on at once and what is kept.

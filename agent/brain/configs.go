@@ -3,7 +3,9 @@ package brain
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -41,10 +43,8 @@ func (s *State) unfit(spec *fleet.Spec) string {
 			return fmt.Sprintf("its config %.64q on %.64q can't be given to it", c.Name, c.Target)
 		}
 	}
-	for _, device := range spec.DevicePaths() {
-		if s.devices != nil && !s.devices[device] {
-			return fmt.Sprintf("this host has no device %.255s", device)
-		}
+	if missing := s.facts.Lacks(spec); len(missing) > 0 {
+		return "this host has no device " + strings.Join(missing, ", ")
 	}
 	return ""
 }
@@ -52,15 +52,9 @@ func (s *State) unfit(spec *fleet.Spec) string {
 // takeFacts takes in what the machine says of itself. A device that came or went
 // changes what can run here.
 func (s *State) takeFacts(in FactsRead) {
+	changed := !slices.Equal(s.facts.Devices, in.Facts.Devices)
 	s.facts = in.Facts
-	if in.Devices == nil {
-		return
-	}
-	s.devices = map[string]bool{}
-	for _, device := range in.Devices {
-		s.devices[device] = true
-	}
-	if s.accepted != nil {
+	if changed && s.accepted != nil {
 		s.review()
 	}
 }

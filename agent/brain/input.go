@@ -59,8 +59,6 @@ type BalancerCounted struct {
 type FactsRead struct {
 	Facts fleet.HostFacts
 	Bind  string
-	// Devices are the paths below /dev of this host, sorted; nil: not known.
-	Devices []string
 }
 
 // ForeignRead is what others use of the machine now.

@@ -39,8 +39,7 @@ type State struct {
 
 	instances map[string]*instance
 	facts     fleet.HostFacts
-	devices   map[string]bool // by path; nil: not known
-	advertise string          // the address that others reach this host at; empty: not known
+	advertise string // the address that others reach this host at; empty: not known
 	bind      string
 	located   bool // advertise isn't from the last start
 	foreign   fleet.Foreign
@@ -130,7 +129,6 @@ func New(config Config, cache Cache, now time.Time) *State {
 		engine:       fleet.EngineStatus{Problem: "not asked yet"},
 		born:         now,
 	}
-	s.takeFacts(FactsRead{Facts: config.Facts, Devices: config.Devices})
 	s.prepareCache()
 	s.locate(config.Facts.Advertise, config.Bind, now)
 	s.recall(now)

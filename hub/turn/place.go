@@ -167,6 +167,9 @@ func (t *tx) candidates(s *Service, siblings map[string]int, only string) []plac
 		if h.Barred == "" {
 			h.Barred = t.keyless(h.ID, h.Features, &s.Asked.Spec)
 		}
+		if h.Barred == "" {
+			h.Barred = t.deviceless(h.ID, &s.Asked.Spec)
+		}
 		if l := t.live.get(h.ID); h.Barred == "" && l != nil && l.Actual != nil {
 			if why := l.Actual.Refused[fleet.VersionKey(s.Asked.Key, s.Version)]; why != "" {
 				h.Barred = why
@@ -175,6 +178,18 @@ func (t *tx) candidates(s *Service, siblings map[string]int, only string) []plac
 		out = append(out, h)
 	}
 	return out
+}
+
+// deviceless says which devices a version asks for that the host lacks.
+func (t *tx) deviceless(host string, spec *fleet.Spec) string {
+	h := t.hosts.get(host)
+	if h == nil {
+		return ""
+	}
+	if missing := h.Facts.Lacks(spec); len(missing) > 0 {
+		return "has no device " + strings.Join(missing, ", ")
+	}
+	return ""
 }
 
 // heldFor says which fixed port of the service is still held on the host. The

@@ -25,6 +25,9 @@ type HostFacts struct {
 	// SecretsKey is the public half of the X25519 key that secrets are encrypted to,
 	// in base64; empty: the agent has none.
 	SecretsKey string `json:"secretsKey,omitempty"`
+	// Devices are the paths below /dev that versions may ask for, sorted; see Lacks.
+	// Empty: not known.
+	Devices []string `json:"devices,omitempty"`
 }
 
 // BalancerFacts is a balancer that the host's agent drives.

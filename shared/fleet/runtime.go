@@ -1,7 +1,5 @@
 package fleet
 
-import "slices"
-
 // Runtime is how a container's processes run: what an engine can be told of it
 // beyond what Spec says itself. Names and spellings are Compose's. What is zero is
 // as the engine has it by default.
@@ -98,16 +96,3 @@ const (
 
 // OnHost reports whether containers use their host's own network.
 func (s *Spec) OnHost() bool { return s.NetworkMode == NetworkHost }
-
-// DevicePaths are the host's devices that the spec asks for.
-func (s *Spec) DevicePaths() (paths []string) {
-	if s.Runtime == nil {
-		return nil
-	}
-	for _, d := range s.Runtime.Devices {
-		if !slices.Contains(paths, d.Source) {
-			paths = append(paths, d.Source)
-		}
-	}
-	return paths
-}

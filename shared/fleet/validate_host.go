@@ -51,6 +51,7 @@ func (f *HostFacts) validate() *Error {
 		each("balancers", maxBalancers, f.Balancers, (*BalancerFacts).validate),
 		unique("balancers", f.Balancers, func(b *BalancerFacts) string { return b.Name }),
 		recipient("secretsKey", f.SecretsKey),
+		each("devices", MaxDevices, f.Devices, func(device *string) *Error { return name("path", *device, maxName) }),
 	)
 }
 

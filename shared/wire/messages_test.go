@@ -89,6 +89,7 @@ var actual = fleet.Actual{
 		MachineID: "machine", BootID: "boot", Labels: map[string]string{"tier": "web"}, AgentVersion: "1.2.3",
 		Features: []string{"probe-http"}, PortRangeFirst: 20000, PortRangeLast: 29999,
 		Balancers:  []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Address: "10.0.0.1", Labels: map[string]string{"edge": "yes"}, Features: []string{"parked"}}},
+		Devices:    []string{"/dev/kvm", "/dev/null"},
 		SecretsKey: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 	},
 	AgentStart: "start", Session: "session", Observed: observed,

@@ -27,10 +27,11 @@ type expectation struct {
 	Env      []string       `yaml:"env"`      // of the shell
 	Generate map[string]int `yaml:"generate"` // files of so many bytes
 
-	Says       []string                     `yaml:"says"`    // what apply tells, too
-	Refused    []string                     `yaml:"refused"` // all that apply says instead
-	Held       map[string]string            `yaml:"held"`    // why a service can't be placed
-	Stuck      map[string]string            `yaml:"stuck"`   // why an instance can't be made
+	Unwaited   bool                         `yaml:"unwaited"` // that a container is made is enough
+	Says       []string                     `yaml:"says"`     // what apply tells, too
+	Refused    []string                     `yaml:"refused"`  // all that apply says instead
+	Held       map[string]string            `yaml:"held"`     // why a service can't be placed
+	Stuck      map[string]string            `yaml:"stuck"`    // why an instance can't be made
 	Containers map[string]wanted            `yaml:"containers"`
 	Absent     []string                     `yaml:"absent"`   // services that aren't there
 	Service    map[string]map[string]string `yaml:"service"`  // labels of services
@@ -84,7 +85,7 @@ func (p *project) expect(dir string, e *expectation) {
 	for _, file := range append([]string{}, e.files()...) {
 		args = append(args, "-f", filepath.Join(dir, file))
 	}
-	waits := len(e.Refused)+len(e.Held)+len(e.Stuck) == 0
+	waits := len(e.Refused)+len(e.Held)+len(e.Stuck) == 0 && !e.Unwaited
 	if waits {
 		args = append(args, "--wait", "--timeout", "120s")
 	}
@@ -104,6 +105,9 @@ func (p *project) expect(dir string, e *expectation) {
 	}
 	p.says(out, e.Says...)
 	p.waitsFor(e)
+	if e.Unwaited {
+		p.until(30*time.Second, "containers are made", func() (bool, string) { return len(p.containers()) == len(e.Containers), "" })
+	}
 	p.compare(e)
 }
 

@@ -47,6 +47,7 @@ type Engine struct {
 	// networks is held for reading while a container is made that needs some, and for
 	// writing while those go that no container needs.
 	networks sync.RWMutex
+	making   sync.Mutex // is held while a network is looked for and made: engines would make two of one name
 	// settling is taken by the one caller that settles the API version.
 	settling chan struct{}
 }

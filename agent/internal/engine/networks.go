@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -40,6 +42,8 @@ func toEndpoint(networks []fleet.Network) *network.NetworkingConfig {
 
 // ensureNetworks has the networks be there that a container needs.
 func (e *Engine) ensureNetworks(ctx context.Context, want *brain.Create) error {
+	e.making.Lock()
+	defer e.making.Unlock()
 	for i := range want.Spec.Networks {
 		if err := e.ensureNetwork(ctx, &want.Spec.Networks[i], want.Labels); err != nil {
 			return err
@@ -56,6 +60,11 @@ func (e *Engine) ensureNetwork(ctx context.Context, n *fleet.Network, labels map
 		return err
 	}
 	err := e.call(ctx, look)
+	if err != nil && strings.Contains(err.Error(), "is ambiguous") {
+		if err = e.onlyOne(ctx, n.Name); err == nil {
+			err = e.call(ctx, look)
+		}
+	}
 	if errdefs.IsNotFound(err) && !n.External {
 		if err = e.makeNetwork(ctx, n, labels); errdefs.IsConflict(err) {
 			err = nil // another container needed it at the same time
@@ -73,6 +82,28 @@ func (e *Engine) ensureNetwork(ctx context.Context, n *fleet.Network, labels map
 		return nil
 	}
 	return fits(n, &found, labels)
+}
+
+// onlyOne removes networks of ours that have the same name as another one, as an engine
+// may have made where it was asked again before it had answered.
+func (e *Engine) onlyOne(ctx context.Context, name string) error {
+	return e.callWithin(ctx, e.options.WorkTimeout, func(ctx context.Context, cli *client.Client) error {
+		listed, err := cli.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", name), filters.Arg("label", brain.LabelLineage))})
+		if err != nil {
+			return err
+		}
+		listed = slices.DeleteFunc(listed, func(n network.Summary) bool { return n.Name != name })
+		used := slices.IndexFunc(listed, func(n network.Summary) bool {
+			full, err := cli.NetworkInspect(ctx, n.ID, network.InspectOptions{})
+			return err == nil && len(full.Containers) > 0
+		})
+		for i := range listed {
+			if i != max(used, 0) {
+				err = errors.Join(err, cli.NetworkRemove(ctx, listed[i].ID))
+			}
+		}
+		return err
+	})
 }
 
 // fits says why a network that is there isn't the one that is asked for.
@@ -156,13 +187,16 @@ func networkNamed(stated []fleet.Network, name string) *fleet.Network {
 // sweepNetworks removes the networks of ours that no container has, running or not.
 // One that can't be removed now is met again after the next container.
 func (e *Engine) sweepNetworks(ctx context.Context, lineage, host string) {
-	if lineage == "" || host == "" || !e.networks.TryLock() { // somebody needs one
+	if lineage == "" || host == "" {
 		return
 	}
-	defer e.networks.Unlock()
 	err := e.callWithin(ctx, e.options.WorkTimeout, func(ctx context.Context, cli *client.Client) error {
 		ours := filters.NewArgs(filters.Arg("label", brain.LabelLineage+"="+lineage), filters.Arg("label", brain.LabelHost+"="+host))
 		listed, err := cli.NetworkList(ctx, network.ListOptions{Filters: ours})
+		if err != nil || len(listed) == 0 || !e.lockNetworks(ctx) {
+			return err
+		}
+		defer e.networks.Unlock()
 		for i := range listed {
 			err = errors.Join(err, e.sweepNetwork(ctx, cli, &listed[i]))
 		}
@@ -171,6 +205,21 @@ func (e *Engine) sweepNetworks(ctx context.Context, lineage, host string) {
 	if err != nil {
 		e.logger.Warn("networks that no container needs stay", "error", err)
 	}
+}
+
+// lockNetworks waits a little while containers are made that may need one.
+func (e *Engine) lockNetworks(ctx context.Context) bool {
+	for range 40 {
+		if e.networks.TryLock() {
+			return true
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return false
 }
 
 func (e *Engine) sweepNetwork(ctx context.Context, cli *client.Client, n *network.Summary) error {

@@ -3,10 +3,17 @@
 package engine_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/agent/brain"
 	"github.com/musterhq/muster/agent/internal/engine"
@@ -68,6 +75,59 @@ func TestNetworks(t *testing.T) {
 	do(t, e, on(brain.OpRemove, "1b", waiting.ID))
 	if got := networksOf(t); got != "" {
 		t.Errorf("left are %q", got)
+	}
+}
+
+// TestManyAtOnce need the same network: there is one.
+func TestManyAtOnce(t *testing.T) {
+	e := newEngine(t, engine.Options{})
+	group := errgroup.Group{}
+	for i := range 8 {
+		group.Go(func() error {
+			instance := fmt.Sprint(i, "a")
+			if r := e.Do(t.Context(), order(instance, onNetworks(fleet.Network{Name: "shop_many"}))); r.Problem != "" {
+				return errors.New(r.Problem)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	if got := networksOf(t); got != "shop_many" {
+		t.Errorf("there are %q", got)
+	}
+	// As an engine may be left by one that was asked twice.
+	secondNetwork(t, "shop_many")
+	if r := e.Do(t.Context(), order("9a", onNetworks(fleet.Network{Name: "shop_many"}))); r.Problem != "" {
+		t.Error(r.Problem)
+	}
+	for _, c := range containers(t, e) {
+		do(t, e, on(brain.OpRemove, c.Labels[brain.LabelInstance], c.ID))
+	}
+	if got := networksOf(t); got != "" {
+		t.Errorf("left are %q", got)
+	}
+}
+
+// secondNetwork makes one more network of a name, which the docker command wouldn't.
+func secondNetwork(t *testing.T, name string) {
+	t.Helper()
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", host.DockerSocket)
+	}
+	body := fmt.Sprintf(`{"Name": %q, "Labels": {"muster.lineage": %q, "muster.host": %q, "muster.project": "shop"}}`, name, lineage, host.Name)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://engine/v1.41/networks/create", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := (&http.Transport{DialContext: dial, DisableKeepAlives: true}).RoundTrip(request)
+	if err != nil || response.Body.Close() != nil || response.StatusCode != http.StatusCreated {
+		t.Fatalf("%+v, %v", response, err)
+	}
+	if got := networksOf(t); got != name+" "+name {
+		t.Fatalf("there are %q", got)
 	}
 }
 

@@ -1,40 +1,42 @@
 package readings
 
 import (
+	"errors"
 	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 const (
 	devicesDir  = "/dev"
-	devicesMost = 4096
-	devicesDeep = 4 // steps below /dev
+	devicesDeep = 4 // steps of a path
 )
 
-// passing are folders in which things come and go that are no devices.
-var passing = []string{"/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/hugepages"}
+// errMany is of a machine with more devices than are told.
+var errMany = errors.New("too many devices")
 
 // Devices are the paths of this machine's devices, sorted, those of folders and links
 // among them; nil: they can't be read, or are too many to be told.
 func Devices() []string {
-	devices := []string{}
+	var devices []string
 	err := filepath.WalkDir(devicesDir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil && path == devicesDir:
 			return err
-		case err != nil:
+		case err != nil, path == devicesDir:
 			return nil //nolint:nilerr // it went away meanwhile
-		case path == devicesDir:
-			return nil
-		case len(devices) == devicesMost:
-			return fs.ErrInvalid
-		case entry.IsDir() && slices.Contains(passing, path):
+		case fleet.CommonDevice(path) && entry.IsDir():
 			return fs.SkipDir
+		case fleet.CommonDevice(path):
+			return nil
+		case len(devices) == fleet.MaxDevices:
+			return errMany
 		}
 		devices = append(devices, path)
-		if entry.IsDir() && strings.Count(path, "/") > devicesDeep {
+		if entry.IsDir() && strings.Count(path, "/") >= devicesDeep {
 			return fs.SkipDir
 		}
 		return nil
