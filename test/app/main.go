@@ -96,8 +96,13 @@ func finish(server *http.Server, app *service, ended <-chan error) error {
 // check asks the service of the same container how it is, as a healthcheck does that
 // has no shell: 0 is well.
 func check(getenv func(string) string) int {
-	client := http.Client{Timeout: 2 * time.Second}
-	response, err := client.Get("http://127.0.0.1:" + orElse(getenv("PORT"), "8080") + orElse(getenv("HEALTH"), "/healthz"))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+orElse(getenv("PORT"), "8080")+orElse(getenv("HEALTH"), "/healthz"), http.NoBody)
+	if err != nil {
+		return 1
+	}
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return 1
 	}
