@@ -255,7 +255,7 @@ func (v visitor) webSocket() {
 	v.Helper()
 	dialer := websocket.Dialer{NetDialContext: v.dial, TLSClientConfig: &tls.Config{RootCAs: v.authority.Pool(), NextProtos: []string{"http/1.1"}}, HandshakeTimeout: 10 * time.Second}
 	for _, url := range []string{"wss://shop.example:7443/ws", "ws://blog.example:7480/ws"} {
-		conn, response, err := dialer.Dial(url, nil) //nolint:bodyclose // a handshake's answer needs no closing
+		conn, response, err := dialer.Dial(url, nil)
 		if err != nil {
 			v.Errorf("%s: %v, %+v", url, err, response)
 			continue
