@@ -27,9 +27,10 @@ type goal struct {
 func goals(want []fleet.Pool, memory Memory, now time.Time) []goal {
 	wanted := map[fleet.ServiceKey]bool{}
 	var all []goal
+	beside := beside(want, memory, now)
 	for _, pool := range want {
 		wanted[pool.Service] = true
-		all = append(all, goalOf(pool, memory, now))
+		all = append(all, goalOf(pool, memory, now, beside[pool.Service]))
 	}
 	for _, pool := range memory.Filed {
 		if wanted[pool.Service] || pool.Removed && want != nil {
@@ -46,7 +47,32 @@ func goals(want []fleet.Pool, memory Memory, now time.Time) []goal {
 	return all
 }
 
-func goalOf(pool fleet.Pool, memory Memory, now time.Time) goal {
+// beside are pools that are kept back and share a port with one that is tried now:
+// together they may do what neither can alone, as have TLS there.
+func beside(want []fleet.Pool, memory Memory, now time.Time) map[fleet.ServiceKey]bool {
+	if len(memory.Rejected) == 0 {
+		return nil
+	}
+	kept := func(pool fleet.Pool) bool {
+		rejection, rejected := memory.Rejected[pool.Service]
+		return rejected && rejection.Generation == pool.Generation && now.Before(rejection.Retry)
+	}
+	var ports []int
+	for _, pool := range want {
+		if filed, _ := find(memory.Filed, pool.Service); !kept(pool) && !lbconf.SameSection(filed, pool) {
+			for _, route := range slices.Concat(pool.Routes, filed.Routes) {
+				ports = append(ports, route.Listen...)
+			}
+		}
+	}
+	out := map[fleet.ServiceKey]bool{}
+	for _, pool := range want {
+		out[pool.Service] = len(ports) > 0 && kept(pool) && listens(pool, ports)
+	}
+	return out
+}
+
+func goalOf(pool fleet.Pool, memory Memory, now time.Time, beside bool) goal {
 	if pool.Removed {
 		return goal{pool: pool, accepted: true}
 	}
@@ -54,7 +80,7 @@ func goalOf(pool fleet.Pool, memory Memory, now time.Time) goal {
 	if !rejected || rejection.Generation != pool.Generation {
 		return place(pool, pool.Endpoints, true, "")
 	}
-	if !now.Before(rejection.Retry) {
+	if beside || !now.Before(rejection.Retry) {
 		return place(pool, pool.Endpoints, true, rejection.Problem)
 	}
 	g := place(lastGood(pool, memory), pool.Endpoints, false, rejection.Problem)

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"slices"
 	"time"
 
 	"github.com/musterhq/muster/agent/internal/balancer"
-	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
 )
@@ -47,32 +45,17 @@ func (b *Balancer) check(ctx context.Context, global lbconf.Global, pools []flee
 	return staged, content, nil
 }
 
-// isolate finds out which pools make a configuration fail: beginning with
-// what the file holds, each changed pool is added alone. It reports whether
-// any pool was rejected.
+// isolate rejects the pools that make a configuration fail, and reports whether there
+// are any.
 func (b *Balancer) isolate(ctx context.Context, pools []fleet.Pool) bool {
-	good := slices.Clone(b.memory.Filed)
-	rejected := false
-	for _, pool := range pools {
-		i := balancer.IndexOf(good, pool.Service)
-		if i >= 0 && sequence.SamePool(good[i], pool) {
-			continue
-		}
-		try := slices.Clone(good)
-		if i >= 0 {
-			try[i] = pool
-		} else {
-			try = append(try, pool)
-			slices.SortFunc(try, balancer.ByService)
-		}
-		if _, _, err := b.checked(ctx, try); err != nil {
-			b.reject(pool, err)
-			rejected = true
-			continue
-		}
-		good = try
+	faults := balancer.Isolate(b.memory.Filed, pools, func(try []fleet.Pool) error {
+		_, _, err := b.checked(ctx, try)
+		return err
+	})
+	for _, fault := range faults {
+		b.reject(fault.Pool, fault.Cause)
 	}
-	return rejected
+	return len(faults) > 0
 }
 
 func (b *Balancer) reject(pool fleet.Pool, cause error) {

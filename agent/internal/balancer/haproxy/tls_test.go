@@ -252,6 +252,41 @@ func TestACertificateThatCanNotBeUsed(t *testing.T) {
 	}
 }
 
+// Services that share a port get TLS there by one command, of which the balancer hears
+// one service after the other: what neither can have alone is taken once both ask.
+func TestTLSComesToASharedPort(t *testing.T) {
+	t.Parallel()
+	var k *keeper
+	r := newRig(t, func(r *rig) { k = newKeeper(t, r) })
+	k.issue("shop", names("shop.example"))
+	port := freePort(t)
+	api, shop := routedPool(t, "api", port, "shop.example", "/api"), routedPool(t, "shop", port, "shop.example", "")
+	r.apply(api, shop)
+	r.ready(api, "api")
+	r.ready(shop, "shop")
+	api.Routes[0].Certificates = map[int][]string{port: {"shop"}}
+	r.want(api, shop)
+	r.until("alone it can't", func(a fleet.BalancerActual) bool {
+		return strings.Contains(poolOf(a, api.Service).Problem, "a port has TLS for all or for none")
+	})
+	if body, _ := ask(t, address(shop), "shop.example", "/api"); body != "api" {
+		t.Errorf("meanwhile %q", body)
+	}
+	began := time.Now()
+	shop.Routes[0].Certificates = map[int][]string{port: {"shop"}}
+	shop.Generation = r.gen.Add(1)
+	r.lb.Want(r.wanted(api, shop))
+	for _, pool := range []*fleet.Pool{api, shop} {
+		r.until("both have it", func(a fleet.BalancerActual) bool { return poolOf(a, pool.Service).Generation == pool.Generation })
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("it took %s: they waited for another try", took)
+	}
+	if body, _ := get(t, k.browser(address(shop)), "https://shop.example/api"); body != "api" {
+		t.Errorf("by TLS %q", body)
+	}
+}
+
 // wanted are pools as they were given last.
 func (r *rig) wanted(pools ...*fleet.Pool) (out []fleet.Pool) {
 	for _, pool := range pools {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"slices"
 	"time"
 
 	"github.com/musterhq/muster/agent/internal/balancer"
@@ -63,32 +62,17 @@ func (b *Balancer) able(pools []fleet.Pool) error {
 	return nil
 }
 
-// isolate finds out which pools make a configuration fail: beginning with
-// what the file holds, each changed pool is added alone. It reports whether
-// any pool was rejected.
+// isolate rejects the pools that make a configuration fail, and reports whether there
+// are any.
 func (b *Balancer) isolate(ctx context.Context, action sequence.Action) bool {
-	good := slices.Clone(b.memory.Filed)
-	rejected := false
-	for _, pool := range action.Pools {
-		i := balancer.IndexOf(good, pool.Service)
-		if i >= 0 && sequence.SamePool(good[i], pool) {
-			continue
-		}
-		try := slices.Clone(good)
-		if i >= 0 {
-			try[i] = pool
-		} else {
-			try = append(try, pool)
-			slices.SortFunc(try, balancer.ByService)
-		}
-		if _, _, err := b.checked(ctx, try, action.Down); err != nil {
-			b.reject(pool, err)
-			rejected = true
-			continue
-		}
-		good = try
+	faults := balancer.Isolate(b.memory.Filed, action.Pools, func(try []fleet.Pool) error {
+		_, _, err := b.checked(ctx, try, action.Down)
+		return err
+	})
+	for _, fault := range faults {
+		b.reject(fault.Pool, fault.Cause)
 	}
-	return rejected
+	return len(faults) > 0
 }
 
 func (b *Balancer) reject(pool fleet.Pool, cause error) {
