@@ -178,7 +178,7 @@ func writeNginxServer(out *bytes.Buffer, input NginxInput, l Listener, server Se
 	all := false
 	for _, m := range server.Matches {
 		all = all || m.Path == ""
-		writeNginxLocations(out, input, m, tunnels)
+		writeNginxLocations(out, input, l, m, tunnels)
 	}
 	if !all {
 		line("location / {")

@@ -29,31 +29,38 @@ func location(path string) string {
 // writeNginxLocations writes a match. A WebSocket may rest for longer than the
 // answer to a request, so a request to change the protocol has a location of
 // its own.
-func writeNginxLocations(out *bytes.Buffer, input NginxInput, m Match, tunnels *int) {
+func writeNginxLocations(out *bytes.Buffer, input NginxInput, l Listener, m Match, tunnels *int) {
 	up := takers(*m.Pool, *m.Route, input.Down)
 	if m.Route.Protocol == fleet.ProtocolGRPC || len(up) == 0 {
-		writeNginxLocation(out, input, m, location(m.Path), len(up), "", false)
+		writeNginxLocation(out, input, l, m, section{name: location(m.Path), empty: len(up) == 0})
 		return
 	}
 	*tunnels++
 	name := fmt.Sprintf("@tunnel%d", *tunnels)
-	writeNginxLocation(out, input, m, location(m.Path), len(up), name, false)
-	writeNginxLocation(out, input, m, name, len(up), "", true)
+	writeNginxLocation(out, input, l, m, section{name: location(m.Path), tunnel: name})
+	writeNginxLocation(out, input, l, m, section{name: name, tunnelled: true})
 }
 
-func writeNginxLocation(out *bytes.Buffer, input NginxInput, m Match, name string, up int, tunnel string, tunnelled bool) {
+// section is a location: with nobody to send to, with one for tunnels beside it, or
+// that one itself.
+type section struct {
+	name, tunnel     string
+	empty, tunnelled bool
+}
+
+func writeNginxLocation(out *bytes.Buffer, input NginxInput, l Listener, m Match, at section) {
 	pool, route := m.Pool, m.Route
-	fmt.Fprintf(out, "        location %s {\n", name)
+	fmt.Fprintf(out, "        location %s {\n", at.name)
 	defer fmt.Fprintf(out, "        }\n")
 	line := func(format string, args ...any) { fmt.Fprintf(out, "            "+format+"\n", args...) }
 	line("# %s:%d", pool.Service, route.Target)
 	snippet := route.Snippets[DriverNginx]
-	if up == 0 {
+	if at.empty {
 		line("return 503;")
 		return
 	}
-	if tunnel != "" {
-		line("error_page 418 = %s;", tunnel)
+	if at.tunnel != "" {
+		line("error_page 418 = %s;", at.tunnel)
 		line("if ($http_upgrade) {")
 		line("    return 418;")
 		line("}")
@@ -73,22 +80,23 @@ func writeNginxLocation(out *bytes.Buffer, input NginxInput, m Match, name strin
 			line("%s_set_header %s %s;", kind, name, value)
 		}
 	}
-	writeNginxTimeouts(set, input.Global, route, kind, tunnelled)
+	writeNginxTimeouts(set, input.Global, route, kind, at.tunnelled)
 	header("Host", "$http_host")
 	if kind == "proxy" {
 		header("Upgrade", "$http_upgrade")
 		header("Connection", "$muster_connection")
 	}
 	header("X-Forwarded-For", "$proxy_add_x_forwarded_for")
-	header("X-Forwarded-Proto", "$scheme")
-	header("X-Forwarded-Host", "$http_host")
+	if len(l.Certificates) > 0 { // else whoever is in front may know better
+		header("X-Forwarded-Proto", "https")
+	}
 	if pool.Measure {
 		line("access_log syslog:server=unix:%s/%s,nohostname,tag=muster muster;", input.Global.logDir(), NginxLogSocket)
 	}
 	upstream := NginxUpstream(pool.Service, route.Target)
 	if route.Sticky {
-		upstream = "$" + stickyVar(pool.Service, route.Target)
-		line("add_header Set-Cookie $%s_set always;", stickyVar(pool.Service, route.Target))
+		upstream = "$" + cookieName(pool.Service, route.Target)
+		line("add_header Set-Cookie $%s_set always;", cookieName(pool.Service, route.Target))
 	}
 	if snippet != "" {
 		for text := range strings.Lines(strings.TrimSuffix(snippet, "\n") + "\n") {

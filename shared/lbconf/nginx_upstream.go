@@ -8,12 +8,6 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// stickyVar is the variable that holds the servers which a client's cookie
-// leads to, and the cookie's name.
-func stickyVar(key fleet.ServiceKey, target int) string {
-	return "muster_" + sum(fmt.Appendf(nil, "%s:%d", key, target))[:12]
-}
-
 // writeNginxUpstreams writes the servers of a route. A route without any has
 // none: nginx wouldn't have it.
 func writeNginxUpstreams(out *bytes.Buffer, input NginxInput, pool *fleet.Pool, route *fleet.Route) {
@@ -26,7 +20,7 @@ func writeNginxUpstreams(out *bytes.Buffer, input NginxInput, pool *fleet.Pool, 
 	if !route.Sticky {
 		return
 	}
-	variable := stickyVar(pool.Service, route.Target)
+	variable := cookieName(pool.Service, route.Target)
 	for _, own := range up {
 		writeNginxUpstream(out, route, name+"."+nginxWord(own.Instance), up, own.Instance)
 	}

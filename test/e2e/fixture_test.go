@@ -52,6 +52,18 @@ func run(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, fmt.Errorf("start the fleet: %w", err)
 	}
+	if err := loadApps(ctx, shared); err != nil {
+		return 1, errors.Join(err, shared.Close())
+	}
+	code := m.Run()
+	if code != 0 {
+		shared.Logs(os.Stderr, 20_000)
+	}
+	return code, errors.Join(shared.Close(), goleak.Find())
+}
+
+// loadApps gives the engines of a fleet the images of tests.
+func loadApps(ctx context.Context, c *cluster.Cluster) error {
 	for tag, env := range map[string][]string{
 		"app:1": {"VERSION=1"}, "app:2": {"VERSION=2"},
 		"rude:1": {"VERSION=1", "ON_TERM=exit"}, "rude:2": {"VERSION=2", "ON_TERM=exit"},
@@ -59,15 +71,11 @@ func run(m *testing.M) (int, error) {
 		"err:3":  {"VERSION=3", "FAIL_EVERY=20"}, "ill:3": {"VERSION=3", "UNHEALTHY=1"}, "slow:3": {"VERSION=3", "SLOW=1s"}, "crash:3": {"VERSION=3", "CRASH_AFTER=6s"},
 		"job:1": {"VERSION=1", "CRASH_AFTER=1s", "EXIT_CODE=0"}, "job:2": {"VERSION=2", "CRASH_AFTER=1s", "EXIT_CODE=3"},
 	} {
-		if err := shared.LoadApp(ctx, tag, env...); err != nil {
-			return 1, errors.Join(err, shared.Close())
+		if err := c.LoadApp(ctx, tag, env...); err != nil {
+			return err
 		}
 	}
-	code := m.Run()
-	if code != 0 {
-		shared.Logs(os.Stderr, 20_000)
-	}
-	return code, errors.Join(shared.Close(), goleak.Find())
+	return nil
 }
 
 // project is one test's project on the shared fleet.

@@ -134,6 +134,11 @@ type stepError struct {
 func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
 func (e *stepError) Unwrap() error { return e.err }
 
+// closedUnanswered says whether a connection was closed instead of an answer.
+func closedUnanswered(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
 // errorKind is the error without addresses and ports, so that equal ones count
 // together.
 func errorKind(err error) string {

@@ -192,7 +192,16 @@ func (g *Generator) exchange(ctx context.Context, o *outcome, conn *connection, 
 			return nil
 		}
 	}
-	got, err := g.client.post(limited, conn, g.client.path(slow, g.options.SlowPath), keep)
+	path := g.client.path(slow, g.options.SlowPath)
+	got, err := g.client.post(limited, conn, path, keep)
+	if g.options.Again && o.reused && closedUnanswered(err) {
+		_ = conn.Close()
+		o.again = true
+		if conn, o.err = g.client.dial(limited); o.err != nil {
+			return nil
+		}
+		got, err = g.client.post(limited, conn, path, keep)
+	}
 	o.err, o.instance, o.version = err, got.instance, got.version
 	if !got.reusable {
 		_ = conn.Close()

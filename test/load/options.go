@@ -52,6 +52,10 @@ type Options struct {
 	CallBody   []byte // the encoded request; empty: one without fields
 	CallEvery  time.Duration
 
+	// Again sends a request once more, over a new connection, if a kept one was closed
+	// before anything of the answer came: as most clients do, and Result.Again counts.
+	Again bool
+
 	Timeout     time.Duration // for one request, beyond its own slowness
 	MaxInFlight int           // requests at a time; one more is a failure
 	Seed        uint64        // of the choices which request is slow or kept

@@ -15,7 +15,8 @@ type outcome struct {
 	due      time.Time
 	took     time.Duration
 	reused   bool
-	reopened int // kept connections that were found closed before
+	again    bool // it was sent once more
+	reopened int  // kept connections that were found closed before
 	instance string
 	version  string
 	err      error // nil: 2xx, read to the end
@@ -47,6 +48,9 @@ func (r *recorder) add(o outcome) {
 	res.Reopened += o.reopened
 	if o.reused {
 		res.Reused++
+	}
+	if o.again {
+		res.Again++
 	}
 	if o.instance != "" {
 		res.ByInstance[o.instance]++

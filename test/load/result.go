@@ -31,6 +31,7 @@ type Result struct {
 
 	Reused   int // requests sent over a connection that was there
 	Reopened int // kept connections found closed before a request was due
+	Again    int // requests that were sent once more: what a client loses that never does
 
 	Idle       IdleResult
 	WebSockets WebSocketResult
@@ -107,11 +108,11 @@ func (r Result) Err() error {
 func (r Result) String() string {
 	return fmt.Sprintf(
 		"sent %d, ok %d, failed %d, cut %d in %v; p50 %v, p99 %v, max %v; "+
-			"reused %d, reopened %d; idle: sent %d, reused %d, reopened %d, failed %d; "+
+			"reused %d, reopened %d, sent again %d; idle: sent %d, reused %d, reopened %d, failed %d; "+
 			"websockets: opened %d, messages %d, closed %d, failed %d; calls: sent %d, failed %d, versions %s; instances %s; versions %s; refused by versions %s; errors %s",
 		r.Sent, r.OK, r.Failed, r.Cut, r.Elapsed.Round(time.Millisecond),
 		r.Latency.P50.Round(time.Microsecond), r.Latency.P99.Round(time.Microsecond), r.Latency.Max.Round(time.Microsecond),
-		r.Reused, r.Reopened, r.Idle.Sent, r.Idle.Reused, r.Idle.Reopened, r.Idle.Failed,
+		r.Reused, r.Reopened, r.Again, r.Idle.Sent, r.Idle.Reused, r.Idle.Reopened, r.Idle.Failed,
 		r.WebSockets.Opened, r.WebSockets.Messages, r.WebSockets.Closed, r.WebSockets.Failed,
 		r.Calls.Sent, r.Calls.Failed, tally(r.Calls.ByVersion),
 		tally(r.ByInstance), tally(r.ByVersion), tally(r.RefusedBy), tally(r.ByError))

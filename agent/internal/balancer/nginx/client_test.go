@@ -2,6 +2,7 @@ package nginx
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,8 @@ import (
 // then it does so once, where the connection was closed before it answered.
 type client struct {
 	address string
+	host    string                  // "test" where it is empty
+	secure  func(net.Conn) net.Conn // nil: in clear text
 	again   bool
 	conn    net.Conn
 	reader  *bufio.Reader
@@ -36,12 +39,15 @@ func (c *client) once(path string) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if c.secure != nil {
+			conn = c.secure(conn)
+		}
 		c.conn, c.reader = conn, bufio.NewReader(conn)
 	}
 	if err := c.conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		return "", err
 	}
-	if _, err := fmt.Fprintf(c.conn, "POST %s HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nhi", path); err != nil {
+	if _, err := fmt.Fprintf(c.conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 2\r\n\r\nhi", path, cmp.Or(c.host, "test")); err != nil {
 		c.close()
 		return "", err
 	}
@@ -101,16 +107,21 @@ type load struct {
 }
 
 func startLoad(t *testing.T, address string, clients int, gap time.Duration) *load {
+	return startLoadBy(t, client{address: address}, clients, gap)
+}
+
+// startLoadBy has clients like one.
+func startLoadBy(t *testing.T, one client, clients int, gap time.Duration) *load {
+	one.again = !keepsClients
 	l := &load{stop: make(chan struct{}), errors: map[string]int{}}
 	for i := range clients {
-		l.group.Go(func() { l.work(address, i, gap) })
+		l.group.Go(func() { l.work(one, i, gap) })
 	}
 	t.Cleanup(func() { l.end() })
 	return l
 }
 
-func (l *load) work(address string, number int, gap time.Duration) {
-	c := &client{address: address, again: !keepsClients}
+func (l *load) work(c client, number int, gap time.Duration) {
 	defer c.close()
 	for n := 0; ; n++ {
 		select {

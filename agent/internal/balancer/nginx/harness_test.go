@@ -48,6 +48,8 @@ type rig struct {
 	dir     string
 	binary  string // of the next agent, as is
 	maxConn int
+	slow    bool   // reloads are as far apart as they are in production
+	hostHas string // the folder of the host's certificates
 	lb      *Balancer
 	stop    context.CancelFunc
 	done    chan error
@@ -90,6 +92,7 @@ func (r *rig) attach() {
 	options := DefaultOptions()
 	options.Dir = r.dir
 	options.Retries = 0
+	options.Certificates = cmp.Or(r.hostHas, options.Certificates)
 	options.Binary, options.MaxConn = cmp.Or(r.binary, tested), r.maxConn
 	options.BindAddresses = []netip.Addr{netip.MustParseAddr(loopback)}
 	options.Logger = slog.New(slog.NewTextHandler(testLog{r}, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -106,6 +109,9 @@ func (r *rig) attach() {
 	lb, err := New(options)
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if !r.slow {
+		lb.paceOld = paceNew // the others are about what happens, not when
 	}
 	r.lb = lb
 	r.mu.Lock()

@@ -28,6 +28,8 @@ type Balancer struct {
 	// certificates are the host's that pools ask for; they belong to Run.
 	certificates balancer.Certificates
 
+	paceNew, paceOld pace
+
 	mu   sync.Mutex // guards want
 	want []fleet.Pool
 
@@ -57,7 +59,7 @@ func New(options Options) (*Balancer, error) {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	b := &Balancer{options: options, log: options.Logger, wake: make(chan struct{}, 1), ledger: &ledger{}}
+	b := &Balancer{options: options, log: options.Logger, wake: make(chan struct{}, 1), ledger: &ledger{}, paceNew: paceNew, paceOld: paceOld}
 	b.file = balancer.File{Path: b.path("nginx.conf"), Program: "nginx"}
 	b.checker = newChecker(b.nudge)
 	b.certificates = balancer.Certificates{Source: options.Certificates, Dir: b.path("certificates"), Log: options.Logger, Accepts: b.accepts}

@@ -40,7 +40,7 @@ func TestEndpointsComeAndGo(t *testing.T) {
 // TestOneReloadForAll: what changes at the same time is in the same reload.
 func TestOneReloadForAll(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newRig(t, func(r *rig) { r.slow = true })
 	var pools []*fleet.Pool
 	for i := range 5 {
 		pool := newPool(t, fmt.Sprintf("web%d", i))

@@ -89,18 +89,24 @@ func (b *Balancer) version() lbconf.NginxVersion {
 	return b.program.version
 }
 
-// How reloads are batched: nginx before 1.27.4 closes clients' idle connections
-// at each, and a request on its way there is lost unless its client tries again.
-const (
-	gatherNew, apartNew = 50 * time.Millisecond, 250 * time.Millisecond
-	gatherOld, apartOld = 500 * time.Millisecond, 3 * time.Second
+// pace is how reloads are batched.
+type pace struct {
+	gather time.Duration // one waits so long for what else is to change
+	apart  time.Duration // and so long after the one before
+}
+
+// nginx before 1.27.4 closes clients' idle connections at each reload, and a request
+// on its way there is lost unless its client tries again.
+var (
+	paceNew = pace{50 * time.Millisecond, 250 * time.Millisecond}
+	paceOld = pace{500 * time.Millisecond, 3 * time.Second}
 )
 
-func (b *Balancer) pace() (gather, apart time.Duration) {
+func (b *Balancer) pace() pace {
 	if b.version().AtLeast(lbconf.NginxKeepsClients) {
-		return gatherNew, apartNew
+		return b.paceNew
 	}
-	return gatherOld, apartOld
+	return b.paceOld
 }
 
 // promise says what a reload does to requests, in words for people.
@@ -112,7 +118,7 @@ func (b *Balancer) promise() string {
 		return "no request is dropped"
 	}
 	return fmt.Sprintf("no request is dropped of clients that try again: nginx before %s closes idle connections at a reload, so there is at most one in %s",
-		lbconf.NginxKeepsClients, apartOld)
+		lbconf.NginxKeepsClients, b.paceOld.apart)
 }
 
 // workersUser is whom workers are run as: nobody in particular, where the agent

@@ -91,8 +91,8 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 }
 
 func (b *Balancer) byFile() sequence.ByFile {
-	gather, apart := b.pace()
-	return sequence.ByFile{Gather: gather, Apart: apart, Structure: b.structure}
+	p := b.pace()
+	return sequence.ByFile{Gather: p.gather, Apart: p.apart, Structure: b.structure}
 }
 
 func (b *Balancer) structure(pools []fleet.Pool, down []sequence.ServerKey) string {
