@@ -53,7 +53,15 @@ func TestNginx(t *testing.T) {
 		program, version := nginxOf(t, release)
 		t.Run(version.String(), func(t *testing.T) {
 			p := onNginx(t, program)
-			p.mainJob(version)
+			p.promised(version)
+			for n, service := range []string{"app", "rude"} {
+				t.Run(service, func(t *testing.T) {
+					t.Parallel()
+					of := *p
+					of.T = t
+					of.mainJob(service, 9400+n, names[1+n], version)
+				})
+			}
 		})
 	}
 }
@@ -85,74 +93,78 @@ func onNginx(t *testing.T, program string) *project {
 	return p
 }
 
-// mainJob applies, scales, upgrades, takes a bad canary back and empties a host,
-// for a service that stops gracefully and for one that exits at once.
-func (p *project) mainJob(version lbconf.NginxVersion) {
-	keeps := version.AtLeast(lbconf.NginxKeepsClients)
+// promised waits until what a nginx of this version promises is said.
+func (p *project) promised(version lbconf.NginxVersion) {
+	p.Helper()
 	p.until(30*time.Second, "what is promised is said", func() (bool, string) {
 		out := p.mustMuster("lb")
 		said := strings.Join(strings.Fields(out), " ")
-		return strings.Contains(said, "web1/nginx up") && strings.Contains(said, "nginx "+version.String()) &&
-			strings.Contains(said, "clients that try again") != keeps && strings.Contains(said, "no request is dropped"), out
+		return strings.Contains(said, "web1/nginx up") && strings.Contains(said, "nginx "+version.String()) && strings.Contains(said, "no request is dropped") &&
+			strings.Contains(said, "clients that try again") != version.AtLeast(lbconf.NginxKeepsClients), out
 	})
-	for n, program := range []string{"app", "rude"} {
-		port := 9400 + n
-		file := func(image string, replicas int, rollout string) string {
-			content := strings.Replace(web(image, replicas, port), "{monitor: 1s}", rollout, 1)
-			return p.file(strings.Replace(content, "web:", program+":", 1))
+}
+
+// mainJob applies, scales, upgrades, takes a bad canary back and empties a host,
+// for a service that stops gracefully or for one that exits at once.
+func (p *project) mainJob(program string, port int, host string, version lbconf.NginxVersion) {
+	keeps := version.AtLeast(lbconf.NginxKeepsClients)
+	file := func(image string, replicas int, rollout string) string {
+		content := strings.Replace(web(image, replicas, port), "{monitor: 1s}", rollout, 1)
+		return p.file(strings.Replace(content, "web:", program+":", 1))
+	}
+	apply := func(image string, replicas int, rollout string) {
+		p.mustMuster("apply", "-f", file(image, replicas, rollout), "--wait", "--timeout", "120s")
+	}
+	service := "shop/" + program
+	apply(program+":1", 3, "{monitor: 1s}")
+	p.allAnswer(port, 3)
+	options := load.DefaultOptions(p.url(port))
+	options.Total, options.WSLife, options.Again = 1_000_000, 8*time.Second, !keeps
+	g, end := p.under(options)
+	step := func(what string, do func()) {
+		before, began := g.Snapshot(), time.Now()
+		do()
+		now := g.Snapshot()
+		p.Logf("%s, %s: %s took %s: %d sent, %d failed, %d sent again", version, program, what, time.Since(began).Round(100*time.Millisecond),
+			now.Sent-before.Sent, now.Failed-before.Failed, now.Again-before.Again)
+	}
+	step("scale to 6", func() { p.mustMuster("scale", service+"=6", "--wait") })
+	step("three reloads by hand", func() {
+		for range 3 {
+			p.reloadNginx()
 		}
-		apply := func(image string, replicas int, rollout string) {
-			p.mustMuster("apply", "-f", file(image, replicas, rollout), "--wait", "--timeout", "120s")
+	})
+	step("scale to 3", func() { p.mustMuster("scale", service+"=3", "--wait") })
+	step("rolling upgrade", func() { apply(program+":2", 3, "{strategy: rolling, monitor: 1s}") })
+	step("canary", func() {
+		apply(program+":1", 3, "{strategy: canary, steps: [25, 50], monitor: 2s, keep: 1s, verify: {interval: 4s}}")
+	})
+	step("canary that is taken back", func() {
+		out, err := p.muster("apply", "-f", file("err:3", 3, "{strategy: canary, steps: [25, 50], monitor: 5s, keep: 1s, verify: {interval: 5s}}"), "--wait", "--timeout", "90s")
+		if err == nil || !strings.Contains(out, "requests failed") {
+			p.Errorf("a canary that fails: %v\n%s", err, out)
 		}
-		service := "shop/" + program
-		apply(program+":1", 3, "{monitor: 1s}")
-		p.allAnswer(port, 3)
-		options := load.DefaultOptions(p.url(port))
-		options.Total, options.WSLife, options.Again = 1_000_000, 8*time.Second, !keeps
-		g, end := p.under(options)
-		step := func(what string, do func()) {
-			before, began := g.Snapshot(), time.Now()
-			do()
-			now := g.Snapshot()
-			p.Logf("%s, %s: %s took %s: %d sent, %d failed, %d sent again", version, program, what, time.Since(began).Round(100*time.Millisecond),
-				now.Sent-before.Sent, now.Failed-before.Failed, now.Again-before.Again)
-		}
-		step("scale to 6", func() { p.mustMuster("scale", service+"=6", "--wait") })
-		step("three reloads by hand", func() {
-			for range 3 {
-				p.reloadNginx()
-			}
+		p.until(time.Minute, "it is taken back", func() (bool, string) {
+			r := p.service(program).Rollout
+			return r != nil && r.State == fleet.RolloutRolledBack, fmt.Sprintf("%+v", r)
 		})
-		step("scale to 3", func() { p.mustMuster("scale", service+"=3", "--wait") })
-		step("rolling upgrade", func() { apply(program+":2", 3, "{strategy: rolling, monitor: 1s}") })
-		step("canary", func() { apply(program+":1", 3, "{strategy: canary, steps: [25, 50], monitor: 2s, keep: 1s, verify: {interval: 4s}}") })
-		step("canary that is taken back", func() {
-			out, err := p.muster("apply", "-f", file("err:3", 3, "{strategy: canary, steps: [25, 50], monitor: 5s, keep: 1s, verify: {interval: 5s}}"), "--wait", "--timeout", "90s")
-			if err == nil || !strings.Contains(out, "requests failed") {
-				p.Errorf("a canary that fails: %v\n%s", err, out)
-			}
-			p.until(time.Minute, "it is taken back", func() (bool, string) {
-				r := p.service(program).Rollout
-				return r != nil && r.State == fleet.RolloutRolledBack, fmt.Sprintf("%+v", r)
-			})
-		})
-		step("host drain", func() {
-			p.mustMuster("host", "drain", "web2", "--wait")
-			p.mustMuster("host", "activate", "web2")
-		})
-		p.until(3*time.Minute, "enough requests were sent", func() (bool, string) {
-			sent := g.Snapshot().Sent
-			return sent >= 20_000, fmt.Sprint(sent)
-		})
-		r := p.whole(g, end, "3")
-		p.Logf("nginx %s, %s: %d POSTs, %d lost by clients that try again once, %d by those that never do; worst %s; WebSockets %+v",
-			version, program, r.Sent, r.Lost(), r.Lost()+r.Again, r.Latency.Max, r.WebSockets)
-		if r.Latency.Max > worstLatency {
-			p.Errorf("the worst latency was %s", r.Latency.Max)
-		}
-		if r.ByVersion["1"] == 0 || r.ByVersion["2"] == 0 || r.RefusedBy["3"] == 0 {
-			p.Errorf("by version %v, refused by %v", r.ByVersion, r.RefusedBy)
-		}
+	})
+	step("host drain", func() {
+		p.mustMuster("host", "drain", host, "--wait")
+		p.mustMuster("host", "activate", host)
+	})
+	p.until(3*time.Minute, "enough requests were sent", func() (bool, string) {
+		sent := g.Snapshot().Sent
+		return sent >= 20_000, fmt.Sprint(sent)
+	})
+	r := p.whole(g, end, "3")
+	p.Logf("nginx %s, %s: %d POSTs, %d lost by clients that try again once, %d by those that never do; worst %s; WebSockets %+v",
+		version, program, r.Sent, r.Lost(), r.Lost()+r.Again, r.Latency.Max, r.WebSockets)
+	if r.Latency.Max > worstLatency {
+		p.Errorf("the worst latency was %s", r.Latency.Max)
+	}
+	if r.ByVersion["1"] == 0 || r.ByVersion["2"] == 0 || r.RefusedBy["3"] == 0 {
+		p.Errorf("by version %v, refused by %v", r.ByVersion, r.RefusedBy)
 	}
 }
 

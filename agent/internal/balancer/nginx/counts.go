@@ -14,6 +14,9 @@ import (
 // countsPause is the least time between two reports of counts.
 const countsPause = time.Second
 
+// maxAverage is the longest that an answer is believed to take, in milliseconds.
+const maxAverage = 86_400_000
+
 // samples is of how many requests an average is, at most.
 const samples = 512
 
@@ -83,7 +86,7 @@ func (l *ledger) count(line string) {
 		if answer == "" || answer[0] == '5' {
 			a.failed++
 		}
-		if seconds, err := strconv.ParseFloat(times[min(i, len(times)-1)], 64); err == nil && seconds >= 0 {
+		if seconds, err := strconv.ParseFloat(times[min(i, len(times)-1)], 64); err == nil && seconds >= 0 && seconds*1000 <= maxAverage {
 			a.timed = min(a.timed+1, samples)
 			a.average += (seconds*1000 - a.average) / float64(a.timed)
 		}

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
 )
@@ -226,6 +227,29 @@ func (r *rig) want(pools ...*fleet.Pool) {
 		all = append(all, given)
 	}
 	r.lb.Want(all)
+}
+
+// due is the reload that pools are due for, of a balancer whose agent is away.
+func (r *rig) due(pools ...*fleet.Pool) sequence.Action {
+	r.t.Helper()
+	r.want(pools...)
+	lb := r.lb
+	r.t.Cleanup(lb.checker.stop)
+	var action sequence.Action
+	poll(r.t, "a reload is due", func() bool {
+		seen, err := lb.observe(context.Background())
+		if err != nil {
+			return false
+		}
+		turn := sequence.NextByFile(lb.wanted(), seen, lb.memory, time.Now(), lb.byFile())
+		lb.memory = turn.Memory
+		if len(turn.Actions) == 0 || turn.Actions[0].Kind != sequence.Reload {
+			return false
+		}
+		action = turn.Actions[0]
+		return true
+	})
+	return action
 }
 
 func (r *rig) ready(pool *fleet.Pool, instance string) {

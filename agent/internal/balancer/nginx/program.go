@@ -115,7 +115,7 @@ func (b *Balancer) promise() string {
 	case !b.program.known():
 		return ""
 	case b.version().AtLeast(lbconf.NginxKeepsClients):
-		return "no request is dropped"
+		return "no request is dropped: at a reload, clients of HTTP/1 keep their connections, and those of HTTP/2 are told which calls to send anew"
 	}
 	return fmt.Sprintf("no request is dropped of clients that try again: nginx before %s closes idle connections at a reload, so there is at most one in %s",
 		lbconf.NginxKeepsClients, b.paceOld.apart)
