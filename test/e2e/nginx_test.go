@@ -71,8 +71,8 @@ func onNginx(t *testing.T, program string) *project {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	c, err := cluster.Start(ctx, cluster.Options{
-		Hosts: names, Balancers: []string{"web1"}, Nginx: program, Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler), Open: true,
-		AgentArgs: []string{"--nginx-retries", "0", "--reconnect-max", "4s"},
+		Hosts: names, Nginx: []string{"web1"}, Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler), Open: true,
+		AgentArgs: []string{"--nginx-binary", program, "--nginx-retries", "0", "--reconnect-max", "4s"},
 	})
 	if err != nil {
 		t.Fatal(err)
