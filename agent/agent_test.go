@@ -236,7 +236,7 @@ func TestTodaysAgentKnowsEveryFeature(t *testing.T) {
 	}
 	spec.Healthcheck.StartInterval, spec.Mounts[0].Propagation = 1, "rslave"
 	wanted := append(spec.Features(), (&fleet.Spec{Probe: &fleet.Probe{Type: fleet.ProbeTCP}}).Features()...)
-	wanted = append(wanted, fleet.FeatureLeave, fleet.FeaturePrepare, fleet.FeatureAnswers) // the hub asks for them, no version does
+	wanted = append(wanted, fleet.FeatureLeave, fleet.FeaturePrepare, fleet.FeatureAnswers, fleet.FeatureFollow) // the hub asks for them, no version does
 	slices.Sort(wanted)
 	if !slices.Equal(agent.Features, wanted) {
 		t.Errorf("it knows %v, asked for can be %v", agent.Features, wanted)

@@ -127,8 +127,8 @@ func TestRequests(t *testing.T) {
 func TestLogsAreStreamed(t *testing.T) {
 	c := hub(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.RequestURI()) })
 	for want, open := range map[string]func() (io.ReadCloser, error){
-		"/v1/projects/shop/services/web/logs?tail=5": func() (io.ReadCloser, error) { return c.ServiceLogs(t.Context(), web, 5) },
-		"/v1/instances/a1-1/logs?tail=7":             func() (io.ReadCloser, error) { return c.InstanceLogs(t.Context(), "a1-1", 7) },
+		"/v1/projects/shop/services/web/logs?tail=5": func() (io.ReadCloser, error) { return c.ServiceLogs(t.Context(), web, client.LogQuery{Tail: 5}) },
+		"/v1/instances/a1-1/logs?tail=7":             func() (io.ReadCloser, error) { return c.InstanceLogs(t.Context(), "a1-1", client.LogQuery{Tail: 7}) },
 	} {
 		stream, err := open()
 		if err != nil {

@@ -145,26 +145,6 @@ func (c *Client) Events(ctx context.Context, f EventFilter) (List[fleet.Event], 
 	return get[List[fleet.Event]](ctx, c, "/v1/events", query)
 }
 
-// ServiceLogs streams the last lines of all instances of a service, each
-// line after its instance's id. The caller closes the stream.
-func (c *Client) ServiceLogs(ctx context.Context, key fleet.ServiceKey, tail int) (io.ReadCloser, error) {
-	return c.stream(ctx, servicePath(key)+"/logs", tail)
-}
-
-// InstanceLogs streams the last lines of one instance. The caller closes the
-// stream.
-func (c *Client) InstanceLogs(ctx context.Context, id string, tail int) (io.ReadCloser, error) {
-	return c.stream(ctx, "/v1/instances/"+step(id)+"/logs", tail)
-}
-
-func (c *Client) stream(ctx context.Context, path string, tail int) (io.ReadCloser, error) {
-	resp, err := c.send(ctx, http.MethodGet, path, params("tail", strconv.Itoa(tail)), http.Header{"Accept": {"text/plain"}}, nil)
-	if err != nil {
-		return nil, err
-	}
-	return resp.Body, nil
-}
-
 func servicePath(key fleet.ServiceKey) string {
 	return "/v1/projects/" + step(key.Project) + "/services/" + step(key.Name)
 }

@@ -4,7 +4,7 @@ import "time"
 
 // What the hub can ask an agent.
 const (
-	AskLogs     = "logs"      // Instance, Tail: the agent sends the bytes to Stream
+	AskLogs     = "logs"      // Instance, Tail, and with FeatureFollow what LogQuery has: the agent sends the bytes to Stream
 	AskCheck    = "check"     // Address: can this host open a TCP connection to it?
 	AskAgentLog = "agent-log" // the agent sends the end of its own log to Stream
 	AskPrune    = "prune"     // DryRun, Cause: images that nothing needs go; answered with Images
@@ -25,7 +25,15 @@ type Ask struct {
 	TTL      Duration `json:"ttl"` // not answered after that, counted from receipt
 	Instance string   `json:"instance,omitempty"`
 	Tail     int      `json:"tail,omitempty"`
-	Address  string   `json:"address,omitempty"` // "host:port"
+	// Follow, After, Since and Stamps are an AskLogs' and for agents with FeatureFollow.
+	// Follow goes on with what is written, until the container ends or nobody takes it
+	// any more; TTL is then the time until it begins. After leaves out what has an older
+	// stamp, Since what was written longer ago; Stamps begins each line with its stamp.
+	Follow  bool      `json:"follow,omitempty"`
+	After   time.Time `json:"after,omitzero"` // by the host's clock
+	Since   Duration  `json:"since,omitempty"`
+	Stamps  bool      `json:"stamps,omitempty"`
+	Address string    `json:"address,omitempty"` // "host:port"
 	// Stream is the path on the hub's HTTP address that takes a byte stream
 	// by POST, once.
 	Stream string `json:"stream,omitempty"`
@@ -35,6 +43,23 @@ type Ask struct {
 	Cause   string     `json:"cause,omitempty"`
 	Service ServiceKey `json:"service,omitzero"`
 	Image   string     `json:"image,omitempty"`
+}
+
+// LogQuery says which of a container's output is wanted, and how.
+type LogQuery struct {
+	Tail   int       // the last lines; 0, with Follow: all
+	Since  time.Time // not what was written before; zero: whenever
+	Follow bool      // go on with what is written, until the container ends
+	Stamps bool      // each line begins with when it was written, RFC 3339 in UTC, and a blank
+}
+
+// Query is what an AskLogs asks for, at a time by the host's clock.
+func (a *Ask) Query(now time.Time) LogQuery {
+	q := LogQuery{Tail: a.Tail, Since: a.After, Follow: a.Follow, Stamps: a.Stamps}
+	if since := now.Add(-a.Since.D()); a.Since > 0 && since.After(q.Since) {
+		q.Since = since
+	}
+	return q
 }
 
 // Answer is an agent's answer to an Ask.

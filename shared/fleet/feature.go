@@ -9,8 +9,11 @@ import "slices"
 const (
 	// FeatureAnswers is what an agent can, and no version asks for: AskPing,
 	// AskInspect, AskProbe and AskPull.
-	FeatureAnswers     = "answers"
-	FeatureConfigs     = "configs"
+	FeatureAnswers = "answers"
+	FeatureConfigs = "configs"
+	// FeatureFollow is what an agent can, and no version asks for: an AskLogs with
+	// Follow, After, Since and Stamps.
+	FeatureFollow      = "follow"
 	FeatureHealthcheck = "healthcheck"
 	FeatureHostPort    = "host-port"
 	// FeatureLeave is what an agent can, and no version asks for: Desired.Leave.

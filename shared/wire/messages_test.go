@@ -52,7 +52,7 @@ var messages = map[string]any{
 	},
 	"ack": &fleet.Ack{Session: "session", Actual: 7, Events: 9, Numbering: "numbering", Left: true},
 	"ask": &fleet.Ask{
-		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100,
+		ID: "ask-1", Do: fleet.AskLogs, TTL: fleet.Duration(10 * time.Second), Instance: "1c-1", Tail: 100, Follow: true, After: noon, Since: fleet.Duration(time.Hour), Stamps: true,
 		Address: "10.0.0.2:8080", Stream: "/v1/streams/ask-1", DryRun: true, Cause: "command-1",
 		Service: web, Image: "web:2",
 	},

@@ -29,6 +29,7 @@ type config struct {
 	ExitCode   int           // EXIT_CODE: the code of that exit, default 1
 	FailEvery  int           // FAIL_EVERY: each so many-th answer to / and /slow is 500
 	Show       string        // SHOW: a file that /shown answers with, as it is then
+	Say        time.Duration // SAY: it writes a numbered line so often
 	Slow       time.Duration // SLOW: each answer to / takes so much longer
 }
 
@@ -67,6 +68,9 @@ func readConfig(getenv func(string) string) (config, error) {
 		if c.CrashAfter, err = parseTime(after); err != nil {
 			return c, fmt.Errorf("read CRASH_AFTER: %w", err)
 		}
+	}
+	if c.Say, err = parseTime(getenv("SAY")); err != nil {
+		return c, fmt.Errorf("read SAY: %w", err)
 	}
 	if c.Slow, err = parseTime(getenv("SLOW")); err != nil {
 		return c, fmt.Errorf("read SLOW: %w", err)

@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -47,6 +48,9 @@ func serve(cfg config, log *slog.Logger) error {
 		time.AfterFunc(cfg.CrashAfter, func() { os.Exit(cfg.ExitCode) })
 	}
 
+	if cfg.Say > 0 {
+		go talk(cfg.Say)
+	}
 	listener, err := net.Listen("tcp", ":"+cfg.Port)
 	if err != nil {
 		return err
@@ -78,6 +82,16 @@ func serve(cfg config, log *slog.Logger) error {
 				return finish(server, app, ended)
 			}
 		}
+	}
+}
+
+// talk writes lines whose numbers show whether one is missing: when it began, and which
+// line it is since.
+func talk(every time.Duration) {
+	began := time.Now().UnixNano()
+	for n := 1; ; n++ {
+		fmt.Printf("said %d %d\n", began, n)
+		time.Sleep(every)
 	}
 }
 

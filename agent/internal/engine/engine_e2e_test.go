@@ -216,7 +216,7 @@ func TestLogs(t *testing.T) {
 	} {
 		var lines []string
 		eventually(t, "the log", func() bool {
-			log, err := e.Logs(t.Context(), id, tail)
+			log, err := e.Logs(t.Context(), id, fleet.LogQuery{Tail: tail})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -235,7 +235,7 @@ func TestLogs(t *testing.T) {
 			t.Errorf("tail %d: %q", tail, lines)
 		}
 	}
-	if _, err := e.Logs(t.Context(), "missing", 10); err == nil {
+	if _, err := e.Logs(t.Context(), "missing", fleet.LogQuery{Tail: 10}); err == nil {
 		t.Error("the log of a missing container was opened")
 	}
 }

@@ -138,7 +138,7 @@ func TestHangingEngine(t *testing.T) {
 			"version":    func() error { _, err := e.Version(ctx); return err },
 			"containers": func() error { _, err := e.Containers(ctx, lineage, host.Name); return err },
 			"events":     func() error { return e.Events(ctx, func(brain.Noticed) {}) },
-			"logs":       func() error { _, err := e.Logs(ctx, "x", 1); return err },
+			"logs":       func() error { _, err := e.Logs(ctx, "x", fleet.LogQuery{Tail: 1}); return err },
 			// The engine may make it after all, once it goes on: an instance of its own.
 			"create": func() error { return errors.New(e.Do(ctx, order("1f", nil)).Problem) },
 			"start":  func() error { return errors.New(e.Do(ctx, on(brain.OpStart, "1a", "x")).Problem) },

@@ -17,10 +17,13 @@ import (
 	"github.com/musterhq/muster/shared/wire"
 )
 
-// Streams last and are heavy; a check is one connection, and lasts checkTimeout
+// Streams last and are heavy, and those that are followed last until nobody wants more,
+// so that they have places of their own; a check is one connection, and lasts checkTimeout
 // at most.
 const (
 	streamsAtOnce = 8
+	followsAtOnce = 64
+	followAtMost  = 24 * time.Hour // whoever wants more asks again
 	checksAtOnce  = 64
 	checkTimeout  = 2 * time.Second
 )
@@ -39,8 +42,11 @@ func (s *shell) ask(payload []byte) {
 		return
 	}
 	under := s.streaming
-	if ask.Do == fleet.AskCheck || ask.Do == fleet.AskProbe {
+	switch {
+	case ask.Do == fleet.AskCheck, ask.Do == fleet.AskProbe:
 		under = s.checking
+	case ask.Do == fleet.AskLogs && ask.Follow:
+		under = s.following
 	}
 	select {
 	case under <- struct{}{}:
@@ -50,7 +56,7 @@ func (s *shell) ask(payload []byte) {
 	}
 	container, known := s.state.ContainerOf(ask.Instance)
 	trial := s.trialOf(&ask)
-	ctx, cancel := context.WithTimeout(s.ctx, ask.TTL.Or(s.options.Timing.Ask))
+	ctx, cancel, begun := s.patience(&ask)
 	s.workers.Go(func() {
 		defer cancel()
 		var err error
@@ -63,7 +69,7 @@ func (s *shell) ask(payload []byte) {
 		case ask.Do == fleet.AskAgentLog && s.options.Recent != nil:
 			err = s.sendOwnLog(ctx, ask.Stream)
 		case ask.Do == fleet.AskLogs && known:
-			err = s.sendLogs(ctx, container, ask.Tail, ask.Stream)
+			err = s.sendLogs(ctx, container, &ask, begun)
 		case ask.Do == fleet.AskLogs:
 			err = fmt.Errorf("instance %s has no container on this host", ask.Instance)
 		default:
@@ -81,6 +87,19 @@ func (s *shell) ask(payload []byte) {
 			}
 		})
 	})
+}
+
+// patience is how long there is to answer: once what is followed has begun, as long as
+// somebody wants it.
+func (s *shell) patience(ask *fleet.Ask) (ctx context.Context, cancel context.CancelFunc, begun func()) {
+	within := ask.TTL.Or(s.options.Timing.Ask)
+	if ask.Do != fleet.AskLogs || !ask.Follow {
+		ctx, cancel = context.WithTimeout(s.ctx, within)
+		return ctx, cancel, func() {}
+	}
+	ctx, cancel = context.WithTimeout(s.ctx, followAtMost)
+	late := time.AfterFunc(within, cancel)
+	return ctx, cancel, func() { late.Stop() }
 }
 
 // readAsk refuses a question of another hub's than the one that is followed,
@@ -109,14 +128,16 @@ func check(ctx context.Context, address string) (looked bool, err error) {
 	return reach.Try(ctx, address)
 }
 
-// sendLogs posts a container's output to the path that the hub waits at.
-func (s *shell) sendLogs(ctx context.Context, container string, tail int, path string) error {
-	logs, err := s.options.Logs.Logs(ctx, container, tail)
+// sendLogs posts a container's output to the path that the hub waits at. A hub that
+// takes it slowly has it read slowly: nothing is kept here.
+func (s *shell) sendLogs(ctx context.Context, container string, ask *fleet.Ask, begun func()) error {
+	logs, err := s.options.Logs.Logs(ctx, container, ask.Query(time.Now()))
 	if err != nil {
 		return err
 	}
 	defer logs.Close()
-	return s.stream(ctx, logs, path)
+	begun()
+	return s.stream(ctx, logs, ask.Stream)
 }
 
 // sendOwnLog posts the end of this agent's log.

@@ -31,6 +31,9 @@ type engine struct {
 	wake   func(brain.Noticed)
 	broken chan struct{} // closed to break the stream of events
 	block  chan struct{} // not nil: operations wait for it, but for looks for images
+	// followed is where what is followed is written, and query how it was asked for.
+	followed *io.PipeWriter
+	query    fleet.LogQuery
 }
 
 func newEngine() *engine {
@@ -99,12 +102,26 @@ func (e *engine) Do(ctx context.Context, op brain.Op) brain.Result {
 	return r
 }
 
-func (e *engine) Logs(_ context.Context, container string, tail int) (io.ReadCloser, error) {
-	if tail == 0 {
+func (e *engine) Logs(ctx context.Context, container string, q fleet.LogQuery) (io.ReadCloser, error) {
+	if q.Tail == 13 {
 		return nil, errors.New("no lines")
+	}
+	if q.Follow {
+		said, say := io.Pipe()
+		ended := context.AfterFunc(ctx, func() { _ = say.CloseWithError(ctx.Err()) })
+		e.set(func() { e.followed, e.query = say, q })
+		return closer{said, func() error { ended(); return said.Close() }}, nil
 	}
 	return io.NopCloser(strings.NewReader("log of " + container)), nil
 }
+
+// closer is a reader with a way to close it of its own.
+type closer struct {
+	io.Reader
+	close func() error
+}
+
+func (c closer) Close() error { return c.close() }
 
 // exit ends a container, as the engine would.
 func (e *engine) exit(id string) {

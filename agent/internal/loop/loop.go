@@ -74,7 +74,7 @@ func (l *Loop) Run(ctx context.Context, around Surroundings) error {
 	defer close(l.ended)
 	ctx, cancel := context.WithCancel(ctx)
 	s := &shell{
-		Loop: l, around: around, ctx: ctx, streaming: make(chan struct{}, streamsAtOnce), checking: make(chan struct{}, checksAtOnce),
+		Loop: l, around: around, ctx: ctx, streaming: make(chan struct{}, streamsAtOnce), following: make(chan struct{}, followsAtOnce), checking: make(chan struct{}, checksAtOnce),
 		endpoints: map[string]map[endpoint]string{},
 	}
 	var watchers sync.WaitGroup

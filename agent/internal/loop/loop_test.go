@@ -266,7 +266,7 @@ func TestAsks(t *testing.T) {
 		looked  bool
 	}{
 		{logs("1", "a-1", 10, "/v1/streams/x"), "", false},
-		{logs("2", "a-1", 0, "/v1/streams/x"), "no lines", false},
+		{logs("2", "a-1", 13, "/v1/streams/x"), "no lines", false},
 		{logs("3", "z-1", 10, "/v1/streams/x"), "no container on this host", false},
 		{logs("4", "a-1", 10, "/v1/streams/y"), "404", false},
 		{logs("5", "a-1", 10, "http://elsewhere/"), "not one", false},

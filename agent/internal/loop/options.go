@@ -25,7 +25,7 @@ type Engine interface {
 
 // Logs reads the output of containers.
 type Logs interface {
-	Logs(ctx context.Context, container string, tail int) (io.ReadCloser, error)
+	Logs(ctx context.Context, container string, q fleet.LogQuery) (io.ReadCloser, error)
 }
 
 // Store keeps the brain's cache on disk.

@@ -9,14 +9,14 @@ import (
 )
 
 // shell is the part of a loop that runs. Its goroutine alone touches it, but
-// for workers, streaming and checking.
+// for workers, streaming, following and checking.
 type shell struct {
 	*Loop
 	around  Surroundings
 	ctx     context.Context
 	workers sync.WaitGroup // operations, listings and answers under way
 	// Each holds a token for an answer under way, of the one kind or the other.
-	streaming, checking chan struct{}
+	streaming, following, checking chan struct{}
 
 	wake    time.Time     // when the brain wants a tick; zero: never
 	written chan struct{} // closed when the last write has ended; nil: there was none

@@ -108,6 +108,8 @@ func (p *program) completeHosts(c *cli.Context) {
 	p.complete(c, hostWords(""))
 }
 
+func (p *program) completeLogs(c *cli.Context) { p.complete(c, serviceWords, instanceWords) }
+
 func (p *program) completeTargets(c *cli.Context) { p.complete(c, serviceWords, hostWords("host:")) }
 
 func (p *program) completeBalancers(c *cli.Context) {
@@ -126,6 +128,15 @@ func serviceWords(ctx context.Context, s *session) []string {
 	var words []string
 	for _, view := range list.Items {
 		words = append(words, view.Key.String())
+	}
+	return words
+}
+
+func instanceWords(ctx context.Context, s *session) []string {
+	list, _ := s.hub.Instances(ctx, "", "")
+	var words []string
+	for _, view := range list.Items {
+		words = append(words, view.ID)
 	}
 	return words
 }

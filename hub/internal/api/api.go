@@ -23,9 +23,10 @@ type API struct {
 	answers *answers
 	rights  *rights
 
-	watchers chan struct{} // one place for each watcher
-	stopping chan struct{} // closed when streams have to end
-	stop     sync.Once
+	watchers  chan struct{} // one place for each watcher
+	followers chan struct{} // one for each who follows logs
+	stopping  chan struct{} // closed when streams have to end
+	stop      sync.Once
 
 	mux     *http.ServeMux
 	huma    huma.API
@@ -41,16 +42,17 @@ func New(options Options) *API {
 		options.Registry = prometheus.NewRegistry()
 	}
 	a := &API{
-		options:  options,
-		limits:   options.Limits,
-		log:      options.Logger,
-		metrics:  newMetrics(options.Registry, options.Version),
-		streams:  newStreams(options.Limits.Streams),
-		answers:  newAnswers(options.Limits.Asks),
-		rights:   newRights(),
-		watchers: make(chan struct{}, options.Limits.Watchers),
-		stopping: make(chan struct{}),
-		mux:      http.NewServeMux(),
+		options:   options,
+		limits:    options.Limits,
+		log:       options.Logger,
+		metrics:   newMetrics(options.Registry, options.Version),
+		streams:   newStreams(options.Limits.Streams, options.Limits.Followed),
+		answers:   newAnswers(options.Limits.Asks),
+		rights:    newRights(),
+		watchers:  make(chan struct{}, options.Limits.Watchers),
+		followers: make(chan struct{}, options.Limits.Followers),
+		stopping:  make(chan struct{}),
+		mux:       http.NewServeMux(),
 	}
 	a.huma = humago.New(a.mux, describe())
 	a.huma.UseMiddleware(a.authorize)

@@ -31,6 +31,7 @@ type fakeFleet struct {
 	readErr  error
 	watch    func(ctx context.Context, since uint64) (<-chan fleet.Change, error)
 	events   []fleet.Event
+	view     View // nil: fakeView
 }
 
 func (f *fakeFleet) Do(ctx context.Context, cmd fleet.Command) (fleet.Result, error) {
@@ -47,7 +48,11 @@ func (f *fakeFleet) Read(_ context.Context, fn func(View)) error {
 	if f.readErr != nil {
 		return f.readErr
 	}
-	fn(fakeView{})
+	if f.view != nil {
+		fn(f.view)
+	} else {
+		fn(fakeView{})
+	}
 	return nil
 }
 

@@ -14,22 +14,25 @@ import (
 )
 
 type instanceLogsInput struct {
+	LogQuery
 	Instance string `path:"instance" maxLength:"100"`
-	Tail     int    `query:"tail" default:"200" minimum:"1" maximum:"10000" doc:"How many of the last lines"`
 }
 
 type serviceLogsInput struct {
+	LogQuery
 	Project string `path:"project"`
 	Service string `path:"service"`
-	Tail    int    `query:"tail" default:"200" minimum:"1" maximum:"10000" doc:"How many of the last lines of each instance"`
 }
+
+const followed = "With follow, lines come as they are written, those of a service with the id of their instance before each, until there is nothing left that could write. An answer that breaks off instead is to be asked for anew."
 
 func (a *API) routeLogs() {
 	instance := operation(fleet.RoleViewer, http.MethodGet, "/v1/instances/{instance}/logs", "instance-logs", "instances", "Read an instance's last lines of output")
+	instance.Description = followed
 	instance.Responses = textLines()
 	register(a, instance, a.instanceLogs)
 	service := operation(fleet.RoleViewer, http.MethodGet, servicePath+"/logs", "service-logs", "services", "Read the last lines of output of a service's instances")
-	service.Description = "The instances come one after another. With several, each line begins with its instance's id."
+	service.Description = "The instances come one after another. With several, each line begins with its instance's id. " + followed
 	service.Responses = textLines()
 	register(a, service, a.serviceLogs)
 }
@@ -56,7 +59,10 @@ func (a *API) instanceLogs(ctx context.Context, in *instanceLogsInput) (*huma.St
 	if len(found) == 0 {
 		return nil, fleet.NotFound("there is no instance %q", in.Instance).WithHint("muster instances lists them")
 	}
-	return a.logs(ctx, found, in.Tail)
+	if in.Follow {
+		return a.followLogs(&follower{query: in.LogQuery, service: found[0].Service, instance: in.Instance})
+	}
+	return a.logs(ctx, found, in.LogQuery)
 }
 
 func (a *API) serviceLogs(ctx context.Context, in *serviceLogsInput) (*huma.StreamResponse, error) {
@@ -76,18 +82,24 @@ func (a *API) serviceLogs(ctx context.Context, in *serviceLogsInput) (*huma.Stre
 	if !known && len(instances) == 0 {
 		return nil, noService(key)
 	}
-	return a.logs(ctx, instances, in.Tail)
+	if in.Follow {
+		return a.followLogs(&follower{query: in.LogQuery, service: key})
+	}
+	return a.logs(ctx, instances, in.LogQuery)
 }
 
 // logs answers with the logs of instances, one after another. With one, a
 // host that gives none is an error; with several, a line among the others.
-func (a *API) logs(ctx context.Context, instances []fleet.InstanceView, tail int) (*huma.StreamResponse, error) {
+func (a *API) logs(ctx context.Context, instances []fleet.InstanceView, q LogQuery) (*huma.StreamResponse, error) {
+	ask, err := a.lastLines(ctx, instances, q)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, a.limits.LogTime)
 	var single *stream
 	var body io.Reader
 	if len(instances) == 1 {
-		var err error
-		if single, body, err = a.fetch(ctx, instances[0].Host, lastLines(instances[0], tail)); err != nil {
+		if single, body, err = a.fetch(ctx, instances[0].Host, ask(instances[0])); err != nil {
 			cancel()
 			return nil, err
 		}
@@ -105,15 +117,15 @@ func (a *API) logs(ctx context.Context, instances []fleet.InstanceView, tail int
 			if out.ended() {
 				return
 			}
-			a.appendLogs(ctx, out, instance, tail)
+			a.appendLogs(ctx, out, instance, ask(instance))
 		}
 	}}, nil
 }
 
 // appendLogs writes one of several instances' logs.
-func (a *API) appendLogs(ctx context.Context, out *logWriter, instance fleet.InstanceView, tail int) {
+func (a *API) appendLogs(ctx context.Context, out *logWriter, instance fleet.InstanceView, ask fleet.Ask) {
 	prefix := instance.ID + " | "
-	st, body, err := a.fetch(ctx, instance.Host, lastLines(instance, tail))
+	st, body, err := a.fetch(ctx, instance.Host, ask)
 	if err != nil {
 		out.line(prefix + "(" + a.problem(err).Detail + ")")
 		return
@@ -122,17 +134,13 @@ func (a *API) appendLogs(ctx context.Context, out *logWriter, instance fleet.Ins
 	out.copy(ctx, st, body, prefix)
 }
 
-func lastLines(instance fleet.InstanceView, tail int) fleet.Ask {
-	return fleet.Ask{Do: fleet.AskLogs, Instance: instance.ID, Tail: tail}
-}
-
 // fetch asks a host for a stream and waits until it begins. The caller has to
 // finish the stream.
 func (a *API) fetch(ctx context.Context, host string, ask fleet.Ask) (*stream, io.Reader, error) {
 	if ctx.Err() != nil {
 		return nil, nil, unavailable("there was no time left to ask host %s", host)
 	}
-	st, err := a.streams.expect(host)
+	st, err := a.streams.expect(host, ask.Follow)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -149,7 +157,11 @@ func (a *API) await(ctx context.Context, st *stream, ask fleet.Ask) (io.Reader, 
 	if err := a.options.Asker.Ask(st.host, ask); err != nil {
 		return nil, fmt.Errorf("ask host %s for logs: %w", st.host, err)
 	}
-	patience := time.NewTimer(a.limits.StreamBegin)
+	within := a.limits.StreamBegin
+	if st.endless { // it is asked again
+		within = min(within, followBegin)
+	}
+	patience := time.NewTimer(within)
 	defer patience.Stop()
 	select {
 	case body := <-st.begun:

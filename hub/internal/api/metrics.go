@@ -17,6 +17,7 @@ type metrics struct {
 	requests *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	watchers prometheus.Gauge
+	followed prometheus.Gauge
 }
 
 func newMetrics(registry *prometheus.Registry, version string) *metrics {
@@ -30,6 +31,9 @@ func newMetrics(registry *prometheus.Registry, version string) *metrics {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "muster_http_requests_in_flight", Help: "HTTP requests being answered.",
 		}),
+		followed: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "muster_http_followed_instances", Help: "Instances whose output is followed.",
+		}),
 		watchers: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "muster_http_watchers", Help: "Open streams of changes.",
 		}),
@@ -39,7 +43,7 @@ func newMetrics(registry *prometheus.Registry, version string) *metrics {
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	registry.MustRegister(m.requests, m.inFlight, m.watchers, build,
+	registry.MustRegister(m.requests, m.inFlight, m.watchers, m.followed, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -56,6 +56,9 @@ type Limits struct {
 	StreamBegin  time.Duration // until an agent begins to send
 	LogBytes     int64         // one answer with logs
 	LogTime      time.Duration // one answer with logs
+	Followers    int           // callers who follow logs, at a time
+	Followed     int           // instances that are followed, at a time
+	FollowLook   time.Duration // between looks at which instances there are, and before one is followed anew
 	Asks         int           // of hosts, at a time, besides streams
 	PruneTime    time.Duration // until a host has removed its images
 	ShutdownTime time.Duration // for requests to end by themselves
@@ -76,6 +79,9 @@ func DefaultLimits() Limits {
 		StreamBegin:  30 * time.Second,
 		LogBytes:     4 << 20,
 		LogTime:      time.Minute,
+		Followers:    64,
+		Followed:     256,
+		FollowLook:   time.Second,
 		Asks:         64,
 		PruneTime:    5 * time.Minute,
 		ShutdownTime: 10 * time.Second,

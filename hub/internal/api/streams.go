@@ -19,11 +19,11 @@ const ProblemHeader = "Muster-Problem"
 // streams are the byte streams that agents were asked for. Each has a secret
 // name and is taken once.
 type streams struct {
-	limit int
+	limit, followLimit int
 
-	mu      sync.Mutex         // guards what follows
-	waiting map[string]*stream // by token
-	open    int
+	mu             sync.Mutex         // guards what follows
+	waiting        map[string]*stream // by token
+	open, followed int
 }
 
 // stream is one answer in bytes, on its way from an agent to a reader.
@@ -31,6 +31,8 @@ type stream struct {
 	host  string
 	token string
 	ask   string
+	// endless: it is followed, for as long as the reader wants.
+	endless bool
 	// begun gets the bytes and refused an agent's problem; at most one of
 	// each is ever sent.
 	begun   chan io.Reader
@@ -42,27 +44,28 @@ type stream struct {
 // abandon tells the one who brings the bytes that nobody wants more.
 func (st *stream) abandon() { st.over.Do(func() { close(st.done) }) }
 
-func newStreams(limit int) *streams {
-	return &streams{limit: limit, waiting: map[string]*stream{}}
+func newStreams(limit, followLimit int) *streams {
+	return &streams{limit: limit, followLimit: followLimit, waiting: map[string]*stream{}}
 }
 
 // expect makes room for a stream that a host will be asked for.
-func (s *streams) expect(host string) (*stream, error) {
+func (s *streams) expect(host string, endless bool) (*stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open >= s.limit {
-		return nil, (&fleet.Error{Code: fleet.CodeUnavailable, Message: "too many logs are being read"}).WithHint("try again later")
+	if s.open >= s.limit && !endless || s.followed >= s.followLimit && endless {
+		return nil, unavailable("too many logs are being read").WithHint("try again later")
 	}
 	st := &stream{
 		host:    host,
 		token:   rand.Text(),
 		ask:     rand.Text(),
+		endless: endless,
 		begun:   make(chan io.Reader, 1),
 		refused: make(chan string, 1),
 		done:    make(chan struct{}),
 	}
 	s.waiting[st.token] = st
-	s.open++
+	s.count(st, 1)
 	return st, nil
 }
 
@@ -92,8 +95,16 @@ func (s *streams) finish(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.waiting, st.token)
-	s.open--
+	s.count(st, -1)
 	st.abandon()
+}
+
+func (s *streams) count(st *stream, by int) {
+	if st.endless {
+		s.followed += by
+	} else {
+		s.open += by
+	}
 }
 
 // Answered takes an agent's answer to an Ask of the API's: one that refuses
@@ -119,9 +130,15 @@ func (a *API) takeStream(w http.ResponseWriter, r *http.Request) {
 	}
 	conn := http.NewResponseController(w)
 	deadline := time.Now().Add(a.limits.LogTime)
+	if st.endless {
+		deadline = time.Time{}
+	}
 	// Without deadlines the agent ends the stream, or the reader does.
 	_ = conn.SetReadDeadline(deadline)
-	_ = conn.SetWriteDeadline(deadline.Add(a.limits.WriteTime))
+	if !st.endless {
+		deadline = deadline.Add(a.limits.WriteTime)
+	}
+	_ = conn.SetWriteDeadline(deadline)
 	st.begun <- r.Body
 	select {
 	case <-st.done:
@@ -130,6 +147,7 @@ func (a *API) takeStream(w http.ResponseWriter, r *http.Request) {
 	// This ends a read that still waits. Where the body was read already, it
 	// may end the connection's context: so no other request may follow on it.
 	_ = conn.SetReadDeadline(time.Now())
+	_ = conn.SetWriteDeadline(time.Now().Add(a.limits.WriteTime))
 	w.Header().Set("Connection", "close")
 	w.WriteHeader(http.StatusNoContent)
 }

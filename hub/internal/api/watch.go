@@ -107,7 +107,7 @@ func (a *API) follow(r *http.Request, out *eventWriter, changes <-chan fleet.Cha
 	heartbeat := time.NewTicker(a.limits.Heartbeat)
 	defer heartbeat.Stop()
 	changed := a.rights.next() // first, so that no change is missed
-	err := stillMay(r, fleet.RoleViewer)
+	err := stillMay(r)
 	if err == nil {
 		err = out.comment("watching")
 	}
@@ -115,13 +115,13 @@ func (a *API) follow(r *http.Request, out *eventWriter, changes <-chan fleet.Cha
 		select {
 		case <-changed:
 			changed = a.rights.next()
-			err = stillMay(r, fleet.RoleViewer)
+			err = stillMay(r)
 		case <-ctx.Done():
 			return
 		case <-a.stopping:
 			return
 		case <-heartbeat.C:
-			if err = stillMay(r, fleet.RoleViewer); err == nil {
+			if err = stillMay(r); err == nil {
 				err = out.comment("still here") // a session may have ended meanwhile
 			}
 		case change, open := <-changes:
