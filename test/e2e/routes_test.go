@@ -43,11 +43,13 @@ var driven = []struct {
 	{"lb2", "nginx", http.MethodGet, "rewrite ^/( /a;"},
 }
 
-// asked is the file of services that ask much of a balancer. More is added to web.
+// asked is the file of services that ask much of a balancer. A part of web's environment
+// and more of its second listener are filled in.
 const asked = `
 services:
   web:
     image: app:1
+    environment: {FOR: %q}
     deploy: {replicas: 2, x-rollout: {monitor: 1s}}
     x-probe: {http: /healthz, port: 8080, interval: 1s}
     x-lb:
@@ -83,7 +85,7 @@ services:
 func TestWhatServicesAskOfBalancers(t *testing.T) {
 	t.Parallel()
 	p, authority := onOneOfEachDriver(t)
-	p.apply(fmt.Sprintf(asked, ""))
+	p.apply(fmt.Sprintf(asked, "", ""))
 	shown := p.mustMuster("service", "asked/web")
 	p.says(shown, "https shop.example:7443 -> 8080", "http shop.example:7480 -> 8080")
 	p.says(p.mustMuster("lb", "show", "asked/api"), "https shop.example:7443/api -> 8080", "grpcs shop.example:7443/test.Echo -> 9090")
@@ -327,54 +329,89 @@ func (v visitor) addresses() {
 	}
 }
 
-// renewed: certificates are renewed while clients ask all the time, and none is lost; one
-// that has expired isn't taken, and said.
-func (v visitor) renewed(host, method string) {
-	v.Helper()
-	var asking sync.WaitGroup
-	stop := make(chan struct{})
-	var sent, failed [2]int
-	var last [2]error
-	for i, http2 := range []bool{false, true} {
-		c := v.client(http2)
-		asking.Go(func() {
+// crowd are clients that ask all the time: one that keeps nothing but its connection,
+// one that brings its cookie, and one by HTTP/2 that does.
+type crowd struct {
+	visitor
+	method string
+	stop   chan struct{}
+	group  sync.WaitGroup
+	sent   [3]int
+	failed [3]int
+	last   [3]error
+}
+
+func (v visitor) crowd(method string) *crowd {
+	c := &crowd{visitor: v, method: method, stop: make(chan struct{})}
+	for i := range c.sent {
+		client := v.client(i == 2)
+		if i == 0 {
+			client.Jar = nil
+		}
+		c.group.Go(func() {
 			for {
 				select {
-				case <-stop:
+				case <-c.stop:
 					return
 				case <-time.After(2 * time.Millisecond):
 				}
-				request, err := http.NewRequest(method, "https://shop.example:7443/", bytes.NewReader([]byte("hi")))
-				if err == nil && method == http.MethodPost {
-					request.GetBody = nil // it isn't tried again
-				}
-				sent[i]++
-				response, err := c.Do(request)
-				if err == nil {
-					_, err = io.Copy(io.Discard, response.Body)
-					response.Body.Close()
-					if err == nil && response.StatusCode != http.StatusOK {
-						err = fmt.Errorf("status %d", response.StatusCode)
-					}
-				}
-				if err != nil {
-					failed[i]++
-					last[i] = err
+				c.sent[i]++
+				if err := c.ask(client); err != nil {
+					c.failed[i], c.last[i] = c.failed[i]+1, err
 				}
 			}
 		})
 	}
+	return c
+}
+
+func (c *crowd) ask(client *http.Client) error {
+	request, err := http.NewRequest(c.method, "https://shop.example:7443/", bytes.NewReader([]byte("hi")))
+	if err != nil {
+		return err
+	}
+	if c.method == http.MethodPost {
+		request.GetBody = nil // it isn't tried again
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", response.StatusCode)
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
+}
+
+// lostNothing ends it.
+func (c *crowd) lostNothing(what string) {
+	c.Helper()
+	close(c.stop)
+	c.group.Wait()
+	c.Logf("%s while %s: %v of %v failed", c.method, what, c.failed, c.sent)
+	for i, n := range c.sent {
+		if c.failed[i] > 0 || n < 100 {
+			c.Errorf("client %d lost %d of %d: %v", i, c.failed[i], n, c.last[i])
+		}
+	}
+}
+
+// renewed: certificates are renewed and instances replaced while clients ask all the
+// time, and no request is lost; a certificate that has expired isn't taken, and said.
+func (v visitor) renewed(host, method string) {
+	v.Helper()
+	c := v.crowd(method)
 	for range 3 {
 		number := v.certify(host, v.authority, "shop", time.Now().Add(time.Hour), "shop.example")
 		v.until(20*time.Second, "the new certificate is shown", func() (bool, string) { return v.number() == number, v.number() })
 		time.Sleep(time.Second)
 	}
-	close(stop)
-	asking.Wait()
-	v.Logf("%s while the certificate was renewed three times: HTTP/1.1 %d of %d failed, HTTP/2 %d of %d", method, failed[0], sent[0], failed[1], sent[1])
-	if failed[0]+failed[1] > 0 || sent[0] < 100 || sent[1] < 100 {
-		v.Errorf("lost: %v", last)
-	}
+	c.lostNothing("the certificate was renewed three times")
+	c = v.crowd(method)
+	v.apply(fmt.Sprintf(asked, host, ""))
+	c.lostNothing("all instances were replaced")
 	before := v.number()
 	v.certify(host, v.authority, "shop", time.Now().Add(-time.Minute), "shop.example")
 	v.until(20*time.Second, "an expired certificate is told", func() (bool, string) {
@@ -405,7 +442,7 @@ func (v visitor) number() string {
 // told, and others change on.
 func (p *project) wrong(v visitor, host, driver, snippet string) {
 	p.Helper()
-	p.mustMuster("apply", "-f", p.file(fmt.Sprintf(asked, fmt.Sprintf(", %s: %q", driver, snippet))))
+	p.mustMuster("apply", "-f", p.file(fmt.Sprintf(asked, host, fmt.Sprintf(", %s: %q", driver, snippet))))
 	p.until(30*time.Second, "the rejection is told", func() (bool, string) {
 		list, err := p.c.Client.Pools(p.ctx(), p.key("web"))
 		if err != nil {
@@ -421,6 +458,6 @@ func (p *project) wrong(v visitor, host, driver, snippet string) {
 	p.says(p.mustMuster("lb", "show", "asked/web"), "problem: "+driver+" rejects the configuration")
 	v.byHostAndPath()
 	p.mustMuster("scale", "asked/blog=2", "--wait")
-	p.apply(fmt.Sprintf(asked, ""))
+	p.apply(fmt.Sprintf(asked, host, ""))
 	v.byHostAndPath()
 }
