@@ -3,6 +3,7 @@ package turn
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/hub/rollout"
@@ -159,7 +160,7 @@ func (s *State) roll(key fleet.ServiceKey, service *Service) {
 	if service != nil && len(service.Asked.DependsOn) > 0 {
 		s.dependent[key] = true
 	}
-	if service != nil && service.Rollout != nil && !service.Rollout.Over() {
+	if service != nil && service.comes() {
 		s.rolling[key] = true
 		return
 	}
@@ -167,10 +168,18 @@ func (s *State) roll(key fleet.ServiceKey, service *Service) {
 }
 
 func imageHosts(s *Service) []string {
-	if s == nil || s.Rollout == nil {
+	switch {
+	case s == nil:
 		return nil
+	case s.Rollout == nil:
+		return s.Fetch
 	}
-	return s.Rollout.Hosts
+	return slices.Concat(s.Rollout.Hosts, s.Fetch)
+}
+
+// comes: a version of the service is on its way, by a rollout, or once others are there.
+func (s *Service) comes() bool {
+	return s.Rollout != nil && !s.Rollout.Over() || len(s.Fetch) > 0
 }
 
 // sound has a stored rollout be as the hub takes it, whoever stored it.

@@ -43,6 +43,7 @@ func (t *tx) precede(s *Service) (waits, reasons []string) {
 func (t *tx) begin(s *Service) {
 	s = t.services.edit(s.Asked.Key)
 	s.Begun, s.Waiting, s.After = true, nil, t.marks(s)
+	t.fetchOn(s, nil)
 	t.touch(s.Asked.Key)
 }
 
@@ -170,9 +171,26 @@ func (t *tx) waitsSince(s *Service, waits []fleet.Wait) *Service {
 	if key := s.Asked.Key; len(s.Waiting) == 0 {
 		t.event(fleet.EventServiceWaiting, subjectService(key), s.Cause, fleet.EventData{Message: fmt.Sprintf("%s is %s", key, &waits[0]), Service: &key, Version: s.Version})
 	}
+	fetch := s.Fetch
+	switch {
+	case len(s.Waiting) == 0:
+		fetch = t.prepareHosts(s)
+	case len(since) == 0:
+		fetch = nil
+	}
 	s = t.services.edit(s.Asked.Key)
 	s.Waiting = since
+	t.fetchOn(s, fetch)
 	return s
+}
+
+// fetchOn has hosts fetch a service's image before anything of it comes, in the place
+// of those that did.
+func (t *tx) fetchOn(s *Service, hosts []string) {
+	for _, host := range slices.Concat(s.Fetch, hosts) {
+		t.dirtyHost[host] = true
+	}
+	s.Fetch = hosts
 }
 
 // waitReasons say what a service waits for, and the way out where that lasts or can't

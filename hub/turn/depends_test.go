@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,15 @@ func TestTheFirstStartWaitsUntilADependencyIsHealthy(t *testing.T) {
 	if w.has("web") != 0 {
 		t.Fatal("it has started")
 	}
+	fetched := 0
+	for _, h := range w.hosts {
+		if slices.Contains(h.desired.Prepare, "shop/web@1") {
+			fetched++
+		}
+	}
+	if fetched != 1 {
+		t.Errorf("%d hosts fetch its image meanwhile", fetched)
+	}
 	v := w.wantSaid("web", fleet.ServiceProgressing, "waiting for db on "+db.Host+": not healthy (running)")
 	if len(v.WaitsFor) != 1 || v.WaitsFor[0].Host != db.Host || v.WaitsFor[0].Instance != db.ID || v.WaitsFor[0].Since.IsZero() || v.WaitsFor[0].What != fleet.WaitStart {
 		t.Errorf("it waits for %+v", v.WaitsFor)
@@ -130,6 +140,11 @@ func TestTheFirstStartWaitsUntilADependencyIsHealthy(t *testing.T) {
 	w.unreadyNow("db", false)
 	w.comes("web")
 	w.pass(2 * time.Second)
+	for id, h := range w.hosts {
+		if len(h.desired.Prepare) > 0 {
+			t.Errorf("%s still fetches %v", id, h.desired.Prepare)
+		}
+	}
 	if v := w.see("web"); v.State != fleet.ServiceConverged || len(v.WaitsFor) > 0 {
 		t.Errorf("it is %s: %v", v.State, v.Reasons)
 	}

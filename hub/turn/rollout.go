@@ -99,7 +99,11 @@ func (t *tx) prepareHosts(s *Service) []string {
 	}
 	siblings := map[string]int{}
 	candidates := t.candidates(s, siblings, "")
-	for range min(t.count(s), mostPrepared) {
+	count := t.count(s)
+	if s.Asked.Mode == fleet.ModeJob {
+		count = 1
+	}
+	for range min(count, mostPrepared) {
 		host, _ := placement.Choose(placement.Of(&s.Asked, ""), candidates)
 		if host == "" {
 			break
@@ -114,14 +118,22 @@ func (t *tx) prepareHosts(s *Service) []string {
 	return sorted(hosts, byText)
 }
 
-// preparing are the versions whose image a host is to have: those of rollouts
-// that aren't over.
+// fetches is the version whose image hosts are to have before anything of it comes, and
+// those hosts: that of a rollout, or of a service that waits for others.
+func fetches(s *Service) (version int, hosts []string) {
+	if r := s.Rollout; r != nil && !r.Over() {
+		return r.To, r.Hosts
+	}
+	return s.Version, s.Fetch
+}
+
+// preparing are the services of which a host is to have an image beforehand.
 func (t *tx) preparing(host string) (keys []fleet.ServiceKey) {
 	if !t.prepares(host) {
 		return nil
 	}
 	for _, key := range t.moving() {
-		if slices.Contains(t.services.get(key).Rollout.Hosts, host) {
+		if _, hosts := fetches(t.services.get(key)); slices.Contains(hosts, host) {
 			keys = append(keys, key)
 		}
 	}
@@ -135,7 +147,7 @@ func (t *tx) prepares(host string) bool {
 	return h != nil && slices.Contains(h.Facts.Features, fleet.FeaturePrepare)
 }
 
-// moving are the services whose rollout isn't over. At the turn's end, when many
+// moving are the services whose rollout isn't over, or that wait for others. At the turn's end, when many
 // hosts are derived, they are found once.
 func (t *tx) moving() (keys []fleet.ServiceKey) {
 	if t.movers != nil {
@@ -143,7 +155,7 @@ func (t *tx) moving() (keys []fleet.ServiceKey) {
 	}
 	found := map[fleet.ServiceKey]bool{}
 	look := func(key fleet.ServiceKey) {
-		if s := t.services.get(key); s != nil && s.Rollout != nil && !s.Rollout.Over() && !s.Removing {
+		if s := t.services.get(key); s != nil && s.comes() && !s.Removing {
 			found[key] = true
 		}
 	}
@@ -160,7 +172,8 @@ func (t *tx) moving() (keys []fleet.ServiceKey) {
 func (t *tx) prepare(d *fleet.Desired) {
 	for _, key := range t.preparing(d.Host) {
 		s := t.services.get(key)
-		v, known := s.Versions[s.Rollout.To]
+		version, _ := fetches(s)
+		v, known := s.Versions[version]
 		if !known {
 			continue
 		}
@@ -187,14 +200,15 @@ func (t *tx) prepared(host string, before, now map[string]fleet.Prepared) {
 	}
 	for _, key := range t.preparing(host) {
 		s := t.services.get(key)
-		p, known := now[fleet.VersionKey(key, s.Rollout.To)]
-		if v := s.Versions[s.Rollout.To]; known && v.Pin == "" && p.Image != "" {
+		version, hosts := fetches(s)
+		p, known := now[fleet.VersionKey(key, version)]
+		if v := s.Versions[version]; known && v.Pin == "" && p.Image != "" {
 			v.Pin = p.Digest
 			if v.Pin == "" {
 				v.Pin = p.Image
 			}
 			t.services.edit(key).Versions = with(s.Versions, v.Number, v)
-			for _, other := range s.Rollout.Hosts {
+			for _, other := range hosts {
 				t.dirtyHost[other] = true
 			}
 			for _, in := range t.members(key) {

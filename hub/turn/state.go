@@ -38,7 +38,7 @@ type State struct {
 	windows   map[fleet.ServiceKey]*window         // not stored
 	judgments map[fleet.ServiceKey]*judgment       // not stored
 	hooks     map[fleet.ServiceKey]*hook           // not stored
-	rolling   map[fleet.ServiceKey]bool            // services whose rollout isn't over
+	rolling   map[fleet.ServiceKey]bool            // services of which a version is on its way
 	imagesOn  map[string]map[fleet.ServiceKey]bool // services whose last rollout had a host fetch the image
 	leaving   map[string]bool                      // hosts on their way out
 	dependent map[fleet.ServiceKey]bool            // services that depend on others
@@ -89,6 +89,8 @@ type Service struct {
 	Begun bool `json:"begun,omitempty"`
 	// Waiting has since when it waits for which of those.
 	Waiting map[string]time.Time `json:"waiting,omitempty"`
+	// Fetch are the hosts that fetch its image while it waits.
+	Fetch []string `json:"fetch,omitempty"`
 	// After has the mark of each dependency with restart that it was last started after.
 	After map[string]uint64 `json:"after,omitempty"`
 	// Renewed is the revision at which all of its instances had last been replaced by
