@@ -199,10 +199,13 @@ func (t *tx) waitReasons(s *Service, waits []fleet.Wait) (reasons []string) {
 	for i := range waits {
 		w := &waits[i]
 		out := t.wayOut(s, w)
-		switch lasts := t.now.Sub(w.Since) > t.s.opts.ReadyAfter; {
+		switch on, lasts := t.services.get(w.Service), t.now.Sub(w.Since) > t.s.opts.ReadyAfter; {
 		case out != "":
 			reasons = append(reasons, fmt.Sprintf(heldPrefix+"%s (%s; muster start %s waits for nothing)", w, out, s.Asked.Key))
-		case lasts: // the words of its host may change all the time
+		case on != nil && len(on.Held) > 0: // the words for what it lacks may change all the time
+			reasons = append(reasons, w.String(), fmt.Sprintf(heldPrefix+"waiting for %s, which is held (muster service %s says why; muster start %s waits for nothing)",
+				w.Service.Name, w.Service, s.Asked.Key))
+		case lasts:
 			reasons = append(reasons, w.String(), fmt.Sprintf(heldPrefix+"waiting for %s for more than %s (muster service %s says more; muster start %s waits for nothing)",
 				w.Service.Name, t.s.opts.ReadyAfter, w.Service, s.Asked.Key))
 		default:

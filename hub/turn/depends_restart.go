@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/musterhq/muster/hub/rollout"
 	"github.com/musterhq/muster/shared/fleet"
@@ -41,7 +42,9 @@ func (t *tx) renewAfter(s *Service) (reasons []string) {
 			continue
 		}
 		if w := t.unwhole(s, d, on); w != nil {
-			reasons = append(reasons, w.String()+"; it restarts then")
+			if !on.Stopped && len(on.Held) == 0 { // else that is for the other to say
+				reasons = append(reasons, w.String()+"; it restarts then")
+			}
 			continue
 		}
 		s = t.renew(s, key)
@@ -57,6 +60,13 @@ func (t *tx) restartsAfter(s *Service, d fleet.Dependency, on *Service) bool {
 	}
 	before, known := s.After[d.Service]
 	return d.Restart && on != nil && !on.Removing && known && on.mark() != before
+}
+
+// toRestart: a service is yet to restart after one of those that it depends on.
+func (t *tx) toRestart(s *Service) bool {
+	return slices.ContainsFunc(s.Asked.DependsOn, func(d fleet.Dependency) bool {
+		return t.restartsAfter(s, d, t.services.get(fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}))
+	})
 }
 
 // unwhole says what a dependency that has been replaced still lacks; nil: nothing.
@@ -148,6 +158,21 @@ func (t *tx) holdBack(s *Service, r *fleet.Rollout, o *rollout.Observed) {
 	o.Astray = back
 }
 
+// rolloutReasons say what a rollout waits for before anything moves, and the way out
+// where that can't go on by itself.
+func (t *tx) rolloutReasons(s *Service, r *fleet.Rollout) (reasons []string) {
+	waits, _ := t.rolloutWaits(s, r)
+	for i := range waits {
+		w := &waits[i]
+		reasons = append(reasons, fmt.Sprintf("rollout from version %d to %d: %s", r.From, r.To, w))
+		if on := t.services.get(w.Service); on != nil && len(on.Held) > 0 {
+			reasons = append(reasons, fmt.Sprintf(heldPrefix+"the rollout waits for %s, which is held (muster service %s says why; muster rollout %s abort stays at version %d)",
+				w.Service.Name, w.Service, s.Asked.Key, r.From))
+		}
+	}
+	return reasons
+}
+
 func (t *tx) rolloutWaits(s *Service, r *fleet.Rollout) (waits []fleet.Wait, back string) {
 	for _, d := range s.Asked.DependsOn {
 		key := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}
@@ -184,7 +209,7 @@ func (t *tx) touchDependents(key fleet.ServiceKey, all bool) {
 		if s == nil || s.Removing {
 			continue
 		}
-		if waits := !s.Begun || s.Rollout != nil && !s.Rollout.Over() && preparing(s.Rollout); all || waits {
+		if all || !s.Begun || s.Rollout != nil && !s.Rollout.Over() && preparing(s.Rollout) || t.toRestart(s) {
 			t.touch(dependent)
 		}
 	}

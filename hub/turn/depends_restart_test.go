@@ -177,7 +177,8 @@ func TestARolloutComesAfterAOneShotServicesRun(t *testing.T) {
 	if w.first("web").Version != 1 || w.see("web").Rollout.State != fleet.RolloutPreparing {
 		t.Fatalf("%+v", w.see("web").Rollout)
 	}
-	w.wantSaid("web", fleet.ServiceProgressing, "exited with code 3")
+	w.wantSaid("web", fleet.ServiceHeld, "rollout from version 1 to 2: waiting for migrate on web1: exited with code 3")
+	w.wantSaid("web", fleet.ServiceHeld, "held: the rollout waits for migrate, which is held (muster service shop/migrate says why; muster rollout shop/web abort stays at version 1)")
 	w.endsWith("migrate", 0)
 	w.order(fleet.Command{Do: fleet.DoRestart, Service: shop("migrate")})
 	w.rolls("web", fleet.RolloutSucceeded)

@@ -240,8 +240,23 @@ func TestAWaitThatLastsIsToldWithTheWayOut(t *testing.T) {
 	db.Constraints = []fleet.Constraint{{Label: "zone", Equal: true, Value: "b"}}
 	w.take(db, lone("web", "web:1", on("db", fleet.ConditionHealthy)), lone("front", "front:1", on("web", fleet.ConditionStarted)))
 	w.pass(5 * time.Second)
-	w.wantSaid("web", fleet.ServiceProgressing, "waiting for db: 0 of 1 instances are placed (slot 1 can't be placed")
-	w.wantSaid("front", fleet.ServiceProgressing, "waiting for web: it waits for db")
+	w.wantSaid("web", fleet.ServiceHeld, "waiting for db: 0 of 1 instances are placed (slot 1 can't be placed")
+	w.wantSaid("web", fleet.ServiceHeld, "held: waiting for db, which is held (muster service shop/db says why; muster start shop/web waits for nothing)")
+	w.wantSaid("front", fleet.ServiceHeld, "waiting for web: it waits for db")
+	db.Constraints = nil
+	w.stepped = func(_ []Input, d *Delta, _ Outputs) {
+		for id, in := range d.instances.changed {
+			if in != nil && in.Service == shop("db") {
+				w.hosts[in.Host].unready = with(w.hosts[in.Host].unready, id, true)
+			}
+		}
+	}
+	w.take(db)
+	w.pass(5 * time.Second)
+	w.wantSaid("web", fleet.ServiceProgressing, "waiting for db on web1: not healthy (running)")
+	for _, in := range w.s.Instances { // what holds db is another matter
+		in.GoalAt = in.GoalAt.Add(time.Hour)
+	}
 	w.pass(DefaultOptions().ReadyAfter)
 	w.wantSaid("web", fleet.ServiceHeld, "held: waiting for db for more than 5m0s (muster service shop/db says more; muster start shop/web waits for nothing)")
 	if reply := w.order(fleet.Command{Do: fleet.DoStart, Service: shop("web")}); reply.Err != nil || !strings.Contains(reply.Result.Message, "doesn't wait for db any more") {
@@ -280,5 +295,25 @@ func TestAnOrderThatCannotBeIsRefused(t *testing.T) {
 		if reply := w.apply(test.service); reply.Err == nil || !strings.Contains(reply.Err.Error(), test.says) || w.s.Revision != revision {
 			t.Errorf("%s: %v", name, reply.Err)
 		}
+	}
+}
+
+// Another version of what waits takes the place of the one before: nothing has begun
+// that a rollout could come from.
+func TestANewVersionOfWhatWaits(t *testing.T) {
+	w := ordering(t, "web1", "web2")
+	db := lone("db", "db:1")
+	db.Constraints = []fleet.Constraint{{Label: "zone", Equal: true, Value: "b"}}
+	w.take(db, lone("web", "web:1", on("db", fleet.ConditionHealthy)))
+	w.pass(3 * time.Second)
+	w.take(lone("web", "web:2", on("db", fleet.ConditionHealthy)))
+	w.pass(time.Hour)
+	if v := w.see("web"); v.Rollout != nil || v.Version != 2 {
+		t.Fatalf("version %d, %+v", v.Version, v.Rollout)
+	}
+	db.Constraints = nil
+	w.take(db)
+	if in := w.comes("web"); in.Version != 2 {
+		t.Errorf("version %d comes", in.Version)
 	}
 }

@@ -74,7 +74,23 @@ func someServices(t *rapid.T) (services []fleet.Service) {
 			services = append(services, someService(t, key))
 		}
 	}
+	inOrder(t, services)
 	return services
+}
+
+// inOrder has some services come after others that are asked for with them.
+func inOrder(t *rapid.T, services []fleet.Service) {
+	for i := range services {
+		for j := range i {
+			if rapid.IntRange(0, 4).Draw(t, "after") == 0 {
+				services[i].DependsOn = append(services[i].DependsOn, fleet.Dependency{
+					Service:   services[j].Key.Name,
+					Condition: rapid.SampledFrom([]string{fleet.ConditionStarted, fleet.ConditionHealthy}).Draw(t, "condition"),
+					Restart:   rapid.Bool().Draw(t, "restart"),
+				})
+			}
+		}
+	}
 }
 
 func (r *random) someHost(t *rapid.T) *fakeHost {
@@ -224,5 +240,5 @@ func (r *random) calm() {
 	for _, key := range keys {
 		r.order(fleet.Command{Do: fleet.DoUnfreeze, Service: key})
 	}
-	r.pass(time.Minute)
+	r.pass(3 * time.Minute) // rollouts and restarts come after one another
 }

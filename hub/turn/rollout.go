@@ -18,6 +18,9 @@ import (
 func (t *tx) beginRollout(s *Service, from int, back bool, c fleet.Command) {
 	key := s.Asked.Key
 	t.dirtyMembers(key)
+	if len(s.Waiting) > 0 && (s.Rollout == nil || s.Rollout.Over()) {
+		return // nothing of it has begun: there is nothing to come from
+	}
 	if r := s.Rollout; r != nil && !r.Over() {
 		t.rolloutEvent(s, fleet.EventRolloutReplaced, fmt.Sprintf("the rollout of %s from version %d to %d gives way to version %d", key, r.From, r.To, s.Version))
 		if from = r.From; from == s.Version { // what it came from is asked for again
@@ -299,7 +302,7 @@ func (t *tx) moved(s *Service, before *fleet.Rollout) {
 		s.After = t.marks(s)
 	}
 	if before.Over() != r.Over() {
-		for _, host := range r.Hosts {
+		for _, host := range imageHosts(s) {
 			t.dirtyHost[host] = true
 		}
 	}
@@ -373,6 +376,8 @@ func (t *tx) pauseReasons(s *Service) []string {
 		o := t.observe(s, r)
 		return []string{fmt.Sprintf(heldPrefix+"%s; of version %d %d of %d instances serve, and %d of others are left (it ends by itself when they are gone; muster rollout %s retry tries version %d again)",
 			rollout.Describe(r), r.From, o.Old.Serving, o.Count, o.New.Present+o.New.Leaving, key, r.To)}
+	case r.State == fleet.RolloutPreparing && r.Waits:
+		return t.rolloutReasons(s, r)
 	case r.State == fleet.RolloutPreparing && r.Why != "", r.Beside() && r.State == fleet.RolloutProgressing:
 		return []string{rollout.Describe(r)}
 	}
