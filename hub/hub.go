@@ -258,7 +258,7 @@ func (p *parts) assemble(o Options, state *turn.State, start time.Time, open lis
 	}
 	p.api = api.New(api.Options{
 		Fleet:    operators{loop: p.loop, stored: p.stored},
-		Identity: p.identity,
+		Identity: p.identity, EditorSchema: compose.EditorSchema(),
 		Names:    o.names(),
 		Port:     port(open.https),
 		Accounts: p.accounts,

@@ -54,7 +54,7 @@ func (p *program) app() *cli.App {
 		},
 	}
 	app.Commands = []*cli.Command{
-		p.applyCommand(), p.configCommand(), p.servicesCommand(), p.serviceCommand(), p.instancesCommand(),
+		p.initCommand(), p.applyCommand(), p.configCommand(), p.schemaCommand(), p.servicesCommand(), p.serviceCommand(), p.instancesCommand(),
 		p.scaleCommand(), p.restartCommand(), p.stopCommand(), p.startCommand(), p.removeCommand(), p.logsCommand(), p.commandCommand(),
 		p.versionsCommand(), p.diffCommand(), p.rollbackCommand(), p.rolloutCommand(),
 		p.hostsCommand(), p.hostCommand(), p.tokenCommand(), p.caCommand(), p.aclCommand(), p.balancerCommand(), p.eventsCommand(),

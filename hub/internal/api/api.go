@@ -74,6 +74,7 @@ func (a *API) route() {
 	a.routeCommands()
 	a.routeBalancers()
 	a.routeExport()
+	a.routeSchema()
 	a.routeSecrets()
 	a.routeEvents()
 	a.routeWatch()

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/musterhq/muster/shared/fleet"
 )
 
 func TestExports(t *testing.T) {
@@ -48,5 +50,17 @@ func TestExportsAreConditional(t *testing.T) {
 		if a.status != want || (want == http.StatusNotModified) != (a.body == "") || a.header.Get("ETag") != tag {
 			t.Errorf("%s: %d %v %q", known, a.status, a.header, a.body)
 		}
+	}
+}
+
+// TestTheSchemaIsForAnyone: editors have no token.
+func TestTheSchemaIsForAnyone(t *testing.T) {
+	s := serveBy(t, func(a *API) Door { return a.Bearer(fleet.ViaHTTPS) }, withPeople, func(o *Options) { o.EditorSchema = []byte("{}\n") })
+	a := s.get("/v1/schema/compose.json")
+	if a.status != 200 || a.body != "{}\n" || a.header.Get("Content-Type") != "application/schema+json" {
+		t.Errorf("%d %v %q", a.status, a.header, a.body)
+	}
+	if again := s.call(http.MethodGet, "/v1/schema/compose.json", "", "If-None-Match", a.header.Get("ETag")); again.status != http.StatusNotModified || again.body != "" {
+		t.Errorf("%d %q", again.status, again.body)
 	}
 }

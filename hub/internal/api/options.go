@@ -15,6 +15,8 @@ type Options struct {
 	Fleet Fleet
 	Asker Asker
 	Map   Mapper
+	// EditorSchema is the JSON schema of Compose files.
+	EditorSchema []byte
 	// Sealer seals secrets before they go any further.
 	Sealer   Sealer
 	People   People

@@ -189,7 +189,7 @@ func TestDescriptionNamesEverything(t *testing.T) {
 		"GET /v1/projects/{project}/services/{service}/rollout",
 		"GET /v1/projects/{project}/services/{service}/versions",
 		"GET /v1/projects/{project}/services/{service}/versions/{number}",
-		"GET /v1/registries", "GET /v1/secrets", "GET /v1/services", "GET /v1/users", "GET /v1/version", "GET /v1/watch", "GET /v1/whoami",
+		"GET /v1/registries", "GET /v1/schema/compose.json", "GET /v1/secrets", "GET /v1/services", "GET /v1/users", "GET /v1/version", "GET /v1/watch", "GET /v1/whoami",
 		"PATCH /v1/users/{name}",
 		"POST /v1/api-tokens",
 		"POST /v1/ca/rotate", "POST /v1/command", "POST /v1/first-admin",
