@@ -275,6 +275,10 @@ func (w *world) do(op brain.Op) brain.Result {
 	switch op.Kind {
 	case brain.OpPull:
 		image, ok := w.images[op.Image]
+		if op.Never && (!ok || w.away[op.Image]) {
+			r.Problem, r.Permanent = "its pull_policy is never", true
+			return r
+		}
 		if op.Local {
 			r.Missing = !ok || w.away[op.Image]
 			r.Image = image

@@ -114,13 +114,24 @@ func (t *tx) refuseApply(c fleet.Command) error {
 			return fleet.Invalid(path, "%v", err)
 		}
 		if size := len(specText(&s.Spec)); size > maxSpec {
-			return fleet.Invalid(path, "its definition has %d bytes, more than %d", size, maxSpec)
+			return fleet.Invalid(path, "its definition has %d bytes, more than %d", size, maxSpec).WithHint("%s", largest(&s.Spec))
 		}
 		if stands := t.services.get(s.Key); stands != nil && stands.Removing {
 			return fleet.Conflict(path, "%s is still being removed", s.Key).WithHint("apply again once it is gone: muster service %s", s.Key)
 		}
 	}
 	return t.refuseOrder(c)
+}
+
+// largest says what takes most of a version that is too large.
+func largest(spec *fleet.Spec) string {
+	name, size := "the environment", len(mustJSON(spec.Environment))
+	for _, c := range spec.Configs {
+		if c.Size > size {
+			name, size = "the config "+c.Name, c.Size
+		}
+	}
+	return fmt.Sprintf("%s takes %d of them", name, size)
 }
 
 func (t *tx) servicesAfter(c fleet.Command) int {

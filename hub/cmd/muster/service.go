@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,6 +87,11 @@ func (s *session) printService(v fleet.ServiceView) {
 			where = append(where, c.String())
 		}
 		s.line("", "where "+strings.Join(where, " and "))
+	}
+	if v.Service != nil {
+		for i, label := range slices.Sorted(maps.Keys(v.Service.Labels)) {
+			s.line(first(i, "Labels"), label+"="+v.Service.Labels[label])
+		}
 	}
 	if r := v.Rollout; r != nil {
 		s.printLastRollout(r, v.Key)
