@@ -33,7 +33,7 @@ func parseConfigs(p *problems, value any) map[string]config {
 func parseConfig(p *problems, at, key string, value any) config {
 	c := config{name: key}
 	const where = "write content:, file: or environment:, or external: true if it is set by muster secret set"
-	if value == nil {
+	if value == nil { // without content it is an empty file, as the document has those
 		p.invalid(at, "doesn't say what is in it").WithHint(where)
 		return c
 	}
@@ -41,7 +41,6 @@ func parseConfig(p *problems, at, key string, value any) config {
 	if !ok {
 		return c
 	}
-	elsewhere := f.has("file") || f.has("environment") // said below, with the way out
 	_, stated := f.get("content")
 	c.secret = f.yes("external")
 	if name := f.text("name"); name != "" {
@@ -53,8 +52,6 @@ func parseConfig(p *problems, at, key string, value any) config {
 		p.invalid(join(at, "content"), "contradicts external").WithHint("leave one of both out")
 	case c.secret && fleet.ValidateSecretName(c.name) != nil:
 		p.invalid(at, "%q is not a name of a secret", c.name).WithHint("use 1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-', beginning with a letter or digit")
-	case !c.secret && !stated && !elsewhere:
-		p.invalid(at, "doesn't say what is in it").WithHint(where)
 	case len(text) > fleet.MaxConfig:
 		p.invalid(at, "has %d bytes; the limit is %d", len(text), fleet.MaxConfig).WithHint("put it into the image, or on a volume: what travels with a version has to fit into messages")
 	default:

@@ -204,3 +204,37 @@ func TestListedPorts(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestToConfigOfNetworks(t *testing.T) {
+	want := &brain.Create{Image: "web:1", Ports: map[int]int{80: 80}, Spec: fleet.Spec{
+		NetworkMode: fleet.NetworkHost, Publish: []fleet.Publish{{Target: 80, Protocol: "tcp", HostPort: 80}},
+	}}
+	config, host, err := toConfig(want)
+	if err != nil || host.NetworkMode != "host" || host.PortBindings != nil || config.ExposedPorts != nil {
+		t.Errorf("on the host's: %+v, %v", host, err)
+	}
+	want.Spec.NetworkMode, want.Spec.Networks = "", []fleet.Network{{Name: "shop_back", Aliases: []string{"web"}}, {Name: "shop_front"}}
+	_, host, err = toConfig(want)
+	if err != nil || host.NetworkMode != "shop_back" || len(host.PortBindings) != 1 {
+		t.Errorf("on bridges: %+v, %v", host, err)
+	}
+	if diff := cmp.Diff(map[string][]string{"shop_back": {"web"}}, map[string][]string{"shop_back": toEndpoint(want.Spec.Networks).EndpointsConfig["shop_back"].Aliases}); diff != "" || toEndpoint(nil) != nil {
+		t.Error(diff)
+	}
+}
+
+func TestToLogging(t *testing.T) {
+	for _, test := range []struct {
+		stated fleet.Logging
+		want   container.LogConfig
+	}{
+		{fleet.Logging{Options: map[string]string{"max-size": "1m"}}, container.LogConfig{Type: "local", Config: map[string]string{"max-size": "1m", "max-file": "3"}}},
+		{fleet.Logging{Driver: "local"}, container.LogConfig{Type: "local", Config: map[string]string{"max-size": "10m", "max-file": "3"}}},
+		{fleet.Logging{Driver: "none"}, container.LogConfig{Type: "none"}},
+	} {
+		_, host, err := toConfig(&brain.Create{Spec: fleet.Spec{Runtime: &fleet.Runtime{Logging: &test.stated}}})
+		if diff := cmp.Diff(test.want, host.LogConfig); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+	}
+}
