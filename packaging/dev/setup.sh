@@ -15,7 +15,7 @@ golangci_version=v2.15.0
 demo_needs='dockerd:docker.io docker:docker-cli haproxy:haproxy ip:iproute2 iptables:iptables
 nsenter:util-linux redis-server:redis-server curl:curl'
 test_needs="$demo_needs nginx:nginx mosquitto_sub:mosquitto-clients mosquitto:mosquitto openssl:openssl jq:jq redis-cli:redis-tools
-docker-registry:docker-registry htpasswd:apache2-utils
+docker-registry:docker-registry htpasswd:apache2-utils zsh:zsh fish:fish
 gcc:gcc /usr/include/stdlib.h:libc6-dev"
 proto_needs='protoc:protobuf-compiler'
 

@@ -24,6 +24,9 @@ type program struct {
 // run carries out the arguments, the first of which is the program's name,
 // and returns the exit code.
 func (p *program) run(ctx context.Context, args []string) int {
+	if p.completeValue(args) {
+		return exitOK
+	}
 	app := p.app()
 	err := app.RunContext(ctx, arrange(app, args))
 	if err != nil {

@@ -3,4 +3,5 @@ function __muster_complete
     set -l words (commandline -opc)
     muster $words[2..-1] --generate-bash-completion 2>/dev/null
 end
-complete -c muster -n 'test (count (commandline -opc)) -ge 1' -a '(__muster_complete)'
+complete -c muster -f -a '(__muster_complete)'
+complete -c muster -n 'not count (__muster_complete) >/dev/null' -F
