@@ -15,7 +15,7 @@ func pooled(name string, generation uint64, change func(*fleet.Route)) fleet.Poo
 	return p
 }
 
-func clear(*fleet.Route)    {}
+func plain(*fleet.Route)    {}
 func secure(r *fleet.Route) { r.Certificates = map[int][]string{443: {"a"}} }
 func spoilt(r *fleet.Route) {
 	secure(r)
@@ -36,7 +36,7 @@ func TestIsolate(t *testing.T) {
 		}
 		return nil
 	}
-	filed := []fleet.Pool{pooled("a", 1, clear), pooled("b", 1, clear)}
+	filed := []fleet.Pool{pooled("a", 1, plain), pooled("b", 1, plain)}
 	alone := func(r *fleet.Route) { spoilt(r); r.Listen, r.Certificates = []int{80}, nil }
 	for _, c := range []struct {
 		name  string
@@ -47,7 +47,7 @@ func TestIsolate(t *testing.T) {
 		{"together, beside one at fault elsewhere", filed, []fleet.Pool{pooled("a", 2, secure), pooled("b", 2, secure), pooled("c", 2, alone)}, "c"},
 		{"a new one is at fault", filed, []fleet.Pool{pooled("a", 2, secure), pooled("b", 2, secure), pooled("c", 2, spoilt)}, "c"},
 		{"one of two is at fault", filed, []fleet.Pool{pooled("a", 2, secure), pooled("b", 2, spoilt)}, "a b"},
-		{"one that stays keeps the other back", filed, []fleet.Pool{pooled("a", 2, secure), pooled("b", 1, clear)}, "a"},
+		{"one that stays keeps the other back", filed, []fleet.Pool{pooled("a", 2, secure), pooled("b", 1, plain)}, "a"},
 		{"nobody", nil, []fleet.Pool{pooled("a", 2, secure), pooled("b", 2, secure)}, ""},
 	} {
 		var got []string
