@@ -69,6 +69,8 @@ func (t *tx) order(c fleet.Command) (fleet.Result, error) {
 		return t.availability(c, fleet.AvailabilityDrain)
 	case fleet.DoHostActivate:
 		return t.availability(c, fleet.AvailabilityActive)
+	case fleet.DoHostMaintenance:
+		return t.maintain(c)
 	case fleet.DoHostFail:
 		return t.failHost(c)
 	case fleet.DoHostRemove:
@@ -267,13 +269,22 @@ func (t *tx) availability(c fleet.Command, availability string) (fleet.Result, e
 	if err := h.goneFor("activated"); err != nil && availability == fleet.AvailabilityActive {
 		return fleet.Result{}, err
 	}
-	if h.Availability == availability {
+	ends := h.Maintenance != nil && availability == fleet.AvailabilityActive
+	if h.Availability == availability && !ends {
 		return fleet.Result{Message: message + " (as before)"}, nil
 	}
 	h = t.hosts.edit(c.Host)
 	h.Availability = availability
+	if m := h.Maintenance; m != nil { // then it is what this order says, too
+		next := *m
+		next.Then = availability
+		h.Maintenance = &next
+	}
 	t.comeBack(h)
 	t.hostChanged(h, eventType, c, message)
+	if ends {
+		t.endMaintenance(h)
+	}
 	return fleet.Result{Changed: true, Message: message}, nil
 }
 

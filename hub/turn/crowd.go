@@ -166,6 +166,8 @@ func (t *tx) barred(id string) string {
 		return "not heard since the hub started"
 	case l.Alien != "":
 		return "belongs to another hub (lineage " + l.Alien + ")"
+	case h.Maintenance != nil:
+		return "is in maintenance" + h.Maintenance.until()
 	case l.State != fleet.HostUp:
 		return "is " + l.State
 	case h.Failed:

@@ -124,7 +124,11 @@ func (t *tx) stopped(host string, l *Live, state string) {
 
 func (t *tx) lose(host string, l *Live, why string) {
 	l.State, l.Since = fleet.HostLost, t.now
-	if t.hosts.get(host) != nil {
+	switch h := t.hosts.get(host); {
+	case h == nil:
+	case h.Maintenance != nil:
+		l.Cause = t.event(fleet.EventHostAway, subjectHost(host), h.Maintenance.Cause, fleet.EventData{Message: fmt.Sprintf("%s is away, in maintenance%s: %s", host, h.Maintenance.until(), why), Host: host})
+	default:
 		l.Cause = t.event(fleet.EventHostLost, subjectHost(host), "", fleet.EventData{Message: fmt.Sprintf("%s is lost: %s", host, why), Host: host})
 	}
 	t.touchAll()

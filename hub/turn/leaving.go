@@ -9,8 +9,13 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// depart keeps which hosts are on their way out.
+// depart keeps which hosts are on their way out, or in maintenance.
 func (s *State) depart(id string, h *Host) {
+	if h != nil && h.Maintenance != nil {
+		s.away[id] = true
+	} else {
+		delete(s.away, id)
+	}
 	if h != nil && h.Leaving != nil {
 		s.leaving[id] = true
 		return

@@ -21,6 +21,8 @@ func (t *tx) giveUp(s *Service, in *Instance) (gone bool, why string) {
 		return false, ""
 	}
 	switch {
+	case h.Maintenance != nil && !h.Failed:
+		return false, fmt.Sprintf("%s is %s, and in maintenance%s: what it runs waits for it (muster host activate %s ends that)", in.Host, l.State, h.Maintenance.until(), in.Host)
 	case t.homeOf(s, in.Slot) == in.Host:
 		return false, fmt.Sprintf(heldPrefix+"its data is on %s, which is %s%s", in.Host, l.State, t.dataHint(in.Host))
 	case h.Failed:

@@ -14,7 +14,7 @@ import (
 // giveUp's to say.
 func (t *tx) overdue(s *Service, in *Instance) string {
 	l := t.live.get(in.Host)
-	if s.Asked.Mode == fleet.ModeJob || l == nil || l.State != fleet.HostUp || t.outdated(s, in) && in.Goal == fleet.GoalRun {
+	if s.Asked.Mode == fleet.ModeJob || l == nil || l.State != fleet.HostUp || t.maintained(in.Host) || t.outdated(s, in) && in.Goal == fleet.GoalRun {
 		return ""
 	}
 	waited := t.now.Sub(in.since())

@@ -66,7 +66,7 @@ func (t *tx) removeHost(c fleet.Command) (fleet.Result, error) {
 		t.giveUpData(c.Host)
 	}
 	h = t.hosts.edit(c.Host)
-	h.Availability, h.Leaving = fleet.AvailabilityDrain, &next
+	h.Availability, h.Leaving, h.Maintenance = fleet.AvailabilityDrain, &next, nil
 	if c.Force {
 		h.Failed, h.Frozen, next.Closing = true, false, true
 	}

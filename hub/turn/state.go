@@ -42,6 +42,7 @@ type State struct {
 	imagesOn  map[string]map[fleet.ServiceKey]bool // services whose last rollout had a host fetch the image
 	leaving   map[string]bool                      // hosts on their way out
 	dependent map[fleet.ServiceKey]bool            // services that depend on others
+	away      map[string]bool                      // hosts in maintenance
 	fleet     *Fleetwide                           // not stored
 
 	notes map[fleet.ServiceKey]*notes // not stored
@@ -149,6 +150,9 @@ type Host struct {
 	// nobody waits for its data.
 	Vacant bool   `json:"vacant,omitempty"`
 	Cause  string `json:"cause,omitempty"`
+	// Maintenance: its silence means nothing, and nothing comes to it; nil: it isn't
+	// in any. It isn't changed in place.
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
 	// Leaving is its way out of the fleet; nil: it stays. It isn't changed in place.
 	Leaving *Leaving `json:"leaving,omitempty"`
 	// Desired is the generation of its desired state, and Sum its content.
@@ -388,6 +392,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		imagesOn:   map[string]map[fleet.ServiceKey]bool{},
 		leaving:    map[string]bool{},
 		dependent:  map[fleet.ServiceKey]bool{},
+		away:       map[string]bool{},
 		notes:      map[fleet.ServiceKey]*notes{},
 		told:       map[fleet.ServiceKey]*told{},
 		blank:      true,

@@ -22,6 +22,7 @@ func (t *tx) tick(behind time.Duration) {
 		t.hosts.each(func(host string, _ *Host) { t.heard(host) }) // from now on all have a record
 	}
 	t.fleet.TickedAt = t.now
+	t.endMaintenances()
 	seen := t.lookAtHosts(behind)
 	for _, host := range sorted(seen.silent, byText) {
 		t.lose(host, t.heard(host), seen.silent[host])
@@ -68,7 +69,9 @@ func (t *tx) lookAtHosts(behind time.Duration) sight {
 }
 
 // isLost says whether a host counts as lost for judgeFleet.
-func (t *tx) isLost(h *Host, l *Live) bool { return l.State == fleet.HostLost && !h.Failed }
+func (t *tx) isLost(h *Host, l *Live) bool {
+	return l.State == fleet.HostLost && !h.Failed && h.Maintenance == nil
+}
 
 // silence says why a host that isn't heard is lost now; empty: it isn't.
 func (t *tx) silence(l *Live, behind time.Duration) (why string) {

@@ -38,6 +38,9 @@ func (v View) host(id string) fleet.HostView {
 		Facts: h.Facts, DesiredGeneration: h.Desired,
 		Status: fleet.HostStatus{State: fleet.HostUnknown, Since: v.t.s.Started},
 	}
+	if m := h.Maintenance; m != nil {
+		out.Maintenance = &fleet.MaintenanceView{Since: m.Since, Until: m.Until, Reason: m.Reason, Actor: m.Actor, Cause: m.Cause}
+	}
 	if l := h.Leaving; l != nil {
 		out.Leaving = &fleet.LeavingView{Policy: l.Policy, Force: l.Force, Since: l.Since, Cause: l.Cause, Told: l.Told != 0}
 		out.Reasons = v.t.leavingWaits(h)

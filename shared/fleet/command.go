@@ -2,30 +2,34 @@ package fleet
 
 // What a command can do.
 const (
-	DoApply          = "apply"
-	DoScale          = "scale"
-	DoRestart        = "restart"
-	DoStop           = "stop"  // none runs, whatever the count; with Host: none there
-	DoStart          = "start" // takes it back
-	DoRemove         = "remove"
-	DoFreeze         = "freeze"
-	DoUnfreeze       = "unfreeze"
-	DoHostDrain      = "host-drain"
-	DoHostActivate   = "host-activate"
-	DoHostFail       = "host-fail"   // declare a lost host dead: lifts the holds that protect what it ran
-	DoHostRemove     = "host-remove" // out of the fleet for good, by Policy
-	DoHostJoin       = "host-join"   // a host that left may join again: its machine was let in anew
-	DoBalancerForget = "balancer-forget"
-	DoRollback       = "rollback"        // to Version, or the one before
-	DoPromote        = "rollout-promote" // on to the next step; Fully: to the end
-	DoPause          = "rollout-pause"
-	DoResume         = "rollout-resume"
-	DoAbort          = "rollout-abort" // back to the version that it came from
-	DoRetry          = "rollout-retry" // what was rolled back or paused for a failure, anew
-	DoSecretSet      = "secret-set"
-	DoSecretRemove   = "secret-remove"
-	DoRegistrySet    = "registry-set"
-	DoRegistryRemove = "registry-remove"
+	DoApply        = "apply"
+	DoScale        = "scale"
+	DoRestart      = "restart"
+	DoStop         = "stop"  // none runs, whatever the count; with Host: none there
+	DoStart        = "start" // takes it back
+	DoRemove       = "remove"
+	DoFreeze       = "freeze"
+	DoUnfreeze     = "unfreeze"
+	DoHostDrain    = "host-drain"
+	DoHostActivate = "host-activate"
+	// DoHostMaintenance has nothing come to a host, and takes nothing that its silence
+	// would mean, For so long or until it is activated. With Drain, its instances move
+	// away first.
+	DoHostMaintenance = "host-maintenance"
+	DoHostFail        = "host-fail"   // declare a lost host dead: lifts the holds that protect what it ran
+	DoHostRemove      = "host-remove" // out of the fleet for good, by Policy
+	DoHostJoin        = "host-join"   // a host that left may join again: its machine was let in anew
+	DoBalancerForget  = "balancer-forget"
+	DoRollback        = "rollback"        // to Version, or the one before
+	DoPromote         = "rollout-promote" // on to the next step; Fully: to the end
+	DoPause           = "rollout-pause"
+	DoResume          = "rollout-resume"
+	DoAbort           = "rollout-abort" // back to the version that it came from
+	DoRetry           = "rollout-retry" // what was rolled back or paused for a failure, anew
+	DoSecretSet       = "secret-set"
+	DoSecretRemove    = "secret-remove"
+	DoRegistrySet     = "registry-set"
+	DoRegistryRemove  = "registry-remove"
 )
 
 // Command is an order from a person or program, as the hub's brain takes it.
@@ -52,6 +56,9 @@ type Command struct {
 	DataLost bool        `json:"dataLost,omitempty"` // host-fail, host-remove: what has its data there is placed elsewhere too, without it
 	Policy   string      `json:"policy,omitempty"`   // host-remove: what becomes of its containers, LeaveStop (the default) or LeaveKeep
 	Force    bool        `json:"force,omitempty"`    // host-remove: it is dead, nobody waits for its agent
+	For      Duration    `json:"for,omitempty"`      // host-maintenance: how long; 0: until it is activated
+	Reason   string      `json:"reason,omitempty"`   // host-maintenance: why, for people
+	Drain    bool        `json:"drain,omitempty"`    // host-maintenance: its instances move away, too
 	Unserved bool        `json:"unserved,omitempty"` // host-remove: also where its balancer is a service's last
 	Balancer BalancerKey `json:"balancer,omitzero"`  // balancer-forget
 	Version  int         `json:"version,omitempty"`  // rollback; 0: the one before

@@ -70,22 +70,24 @@ const (
 	EventInstanceRestored = "muster.instance.restored" // by an agent: changed or removed by hand, put back
 	EventInstanceStarted  = "muster.instance.started"  // by an agent
 
-	EventHostJoined    = "muster.host.joined"
-	EventHostLost      = "muster.host.lost"
-	EventHostReturned  = "muster.host.returned"
-	EventHostStopped   = "muster.host.stopped"
-	EventHostRebooted  = "muster.host.rebooted"
-	EventHostDrain     = "muster.host.drain"
-	EventHostActivated = "muster.host.activated"
-	EventHostFrozen    = "muster.host.frozen"
-	EventHostUnfrozen  = "muster.host.unfrozen"
-	EventHostFailed    = "muster.host.failed" // a person declared it dead
-	EventHostLeaving   = "muster.host.leaving"
-	EventHostRemoved   = "muster.host.removed" // it is out of the fleet, and forgotten
-	EventHostRefused   = "muster.host.refused"
-	EventHostSlowed    = "muster.host.slowed"  // its agent sends more than the hub takes from one
-	EventHostCloned    = "muster.host.cloned"  // two machines have its key
-	EventHostForeign   = "muster.host.foreign" // its agent follows another hub
+	EventHostJoined      = "muster.host.joined"
+	EventHostLost        = "muster.host.lost"
+	EventHostReturned    = "muster.host.returned"
+	EventHostStopped     = "muster.host.stopped"
+	EventHostRebooted    = "muster.host.rebooted"
+	EventHostDrain       = "muster.host.drain"
+	EventHostActivated   = "muster.host.activated"
+	EventHostMaintenance = "muster.host.maintenance"
+	EventHostAway        = "muster.host.away" // silent, in maintenance: nothing follows from it
+	EventHostFrozen      = "muster.host.frozen"
+	EventHostUnfrozen    = "muster.host.unfrozen"
+	EventHostFailed      = "muster.host.failed" // a person declared it dead
+	EventHostLeaving     = "muster.host.leaving"
+	EventHostRemoved     = "muster.host.removed" // it is out of the fleet, and forgotten
+	EventHostRefused     = "muster.host.refused"
+	EventHostSlowed      = "muster.host.slowed"  // its agent sends more than the hub takes from one
+	EventHostCloned      = "muster.host.cloned"  // two machines have its key
+	EventHostForeign     = "muster.host.foreign" // its agent follows another hub
 
 	EventHubOutranked = "muster.hub.outranked" // an agent knew a later epoch: this hub's was raised
 	EventHubBehind    = "muster.hub.behind"    // an agent knows a later revision: the store is an older copy
@@ -123,7 +125,7 @@ var EventTypes = []string{
 	EventInstanceReady, EventInstanceUnready, EventInstanceDraining, EventInstanceStopping, EventImageDiffers,
 	EventInstanceGone, EventInstanceReleased, EventInstanceExited, EventInstanceFailed, EventInstanceRestored, EventInstanceStarted,
 	EventHostJoined, EventHostLost, EventHostReturned, EventHostStopped, EventHostRebooted, EventHostDrain,
-	EventHostActivated, EventHostFrozen, EventHostUnfrozen, EventHostFailed, EventHostLeaving, EventHostRemoved, EventHostRefused, EventHostSlowed, EventHostCloned, EventHostForeign,
+	EventHostActivated, EventHostMaintenance, EventHostAway, EventHostFrozen, EventHostUnfrozen, EventHostFailed, EventHostLeaving, EventHostRemoved, EventHostRefused, EventHostSlowed, EventHostCloned, EventHostForeign,
 	EventHubOutranked, EventHubBehind,
 	EventHostEventsDropped, EventImagesPruned, EventEngineDown, EventEngineUp, EventBalancerJoined, EventBalancerProblem,
 	EventBalancerRecovered, EventBalancerForgotten, EventFleetHeld, EventFleetReleased, EventMessageRefused,

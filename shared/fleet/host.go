@@ -84,6 +84,9 @@ type Observed struct {
 const (
 	AvailabilityActive = "active"
 	AvailabilityDrain  = "drain" // its instances are moved away, none come
+	// AvailabilityMaintenance: its instances stay, none come, and its silence means
+	// nothing; see HostView.Maintenance, which a drained host can have, too.
+	AvailabilityMaintenance = "maintenance"
 )
 
 // Liveness of a host, as the hub sees it.

@@ -136,6 +136,8 @@ type HostView struct {
 	Ready             int          `json:"ready"`
 	Observed          Observed     `json:"observed"`
 	DesiredGeneration uint64       `json:"desiredGeneration"`
+	// Maintenance: its silence means nothing now, and nothing comes to it.
+	Maintenance *MaintenanceView `json:"maintenance,omitempty"`
 	// Leaving: it is being taken out of the fleet.
 	Leaving *LeavingView `json:"leaving,omitempty"`
 	// Reasons say what stays on a drained host, and why; of one that leaves, what it
@@ -144,6 +146,15 @@ type HostView struct {
 	Unclaimed []InstanceActual `json:"unclaimed,omitempty"`
 	// Stopped are the services that a person has stopped here; in single reads.
 	Stopped []ServiceKey `json:"stopped,omitempty"`
+}
+
+// MaintenanceView says for how long a host is in maintenance, and why.
+type MaintenanceView struct {
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until,omitzero"` // zero: until it is activated
+	Reason string    `json:"reason,omitempty"`
+	Actor  string    `json:"actor,omitempty"`
+	Cause  string    `json:"cause"`
 }
 
 // LeavingView is how far a host is on its way out of the fleet.
