@@ -233,6 +233,7 @@ func TestTodaysAgentKnowsEveryFeature(t *testing.T) {
 		Probe:   &fleet.Probe{Type: fleet.ProbeHTTP},
 		Secrets: []fleet.SecretMount{{Name: "db"}},
 		Configs: []fleet.Config{{Name: "app"}}, Networks: []fleet.Network{{Name: "back"}}, Runtime: &fleet.Runtime{}, PullPolicy: fleet.PullNever,
+		Devices: []fleet.DeviceRequest{{Capabilities: []string{fleet.DeviceGPU}}},
 	}
 	spec.Healthcheck.StartInterval, spec.Mounts[0].Propagation = 1, "rslave"
 	wanted := append(spec.Features(), (&fleet.Spec{Probe: &fleet.Probe{Type: fleet.ProbeTCP}}).Features()...)

@@ -19,7 +19,7 @@ import (
 // Features are what this agent carries out, so that versions may require it and
 // the hub may ask for it; sorted.
 var Features = []string{
-	fleet.FeatureAnswers, fleet.FeatureConfigs, fleet.FeatureFollow, fleet.FeatureHealthcheck, fleet.FeatureHostPort, fleet.FeatureLeave, fleet.FeatureMountBind, fleet.FeatureMountOptions, fleet.FeatureMountTmpfs, fleet.FeatureMountVolume,
+	fleet.FeatureAnswers, fleet.FeatureConfigs, fleet.FeatureDevices, fleet.FeatureFollow, fleet.FeatureHealthcheck, fleet.FeatureHostPort, fleet.FeatureLeave, fleet.FeatureMountBind, fleet.FeatureMountOptions, fleet.FeatureMountTmpfs, fleet.FeatureMountVolume,
 	fleet.FeatureNetworks, fleet.FeaturePrepare, fleet.FeatureProbeHTTP, fleet.FeatureProbeTCP, fleet.FeaturePullPolicy, fleet.FeatureResources, fleet.FeatureRestart, fleet.FeatureRuntime, fleet.FeatureSecrets,
 	fleet.FeatureStartInterval, fleet.FeatureStopAtOnce, fleet.FeatureStopSignal,
 }

@@ -29,6 +29,11 @@ type Host struct {
 	Taken      map[fleet.Port]string // host ports in use, and by what
 	Siblings   int                   // instances of the same service that stay here
 	Instances  int                   // instances of every service that stay here
+	Weight     float64               // its Capacity; 0 counts as 1
+	// Generic are the resources that its agent announces, by kind, and UsedGeneric
+	// those that our instances have.
+	Generic     map[string]int
+	UsedGeneric map[string]int
 }
 
 // Need is what one instance of a service asks of its host.
@@ -44,6 +49,13 @@ type Need struct {
 	Prefer string
 	// OnePerHost is set for global services: a host with a sibling is full.
 	OnePerHost bool
+	// MostPerHost is how many siblings a host may have; 0: any number.
+	MostPerHost int
+	// Spread are labels over whose values the service's instances are to be spread
+	// evenly, the most important first.
+	Spread []string
+	// Generic are the resources that it takes, by kind; sorted.
+	Generic []fleet.GenericResource
 }
 
 // Refusal says why one host can't take an instance.
@@ -66,6 +78,9 @@ func Of(s *fleet.Service, home string) Need {
 		FixedPorts:  s.Spec.FixedPorts(),
 		Home:        home,
 		OnePerHost:  s.Mode == fleet.ModeGlobal,
+		MostPerHost: s.MostPerHost,
+		Spread:      s.Spread,
+		Generic:     s.Spec.GenericResources(),
 	}
 }
 
@@ -79,38 +94,29 @@ func Reserved(r fleet.Resources) int64 {
 }
 
 // Choose picks the host for one instance: of those that can take it, the
-// preferred one, else the one with the fewest siblings, then the fewest instances, then the most free
-// memory, then the first by name. When none can, host is empty and refusals
-// says why, host by host in order of their names.
+// preferred one, else the one with the best Score. When none can, host is empty
+// and refusals says why, host by host in order of their names.
 func Choose(need Need, hosts []Host) (host string, refusals []Refusal) {
-	best := -1
+	var best Score
+	groups := grouped(need.Spread, hosts)
 	for i := range hosts {
-		if reason := Refuse(need, &hosts[i]); reason != "" {
-			refusals = append(refusals, Refusal{Host: hosts[i].ID, Reason: reason})
+		h := &hosts[i]
+		if reason := Refuse(need, h); reason != "" {
+			refusals = append(refusals, Refusal{Host: h.ID, Reason: reason})
 			continue
 		}
-		if best < 0 || hosts[best].ID != need.Prefer && (hosts[i].ID == need.Prefer || better(&hosts[i], &hosts[best])) {
-			best = i
+		if host == need.Prefer && host != "" {
+			continue
+		}
+		if score := scoreOf(need, h, groups); host == "" || h.ID == need.Prefer || score.Compare(best) < 0 {
+			host, best = h.ID, score
 		}
 	}
+	if host != "" {
+		return host, nil
+	}
 	sort.Slice(refusals, func(i, j int) bool { return refusals[i].Host < refusals[j].Host })
-	if best < 0 {
-		return "", refusals
-	}
-	return hosts[best].ID, nil
-}
-
-func better(a, b *Host) bool {
-	if a.Siblings != b.Siblings {
-		return a.Siblings < b.Siblings
-	}
-	if a.Instances != b.Instances {
-		return a.Instances < b.Instances
-	}
-	if freeA, freeB := a.Memory-a.UsedMemory, b.Memory-b.UsedMemory; freeA != freeB {
-		return freeA > freeB
-	}
-	return a.ID < b.ID
+	return "", refusals
 }
 
 // Refuse says why the host can't take the instance; empty: it can.
@@ -130,6 +136,14 @@ func Refuse(need Need, h *Host) string {
 	}
 	if need.OnePerHost && h.Siblings > 0 {
 		return "has one already"
+	}
+	if need.MostPerHost > 0 && h.Siblings >= need.MostPerHost {
+		return fmt.Sprintf("has %d already, and no host may have more", h.Siblings)
+	}
+	for _, g := range need.Generic {
+		if why := lacks(g, h); why != "" {
+			return why
+		}
 	}
 	if short := h.UsedMemory + need.Memory - h.Memory; need.Memory > 0 && short > 0 {
 		return fmt.Sprintf("%d MiB of memory short", (short+(1<<20)-1)>>20)
@@ -169,6 +183,19 @@ func (t *Traits) of(label string) (value string, has bool) {
 	}
 	value, has = t.Labels[label]
 	return value, has
+}
+
+// lacks says why the host can't give an instance a resource; empty: it can.
+func lacks(g fleet.GenericResource, h *Host) string {
+	switch all, used := h.Generic[g.Kind], h.UsedGeneric[g.Kind]; {
+	case all == 0:
+		return "has no " + g.Kind
+	case all < g.Count:
+		return fmt.Sprintf("has %d %s, and %d are needed", all, g.Kind, g.Count)
+	case all-used < g.Count:
+		return fmt.Sprintf("%d of its %d %s are taken, and %d are needed", used, all, g.Kind, g.Count)
+	}
+	return ""
 }
 
 // Unsuited says which constraint the host doesn't meet; empty: it meets all.

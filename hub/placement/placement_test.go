@@ -46,6 +46,18 @@ func TestChoose(t *testing.T) {
 		},
 		{"home", Need{Home: "b"}, []Host{{ID: "a"}, {ID: "b", Barred: "is lost"}}, "", []string{"a: its data is on b", "b: is lost"}},
 		{"not that host", Need{Constraints: []fleet.Constraint{{Label: "hostname", Value: "a"}}}, []Host{{ID: "a"}, {ID: "b"}}, "b", nil},
+		{"the smaller one is empty", Need{}, []Host{{ID: "a", Weight: 4, Siblings: 1}, {ID: "b"}}, "b", nil},
+		{"four times as many on four times as much", Need{}, []Host{{ID: "a", Weight: 4, Siblings: 3, Instances: 3}, {ID: "b", Siblings: 1, Instances: 1}}, "a", nil},
+		{"zone before host", Need{Spread: []string{"zone"}}, []Host{
+			{ID: "a", Labels: zone("a"), Siblings: 1}, {ID: "b", Labels: zone("a")}, {ID: "c", Labels: zone("b"), Instances: 9},
+		}, "c", nil},
+		{"hosts without the label are alike", Need{Spread: []string{"zone"}}, []Host{{ID: "a"}, {ID: "b", Siblings: 1}, {ID: "c", Labels: zone("a"), Instances: 5}}, "c", nil},
+		{"at most", Need{MostPerHost: 2}, []Host{{ID: "a", Siblings: 2}}, "", []string{"a: has 2 already, and no host may have more"}},
+		{
+			"generic resources", Need{Generic: []fleet.GenericResource{{Kind: "gpu", Count: 2}}},
+			[]Host{{ID: "a"}, {ID: "b", Generic: map[string]int{"gpu": 1}}, {ID: "c", Generic: map[string]int{"gpu": 4}, UsedGeneric: map[string]int{"gpu": 3}}},
+			"", []string{"a: has no gpu", "b: has 1 gpu, and 2 are needed", "c: 3 of its 4 gpu are taken, and 2 are needed"},
+		},
 		{"global", Need{OnePerHost: true}, []Host{{ID: "a", Siblings: 1}}, "", []string{"a: has one already"}},
 	}
 	for _, test := range tests {
@@ -60,5 +72,25 @@ func TestChoose(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func zone(name string) map[string]string { return map[string]string{"zone": name} }
+
+// What a host counts for is what people would say of it, whatever its firmware keeps
+// to itself.
+func TestCapacity(t *testing.T) {
+	const gib = int64(1 << 30)
+	for _, test := range []struct {
+		cpus   float64
+		memory int64
+		want   float64
+	}{
+		{1, gib, 1}, {4, 4 * gib, 4}, {4, 16 * gib, 8}, {8, 2 * gib, 4},
+		{4, 4*gib - 250<<20, 4}, {64, 250 * gib, 128}, {0, 8 * gib, 1}, {2, 0, 1},
+	} {
+		if got := Capacity(test.cpus, test.memory); got != test.want {
+			t.Errorf("%v cores and %d MiB count for %v, want %v", test.cpus, test.memory>>20, got, test.want)
+		}
 	}
 }

@@ -34,6 +34,10 @@ func someHosts(t *rapid.T) []Host {
 		if tier := rapid.SampledFrom(tiers).Draw(t, "tier"); tier != "" {
 			h.Labels["tier"] = tier
 		}
+		h.Weight = rapid.SampledFrom([]float64{0, 1, 4}).Draw(t, "weight")
+		if rapid.Bool().Draw(t, "gpus") {
+			h.Generic, h.UsedGeneric = map[string]int{"gpu": 2}, map[string]int{"gpu": rapid.IntRange(0, 2).Draw(t, "used gpus")}
+		}
 		if rapid.Bool().Draw(t, "upgraded") {
 			h.Features = []string{fleet.FeatureMountVolume}
 		}
@@ -63,6 +67,13 @@ func someNeed(t *rapid.T) Need {
 	if rapid.Bool().Draw(t, "fixed ports") {
 		need.FixedPorts = somePorts(t)
 	}
+	need.MostPerHost = rapid.IntRange(0, 2).Draw(t, "most per host")
+	if rapid.Bool().Draw(t, "spread") {
+		need.Spread = []string{"tier"}
+	}
+	if rapid.IntRange(0, 3).Draw(t, "wants gpus") == 0 {
+		need.Generic = []fleet.GenericResource{{Kind: "gpu", Count: rapid.IntRange(1, 3).Draw(t, "wanted gpus")}}
+	}
 	if rapid.Bool().Draw(t, "constrained") {
 		need.Constraints = []fleet.Constraint{{Label: "tier", Equal: rapid.Bool().Draw(t, "equal"), Value: "web"}}
 	}
@@ -85,6 +96,14 @@ func fits(need Need, h Host) bool {
 			return false
 		}
 	}
+	for _, g := range need.Generic {
+		if h.Generic[g.Kind]-h.UsedGeneric[g.Kind] < g.Count {
+			return false
+		}
+	}
+	if need.MostPerHost > 0 && h.Siblings >= need.MostPerHost {
+		return false
+	}
 	return h.Barred == "" && (need.Home == "" || need.Home == h.ID) && (!need.OnePerHost || h.Siblings == 0) &&
 		(len(need.Features) == 0 || len(h.Features) > 0) &&
 		(need.Memory == 0 || h.UsedMemory+need.Memory <= h.Memory) && (need.CPUs == 0 || h.UsedCPUs+need.CPUs <= h.CPUs+1e-9)
@@ -98,6 +117,10 @@ func take(hosts []Host, id string, need Need) {
 			h.Siblings, h.Instances, h.Taken = h.Siblings+1, h.Instances+1, maps.Clone(h.Taken)
 			for _, port := range need.FixedPorts {
 				h.Taken[port] = "shop/web"
+			}
+			h.UsedGeneric = maps.Clone(h.UsedGeneric)
+			for _, g := range need.Generic {
+				h.UsedGeneric[g.Kind] += g.Count
 			}
 		}
 	}
@@ -161,6 +184,9 @@ func TestNothingIsOvercommitted(t *testing.T) {
 				if h.UsedMemory > h.Memory || h.UsedCPUs > h.CPUs+1e-6 {
 					t.Fatalf("%s is overcommitted: %+v", h.ID, h)
 				}
+				if h.UsedGeneric["gpu"] > h.Generic["gpu"] {
+					t.Fatalf("%s gives away more GPUs than it has: %+v", h.ID, h)
+				}
 			}
 		}
 	})
@@ -200,4 +226,50 @@ func TestInstancesAreSpread(t *testing.T) {
 func difference(hosts []Host, count func(Host) int) int {
 	by := func(a, b Host) int { return count(a) - count(b) }
 	return count(slices.MaxFunc(hosts, by)) - count(slices.MinFunc(hosts, by))
+}
+
+// TestLargerHostsGetMore: once each host has one, no host has more of a service for
+// what it is than another, but for the last one that came to it; and in all the same.
+func TestLargerHostsGetMore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		hosts := make([]Host, rapid.IntRange(1, 6).Draw(t, "hosts"))
+		for i := range hosts {
+			hosts[i] = Host{ID: strconv.Itoa(i), Memory: 1000 * mib, Weight: rapid.SampledFrom([]float64{0.5, 1, 2, 4, 8}).Draw(t, "weight")}
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "instances") {
+			chosen, _ := Choose(Need{}, hosts)
+			take(hosts, chosen, Need{})
+		}
+		for _, a := range hosts {
+			for _, b := range hosts {
+				if float64(a.Siblings-1)/a.Weight > float64(b.Siblings)/b.Weight {
+					t.Fatalf("%s has too many beside %s: %+v", a.ID, b.ID, hosts)
+				}
+			}
+		}
+	})
+}
+
+// TestZonesAreEven: however large its hosts are, no zone has two more than another.
+func TestZonesAreEven(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		zones := rapid.IntRange(1, 3).Draw(t, "zones")
+		hosts := make([]Host, rapid.IntRange(zones, 8).Draw(t, "hosts"))
+		for i := range hosts {
+			hosts[i] = Host{
+				ID: strconv.Itoa(i), Memory: 1000 * mib, Labels: map[string]string{"zone": strconv.Itoa(i % zones)},
+				Weight: rapid.SampledFrom([]float64{1, 4}).Draw(t, "weight"), Instances: rapid.IntRange(0, 9).Draw(t, "others"),
+			}
+		}
+		need, in := Need{Spread: []string{"zone", "rack"}}, make([]int, zones)
+		for range rapid.IntRange(1, 20).Draw(t, "instances") {
+			chosen, _ := Choose(need, hosts)
+			take(hosts, chosen, need)
+			number, _ := strconv.Atoi(chosen)
+			in[number%zones]++
+		}
+		if slices.Max(in)-slices.Min(in) > 1 {
+			t.Fatalf("by zone: %v of %+v", in, hosts)
+		}
+	})
 }

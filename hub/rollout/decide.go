@@ -32,6 +32,10 @@ type Member struct {
 	Ready  bool
 	// Serving: ready, and every balancer that is heard gives it traffic.
 	Serving bool
+	// Weight is its host's capacity beside other hosts'; 0 counts as 1. Groups are those
+	// that the host belongs to by the labels that the service is spread over.
+	Weight float64
+	Groups []string
 }
 
 // Input is one service as it is now.
@@ -215,7 +219,8 @@ func bySlot(a, b Member) bool {
 }
 
 // byDispensable orders current members for a scale down: what is of least use,
-// then the newest on the fullest host, so that the rest stay spread.
+// then the newest on the host, or in the group of hosts, that is the fullest for
+// what it is, so that the rest stay spread as they were placed.
 func byDispensable(current []Member) []Member {
 	out := append([]Member(nil), current...)
 	sort.Slice(out, func(i, j int) bool {
@@ -225,23 +230,39 @@ func byDispensable(current []Member) []Member {
 		}
 		return bySlot(a, b)
 	})
-	rank := map[string]int{}
+	rank := map[string][]float64{}
 	seen := map[string]int{}
 	for _, m := range out {
-		seen[m.Host]++
-		rank[m.ID] = seen[m.Host]
+		rank[m.ID] = m.after(seen)
 	}
 	sort.SliceStable(out, func(i, j int) bool {
 		a, b := out[i], out[j]
 		if a.use() != b.use() {
 			return a.use() < b.use()
 		}
-		if rank[a.ID] != rank[b.ID] {
-			return rank[a.ID] > rank[b.ID]
+		if by := slices.Compare(rank[a.ID], rank[b.ID]); by != 0 {
+			return by > 0
 		}
 		return bySlot(b, a)
 	})
 	return out
+}
+
+// after is how full the member's groups and its host are with those seen so far, by
+// what placement goes by. It counts the member in.
+func (m Member) after(seen map[string]int) []float64 {
+	rank := make([]float64, 0, len(m.Groups)+1)
+	for _, group := range m.Groups {
+		rank = append(rank, float64(seen["group "+group]))
+		seen["group "+group]++
+	}
+	weight := m.Weight
+	if weight == 0 {
+		weight = 1
+	}
+	rank = append(rank, float64(seen["host "+m.Host])/weight)
+	seen["host "+m.Host]++
+	return rank
 }
 
 // unserving are those that don't serve yet.

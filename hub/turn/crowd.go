@@ -36,6 +36,7 @@ func (t *tx) counted() *crowd {
 		p := placement.Host{
 			ID: id, Labels: h.Facts.Labels, OS: h.Facts.OS, Arch: h.Facts.Architecture, Barred: t.barred(id), Features: h.Facts.Features,
 			CPUs: float64(h.Facts.CPUs), Memory: h.Facts.Memory, Taken: map[fleet.Port]string{},
+			Weight: placement.Capacity(float64(h.Facts.CPUs), h.Facts.Memory), Generic: h.Facts.Resources,
 		}
 		if l := t.live.get(id); l != nil && l.Actual != nil {
 			p.UsedMemory, p.UsedCPUs = l.Actual.Foreign.Memory, l.Actual.Foreign.CPUs
@@ -111,6 +112,9 @@ func (t *tx) occupy(in *Instance) {
 	t.crowd.versions[i][fleet.VersionKey(in.Service, in.Version)] = true
 	h.UsedMemory += placement.Reserved(v.Spec.Resources)
 	h.UsedCPUs += v.Spec.Resources.CPUReservation
+	for _, g := range v.Spec.GenericResources() {
+		h.UsedGeneric = with(h.UsedGeneric, g.Kind, h.UsedGeneric[g.Kind]+g.Count)
+	}
 }
 
 // grows is about how much longer a host's desired message gets by one more

@@ -33,6 +33,8 @@ func (t *tx) giveUp(s *Service, in *Instance) (gone bool, why string) {
 		return false, fmt.Sprintf("%s is %s", in.Host, l.State)
 	case l.State == fleet.HostStopped:
 		return false, fmt.Sprintf("the agent on %s is stopped (if the host is dead: muster host fail %s)", in.Host, in.Host)
+	case s.Asked.Reschedule == fleet.RescheduleNever:
+		return false, fmt.Sprintf(heldPrefix+"%s is lost, and x-reschedule is never: instance %s stays there (to have what runs there placed anew: muster host fail %s)", in.Host, in.ID, in.Host)
 	case t.fleet.Held:
 		return false, fmt.Sprintf(heldPrefix+"%s is lost and so are too many others (if it is dead: muster host fail %s)", in.Host, in.Host)
 	case t.now.Sub(t.fleet.ReleasedAt) < t.s.opts.ReturnWithin:

@@ -10,6 +10,10 @@ import (
 func (t *tx) rolloutMembers(s *Service, members []*Instance) []rollout.Member {
 	out := make([]rollout.Member, 0, len(members))
 	for _, in := range members {
+		weight, groups := 1.0, []string(nil)
+		if h := t.hosts.get(in.Host); h != nil {
+			weight, groups = placement.Capacity(float64(h.Facts.CPUs), h.Facts.Memory), placement.Groups(s.Asked.Spread, h.Facts.Labels)
+		}
 		out = append(out, rollout.Member{
 			ID:        in.ID,
 			Slot:      in.Slot,
@@ -23,6 +27,8 @@ func (t *tx) rolloutMembers(s *Service, members []*Instance) []rollout.Member {
 			Frozen:    t.frozen(in),
 			Ready:     in.Ready,
 			Serving:   t.serving(s, in),
+			Weight:    weight,
+			Groups:    groups,
 		})
 	}
 	return out

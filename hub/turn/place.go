@@ -68,6 +68,9 @@ func (t *tx) successor(s *Service, in *Instance, hosts []placement.Host) string 
 		if v != nil {
 			h.UsedMemory -= placement.Reserved(v.Spec.Resources)
 			h.UsedCPUs -= v.Spec.Resources.CPUReservation
+			for _, g := range v.Spec.GenericResources() {
+				h.UsedGeneric = with(h.UsedGeneric, g.Kind, h.UsedGeneric[g.Kind]-g.Count)
+			}
 		}
 		for _, port := range t.fixedPorts(in) {
 			h.Taken = without(h.Taken, port)

@@ -11,6 +11,8 @@ const (
 	// AskInspect, AskProbe and AskPull.
 	FeatureAnswers = "answers"
 	FeatureConfigs = "configs"
+	// FeatureDevices: Spec.Devices.
+	FeatureDevices = "devices"
 	// FeatureFollow is what an agent can, and no version asks for: an AskLogs with
 	// Follow, After, Since and Stamps.
 	FeatureFollow      = "follow"
@@ -64,6 +66,7 @@ func (s *Spec) Features() (features []string) {
 		}
 	}
 	add(len(s.Configs) > 0, FeatureConfigs)
+	add(len(s.Devices) > 0, FeatureDevices)
 	add(s.Healthcheck != nil, FeatureHealthcheck)
 	add(s.Healthcheck != nil && s.Healthcheck.StartInterval != 0, FeatureStartInterval)
 	for _, p := range s.Publish {

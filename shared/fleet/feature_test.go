@@ -31,6 +31,8 @@ func TestFeatures(t *testing.T) {
 		{Spec{Resources: Resources{MemoryLimit: 1}}, "resources"},
 		{Spec{Resources: Resources{MemoryReservation: 1}}, "resources"},
 		{Spec{Resources: Resources{PidsLimit: 1}}, "resources"},
+		{Spec{Generic: []GenericResource{{Kind: "gpu", Count: 1}}}, ""}, // placement's
+		{Spec{Devices: []DeviceRequest{{Count: 1, Capabilities: []string{DeviceGPU}}}}, "devices"},
 		{Spec{Probe: &Probe{Type: ProbeHTTP}}, "probe-http"},
 		{Spec{Probe: &Probe{Type: ProbeTCP}}, "probe-tcp"},
 		{Spec{Configs: []Config{{Name: "app"}}}, "configs"},
@@ -53,6 +55,8 @@ func TestFeatures(t *testing.T) {
 
 // known has every field of a Spec that Features has been thought through for.
 var known = strings.Fields(`
+	Devices.Capabilities Devices.Count Devices.Driver Devices.IDs Devices.Options
+	Generic.Count Generic.Kind
 	Command Entrypoint Environment Image Labels Requires StopGrace StopSignal User
 	Configs.Content Configs.GID Configs.Mode Configs.Name Configs.Size Configs.Sum Configs.Target Configs.UID
 	Healthcheck.Interval Healthcheck.Retries Healthcheck.StartInterval Healthcheck.StartPeriod Healthcheck.Test Healthcheck.Timeout

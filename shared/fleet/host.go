@@ -28,6 +28,9 @@ type HostFacts struct {
 	// Devices are the paths below /dev that versions may ask for, sorted; see Lacks.
 	// Empty: not known.
 	Devices []string `json:"devices,omitempty"`
+	// Resources are how many the machine has of what nobody but placement counts, by
+	// kind, as its agent was told: "gpu", "licence".
+	Resources map[string]int `json:"resources,omitempty"`
 }
 
 // BalancerFacts is a balancer that the host's agent drives.

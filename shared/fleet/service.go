@@ -21,10 +21,18 @@ type Service struct {
 	// apply keeps the count that stands, and a new service gets 1.
 	CountStated bool         `json:"countStated,omitempty"`
 	Constraints []Constraint `json:"constraints,omitempty"`
-	Balancing   *Balancing   `json:"balancing,omitempty"` // nil: not behind a balancer
+	// Spread are labels over whose values its instances are spread evenly, the most
+	// important first.
+	Spread []string `json:"spread,omitempty"`
+	// MostPerHost is how many of its instances a host gets at most; 0: any number.
+	MostPerHost int        `json:"mostPerHost,omitempty"`
+	Balancing   *Balancing `json:"balancing,omitempty"` // nil: not behind a balancer
 	// Grace is how long after its host is lost an instance is placed anew;
 	// zero: the hub's default of 5 s.
 	Grace Duration `json:"grace,omitempty"`
+	// Reschedule: RescheduleNever has instances on a lost host wait until a person
+	// says that it is dead; empty: they are placed anew after Grace.
+	Reschedule string `json:"reschedule,omitempty"`
 	// Rollout is how it moves to a new version; nil: by default.
 	Rollout *RolloutSpec `json:"rollout,omitempty"`
 	// Keep is how many versions are kept; 0: the hub's default of 10.
@@ -36,6 +44,10 @@ type Service struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	Spec   Spec              `json:"spec"`
 }
+
+// RescheduleNever is a service's wish that none of its instances is placed anew
+// because its host is lost, unless a person says that the host is dead.
+const RescheduleNever = "never"
 
 // Constraint restricts the hosts that a service may run on.
 type Constraint struct {

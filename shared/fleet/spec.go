@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -34,6 +36,11 @@ type Spec struct {
 	// engine's own bridge.
 	Networks   []Network `json:"networks,omitempty"`
 	PullPolicy string    `json:"pullPolicy,omitempty"` // PullAlways or PullNever; empty: what is missing
+	// Generic are resources that placement counts and no engine knows, like licences:
+	// hosts announce how many they have. Sorted by Kind.
+	Generic []GenericResource `json:"generic,omitempty"`
+	// Devices are asked of the engine, like GPUs of a driver.
+	Devices []DeviceRequest `json:"devices,omitempty"`
 	// Requires names the features that an agent must know to run this version:
 	// the hub's word, from Features when the version was made.
 	Requires []string `json:"requires,omitempty"`
@@ -123,6 +130,51 @@ type Resources struct {
 	CPUReservation    float64 `json:"cpuReservation,omitempty"`
 	MemoryReservation int64   `json:"memoryReservation,omitempty"`
 	PidsLimit         int64   `json:"pidsLimit,omitempty"`
+}
+
+// GenericResource is a number of something that hosts have.
+type GenericResource struct {
+	Kind  string `json:"kind"`
+	Count int    `json:"count"`
+}
+
+// DeviceRequest asks the engine for devices by what they can do.
+type DeviceRequest struct {
+	Driver       string            `json:"driver,omitempty"`
+	Count        int               `json:"count,omitempty"` // AllDevices: all there are; 0: those of IDs
+	IDs          []string          `json:"ids,omitempty"`
+	Capabilities []string          `json:"capabilities"` // all of them; sorted
+	Options      map[string]string `json:"options,omitempty"`
+}
+
+// AllDevices is the count of a request for all devices of a host.
+const AllDevices = -1
+
+// DeviceGPU is the capability that placement counts as the resource of that name.
+const DeviceGPU = "gpu"
+
+// takes is how many of what the request is about it takes of a host at least.
+func (d *DeviceRequest) takes() int {
+	return max(1, d.Count, len(d.IDs))
+}
+
+// GenericResources are what placement counts: the generic resources, and the GPUs
+// that are asked of the engine. Sorted by kind.
+func (s *Spec) GenericResources() []GenericResource {
+	out := slices.Clone(s.Generic)
+	for i := range s.Devices {
+		d := &s.Devices[i]
+		if !slices.Contains(d.Capabilities, DeviceGPU) {
+			continue
+		}
+		at := slices.IndexFunc(out, func(g GenericResource) bool { return g.Kind == DeviceGPU })
+		if at < 0 {
+			out, at = append(out, GenericResource{Kind: DeviceGPU}), len(out)
+		}
+		out[at].Count += d.takes()
+	}
+	slices.SortFunc(out, func(a, b GenericResource) int { return strings.Compare(a.Kind, b.Kind) })
+	return out
 }
 
 // Kinds of probes and checks.

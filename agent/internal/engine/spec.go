@@ -51,7 +51,7 @@ func toConfig(want *brain.Create) (*container.Config, *container.HostConfig, err
 		PortBindings:  bindings,
 		ExtraHosts:    toHosts(want.Hosts),
 		Mounts:        mounts,
-		Resources:     toResources(&spec.Resources),
+		Resources:     toResources(spec),
 		NetworkMode:   toNetworkMode(spec),
 	}
 	if spec.Runtime != nil {
@@ -89,7 +89,8 @@ func toHealth(h *fleet.Healthcheck) *container.HealthConfig {
 }
 
 // toResources leaves the CPU reservation out: no engine can hold one.
-func toResources(r *fleet.Resources) container.Resources {
+func toResources(spec *fleet.Spec) container.Resources {
+	r := &spec.Resources
 	resources := container.Resources{
 		Memory:            r.MemoryLimit,
 		MemoryReservation: r.MemoryReservation,
@@ -97,6 +98,11 @@ func toResources(r *fleet.Resources) container.Resources {
 	}
 	if r.PidsLimit != 0 {
 		resources.PidsLimit = &r.PidsLimit
+	}
+	for _, d := range spec.Devices {
+		resources.DeviceRequests = append(resources.DeviceRequests, container.DeviceRequest{
+			Driver: d.Driver, Count: d.Count, DeviceIDs: d.IDs, Capabilities: [][]string{d.Capabilities}, Options: d.Options,
+		})
 	}
 	return resources
 }
