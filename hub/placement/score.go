@@ -29,8 +29,11 @@ func (s Score) Compare(o Score) int {
 }
 
 // Rank compares without what is too small to move an instance for.
-func (s Score) Rank(o Score) int {
-	return cmp.Or(slices.Compare(s.Groups, o.Groups), cmp.Compare(s.Siblings, o.Siblings), cmp.Compare(s.Instances, o.Instances))
+func (s Score) Rank(o Score) int { return cmp.Or(s.Spread(o), cmp.Compare(s.Instances, o.Instances)) }
+
+// Spread compares by the service's own instances only.
+func (s Score) Spread(o Score) int {
+	return cmp.Or(slices.Compare(s.Groups, o.Groups), cmp.Compare(s.Siblings, o.Siblings))
 }
 
 // Scores are those of all hosts for one more instance, in the order of the hosts,

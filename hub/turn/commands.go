@@ -77,6 +77,8 @@ func (t *tx) order(c fleet.Command) (fleet.Result, error) {
 		return t.removeHost(c)
 	case fleet.DoHostJoin:
 		return t.joinHost(c)
+	case fleet.DoRebalance:
+		return t.rebalance(c)
 	case fleet.DoRollback:
 		return t.rollback(c)
 	case fleet.DoPromote, fleet.DoPause, fleet.DoResume, fleet.DoAbort, fleet.DoRetry:

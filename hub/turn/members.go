@@ -47,7 +47,7 @@ func (t *tx) outdated(s *Service, in *Instance) bool {
 
 // displaced: an instance has to restart, or to leave its host, whatever its version.
 func (t *tx) displaced(s *Service, in *Instance) bool {
-	if in.Born < max(s.Restarted, s.RestartedOn[in.Host]) {
+	if in.Born < max(s.Restarted, s.RestartedOn[in.Host]) || s.Rebalance.moves(in.ID) {
 		return true
 	}
 	h := t.hosts.get(in.Host)

@@ -65,13 +65,7 @@ func (t *tx) successor(s *Service, in *Instance, hosts []placement.Host) string 
 		if h.ID != in.Host {
 			continue
 		}
-		if v != nil {
-			h.UsedMemory -= placement.Reserved(v.Spec.Resources)
-			h.UsedCPUs -= v.Spec.Resources.CPUReservation
-			for _, g := range v.Spec.GenericResources() {
-				h.UsedGeneric = with(h.UsedGeneric, g.Kind, h.UsedGeneric[g.Kind]-g.Count)
-			}
-		}
+		vacate(h, v)
 		for _, port := range t.fixedPorts(in) {
 			h.Taken = without(h.Taken, port)
 		}
@@ -80,6 +74,19 @@ func (t *tx) successor(s *Service, in *Instance, hosts []placement.Host) string 
 		return t.refusal(in.Slot, refusals)
 	}
 	return ""
+}
+
+// vacate takes off a host's books what an instance of a version has of it, but for
+// its ports.
+func vacate(h *placement.Host, v *fleet.Version) {
+	if v == nil {
+		return
+	}
+	h.UsedMemory -= placement.Reserved(v.Spec.Resources)
+	h.UsedCPUs -= v.Spec.Resources.CPUReservation
+	for _, g := range v.Spec.GenericResources() {
+		h.UsedGeneric = with(h.UsedGeneric, g.Kind, h.UsedGeneric[g.Kind]-g.Count)
+	}
 }
 
 // placeCauses are why new instances are placed: what befell the one that a slot

@@ -94,6 +94,7 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 		return append(reasons, t.planGlobal(s, members, wanted)...), true
 	}
 	reasons = append(reasons, t.rouse(s)...)
+	reasons = append(reasons, t.move(t.services.get(key))...)
 	s, members = t.services.get(key), t.members(key)
 	next := rollout.Decide(t.input(s, members, wanted))
 	if next.Waits != "" {
@@ -338,6 +339,8 @@ func (t *tx) leaveReason(s *Service, in *Instance) string {
 		return "the service restarts"
 	case in.Born < s.RestartedOn[in.Host]:
 		return "the service restarts on " + in.Host
+	case s.Rebalance.moves(in.ID):
+		return s.Rebalance.Moves[0].To + " suits it better"
 	case t.homeOf(s, in.Slot) != "" && t.homeOf(s, in.Slot) != in.Host:
 		return "the data of its slot is on " + t.homeOf(s, in.Slot)
 	case h != nil && h.Leaving != nil:

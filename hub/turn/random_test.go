@@ -57,6 +57,13 @@ func someService(t *rapid.T, key fleet.ServiceKey) fleet.Service {
 		s.Count = min(s.Count, 2)
 		s.Spec.Mounts = []fleet.Mount{{Type: fleet.MountVolume, Source: "shop_data", Target: "/data"}}
 	case web:
+		if rapid.Bool().Draw(t, "spread") {
+			s.Spread = []string{"tier"}
+		}
+		s.MostPerHost = rapid.SampledFrom([]int{0, 0, 2}).Draw(t, "most")
+		if rapid.IntRange(0, 3).Draw(t, "never") == 0 {
+			s.Reschedule = fleet.RescheduleNever
+		}
 		if rapid.Bool().Draw(t, "secret") {
 			s.Spec.Secrets = []fleet.SecretMount{{Name: "db", Target: "/run/secrets/db", Mode: 0o444}}
 		}
@@ -126,6 +133,19 @@ func (r *random) orders() map[string]func(*rapid.T) {
 		"unfreeze":        service(fleet.DoUnfreeze),
 		"drain a host":    host(fleet.DoHostDrain),
 		"activate a host": host(fleet.DoHostActivate),
+		"maintain a host": func(t *rapid.T) {
+			r.order(fleet.Command{
+				Do: fleet.DoHostMaintenance, Host: r.someHost(t).id, Drain: rapid.IntRange(0, 3).Draw(t, "drain") == 0,
+				For: fleet.Duration(time.Duration(rapid.IntRange(0, 30).Draw(t, "seconds")) * time.Second),
+			})
+		},
+		"rebalance": func(t *rapid.T) {
+			c := fleet.Command{Do: fleet.DoRebalance, DryRun: rapid.IntRange(0, 3).Draw(t, "dry") == 0}
+			if rapid.Bool().Draw(t, "one") {
+				c.Service = rapid.SampledFrom(keys).Draw(t, "service")
+			}
+			r.order(c)
+		},
 		"freeze a host":   host(fleet.DoFreeze),
 		"unfreeze a host": host(fleet.DoUnfreeze),
 		"give a host up":  host(fleet.DoHostFail),

@@ -101,6 +101,9 @@ type Service struct {
 	Run *fleet.Run `json:"run,omitempty"`
 	// Rollout is the last one; nil: there never was one. It isn't changed in place.
 	Rollout *fleet.Rollout `json:"rollout,omitempty"`
+	// Rebalance is an order to move instances that isn't done yet; nil: there is none.
+	// It isn't changed in place.
+	Rebalance *Rebalance `json:"rebalance,omitempty"`
 }
 
 // Instance is one place where one container of one version runs.

@@ -117,7 +117,7 @@ func (t *tx) restless(key fleet.ServiceKey) bool {
 	if r := s.Rollout; r != nil && (!r.Over() || r.State == fleet.RolloutSucceeded && !r.KeepUntil.IsZero() && t.hasFormer(s)) {
 		return true
 	}
-	if s.Removing || len(s.Held) > 0 || t.notes.get(key) != nil {
+	if s.Rebalance != nil || s.Removing || len(s.Held) > 0 || t.notes.get(key) != nil {
 		return true
 	}
 	for id := range t.s.byService[key] {

@@ -26,10 +26,13 @@ const (
 	DoResume          = "rollout-resume"
 	DoAbort           = "rollout-abort" // back to the version that it came from
 	DoRetry           = "rollout-retry" // what was rolled back or paused for a failure, anew
-	DoSecretSet       = "secret-set"
-	DoSecretRemove    = "secret-remove"
-	DoRegistrySet     = "registry-set"
-	DoRegistryRemove  = "registry-remove"
+	// DoRebalance moves instances to hosts that suit them better: those of Service, of
+	// Project, or of all services.
+	DoRebalance      = "rebalance"
+	DoSecretSet      = "secret-set"
+	DoSecretRemove   = "secret-remove"
+	DoRegistrySet    = "registry-set"
+	DoRegistryRemove = "registry-remove"
 )
 
 // Command is an order from a person or program, as the hub's brain takes it.
@@ -43,14 +46,15 @@ type Command struct {
 	// IfMatch is the generation of the service or host that the caller saw;
 	// 0: any.
 	IfMatch uint64 `json:"ifMatch,omitempty"`
-	DryRun  bool   `json:"dryRun,omitempty"` // apply only: plan, change nothing
+	DryRun  bool   `json:"dryRun,omitempty"` // apply, rebalance: plan, change nothing
 
-	Project  string      `json:"project,omitempty"`  // apply
+	Project  string      `json:"project,omitempty"`  // apply, rebalance
 	Services []Service   `json:"services,omitempty"` // apply: sorted by key
 	Document string      `json:"document,omitempty"` // apply: the canonical Compose document
 	Warnings []string    `json:"warnings,omitempty"` // apply: carried into the plan
 	Prune    bool        `json:"prune,omitempty"`    // apply: remove services that the document lacks
-	Service  ServiceKey  `json:"service,omitzero"`   // scale, restart, stop, start, remove, freeze, unfreeze, rollback, rollout-*
+	Plan     string      `json:"plan,omitempty"`     // rebalance: the Sum of the plan that was agreed to; empty: whatever it is now
+	Service  ServiceKey  `json:"service,omitzero"`   // scale, rebalance, restart, stop, start, remove, freeze, unfreeze, rollback, rollout-*
 	Count    int         `json:"count,omitempty"`    // scale
 	Host     string      `json:"host,omitempty"`     // host-*, freeze, unfreeze; restart, stop, start: only there
 	DataLost bool        `json:"dataLost,omitempty"` // host-fail, host-remove: what has its data there is placed elsewhere too, without it
@@ -99,15 +103,43 @@ type Result struct {
 	Revision uint64 `json:"revision"`
 	Changed  bool   `json:"changed"`
 	Message  string `json:"message"`
-	Plan     *Plan  `json:"plan,omitempty"` // apply
+	Plan     *Plan  `json:"plan,omitempty"` // apply, rebalance
 }
 
-// Plan says what an apply changes.
+// Plan says what an apply or a rebalance changes.
 type Plan struct {
 	Services []ServiceChange `json:"services"` // sorted by service
+	// Moves are what becomes of instances, in the order in which it happens: of a
+	// rebalance, and in a dry run of an apply.
+	Moves []Move `json:"moves,omitempty"`
+	// Left are moves that aren't listed, as they are too many.
+	Left int `json:"left,omitempty"`
+	// Held is what wouldn't get there by itself, in words.
+	Held []string `json:"held,omitempty"`
+	// Sum tells plans of a rebalance apart.
+	Sum string `json:"sum,omitempty"`
 	// Secrets get a new revision: their values came with the document. Sorted.
 	Secrets  []SecretChange `json:"secrets,omitempty"`
 	Warnings []string       `json:"warnings,omitempty"`
+}
+
+// Actions of a move.
+const (
+	MoveStart   = "start"   // a new instance comes to To
+	MoveStop    = "stop"    // one leaves From
+	MoveMove    = "move"    // one comes to To, and then one leaves From
+	MoveReplace = "replace" // the same where both are one host
+)
+
+// Move is what becomes of one instance.
+type Move struct {
+	Action   string     `json:"action"`
+	Service  ServiceKey `json:"service"`
+	Version  int        `json:"version,omitempty"`  // of the one that comes, or of the one that leaves
+	Instance string     `json:"instance,omitempty"` // that leaves
+	From     string     `json:"from,omitempty"`     // its host
+	To       string     `json:"to,omitempty"`
+	Why      string     `json:"why"`
 }
 
 // Actions of a plan.

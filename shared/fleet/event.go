@@ -44,6 +44,8 @@ const (
 	EventServiceHeld      = "muster.service.held"
 	EventServiceWaiting   = "muster.service.waiting"   // for services that it depends on
 	EventServiceCompleted = "muster.service.completed" // a one-shot service's run has ended well
+	EventRebalanceBegun   = "muster.rebalance.begun"
+	EventRebalanceEnded   = "muster.rebalance.ended" // all has moved, or it was given up
 	EventRolloutBegun     = "muster.rollout.begun"
 	EventRolloutStep      = "muster.rollout.step"
 	EventRolloutPaused    = "muster.rollout.paused"
@@ -119,6 +121,7 @@ const (
 var EventTypes = []string{
 	EventServiceApplied, EventServiceScaled, EventServiceRestart, EventServiceStopped, EventServiceStarted, EventServiceRemoved, EventServiceConverged,
 	EventServiceHeld, EventServiceWaiting, EventServiceCompleted,
+	EventRebalanceBegun, EventRebalanceEnded,
 	EventRolloutBegun, EventRolloutStep, EventRolloutPaused, EventRolloutPromoting, EventRolloutSucceeded,
 	EventRolloutBack, EventRolloutBackAgain, EventRolloutOrdered, EventRolloutReplaced,
 	EventServiceFrozen, EventServiceUnfrozen, EventInstancePlaced, EventInstanceAdopted,
