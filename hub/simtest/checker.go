@@ -128,6 +128,7 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 	}
 	for i := range born {
 		k.inOrder(&born[i])
+		k.comes(&born[i])
 	}
 	k.enoughStay(left)
 	k.remains()

@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
@@ -20,6 +21,7 @@ type host struct {
 	id       string
 	address  string
 	labels   map[string]string
+	cpus     int           // 0: 4
 	old      bool          // its agent lacks what newer ones know
 	older    bool          // nor does it know what is new of balancers
 	skew     time.Duration // of its clock
@@ -63,7 +65,7 @@ func (h *host) hearsHub() bool { return !h.off && !h.cut && !h.isolated }
 
 func (h *host) facts() fleet.HostFacts {
 	f := fleet.HostFacts{
-		Hostname: h.id, OS: "linux", Distribution: "debian 12", Architecture: "amd64", CPUs: 4, Memory: 8 << 30,
+		Hostname: h.id, OS: "linux", Distribution: "debian 12", Architecture: "amd64", CPUs: cmp.Or(h.cpus, 4), Memory: int64(cmp.Or(h.cpus, 4)) << 31,
 		Addresses: []string{h.address}, Advertise: h.address, MachineID: "machine-" + h.id,
 		BootID: fmt.Sprintf("boot-%s-%d", h.id, h.boot), Labels: h.labels, AgentVersion: "sim",
 		Features:       []string{fleet.FeatureHostPort, fleet.FeatureProbeHTTP},

@@ -48,7 +48,7 @@ func (k *checker) silent() (n int) {
 		if last.Before(k.since) {
 			last = k.since
 		}
-		if !k.stopped[id] && !k.hosts[id].Failed && k.sim.now.Sub(last) > surelySilent {
+		if !k.stopped[id] && !k.hosts[id].Failed && k.hosts[id].Maintenance == nil && k.sim.now.Sub(last) > surelySilent {
 			n++
 		}
 	}
@@ -60,6 +60,7 @@ func (k *checker) givesUp(before, in *turn.Instance) {
 	if before.Goal != fleet.GoalRun || in.Goal == fleet.GoalRun || !in.Lost || k.hosts[in.Host].Failed || k.services[in.Service].Removing {
 		return // that is a person's order
 	}
+	k.patient(in)
 	if n, all := k.silent(), len(k.hosts); float64(n) > max(1, k.sim.options.Turn.LostShare*float64(all)) {
 		k.sim.violate("%s is given up while %d of %d hosts are silent", in, n, all)
 	}

@@ -45,6 +45,9 @@ func Torment(options Options) (*Sim, error) {
 		if c.chance("rollouts").IntN(3) == 0 {
 			c.steer()
 		}
+		if c.chance("placing").IntN(5) == 0 {
+			c.placing()
+		}
 		if c.chance("secrets").IntN(6) == 0 {
 			c.tellSecret()
 		}
@@ -108,10 +111,11 @@ func (c *chaos) found() {
 // hostsCome has so many hosts join, the first of them with a balancer, and clients.
 func (c *chaos) hostsCome(n, balancers int) {
 	d := c.chance("shape")
+	sizes := c.sizes()
 	for i := range n {
 		id := fmt.Sprintf("h%d", i+1)
 		c.addHost(&host{
-			id: id, labels: map[string]string{"zone": []string{"a", "b", "c"}[i%3]}, old: i > 0 && d.IntN(8) == 0, older: c.chance("releases").IntN(8) == 0,
+			id: id, labels: map[string]string{"zone": []string{"a", "b", "c"}[i%3]}, cpus: sizes[i%len(sizes)], old: i > 0 && d.IntN(8) == 0, older: c.chance("releases").IntN(8) == 0,
 			skew: c.off(3 * time.Second),
 		}, i < balancers)
 		if c.clocks == hostClocks && d.IntN(3) == 0 {

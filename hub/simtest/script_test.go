@@ -178,7 +178,12 @@ func (s *script) ordered() fleet.Command {
 	switch {
 	case strings.HasPrefix(c.Do, "host-"):
 		c.Host, c.Policy = s.word(1), s.value("policy", "")
+		c.For, c.Reason, c.Drain = fleet.Duration(s.duration("for", 0)), s.value("reason", ""), s.data.HasArg("drain")
 		c.Force, c.DataLost, c.Unserved = s.data.HasArg("force"), s.data.HasArg("data-lost"), s.data.HasArg("unserved")
+	case c.Do == fleet.DoRebalance:
+		if name := s.word(1); name != "" {
+			c.Service = fleet.ServiceKey{Project: project, Name: name}
+		}
 	case c.Do == fleet.DoBalancerForget:
 		c.Balancer = fleet.BalancerKey{Host: s.word(1), Name: balancerName}
 	default:
