@@ -111,8 +111,12 @@ func Decide(in Input) Next {
 		surge = min(surge, max(0, in.Most-len(current)+len(coming)))
 	}
 	ahead := min(surge, len(coming)) // beyond the count, until they serve
+	spare := ahead
+	if in.StopFirst {
+		spare = 0 // each has the place of one that has gone
+	}
 
-	if leave := shrink(in, total-in.Count-ahead, current, outdated, ahead); len(leave) > 0 {
+	if leave := shrink(in, total-in.Count-spare, current, outdated, spare); len(leave) > 0 {
 		return Next{Leave: leave}
 	}
 	switch {

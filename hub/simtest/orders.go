@@ -82,6 +82,9 @@ func (c *chaos) countFor(w *wish) int {
 	if len(w.Spec.FixedPorts()) > 0 {
 		most = c.eligible(w)
 	}
+	if w.MostPerHost > 0 {
+		most = min(most, w.MostPerHost*c.eligible(w))
+	}
 	return d.IntN(most + 1)
 }
 

@@ -72,6 +72,9 @@ func (t *tx) apply(c fleet.Command) (fleet.Result, error) {
 	if len(t.balancers.keys(fleet.BalancerKey.Less)) == 0 && wantsBalancer(c.Services) {
 		plan.Warnings = append(plan.Warnings, "no host has a balancer yet: start an agent with --haproxy to offer these services")
 	}
+	if c.DryRun {
+		t.foresee(c, plan)
+	}
 	message := "nothing changes"
 	if changed && !c.DryRun && c.Document != "" {
 		t.documents.put(c.Project, &Document{Text: c.Document, Revision: t.rev})

@@ -30,7 +30,7 @@ func (t *tx) placeAll(s *Service, slots []int, only string) (reason string) {
 		need.Prefer = preferred(owed)
 		host, refusals := placement.Choose(need, t.candidates(s, siblings, only))
 		if host == "" {
-			return t.refusal(slot, refusals) + t.dataHint(home) // the other slots would be refused for the same reasons
+			return t.refusal(&s.Asked, slot, refusals) + t.dataHint(home) // the other slots would be refused for the same reasons
 		}
 		t.place(s, slot, host, why)
 		siblings[host]++
@@ -71,7 +71,7 @@ func (t *tx) successor(s *Service, in *Instance, hosts []placement.Host) string 
 		}
 	}
 	if host, refusals := placement.Choose(placement.Of(&s.Asked, t.homeOf(s, in.Slot)), hosts); host == "" {
-		return t.refusal(in.Slot, refusals)
+		return t.refusal(&s.Asked, in.Slot, refusals)
 	}
 	return ""
 }
@@ -106,7 +106,7 @@ func (t *tx) placeCauses(s *Service, members []*Instance) (lost map[int]string, 
 }
 
 // refusal writes why nothing could be placed, host by host.
-func (t *tx) refusal(slot int, refusals []placement.Refusal) string {
+func (t *tx) refusal(s *fleet.Service, slot int, refusals []placement.Refusal) string {
 	if len(refusals) == 0 {
 		return fmt.Sprintf(heldPrefix+"slot %d can't be placed: no host has joined yet", slot)
 	}
@@ -119,11 +119,23 @@ func (t *tx) refusal(slot int, refusals []placement.Refusal) string {
 		}
 		parts = append(parts, r.String())
 	}
-	why := fmt.Sprintf("slot %d can't be placed: %s", slot, strings.Join(parts, "; "))
+	why := fmt.Sprintf("slot %d can't be placed: %s%s", slot, t.nobodyHas(s), strings.Join(parts, "; "))
 	if t.recovering() {
 		return why // the hosts are about to be heard
 	}
 	return heldPrefix + why
+}
+
+// nobodyHas names the resources of a service that no host has any of.
+func (t *tx) nobodyHas(s *fleet.Service) (text string) {
+	for _, g := range s.Spec.GenericResources() {
+		known := false
+		t.hosts.each(func(_ string, h *Host) { known = known || h.Facts.Resources[g.Kind] > 0 })
+		if !known {
+			text += fmt.Sprintf("no host has %s (an agent announces it by --resource %s=%d): ", g.Kind, g.Kind, g.Count)
+		}
+	}
+	return text
 }
 
 // recovering: the hub has started, and hasn't heard every host yet.

@@ -24,8 +24,8 @@ type Moving struct {
 	Instance string `json:"instance"`
 	To       string `json:"to"`
 	// Order numbers the moves of one order, which are worth it one after another.
-	Order int `json:"order"`
-	New      string `json:"new,omitempty"` // the instance that has come for it
+	Order int    `json:"order"`
+	New   string `json:"new,omitempty"` // the instance that has come for it
 }
 
 // moves reports whether an instance has to leave its host for the one that came.
