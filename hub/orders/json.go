@@ -64,6 +64,9 @@ func (o *Order) args(w Word, args map[string]json.RawMessage) error {
 	if w.Name == "promote" {
 		names = append(names, "fully")
 	}
+	if w.Name == "maintenance" {
+		names = append(names, "drain", "reason")
+	}
 	for _, name := range sorted(args) {
 		if !slices.Contains(names, name) {
 			hint := "it takes none"
@@ -85,20 +88,30 @@ func (o *Order) args(w Word, args map[string]json.RawMessage) error {
 }
 
 func (o *Order) argument(name string, raw json.RawMessage) error {
+	truth, word := false, ""
+	switch name {
+	case "fully", "drain":
+		if err := json.Unmarshal(raw, &truth); err != nil {
+			return fleet.Invalid("args."+name, "it is neither true nor false")
+		}
+	case "service", "for", "reason":
+		if err := json.Unmarshal(raw, &word); err != nil {
+			return fleet.Invalid("args."+name, "it is not a text")
+		}
+	default:
+		return o.set(name, string(raw))
+	}
 	switch name {
 	case "fully":
-		if err := json.Unmarshal(raw, &o.Fully); err != nil {
-			return fleet.Invalid("args.fully", "it is neither true nor false")
-		}
-		return nil
-	case "service":
-		var value string
-		if err := json.Unmarshal(raw, &value); err != nil {
-			return fleet.Invalid("args.service", "it is not a text")
-		}
-		return o.set(name, value)
+		o.Fully = truth
+	case "drain":
+		o.Drain = truth
+	case "reason":
+		o.Reason = strings.Join(strings.Fields(word), " ") // as the text form has it
+	default:
+		return o.set(name, word)
 	}
-	return o.set(name, string(raw))
+	return nil
 }
 
 // decode reads one value, and nothing after it.

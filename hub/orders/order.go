@@ -30,6 +30,9 @@ type Order struct {
 	Lines    int // 0: not said
 	Version  int // 0: the one before
 	Fully    bool
+	For      time.Duration // 0: not said
+	Drain    bool
+	Reason   string
 	DryRun   bool
 	NotAfter time.Time // zero: whenever it comes
 }
@@ -45,11 +48,19 @@ func (o Order) String() string {
 		parts = append(parts, strconv.Itoa(o.Count))
 	case o.Lines > 0:
 		parts = append(parts, strconv.Itoa(o.Lines))
+	case o.For > 0:
+		parts = append(parts, o.For.String())
 	case o.Version > 0:
 		parts = append(parts, strconv.Itoa(o.Version))
 	}
 	if o.Fully {
 		parts = append(parts, "--fully")
+	}
+	if o.Drain {
+		parts = append(parts, "--drain")
+	}
+	if o.Reason != "" {
+		parts = append(parts, "--reason", o.Reason)
 	}
 	return strings.Join(parts, " ")
 }
@@ -89,8 +100,16 @@ func unknown(about About, name string) error {
 
 // set takes one argument.
 func (o *Order) set(name, value string) error {
-	if name == "service" {
+	switch name {
+	case "service":
 		return o.setService(value)
+	case "for":
+		d, err := time.ParseDuration(value)
+		if err != nil || d <= 0 {
+			return fleet.Invalid("for", "%.40q is not a time like 2h or 90m", value)
+		}
+		o.For = d
+		return nil
 	}
 	least, most := 0, maxNumber
 	switch name {

@@ -31,6 +31,10 @@ func TestBothFormsSayTheSame(t *testing.T) {
 		{orders.Host, "check rank", `{"do":"check","args":{"service":"rank"}}`, orders.Order{Do: "check", Service: "rank"}},
 		{orders.Host, "ping --not-after 2026-01-02T15:04:05Z", `{"do":"ping","notAfter":"2026-01-02T15:04:05Z"}`, orders.Order{Do: "ping", NotAfter: later}},
 		{orders.Host, "drain", `{"do":"drain","args":{}}`, orders.Order{Do: "drain"}},
+		{orders.Host, "maintenance", `{"do":"maintenance"}`, orders.Order{Do: "maintenance"}},
+		{orders.Host, "maintenance 2h --drain --id m1 --reason disk  swap --id is none", `{"id":"m1","do":"maintenance","args":{"for":"120m","drain":true,"reason":"disk swap --id is none"}}`,
+			orders.Order{ID: "m1", Do: "maintenance", For: 2 * time.Hour, Drain: true, Reason: "disk swap --id is none"}},
+		{orders.Service, "rebalance --dry-run", `{"do":"rebalance","dryRun":true}`, orders.Order{Do: "rebalance", DryRun: true}},
 		{orders.Service, "scale 5", `{"do":"scale","args":{"count":5}}`, orders.Order{Do: "scale", Count: 5}},
 		{orders.Service, "scale 0", `{"do":"scale","args":{"count":0}}`, orders.Order{Do: "scale"}},
 		{orders.Service, "rollback", `{"do":"rollback","args":null}`, orders.Order{Do: "rollback"}},
@@ -49,7 +53,7 @@ func TestBothFormsSayTheSame(t *testing.T) {
 
 // TestEveryWordIsRead: each command is read as it is written in the list of all.
 func TestEveryWordIsRead(t *testing.T) {
-	values := map[string]string{"SERVICE": "shop/rank", "LINES": "5", "COUNT": "5", "VERSION": "5"}
+	values := map[string]string{"SERVICE": "shop/rank", "LINES": "5", "COUNT": "5", "VERSION": "5", "FOR": "2h0m0s"}
 	for _, about := range []orders.About{orders.Host, orders.Service} {
 		for _, w := range orders.Words(about) {
 			text := w.Name
@@ -96,6 +100,11 @@ var refused = []struct {
 	{orders.Host, "restart rank --fully"},
 	{orders.Host, "restart rank --not-after tomorrow"},
 	{orders.Host, "--id r1"},
+	{orders.Host, "maintenance long"},
+	{orders.Host, "maintenance -1h"},
+	{orders.Host, "drain --reason disk swap"},
+	{orders.Host, `{"do":"maintenance","args":{"for":7200}}`},
+	{orders.Host, `{"do":"maintenance","args":{"drain":"yes"}}`},
 	{orders.Service, "restart rank"},
 	{orders.Service, "scale"},
 	{orders.Service, "scale -1"},

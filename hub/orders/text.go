@@ -8,7 +8,7 @@ import (
 )
 
 // flags of the text form.
-const flags = "--id ID, --dry-run, --fully, --not-after TIME"
+const flags = "--id ID, --dry-run, --fully, --not-after TIME, --drain, --reason WHY"
 
 // parseText reads "restart shop/rank --id r1".
 func parseText(about About, text string) (Order, error) {
@@ -17,6 +17,10 @@ func parseText(about About, text string) (Order, error) {
 	var wrong error
 	fields := strings.Fields(text)
 	for i := 0; i < len(fields); i++ {
+		if fields[i] == "--reason" { // the rest of it
+			o.Reason = strings.Join(fields[i+1:], " ")
+			break
+		}
 		if !strings.HasPrefix(fields[i], "--") {
 			words = append(words, fields[i])
 			continue
@@ -59,6 +63,8 @@ func (o *Order) flag(name, value string, given bool) error {
 		o.DryRun = true
 	case name == "fully" && !given:
 		o.Fully = true
+	case name == "drain" && !given:
+		o.Drain = true
 	default:
 		return fleet.Invalid("command", "%.40q is none of its flags", "--"+name).WithHint("there are: %s", flags)
 	}
@@ -99,6 +105,9 @@ func arguments(most, least int) string {
 func (o *Order) fits() error {
 	if o.Fully && o.Do != "promote" {
 		return fleet.Invalid("fully", "it is for promote only")
+	}
+	if (o.Drain || o.Reason != "") && o.Do != "maintenance" {
+		return fleet.Invalid("command", "--drain and --reason are for maintenance only")
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ var hostWords = []Word{
 	{"stop", "SERVICE", true, "let the service's instances on this host leave, and place none here"},
 	{"start", "SERVICE", true, "take back a stop"},
 	{"drain", "", true, "move the host's instances away, and place none here"},
+	{"maintenance", "[FOR]", true, "place none here, and let nothing follow from its silence, so long (2h) or until activate; --drain: move its instances away, too; --reason WHY, as the last"},
 	{"activate", "", true, "place instances here again"},
 	{"freeze", "", true, "change nothing on the host, whatever happens"},
 	{"unfreeze", "", true, "look after it again"},
@@ -74,6 +75,7 @@ var hostWords = []Word{
 var serviceWords = []Word{
 	{"scale", "COUNT", true, "set the number of instances"},
 	{"restart", "", true, "replace the instances, a few at a time"},
+	{"rebalance", "", true, "move instances to hosts that suit them better, one after another"},
 	{"stop", "", true, "let all instances leave; the count is kept"},
 	{"start", "", true, "take back a stop"},
 	{"freeze", "", true, "change nothing of the service, whatever happens"},

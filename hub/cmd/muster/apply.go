@@ -36,10 +36,11 @@ Examples:
    muster apply --dry-run           show what would change
    muster apply --wait              apply, and wait until all of it is ready
    muster apply -f stack.yaml -f production.yaml -p shop
-   muster apply -f stacks/          every project that has a folder there`,
+   muster apply -f stacks/          every project that has a folder there
+   muster apply --prune             what the file lacks goes, once you say so`,
 		Flags: slices.Concat(composeFlags(), []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "show the plan, change nothing"},
-			&cli.BoolFlag{Name: "prune", Usage: "remove services of the project that the file lacks"},
+			pruneFlag(), yesFlag(),
 		}, waitFlags()),
 		Action: p.with(0, 0, apply),
 	}
@@ -51,7 +52,7 @@ func apply(ctx context.Context, s *session, _ []string) error {
 		return err
 	}
 	dry := s.flags.Bool("dry-run")
-	if len(projects) > 1 && !dry {
+	if !dry && (len(projects) > 1 || s.flags.Bool("prune") && !s.flags.Bool("yes")) {
 		if err := s.tryProjects(ctx, projects); err != nil {
 			return err
 		}
@@ -64,7 +65,7 @@ func apply(ctx context.Context, s *session, _ []string) error {
 			return about(project, len(projects), err)
 		}
 		if !s.json {
-			s.printPlan(result, asked(project.Document))
+			s.printPlan(result, asked(project.Document), dry)
 		}
 		if results = append(results, result); result.Plan != nil {
 			goals = append(goals, planGoals(result)...)
@@ -82,14 +83,26 @@ func apply(ctx context.Context, s *session, _ []string) error {
 }
 
 // tryProjects asks for each project's plan: where the hub refuses one, nothing is
-// changed of any.
+// changed of any, nor where a person doesn't agree to what would be removed.
 func (s *session) tryProjects(ctx context.Context, projects []resolve.Result) error {
+	removes := false
 	for _, project := range projects {
-		if _, err := s.applyProject(ctx, project, true); err != nil {
+		result, err := s.applyProject(ctx, project, true)
+		if err != nil {
 			return about(project, len(projects), err)
 		}
+		if result.Plan == nil || !slices.ContainsFunc(result.Plan.Services, func(c fleet.ServiceChange) bool { return c.Action == fleet.ActionRemove }) {
+			continue
+		}
+		removes = true
+		if !s.json && !s.flags.Bool("yes") {
+			s.printPlan(result, asked(project.Document), true)
+		}
 	}
-	return nil
+	if !removes {
+		return nil
+	}
+	return s.agree("Apply it, and remove what the file lacks?", "remove what the file lacks, or muster plan --prune to see what that is")
 }
 
 // applyProject hands one project to the hub.

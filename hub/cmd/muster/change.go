@@ -85,10 +85,16 @@ func (p *program) removeCommand() *cli.Command {
 		Name:      "rm",
 		Usage:     "remove services; their named volumes stay",
 		ArgsUsage: "SERVICE...",
-		Description: `Example:
-   muster rm leaderboard/rank --wait`,
-		Flags: waitFlags(),
+		Description: `Asks first; where there is nobody to ask, say --yes.
+
+Examples:
+   muster rm leaderboard/rank --wait
+   muster rm rank board --yes`,
+		Flags: append(waitFlags(), yesFlag()),
 		Action: p.with(1, -1, func(ctx context.Context, s *session, args []string) error {
+			if err := s.agree("Remove "+strings.Join(args, ", ")+"?", "remove them"); err != nil {
+				return err
+			}
 			return s.eachService(ctx, args, func(key fleet.ServiceKey) (fleet.Result, goal, error) {
 				result, err := s.hub.Remove(ctx, key, s.write())
 				return result, serviceGone(key), err

@@ -20,6 +20,7 @@ const (
 	exitRefused      = 5
 	exitTakenBack    = 6
 	exitNotAllowed   = 7
+	exitChanges      = 8
 	exitInterrupted  = 130
 )
 
@@ -33,6 +34,7 @@ EXIT CODES:
    5    refused: it contradicts something else that was asked for
    6    the new version failed: its rollout was taken back, or is paused
    7    not logged in, or not allowed
+   8    muster plan --exit-code: something would change
    130  interrupted
 `
 
@@ -60,6 +62,10 @@ type rolloutFailed struct{ reason, advice string }
 
 func (e *rolloutFailed) Error() string { return e.reason }
 
+// errChanges: a plan would change something, and the caller wants to know by the exit
+// code.
+var errChanges = errors.New("something would change")
+
 func exitCode(err error) int {
 	var wrong *usageError
 	var late *notConverged
@@ -69,6 +75,10 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.Is(err, errChanges):
+		return exitChanges
+	case errors.Is(err, errDisagreed):
+		return exitOK
 	case errors.As(err, &wrong):
 		return exitUsage
 	case errors.As(err, &late):

@@ -21,6 +21,7 @@ func (p *program) hostCommand() *cli.Command {
 		Description: `Examples:
    muster host web1
    muster host drain web1 --wait    move its instances away, before an upgrade
+   muster host maintenance web1 --for 2h --reason "disk swap"
    muster host activate web1        let it have instances again
    muster host fail web1            it is lost and will not come back
    muster host revoke web1          it isn't trusted any more
@@ -30,6 +31,7 @@ func (p *program) hostCommand() *cli.Command {
 		BashComplete: p.completeHosts,
 		Subcommands: []*cli.Command{
 			p.hostAction(client.HostDrain, "move a host's instances away and give it none", waitFlags()),
+			p.hostMaintenance(),
 			p.hostAction(client.HostActivate, "let a host have instances again", nil),
 			p.hostFail(),
 			p.hostRemove(),
@@ -132,6 +134,9 @@ func (s *session) printHost(v fleet.HostView) {
 	s.line("Host", v.ID)
 	s.line("State", s.state(liveness(v))+" since "+stamp(v.Status.Since))
 	s.line("Use", s.state(use(v)))
+	if m := v.Maintenance; m != nil {
+		s.line("Maintenance", maintenance(m))
+	}
 	s.line("Machine", join(", ", f.Distribution, f.Architecture, strconv.Itoa(f.CPUs)+" CPUs", size64(f.Memory)))
 	s.line("Address", dash(f.Advertise))
 	s.line("Engine", engine(v))
@@ -162,6 +167,8 @@ func (s *session) printHost(v fleet.HostView) {
 // use is what a host is for now.
 func use(v fleet.HostView) string {
 	switch {
+	case v.Leaving == nil && v.Maintenance != nil && v.Availability != fleet.AvailabilityMaintenance:
+		return fleet.AvailabilityMaintenance + ", " + v.Availability
 	case v.Leaving == nil:
 		return v.Availability
 	case v.Leaving.Force:

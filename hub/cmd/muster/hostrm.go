@@ -15,7 +15,7 @@ import (
 func (p *program) hostRemove() *cli.Command {
 	return &cli.Command{
 		Name: "rm", Usage: "take a host out of the fleet for good", ArgsUsage: "HOST",
-		Description: `Its instances leave the balancers and move away; then its balancers drop what they
+		Description: `Asks first; where there is nobody to ask, say --yes. Its instances leave the balancers and move away; then its balancers drop what they
 serve, its agent is told to leave, and the hub forgets it. Until its agent was told,
 muster host activate HOST takes it back.
 
@@ -23,7 +23,7 @@ Examples:
    muster host rm web2 --wait       its containers are stopped
    muster host rm web2 --keep       they go on there, as nobody's
    muster host rm web2 --force      it is dead: nobody waits for its agent`,
-		Flags: append(waitFlags(),
+		Flags: append(waitFlags(), yesFlag(),
 			&cli.BoolFlag{Name: "stop", Usage: "stop its containers, once no balancer sends to them (the default)"},
 			&cli.BoolFlag{Name: "keep", Usage: "leave its containers running: the fleet doesn't care for them any more"},
 			&cli.BoolFlag{Name: "force", Usage: "it is dead: forget it without its agent"},
@@ -44,6 +44,9 @@ func removeHost(ctx context.Context, s *session, args []string) error {
 		if removal.Policy = fleet.LeaveKeep; s.flags.Bool("stop") {
 			return usage("--keep and --stop can't both be").hint("choose what becomes of its containers")
 		}
+	}
+	if err := s.agree(fmt.Sprintf("Take %s out of the fleet (%s)?", id, removal.Policy), "take it out of the fleet"); err != nil {
+		return err
 	}
 	result, err := s.hub.RemoveHost(ctx, id, removal, s.write())
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 // printPlan writes what an apply changes, service by service.
 // Asked has the services of the document as far as they are known here.
-func (s *session) printPlan(result fleet.Result, asked map[fleet.ServiceKey]fleet.Service) {
+func (s *session) printPlan(result fleet.Result, asked map[fleet.ServiceKey]fleet.Service, dry bool) {
 	plan := result.Plan
 	if plan == nil {
 		s.printf("%s\n", result.Message)
@@ -36,10 +36,11 @@ func (s *session) printPlan(result fleet.Result, asked map[fleet.ServiceKey]flee
 		}
 		s.printf("%s secret %s  (revision %d)\n", s.mark(sign, color), change.Secret, change.Revision)
 	}
+	s.printMoves(plan)
 	switch {
 	case changes == 0:
 		s.printf("nothing changes\n")
-	case s.flags.Bool("dry-run"):
+	case dry:
 		s.printf("dry run: nothing was changed\n")
 	default:
 		s.printf("%s\n", result.Message)
@@ -66,6 +67,31 @@ func (s *session) printChange(change fleet.ServiceChange, width int, asked map[f
 	s.printf("\n")
 	for _, f := range change.Fields {
 		s.printf("    %s\n", difference(f))
+	}
+}
+
+// printMoves writes what becomes of instances, and what wouldn't get there.
+func (s *session) printMoves(plan *fleet.Plan) {
+	if len(plan.Moves) > 0 {
+		signs := map[string]string{
+			fleet.MoveStart: s.mark("+", text.FgGreen), fleet.MoveStop: s.mark("-", text.FgRed),
+			fleet.MoveMove: s.mark(">", text.FgYellow), fleet.MoveReplace: s.mark("~", text.FgYellow),
+		}
+		var rows [][]string
+		for _, m := range plan.Moves {
+			rows = append(rows, []string{signs[m.Action], m.Service.String(), dash(m.Instance), dash(m.From), dash(m.To), m.Why})
+		}
+		if len(plan.Services) > 0 {
+			s.printf("\n")
+		}
+		s.printTable([]column{{}, {title: "service"}, {title: "instance"}, {title: "from", width: 20}, {title: "to", width: 20}, {title: "why", width: 60, prose: true}}, rows)
+		if plan.Left > 0 {
+			s.printf("and more that aren't listed here\n")
+		}
+		s.printf("\n")
+	}
+	for _, why := range plan.Held {
+		s.note("held: %s", why)
 	}
 }
 

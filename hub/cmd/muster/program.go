@@ -57,7 +57,7 @@ func (p *program) app() *cli.App {
 		},
 	}
 	app.Commands = []*cli.Command{
-		p.initCommand(), p.applyCommand(), p.configCommand(), p.schemaCommand(), p.servicesCommand(), p.serviceCommand(), p.instancesCommand(),
+		p.initCommand(), p.applyCommand(), p.planCommand(), p.rebalanceCommand(), p.explainCommand(), p.configCommand(), p.schemaCommand(), p.servicesCommand(), p.serviceCommand(), p.instancesCommand(),
 		p.scaleCommand(), p.restartCommand(), p.stopCommand(), p.startCommand(), p.removeCommand(), p.logsCommand(), p.commandCommand(),
 		p.versionsCommand(), p.diffCommand(), p.rollbackCommand(), p.rolloutCommand(),
 		p.hostsCommand(), p.hostCommand(), p.tokenCommand(), p.caCommand(), p.aclCommand(), p.balancerCommand(), p.eventsCommand(),
@@ -109,6 +109,13 @@ func (p *program) getenv(name string) string {
 
 // explain writes an error for a person: what is wrong, and what to do next.
 func (p *program) explain(err error) {
+	if errors.Is(err, errChanges) {
+		return // the plan says so
+	}
+	if errors.Is(err, errDisagreed) {
+		fmt.Fprintln(p.stdout, err)
+		return
+	}
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(p.stderr, "muster: interrupted")
 		return

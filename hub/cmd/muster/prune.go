@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,7 +32,7 @@ Examples:
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "host", Usage: "only on `HOST`; several times for several"},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "show what would go, remove nothing"},
-			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "don't ask"},
+			yesFlag(),
 		},
 		Action:       p.with(0, 0, prune),
 		BashComplete: p.completePrune,
@@ -49,8 +47,8 @@ type prunedHost struct {
 
 func prune(ctx context.Context, s *session, _ []string) error {
 	dry, yes := s.flags.Bool("dry-run"), s.flags.Bool("yes")
-	if !dry && !yes && (s.json || !s.asks) {
-		return usage("say --yes to remove images, or --dry-run to see which").hint("there is nobody here to ask")
+	if !dry && !s.mayAgree() {
+		return unasked("remove images, or --dry-run to see which")
 	}
 	hosts, err := s.hostsToPrune(ctx)
 	switch {
@@ -65,9 +63,8 @@ func prune(ctx context.Context, s *session, _ []string) error {
 		if err := errors.Join(err, s.printPruned(found, "would be removed", true)); err != nil || dry || !removable(found) {
 			return err
 		}
-		if !s.confirm("Remove them?") {
-			s.printf("nothing was removed\n")
-			return nil
+		if err := s.agree("Remove them?", ""); err != nil {
+			return err
 		}
 	}
 	removed, err := s.pruneHosts(ctx, hosts, false)
@@ -164,12 +161,4 @@ func images(count int) string {
 		return "1 image"
 	}
 	return strconv.Itoa(count) + " images"
-}
-
-// confirm asks a person; anything but a clear yes is a no.
-func (s *session) confirm(question string) bool {
-	fmt.Fprintf(s.stderr, "%s [y/N] ", question)
-	answer, _ := bufio.NewReader(s.stdin).ReadString('\n') // no answer is a no
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes"
 }

@@ -12,10 +12,10 @@ func TestPruneAsksAPerson(t *testing.T) {
 	for answer, want := range map[string]string{
 		"y\n":   "1 image removed, 2 GiB at most",
 		"Yes\n": "1 image removed, 2 GiB at most",
-		"n\n":   "nothing was removed",
-		"\n":    "nothing was removed",
-		"":      "nothing was removed",
-		"yet\n": "nothing was removed",
+		"n\n":   "nothing was changed",
+		"\n":    "nothing was changed",
+		"":      "nothing was changed",
+		"yet\n": "nothing was changed",
 	} {
 		var orders []string
 		hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -70,6 +70,7 @@ func (a *API) route() {
 	a.routeRollouts()
 	a.routeInstances()
 	a.routeHosts()
+	a.routePlacement()
 	a.routePrune()
 	a.routeCommands()
 	a.routeBalancers()

@@ -139,14 +139,14 @@ var takes = map[fleet.Role][]string{
 	anyone: {"login", "first-admin", "join", "renew", "compose-schema"},
 	fleet.RoleViewer: {
 		"version", "list-services", "get-service", "list-pools", "list-versions", "get-version", "diff-versions", "get-rollout",
-		"service-logs", "instance-logs", "list-instances", "list-hosts", "get-host", "host-log", "list-balancers", "export", "list-events",
+		"service-logs", "instance-logs", "list-instances", "explain-instance", "explain-service", "list-hosts", "get-host", "host-log", "list-balancers", "export", "list-events",
 		"watch", "hub-settings", "hub-log", "whoami", "logout", "set-password", "list-api-tokens", "add-api-token", "remove-api-token",
 		"get-ca", "list-secrets",
 	},
 	fleet.RoleOperator: {
 		"apply", "scale", "restart", "stop-service", "start-service", "command", "remove-service", "freeze-service", "unfreeze-service", "rollback", "promote-rollout",
 		"pause-rollout", "resume-rollout", "abort-rollout", "retry-rollout", "drain-host", "activate-host", "freeze-host",
-		"unfreeze-host", "fail-host", "prune-host", "forget-balancer", "list-audit",
+		"unfreeze-host", "maintain-host", "rebalance", "fail-host", "prune-host", "forget-balancer", "list-audit",
 		"set-secret", "remove-secret", "list-registries",
 	},
 	fleet.RoleAdmin: {"list-users", "add-user", "change-user", "remove-user", "create-join-token", "list-join-tokens", "delete-join-token", "rotate-ca", "export-acl", "remove-host", "revoke-host", "set-registry", "remove-registry"},

@@ -111,6 +111,20 @@ func (s fakeSealer) Registry(host string, login fleet.Credentials) (fleet.Sealed
 	return s.Secret(fleet.SecretKey{Name: host}, []byte(login.Password)), nil
 }
 
+func (v fakeView) ExplainInstance(id string) (fleet.Explanation, bool) {
+	for _, in := range v.Instances(fleet.ServiceKey{}, "") {
+		if in.ID == id {
+			return fleet.Explanation{Service: in.Service, Instance: id, Host: in.Host, Verdict: "it would be placed on " + in.Host + " again"}, true
+		}
+	}
+	return fleet.Explanation{}, false
+}
+
+func (v fakeView) ExplainService(key fleet.ServiceKey, slot int) (fleet.Explanation, bool) {
+	_, known := v.Service(key)
+	return fleet.Explanation{Service: key, Slot: slot, Verdict: "no host can have it"}, known
+}
+
 func (fakeView) Revision() uint64 { return revisionNow }
 
 func (fakeView) Services(project string) []fleet.ServiceView {

@@ -39,6 +39,10 @@ type View interface {
 	Rollout(fleet.ServiceKey) (fleet.RolloutView, bool)
 	// Instances of a service on a host; a zero value stands for all.
 	Instances(service fleet.ServiceKey, host string) []fleet.InstanceView
+	// ExplainInstance says why an instance is where it is; false: there is none.
+	ExplainInstance(id string) (fleet.Explanation, bool)
+	// ExplainService says where one of a slot would be, or one more of a service.
+	ExplainService(service fleet.ServiceKey, slot int) (fleet.Explanation, bool)
 	Hosts() []fleet.HostView
 	Host(id string) (fleet.HostView, bool)
 	Pools(fleet.ServiceKey) []fleet.PoolView

@@ -12,10 +12,10 @@ import (
 var changes = map[orders.About]map[string]string{
 	orders.Host: {
 		"restart": fleet.DoRestart, "stop": fleet.DoStop, "start": fleet.DoStart,
-		"drain": fleet.DoHostDrain, "activate": fleet.DoHostActivate, "freeze": fleet.DoFreeze, "unfreeze": fleet.DoUnfreeze,
+		"maintenance": fleet.DoHostMaintenance, "drain": fleet.DoHostDrain, "activate": fleet.DoHostActivate, "freeze": fleet.DoFreeze, "unfreeze": fleet.DoUnfreeze,
 	},
 	orders.Service: {
-		"scale": fleet.DoScale, "restart": fleet.DoRestart, "stop": fleet.DoStop, "start": fleet.DoStart,
+		"rebalance": fleet.DoRebalance, "scale": fleet.DoScale, "restart": fleet.DoRestart, "stop": fleet.DoStop, "start": fleet.DoStart,
 		"freeze": fleet.DoFreeze, "unfreeze": fleet.DoUnfreeze, "promote": fleet.DoPromote, "pause": fleet.DoPause,
 		"resume": fleet.DoResume, "abort": fleet.DoAbort, "retry": fleet.DoRetry, "rollback": fleet.DoRollback,
 	},
@@ -28,6 +28,7 @@ func (d *Dispatcher) change(ctx context.Context, j job, order orders.Order, on s
 		// No key of the HTTP API has a space: nobody else's order has this name.
 		ID: "command " + j.by.Name + " " + order.ID, Actor: j.by.Name, By: j.by, Do: changes[j.about.kind()][order.Do],
 		Host: j.about.host, Service: on.service.Key, Count: order.Count, Version: order.Version, Fully: order.Fully,
+		For: fleet.Duration(order.For), Drain: order.Drain, Reason: order.Reason,
 	}
 	if order.DryRun {
 		return d.try(ctx, c, on)
@@ -37,6 +38,9 @@ func (d *Dispatcher) change(ctx context.Context, j job, order orders.Order, on s
 	result, err := d.options.Fleet.Do(ctx, c)
 	if err != nil {
 		return outcome{err: err, logged: true}
+	}
+	if c.Do == fleet.DoHostMaintenance { // which is the hub's alone
+		on.host = fleet.HostView{}
 	}
 	return outcome{message: result.Message + away(on.host), revision: result.Revision, lasting: true, logged: true}
 }
