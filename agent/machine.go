@@ -117,7 +117,7 @@ func (m *machine) facts(ctx context.Context) (fleet.HostFacts, error) {
 	}
 	facts.EngineVersion = m.engineVersion(ctx)
 	facts.Advertise = m.address(ctx)
-	facts.Labels = o.Labels
+	facts.Labels, facts.Resources = o.Labels, o.Resources
 	facts.AgentVersion = buildinfo.String()
 	facts.Features, facts.SecretsKey, facts.Devices = Features, m.secrets, readings.Devices()
 	facts.PortRangeFirst, facts.PortRangeLast = o.PortFirst, o.PortLast

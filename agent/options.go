@@ -50,6 +50,8 @@ type Options struct {
 	// may mount one.
 	SecretsDir string
 	Labels     map[string]string
+	// Resources are how many the machine has of what only placement counts, by kind.
+	Resources map[string]int
 	// PortFirst and PortLast are the range of host ports that instances get.
 	PortFirst, PortLast int
 	// CertificatesDir is where the operator keeps the certificates that balancers on this
@@ -151,6 +153,11 @@ func (o *Options) Validate() error {
 	for _, name := range slices.Sorted(maps.Keys(o.Labels)) {
 		if name == "" || name == fleet.LabelHostname {
 			return fleet.Invalid("label", "%q can't be the name of a label", name)
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(o.Resources)) {
+		if err := fleet.ValidateResource(kind, o.Resources[kind]); err != nil {
+			return fleet.Invalid("resource", "%s=%d: %v", kind, o.Resources[kind], err)
 		}
 	}
 	if err := validateReachable("advertise", o.Advertise); err != nil {

@@ -10,6 +10,7 @@ var (
 	hostName    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	projectName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 	serviceName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$`)
+	kindName    = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._/-]{0,62}$`)
 )
 
 // ServiceKey is the identity of a service: the project and the name in it.
@@ -130,4 +131,19 @@ func ValidateServiceName(name string) error {
 // ContainerName is the name of the container of an instance.
 func ContainerName(key ServiceKey, slot int, instance string) string {
 	return fmt.Sprintf("muster-%s-%s-%d-%s", key.Project, key.Name, slot, instance)
+}
+
+// MaxResources is how many of one kind a host may have.
+const MaxResources = 1_000_000
+
+// ValidateResource refuses what can't be the kind of a resource and how many of it
+// there are.
+func ValidateResource(kind string, count int) error {
+	switch {
+	case !kindName.MatchString(kind):
+		return Invalid("kind", "%.80q is not the kind of a resource", kind).WithHint("use 1 to 63 of a-z, A-Z, 0-9, '.', '_', '/' and '-', beginning with a letter or digit")
+	case count < 1 || count > MaxResources:
+		return Invalid("count", "%d is not a number from 1 to %d", count, MaxResources)
+	}
+	return nil
 }

@@ -18,6 +18,7 @@ const (
 	maxLabels     = 256     // labels of one thing
 	maxLabel      = 1 << 10 // bytes of a label's value
 	maxAddresses  = 256     // of a host
+	maxResources  = 64      // kinds that a host has
 	maxFeatures   = 256     // of an agent
 	maxBalancers  = 16      // on a host
 	maxPools      = 5000    // on a balancer

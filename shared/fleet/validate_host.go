@@ -52,11 +52,24 @@ func (f *HostFacts) validate() *Error {
 		unique("balancers", f.Balancers, func(b *BalancerFacts) string { return b.Name }),
 		recipient("secretsKey", f.SecretsKey),
 		each("devices", MaxDevices, f.Devices, func(device *string) *Error { return name("path", *device, maxName) }),
+		f.validateResources(),
 	)
 }
 
 func features(names []string) *Error {
 	return each("features", maxFeatures, names, func(feature *string) *Error { return name("name", *feature, maxName) })
+}
+
+func (f *HostFacts) validateResources() *Error {
+	if len(f.Resources) > maxResources {
+		return Invalid("resources", "has %d entries, more than %d", len(f.Resources), maxResources)
+	}
+	for kind, count := range f.Resources {
+		if ValidateResource(kind, count) != nil {
+			return Invalid("resources", "%.80q: %d is no number of a resource", kind, count)
+		}
+	}
+	return nil
 }
 
 // validateRange accepts a range of ports, or none.

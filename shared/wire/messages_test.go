@@ -90,7 +90,7 @@ var actual = fleet.Actual{
 		Features: []string{"probe-http"}, PortRangeFirst: 20000, PortRangeLast: 29999,
 		Balancers:  []fleet.BalancerFacts{{Name: "haproxy", Driver: "haproxy", Version: "2.6.12", Address: "10.0.0.1", Labels: map[string]string{"edge": "yes"}, Features: []string{"parked"}}},
 		Devices:    []string{"/dev/kvm", "/dev/null"},
-		SecretsKey: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+		SecretsKey: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", Resources: map[string]int{"gpu": 2},
 	},
 	AgentStart: "start", Session: "session", Observed: observed,
 	Engine: fleet.EngineStatus{Up: true, Problem: "not asked yet"},
@@ -143,6 +143,10 @@ var spec = fleet.Spec{
 	NetworkMode: fleet.NetworkHost,
 	Networks:    []fleet.Network{{Name: "shop_back", Aliases: []string{"web"}, External: true, Internal: true, IPv6: true, Options: map[string]string{"com.docker.network.driver.mtu": "1400"}}},
 	PullPolicy:  fleet.PullAlways, Runtime: &runtime,
+	Generic: []fleet.GenericResource{{Kind: "licence", Count: 1}},
+	Devices: []fleet.DeviceRequest{{
+		Driver: "nvidia", Count: 1, IDs: []string{"GPU-1"}, Capabilities: []string{"compute", "gpu"}, Options: map[string]string{"virtualization": "false"},
+	}},
 	Resources: fleet.Resources{CPULimit: 1.5, MemoryLimit: 1 << 28, CPUReservation: 0.25, MemoryReservation: 1 << 26, PidsLimit: 100},
 	Probe: &fleet.Probe{
 		Type: fleet.ProbeHTTP, Port: 80, Path: "/readyz", Interval: fleet.Duration(2 * time.Second), Timeout: fleet.Duration(time.Second),

@@ -157,7 +157,7 @@ services:
 	if n := len(p.containers()); n > 10 {
 		t.Errorf("%d containers", n)
 	}
-	p.mustMuster("rm", "toomuch/web", "--wait")
+	p.mustMuster("rm", "toomuch/web", "--wait", "--yes")
 
 	// Each is as large as one may be; a host's message has room for four.
 	large := "services:\n"

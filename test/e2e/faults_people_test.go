@@ -113,7 +113,7 @@ services:
 	p.mustMuster("host", "activate", "web2")
 	p.newAgent("web2", p.kill)
 	p.newAgent("web2", p.stop)
-	p.mustMuster("rm", "foreign/web", "--wait")
+	p.mustMuster("rm", "foreign/web", "--wait", "--yes")
 	p.untouchedContainer(mine)
 	if h := p.host("web2"); len(h.Unclaimed) != 0 {
 		t.Errorf("web2 reports %v as its own", h.Unclaimed)

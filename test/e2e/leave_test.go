@@ -57,7 +57,7 @@ func TestHostsLeaveTheFleet(t *testing.T) {
 	p.apply(web("app:1", 3, 7310))
 	stop := p.traffic(7310)
 
-	out := p.mustMuster("host", "rm", "web2", "--wait", "--timeout", "90s")
+	out := p.mustMuster("host", "rm", "web2", "--wait", "--timeout", "90s", "--yes")
 	p.says(out, "web2 leaves the fleet", "out of the fleet")
 	p.isOut("web2", "stop")
 	if left := p.containersOn("web2"); len(left) > 0 {
@@ -71,7 +71,7 @@ func TestHostsLeaveTheFleet(t *testing.T) {
 	if len(before) == 0 {
 		t.Fatal("web3 runs nothing")
 	}
-	p.mustMuster("host", "rm", "web3", "--keep", "--wait", "--timeout", "90s")
+	p.mustMuster("host", "rm", "web3", "--keep", "--wait", "--timeout", "90s", "--yes")
 	p.isOut("web3", "keep")
 	p.converged("web", time.Minute)
 	time.Sleep(3 * time.Second) // in which the hub could do wrong

@@ -48,7 +48,7 @@ func TestApplyScaleAndRemove(t *testing.T) {
 	if out, err := p.read(status...); err != nil || !strings.Contains(out, `"state":"converged"`) || !strings.Contains(out, `"ready":2`) {
 		t.Errorf("a stock subscriber reads %q, %v", out, err)
 	}
-	p.mustMuster("rm", "basic/web", "--wait")
+	p.mustMuster("rm", "basic/web", "--wait", "--yes")
 	if n := len(p.containers()); n != 0 {
 		t.Errorf("%d containers are left", n)
 	}

@@ -85,7 +85,7 @@ func TestSecrets(t *testing.T) {
 	p.shows(values[1])
 
 	p.nowhere(values...)
-	p.mustMuster("rm", "secrets/web", "--wait")
+	p.mustMuster("rm", "secrets/web", "--wait", "--yes")
 	for _, host := range []string{"web2", "web3"} {
 		for id, c := range before {
 			if c.Host == host {

@@ -20,7 +20,7 @@ func TestTheLogsTellTheStoryOfAnInstance(t *testing.T) {
 	p.apply(web("app:1", 1, 9041))
 	in := p.service("web").Instances[0]
 	p.answers(9041, 5)
-	p.mustMuster("rm", "story/web", "--wait")
+	p.mustMuster("rm", "story/web", "--wait", "--yes")
 	hub := p.tells(p.c.Hub, in.ID,
 		"type=muster.instance.placed", `msg="instance told".* goal=run`, "type=muster.instance.ready",
 		`msg="instance offered".* state=ready pools=1`, "type=muster.instance.draining", `msg="instance offered".* state=draining pools=1`,

@@ -241,7 +241,7 @@ func (p *project) revocation() {
 	if out, err := p.stock("web2", "mosquitto_pub", ca, append(asHost("web3", cert, key), "-q", "1", "-t", wire.Host("web3", wire.LeafEvents), "-m", "x")...); err == nil {
 		p.Errorf("a revoked certificate is taken: %s", out)
 	}
-	p.mustMuster("host", "rm", "web3", "--force", "--wait")
+	p.mustMuster("host", "rm", "web3", "--force", "--wait", "--yes")
 	p.must(p.c.Join(p.ctx(), "web3"))
 	p.start("web3")
 	p.until(30*time.Second, "web3 is back with another right", func() (bool, string) {

@@ -43,6 +43,7 @@ func flags() []cli.Flag {
 		text("secrets-dir", d.SecretsDir, "the `directory` of secrets' files: on a tmpfs, or where one can be mounted"),
 		text("certificates-dir", d.CertificatesDir, "the `directory` of the certificates that balancers on this host show: NAME.pem, or NAME/fullchain.pem and NAME/privkey.pem"),
 		list("label", "a label of this host, `name=value`; may be repeated"),
+		list("resource", "what this host has that only placement counts, `kind=number`, like gpu=2; may be repeated"),
 		text("port-range", "20000-29999", "the host `ports` that instances get"),
 		&cli.DurationFlag{Name: "heartbeat", Value: t.Brain.Heartbeat, Usage: "time between signs of life", EnvVars: environment("heartbeat")},
 		&cli.DurationFlag{Name: "keepalive", Value: t.KeepAlive, Usage: "the link's keepalive, whole seconds", EnvVars: environment("keepalive")},

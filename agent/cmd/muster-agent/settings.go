@@ -26,6 +26,9 @@ func options(c *cli.Context, stderr io.Writer) (agent.Options, error) {
 	if o.Labels, err = labels("label", c.StringSlice("label")); err != nil {
 		return o, err
 	}
+	if o.Resources, err = resources(c.StringSlice("resource")); err != nil {
+		return o, err
+	}
 	o.Host, o.MachineID, o.BootID = c.String("host-id"), c.String("machine-id"), c.String("boot-id")
 	o.Hub, o.HubHTTP = c.String("hub"), c.String("hub-http")
 	o.InsecurePlaintextHub = c.Bool("insecure-plaintext-hub")
@@ -80,6 +83,26 @@ func labels(option string, items []string) (map[string]string, error) {
 			return nil, fleet.Invalid(option, "%q is not of the form name=value", item)
 		}
 		all[name] = value
+	}
+	return all, nil
+}
+
+// resources reads "kind=number" items.
+func resources(items []string) (map[string]int, error) {
+	named, err := labels("resource", items)
+	if err != nil {
+		return nil, fleet.Invalid("resource", "not of the form kind=number: %q", items)
+	}
+	var all map[string]int
+	for kind, text := range named {
+		count, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fleet.Invalid("resource", "%s=%s: %q is not a number", kind, text, text)
+		}
+		if all == nil {
+			all = map[string]int{}
+		}
+		all[kind] = count
 	}
 	return all, nil
 }
