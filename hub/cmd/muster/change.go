@@ -92,6 +92,11 @@ Examples:
    muster rm rank board --yes`,
 		Flags: append(waitFlags(), yesFlag()),
 		Action: p.with(1, -1, func(ctx context.Context, s *session, args []string) error {
+			for _, name := range args { // all names are right before anybody is asked
+				if _, err := s.serviceKey(ctx, name); err != nil {
+					return err
+				}
+			}
 			if err := s.agree("Remove "+strings.Join(args, ", ")+"?", "remove them"); err != nil {
 				return err
 			}
