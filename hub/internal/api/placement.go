@@ -90,7 +90,7 @@ func (a *API) explainInstance(ctx context.Context, in *explainInstanceInput) (*e
 type explainServiceInput struct {
 	Project string `path:"project"`
 	Service string `path:"service"`
-	Slot int `query:"slot" minimum:"0" doc:"Of this slot; 0: of one more"`
+	Slot    int    `query:"slot" minimum:"0" doc:"Of this slot; 0: of one more"`
 }
 
 func (a *API) explainService(ctx context.Context, in *explainServiceInput) (*explanationOutput, error) {
