@@ -80,9 +80,11 @@ var deployKeys = keys{
 }
 
 var placementKeys = keys{
-	"constraints":           yes("`node.hostname`, `node.id`, `node.labels.…`, `node.platform.os`, `node.platform.arch`, `node.role`, `engine.labels.…`, with `==` or `!=`; `host.` means the same as `node.`"),
-	"preferences":           no("instances are spread over hosts, and over nothing else", "use constraints, and a service for each"),
-	"max_replicas_per_node": no("instances are spread over hosts as far as there is room", "leave it out, or use mode: global for one on each"),
+	"constraints": yes("`node.hostname`, `node.id`, `node.labels.…`, `node.platform.os`, `node.platform.arch`, `node.role`, `engine.labels.…`, with `==` or `!=`; `host.` means the same as `node.`"),
+	"preferences": yes("instances are spread evenly over the values of a label, in order; hosts without it are alike").each(keys{
+		"spread": yes("`node.labels.…`"),
+	}),
+	"max_replicas_per_node": yes("while one replaces another, the old one doesn't count"),
 }
 
 var resourceKeys = keys{
@@ -91,9 +93,16 @@ var resourceKeys = keys{
 	}),
 	"reservations": yes("placement sets aside what is reserved").with(keys{
 		"cpus": yes(""), "memory": yes("without it, the limit is set aside"),
-		"devices":           no("hosts don't tell of GPUs", "use devices of the service, or a label of the host and a constraint"),
-		"generic_resources": no("hosts don't count what they have", "use a label of the host and a constraint"),
+		"generic_resources": yes("agents announce what their host has by `--resource`").each(keys{
+			"discrete_resource_spec": yes("").with(keys{"kind": yes(""), "value": yes("")}),
+		}),
+		"devices": yes("asked of the host's engine; those with the capability `gpu` count as the resource `gpu`, which the host's agent has to announce").each(requestKeys),
 	}),
+}
+
+// requestKeys are those of a request for devices.
+var requestKeys = keys{
+	"capabilities": yes(""), "driver": yes(""), "count": yes("`all` takes one at least"), "device_ids": yes(""), "options": yes(""),
 }
 
 var restartKeys = keys{

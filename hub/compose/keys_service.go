@@ -51,7 +51,7 @@ var serviceKeys = &schema{fields: keys{
 	"extends":             first("also from another file"),
 	"external_links":      no("containers outside of the project have no names in it", "use extra_hosts"),
 	"extra_hosts":         yes("beside the names of the project's balanced services, and before them; `host-gateway` is the host"),
-	"gpus":                no("hosts don't tell of GPUs", "use devices, or a label of the host and a constraint"),
+	"gpus":                yes("the same as `devices` of `deploy.resources.reservations` with the capability `gpu`").each(requestKeys),
 	"group_add":           yes(""),
 	"healthcheck":         yes("Docker's own, run inside the container").with(healthKeys),
 	"hostname":            yes("each instance has the same"),

@@ -18,7 +18,7 @@ const (
 
 // places are where each of them belongs.
 var places = map[string]string{
-	keyLB: "a service", keyProbe: "a service", keyVersions: "a service", keyRollout: "a service's deploy",
+	keyLB: "a service", keyProbe: "a service", keyVersions: "a service", keyReschedule: "a service", keyRollout: "a service's deploy",
 }
 
 // lb is one entry of x-lb.

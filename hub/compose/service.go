@@ -25,6 +25,7 @@ func mapService(p *problems, doc *document, name string, order depends) (service
 	}
 	deploy, _ := tree["deploy"].(map[string]any)
 	lb, probe, rollout, versions := take(tree, keyLB), take(tree, keyProbe), take(deploy, keyRollout), take(tree, keyVersions)
+	reschedule := take(tree, keyReschedule)
 	built := tree["build"] != nil
 	checkKeys(p, path, tree, serviceKeys)
 	checkNulls(p, path, tree)
@@ -46,6 +47,7 @@ func mapService(p *problems, doc *document, name string, order depends) (service
 	mapConfigs(p, path, source.Configs, doc.configs, &service.Spec)
 	mapNetworks(p, doc, path, name, &source, &service.Spec)
 	mapDeploy(p, path, source, order.oneShots[name], &service)
+	mapPlaces(p, path, source, reschedule, &service)
 	service.DependsOn = order.on[name]
 	mapPlatform(p, join(path, "platform"), source.Platform, &service)
 	checkLinks(p, doc, join(path, "links"), source.Links)

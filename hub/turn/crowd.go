@@ -166,12 +166,12 @@ const bringsSome = "runs instances that are yet to be taken in"
 func (t *tx) barred(id string) string {
 	h, l := t.hosts.get(id), t.live.get(id)
 	switch {
+	case h.Maintenance != nil:
+		return "is in maintenance" + h.Maintenance.until()
 	case l == nil || l.State == fleet.HostUnknown:
 		return "not heard since the hub started"
 	case l.Alien != "":
 		return "belongs to another hub (lineage " + l.Alien + ")"
-	case h.Maintenance != nil:
-		return "is in maintenance" + h.Maintenance.until()
 	case l.State != fleet.HostUp:
 		return "is " + l.State
 	case h.Failed:

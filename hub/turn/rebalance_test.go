@@ -104,7 +104,7 @@ func TestAnOrderEndsARebalance(t *testing.T) {
 				}
 				return
 			}
-			if s.Rebalance != nil || len(w.said(fleet.EventRebalanceEnded)) != 1 {
+			if ended := w.said(fleet.EventRebalanceEnded); s.Rebalance != nil || len(ended) != 1 || !strings.Contains(ended[0], "somebody has changed it") {
 				t.Errorf("%+v, %v", s.Rebalance, w.said(fleet.EventRebalanceEnded))
 			}
 			if n := len(w.s.Instances); n != w.service().Desired {
