@@ -133,6 +133,7 @@ func (k *checker) committed(revision uint64, rows []turn.Row, events []fleet.Eve
 	k.enoughStay(left)
 	k.remains()
 	for i := range moved {
+		k.moves(&moved[i][0], &moved[i][1], events)
 		k.rolled(&moved[i][0], &moved[i][1], told[moved[i][1].Asked.Key])
 	}
 }

@@ -108,4 +108,27 @@ var mutants = []mutant{
 	{"placement doesn't know where a service is stopped", "its service is stopped there", 0, []edit{
 		{"hub/turn/place.go", "h.Barred = s.stoppedThere(h.ID)", "_ = s.stoppedThere(h.ID)"},
 	}},
+	{"a host in maintenance gets something", "comes to a host in maintenance", 1, []edit{
+		{"hub/turn/crowd.go", "case h.Maintenance != nil:", "case h.Maintenance != nil && h.Frozen:"},
+	}},
+	{"what a host in maintenance runs is given up", "while its host is in maintenance", 1, []edit{
+		{"hub/turn/lost.go", "case h.Maintenance != nil && !h.Failed:", "case h.Maintenance != nil && h.Frozen:"},
+	}},
+	{"services are rebalanced by themselves", "nobody asked for it", 1, []edit{
+		{"hub/turn/rebalance.go", "\tfor s.Rebalance != nil {\n", `	if moves, _, _ := t.betterPlaces([]fleet.ServiceKey{s.Asked.Key}); len(moves) > 0 {
+		s = t.services.edit(s.Asked.Key)
+		s.Rebalance = &Rebalance{Moves: []Moving{{Instance: moves[0].Instance, To: moves[0].To}}, Generation: s.Generation}
+	}
+	for s.Rebalance != nil {
+`},
+	}},
+	{"an instance leaves before the one that came for it serves", "are ready besides", 1, []edit{
+		{"hub/turn/rebalance.go", "\t\tnext.Moves[0].New = born[len(born)-1]\n", "\t\tnext.Moves[0].New = born[len(born)-1]\n\t\tt.leave(s, old, \"\")\n"},
+	}},
+	{"what waits for a person is given up", "waits for a person", 1, []edit{
+		{"hub/turn/lost.go", "case s.Asked.Reschedule == fleet.RescheduleNever:", "case s.Asked.Reschedule == fleet.RescheduleNever && h.Frozen:"},
+	}},
+	{"a host gets more than it may have", "more than", 1, []edit{
+		{"hub/placement/placement.go", "if need.MostPerHost > 0 &&", "if need.MostPerHost > 9 &&"},
+	}},
 }

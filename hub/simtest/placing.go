@@ -89,6 +89,16 @@ func (k *checker) comes(in *turn.Instance) {
 	}
 }
 
+// moves looks at a service whose instances are to move: a person asked for that.
+func (k *checker) moves(before, now *turn.Service, events []fleet.Event) {
+	asked := func(e fleet.Event) bool {
+		return e.Type == fleet.EventRebalanceBegun && e.Data.Service != nil && *e.Data.Service == now.Asked.Key
+	}
+	if before.Rebalance == nil && now.Rebalance != nil && !slices.ContainsFunc(events, asked) {
+		k.sim.violate("%s is rebalanced, and nobody asked for it", now.Asked.Key)
+	}
+}
+
 // toGo: somebody may come in an instance's place, by what was asked for.
 func (k *checker) toGo(s *turn.Service, in *turn.Instance) bool {
 	h := k.hosts[in.Host]
