@@ -137,8 +137,8 @@ func TestEditorsAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	container, service := root.Defs["container_spec"].Properties, root.Defs["service"].Properties
-	if p := container["gpus"]; !p.Deprecated || !strings.HasPrefix(p.Description, "Not carried out by Muster: ") {
-		t.Errorf("gpus: %+v", p)
+	if p := service["external_links"]; !p.Deprecated || !strings.HasPrefix(p.Description, "Not carried out by Muster: ") {
+		t.Errorf("external_links: %+v", p)
 	}
 	if p := service["container_name"]; !p.Deprecated || !strings.HasPrefix(p.Description, "Left out by Muster, with a warning: ") {
 		t.Errorf("container_name: %+v", p)
