@@ -97,7 +97,7 @@ properties: ## each property 100 times
 	go test -count=1 -shuffle=on -timeout 8m $(PROPERTIES)
 
 .PHONY: e2e
-e2e: modules modules-previous ## end-to-end tests on real engines; those that break things on a fleet of their own, beside the others
+e2e: modules modules-previous other-nginx ## end-to-end tests on real engines; those that break things on a fleet of their own, beside the others
 	@mkdir -p bin
 	set -m # so that it can be ended with all that it started
 	$(AS_ROOT) $(E2E_TEST) -run '^($(E2E_TESTS))$$' -skip '^TestFault' ./test/e2e > bin/e2e.log 2>&1 & others=$$!
@@ -123,9 +123,20 @@ mutants: ## build every deliberate bug, and have the scripts and random fleets n
 
 .PHONY: soak
 soak: N = 20000
-soak: sim rollouts ## the long tests: 20,000 random fleets, as many with rollouts, each property 2,000 times, many connections, takeovers and faults
+soak: sim rollouts nginx ## the long tests: 20,000 random fleets, as many with rollouts, each property 2,000 times, many connections, takeovers and faults
 	go test -count=1 -timeout 60m $(PROPERTIES) -rapid.checks=2000
 	go test -tags soak -count=1 -timeout 60m $(SOAK)
+
+.PHONY: other-nginx
+other-nginx: ## the nginx of another release of Debian, into bin/
+	packaging/dev/nginx.sh forky
+
+.PHONY: nginx
+nginx: modules other-nginx ## what the agent does with nginx, with those of two other releases of Debian
+	packaging/dev/nginx.sh trixie
+	for release in trixie forky; do
+		$(AS_ROOT) env MUSTER_TEST_NGINX=$$PWD/bin/nginx/$$release/usr/sbin/nginx go test -tags e2e -count=1 -timeout 20m ./agent/internal/balancer/nginx
+	done
 
 .PHONY: fuzz
 fuzz: ## every fuzz test for a while (FUZZTIME=10s each)

@@ -124,7 +124,7 @@ func Nginx(input NginxInput) ([]byte, error) {
 func NginxStructure(input NginxInput) string { return sum(nginxBody(input, ""))[:32] }
 
 // structureLine is where a file tells its structure: see NginxStatus.
-var structureLine = regexp.MustCompile(`(?m)^ +return 200 "\$nginx_version ([0-9a-f]{32})\\n";$`)
+var structureLine = regexp.MustCompile(`(?m)^ +return 200 "\$nginx_version \$pid ([0-9a-f]{32})\\n";$`)
 
 // NginxTells is the structure that a nginx which runs a file tells; empty: none.
 func NginxTells(file []byte) string {
@@ -136,7 +136,7 @@ func NginxTells(file []byte) string {
 }
 
 // NginxStatus is the path, over the status socket, that answers with nginx's
-// version, a blank and the structure of the file which the worker was started from.
+// version, the worker's process id and the structure of the file which it was started from.
 const NginxStatus = "/muster"
 
 const downMark = "# muster-down: "

@@ -53,7 +53,7 @@ func writeNginxHTTP(out *bytes.Buffer, input NginxInput, listeners []Listener, s
 	line("server {")
 	line("    listen unix:%s/%s;", global.Dir, NginxStatusSocket)
 	line("    location = %s {", NginxStatus)
-	line("        return 200 \"$nginx_version %s\\n\";", structure)
+	line("        return 200 \"$nginx_version $pid %s\\n\";", structure)
 	line("    }")
 	line("}")
 	for _, pool := range input.Pools {

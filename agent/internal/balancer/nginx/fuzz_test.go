@@ -10,7 +10,7 @@ import (
 
 // FuzzStatus: of an answer there is a version and a structure, or none.
 func FuzzStatus(f *testing.F) {
-	f.Add("HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n1.22.1 7871368ba46cd0158779c19b7b469dd2\n")
+	f.Add("HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n1.22.1 77 7871368ba46cd0158779c19b7b469dd2\n")
 	f.Add("HTTP/1.1 404 Not Found\r\n\r\na b")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, answer string) {

@@ -178,12 +178,11 @@ func (r *rig) pids() (now processes) {
 	poll(r.t, "nginx has a master and a worker", func() bool {
 		master, alive := r.lb.named()
 		now = processes{master: master}
-		for _, pid := range children(master) {
-			switch title := titleOf(pid); {
-			case strings.HasSuffix(title, closingTitle):
-				now.old = append(now.old, pid)
-			case strings.HasPrefix(title, workerTitle):
-				now.current = pid
+		for _, worker := range workersOf(master) {
+			if serving(worker) {
+				now.current = worker.PID
+			} else {
+				now.old = append(now.old, worker.PID)
 			}
 		}
 		return alive && now.current != 0

@@ -26,8 +26,7 @@ const logBuffer = 4 << 20
 
 // ledger adds up what nginx logs of measured pools.
 type ledger struct {
-	dir    string // of the open socket; belongs to Run
-	socket *net.UnixConn
+	socket *net.UnixConn // belongs to Run
 	done   sync.WaitGroup
 
 	mu       sync.Mutex // guards the rest
@@ -75,7 +74,7 @@ func (l *ledger) open(dir, uid string) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("let nginx log: %w", err), socket.Close())
 	}
-	l.dir, l.socket = dir, socket
+	l.socket = socket
 	l.done.Go(func() {
 		line := make([]byte, 8<<10)
 		for {
@@ -97,12 +96,10 @@ func (l *ledger) close() {
 	}
 }
 
-// clear removes what is left of the log once nobody logs any more.
-func (l *ledger) clear() {
-	if l.dir != "" {
-		_ = os.Remove(filepath.Join(l.dir, lbconf.NginxLogSocket))
-		if filepath.Dir(l.dir) == logRoot {
-			_ = os.Remove(l.dir)
-		}
+// clearLog removes what is left of the log once nobody logs any more.
+func clearLog(dir string) {
+	_ = os.Remove(filepath.Join(dir, lbconf.NginxLogSocket))
+	if filepath.Dir(dir) == logRoot {
+		_ = os.Remove(dir)
 	}
 }

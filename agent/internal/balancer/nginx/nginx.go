@@ -116,7 +116,7 @@ func (b *Balancer) finish(ctx context.Context) {
 
 // Stop ends nginx for good, with all connections. Run must have returned.
 func (b *Balancer) Stop(ctx context.Context) error {
-	defer b.ledger.clear()
+	defer clearLog(b.logDir())
 	if err := b.end(ctx, syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (b *Balancer) Retire(ctx context.Context, within time.Duration) error {
 	defer cancel()
 	for balancer.Pause(waiting, shortPause) {
 		if b.over() {
-			b.ledger.clear()
+			clearLog(b.logDir())
 			return nil
 		}
 	}

@@ -88,6 +88,7 @@ func TestAnOldWorkerHoldsDrainedBack(t *testing.T) {
 	web := newPool(t, "web")
 	a, b := newProgram(t, "a"), newProgram(t, "b")
 	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady), b.endpoint(fleet.EndpointReady)}
+	web.Endpoints[0].Weight, web.Endpoints[1].Weight = 1, fleet.MaxWeight // the first connection is with b
 	r.apply(web)
 	r.ready(web, "a")
 	r.ready(web, "b")

@@ -40,6 +40,7 @@ func (g *generation) has(worker sequence.Worker) bool { return slices.Contains(g
 // status is what a worker says of itself.
 type status struct {
 	version   string
+	pid       int
 	structure string
 }
 
@@ -50,7 +51,7 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 	if !alive {
 		return sequence.Observed{}, nil
 	}
-	says, err := b.ask(ctx)
+	says, err := b.newest(ctx)
 	if err != nil {
 		return sequence.Observed{}, fmt.Errorf("%w: %w", errBusy, err)
 	}
@@ -82,21 +83,14 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 
 // group sorts the workers into generations: a worker of former ones shuts down.
 func (b *Balancer) group(master int) {
-	var live, closing []sequence.Worker
-	for _, pid := range children(master) {
-		worker, alive := balancer.WorkerOf(pid)
-		switch title := titleOf(pid); {
-		case !alive || !strings.HasPrefix(title, workerTitle):
-		case strings.HasSuffix(title, closingTitle):
-			closing = append(closing, worker)
-		default:
-			live = append(live, worker)
-		}
-	}
 	b.old = slices.DeleteFunc(b.old, func(g generation) bool { return !slices.ContainsFunc(g.workers, isAlive) })
-	var left []sequence.Worker
-	for _, worker := range closing {
-		if !slices.ContainsFunc(b.old, func(g generation) bool { return g.has(worker) }) {
+	var live, left []sequence.Worker
+	for _, worker := range workersOf(master) {
+		switch {
+		case b.former(worker):
+		case serving(worker):
+			live = append(live, worker)
+		default:
 			left = append(left, worker)
 		}
 	}
@@ -112,6 +106,8 @@ func (b *Balancer) group(master int) {
 	}
 	if !slices.ContainsFunc(live, b.current.has) {
 		b.current = generation{id: live[0]}
+	} else if slices.Contains(left, b.current.id) { // it was seen in the middle of a reload by hand
+		b.current.id = live[0]
 	}
 	b.current.workers = live
 }
@@ -151,6 +147,28 @@ func oldWorker(g generation) sequence.OldWorker {
 	return out
 }
 
+// newest asks until somebody answers who isn't about to end: a worker that shuts
+// down may have taken the connection just before.
+func (b *Balancer) newest(ctx context.Context) (status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	for {
+		says, err := b.ask(ctx)
+		worker, alive := balancer.WorkerOf(says.pid)
+		if err != nil || alive && serving(worker) && !b.former(worker) {
+			return says, err
+		}
+		if !balancer.Pause(ctx, shortPause) {
+			return status{}, fmt.Errorf("ask nginx: only worker %d answers, which shuts down", says.pid)
+		}
+	}
+}
+
+// former says whether a worker is of a generation that a reload has replaced.
+func (b *Balancer) former(worker sequence.Worker) bool {
+	return slices.ContainsFunc(b.old, func(g generation) bool { return g.has(worker) })
+}
+
 // ask asks a worker of the newest generation which file it runs.
 func (b *Balancer) ask(ctx context.Context) (status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
@@ -174,14 +192,18 @@ func (b *Balancer) ask(ctx context.Context) (status, error) {
 	return parseStatus(string(answer))
 }
 
-// parseStatus reads "<version> <structure>" from an answer over HTTP.
+// parseStatus reads "<version> <pid> <structure>" from an answer over HTTP.
 func parseStatus(answer string) (status, error) {
 	_, body, found := strings.Cut(answer, "\r\n\r\n")
 	words := strings.Fields(body)
-	if !found || len(words) != 2 || !strings.Contains(answer, " 200 ") {
+	if !found || len(words) != 3 || !strings.Contains(answer, " 200 ") {
 		return status{}, fmt.Errorf("ask nginx: it answers %.80q", answer)
 	}
-	return status{version: words[0], structure: words[1]}, nil
+	pid, err := strconv.Atoi(words[1])
+	if err != nil || pid < 1 {
+		return status{}, fmt.Errorf("ask nginx: %.20q is no process", words[1])
+	}
+	return status{version: words[0], pid: pid, structure: words[2]}, nil
 }
 
 // Titles that nginx gives its processes.
@@ -199,18 +221,24 @@ func titleOf(pid int) string {
 	return strings.TrimRight(strings.ReplaceAll(string(data), "\x00", " "), " ")
 }
 
-func children(pid int) (pids []int) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+// workersOf are a master's, sorted by their ids. The kernel's own list of children
+// may leave some out while others end, so all processes are looked at.
+func workersOf(master int) (workers []sequence.Worker) {
+	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
-	for word := range strings.FieldsSeq(string(data)) {
-		if child, err := strconv.Atoi(word); err == nil {
-			pids = append(pids, child)
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil || parentOf(pid) != master || !strings.HasPrefix(titleOf(pid), workerTitle) {
+			continue
+		}
+		if worker, alive := balancer.WorkerOf(pid); alive {
+			workers = append(workers, worker)
 		}
 	}
-	slices.Sort(pids)
-	return pids
+	slices.SortFunc(workers, func(a, b sequence.Worker) int { return a.PID - b.PID })
+	return workers
 }
 
 // serverAddress reads what lbconf.ServerAddress made: "ipv4@10.0.0.1:32768".

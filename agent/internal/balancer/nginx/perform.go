@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/agent/internal/balancer"
@@ -61,26 +63,46 @@ func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) e
 	err := b.reload(ctx, structure)
 	if err == nil {
 		b.remember(action)
-		b.current, b.old = generation{}, append(b.old, b.current)
 		return nil
 	}
 	b.memory.Stale = true // the next turn puts back what runs, without undoing a removal
 	if errors.Is(err, errBusy) {
 		return err // it wasn't even asked
 	}
-	blamed := false
-	for _, pool := range action.Pools {
-		i := balancer.IndexOf(b.memory.Filed, pool.Service)
-		if (i < 0 || !lbconf.SameSection(b.memory.Filed[i], pool)) && !pool.Removed && !b.gone(ctx) {
-			b.reject(pool, err)
-			blamed = true
-		}
+	blamed := b.suspects(ctx, action.Pools, err)
+	for _, pool := range blamed {
+		b.reject(pool, err)
 	}
-	if !blamed {
+	if len(blamed) == 0 {
 		b.memory.Failed = structure
 		b.memory.Unloaded = b.memory.Unloaded.Again(err.Error(), time.Now())
 	}
 	return err
+}
+
+// suspects are the pools that a reload may have failed for: those with a listener
+// that nginx names, or else all whose section is new.
+func (b *Balancer) suspects(ctx context.Context, pools []fleet.Pool, cause error) (changed []fleet.Pool) {
+	if b.gone(ctx) {
+		return nil // nobody is to blame for a kill
+	}
+	var named []fleet.Pool
+	for _, pool := range pools {
+		i := balancer.IndexOf(b.memory.Filed, pool.Service)
+		if pool.Removed || i >= 0 && lbconf.SameSection(b.memory.Filed[i], pool) {
+			continue
+		}
+		changed = append(changed, pool)
+		if slices.ContainsFunc(pool.Routes, func(r fleet.Route) bool {
+			return slices.ContainsFunc(r.Listen, func(port int) bool { return strings.Contains(cause.Error(), fmt.Sprintf(":%d failed", port)) })
+		}) {
+			named = append(named, pool)
+		}
+	}
+	if len(named) > 0 {
+		return named
+	}
+	return changed
 }
 
 // start brings up nginx, at once the first time and with growing pauses when it

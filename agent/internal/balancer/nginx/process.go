@@ -101,7 +101,7 @@ func (b *Balancer) reload(ctx context.Context, structure string) error {
 		return fmt.Errorf("%w: it has just ended", errBusy)
 	}
 	log := b.errorLog()
-	before := slices.Clone(b.current.workers)
+	before := workersOf(master)
 	if err := syscall.Kill(master, syscall.SIGHUP); err != nil {
 		return fmt.Errorf("%w: ask it to reload: %w", errBusy, err)
 	}
@@ -110,7 +110,8 @@ func (b *Balancer) reload(ctx context.Context, structure string) error {
 	for {
 		says, err := b.ask(ctx)
 		switch {
-		case err == nil && says.structure == structure && !slices.ContainsFunc(before, serving):
+		case err == nil && says.structure == structure && !slices.ContainsFunc(before, serving) && !slices.ContainsFunc(before, func(w sequence.Worker) bool { return w.PID == says.pid }):
+			b.replaced(before)
 			return nil
 		case err == nil && says.structure != structure:
 			if said := log.since(); strings.Contains(said, "[emerg]") {
@@ -123,6 +124,16 @@ func (b *Balancer) reload(ctx context.Context, structure string) error {
 			return fmt.Errorf("reload nginx: the new workers did not take over within %s", reloadTimeout)
 		}
 	}
+}
+
+// replaced makes those who were there before a reload a generation of before.
+func (b *Balancer) replaced(before []sequence.Worker) {
+	g := b.current
+	g.workers = slices.DeleteFunc(slices.Clone(before), b.former)
+	if len(g.workers) > 0 {
+		b.old = append(b.old, g)
+	}
+	b.current = generation{}
 }
 
 // serving says whether a worker is alive and takes connections.

@@ -93,6 +93,10 @@ func TestAReloadThatFailsIsSaid(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("bind() to %s:%d failed", loopback, taken)) || !strings.Contains(err.Error(), "go on") {
 		t.Errorf("the reload: %v", err)
 	}
+	other := newPool(t, "other")
+	if who := r.lb.suspects(t.Context(), append(action.Pools, *other), err); len(who) != 1 || who[0].Service != web.Service {
+		t.Errorf("suspected are %v", who)
+	}
 	r.answers(web, "a")
 	r.attach()
 	r.want(web)
