@@ -17,7 +17,7 @@ var rolloutMutants = []mutant{
 	{"what waits for a person goes on", "waits for a person", 1, []edit{
 		{"hub/rollout/step.go", `if r.PauseReason == fleet.PauseBalancer && o.Stale == "" ||`, `if o.Stale == "" ||`},
 	}},
-	{"what fails passes", "goes on after", 1, []edit{
+	{"what fails passes", "goes on after", 1006, []edit{
 		{"hub/rollout/step.go", "case o.Verdict.Result == Fails:", `case o.Verdict.Result == "never":`},
 	}},
 	{"failed requests don't count", "a bad one, succeeds", 1, []edit{
