@@ -3,7 +3,6 @@ package turn
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -137,8 +136,7 @@ func (d *draft) offer(s *Service, running map[string]bool) {
 	}
 	for _, key := range d.balancersOf(s) {
 		l := d.heard(key.Host)
-		l.pools = maps.Clone(l.pools)
-		l.pools[key.Name] = with(l.pools[key.Name], s.Asked.Key, report)
+		l.pools = with(l.pools, key.Name, with(l.pools[key.Name], s.Asked.Key, report)) // nil: it hasn't reported yet
 	}
 }
 
