@@ -16,6 +16,8 @@ demo_needs='dockerd:docker.io docker:docker-cli haproxy:haproxy ip:iproute2 ipta
 nsenter:util-linux redis-server:redis-server curl:curl'
 test_needs="$demo_needs nginx:nginx mosquitto_sub:mosquitto-clients mosquitto:mosquitto openssl:openssl jq:jq redis-cli:redis-tools
 docker-registry:docker-registry htpasswd:apache2-utils zsh:zsh fish:fish
+/usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream
+/usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 gcc:gcc /usr/include/stdlib.h:libc6-dev"
 proto_needs='protoc:protobuf-compiler'
 
