@@ -68,6 +68,15 @@ func TestAPlanSaysWhatBecomesOfInstances(t *testing.T) {
 	}
 }
 
+// A hub that has just started has heard no balancer, and plans all the same.
+func TestAPlanOfAHubThatHasHeardNobody(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
+	w.apply(webService(2, "web:1"))
+	w.pass(10 * time.Second)
+	w.restart()
+	w.foreseen(webService(3, "web:2"))
+}
+
 // TestAPlanComesTrue: what a dry run says of one service of a fleet at rest is what
 // the apply does. While one replaces another, hosts that are as good may take turns.
 func TestAPlanComesTrue(t *testing.T) {
