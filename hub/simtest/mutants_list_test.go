@@ -40,7 +40,7 @@ var mutants = []mutant{
 		{"agent/brain/state.go", "rec.ReadyRun, now, true", "rec.ReadyRun, now, false"},
 		{"agent/brain/report.go", "s.report.open = s.listed &&", "s.report.open = true || s.listed &&"},
 	}},
-	{"traffic comes before readiness", "which no agent called ready", 2, []edit{
+	{"traffic comes before readiness", "which no agent called ready", 18, []edit{
 		{"hub/turn/reported.go", "ready := a.Ready &&", "ready := len(a.Ports) > 0 &&"},
 	}},
 	{"a released port is given away", "which was released", 2, []edit{

@@ -28,7 +28,7 @@ func newRandom(t *rapid.T) *random {
 	r.withBalancer(hosts[0])
 	r.join()
 	r.setSecret("db", "one")
-	r.apply(someServices(t)...)
+	r.apply(inOrder(t, someServices(t))...)
 	return r
 }
 
@@ -81,12 +81,11 @@ func someServices(t *rapid.T) (services []fleet.Service) {
 			services = append(services, someService(t, key))
 		}
 	}
-	inOrder(t, services)
 	return services
 }
 
 // inOrder has some services come after others that are asked for with them.
-func inOrder(t *rapid.T, services []fleet.Service) {
+func inOrder(t *rapid.T, services []fleet.Service) []fleet.Service {
 	for i := range services {
 		for j := range i {
 			if rapid.IntRange(0, 4).Draw(t, "after") == 0 {
@@ -98,6 +97,7 @@ func inOrder(t *rapid.T, services []fleet.Service) {
 			}
 		}
 	}
+	return services
 }
 
 func (r *random) someHost(t *rapid.T) *fakeHost {
@@ -120,7 +120,7 @@ func (r *random) orders() map[string]func(*rapid.T) {
 		}
 	}
 	return map[string]func(*rapid.T){
-		"apply":           func(t *rapid.T) { r.apply(someServices(t)...) },
+		"apply":           func(t *rapid.T) { r.apply(inOrder(t, someServices(t))...) },
 		"scale":           service(fleet.DoScale),
 		"restart":         service(fleet.DoRestart),
 		"remove":          service(fleet.DoRemove),
