@@ -16,11 +16,27 @@ var nginxWords = regexp.MustCompile(`^(add_header|add_trailer|allow|deny|satisfy
 	`ignore_headers|intercept_errors|max_temp_file_size|next_upstream|next_upstream_timeout|next_upstream_tries|pass_header|read_timeout|redirect|` +
 	`request_buffering|send_timeout|set_header|socket_keepalive|timeout|upload_rate))$`)
 
+// nginxNamed begins a group of a regular expression that has a name: that is a variable
+// for all services, in place of what nginx itself has by this name.
+var nginxNamed = regexp.MustCompile(`\(\?(P?<[A-Za-z_]|')`)
+
+// checkNginxWord looks at what a directive says after its name.
+func checkNginxWord(directive, word string) error {
+	word = strings.ReplaceAll(strings.TrimPrefix(word, `"`), `\`, "")
+	switch {
+	case nginxNamed.MatchString(word):
+		return fmt.Errorf("the snippet for nginx has a group with a name in %.64q; use $1, $2 and so on", word)
+	case directive == "set" && strings.HasPrefix(strings.ToLower(word), "$muster"):
+		return fmt.Errorf("the snippet for nginx sets %.64q: variables that begin so are Muster's, and say where requests go", word)
+	}
+	return nil
+}
+
 // checkNginxSnippet reads a snippet as nginx does: directives that end with ";" or
 // have a block of others, in braces that are all closed and none of which is the
 // section's own.
 func checkNginxSnippet(text string) error {
-	words, depth := 0, 0
+	words, depth, directive := 0, 0, ""
 	for text != "" {
 		word, rest, err := nginxToken(text)
 		if err != nil {
@@ -46,8 +62,14 @@ func checkNginxSnippet(text string) error {
 			}
 			depth--
 		default:
+			if words == 0 {
+				directive = word
+			}
 			if words == 0 && !nginxWords.MatchString(word) {
 				return fmt.Errorf("the snippet for nginx has the directive %.64q, which is none that a service may have: those that answer, rewrite, limit and set headers are", word)
+			}
+			if err := checkNginxWord(directive, word); err != nil {
+				return err
 			}
 			words++
 		}
