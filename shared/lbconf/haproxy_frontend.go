@@ -59,14 +59,15 @@ func writeShared(out *bytes.Buffer, global Global, shared []Listener) {
 }
 
 // condition is that a request is a match's: a path means itself and what is below
-// it, a host name is compared without its port and in lower case.
+// it, a host name is compared without its port, a dot at its
+// end and in lower case.
 func condition(m Match) string {
 	host := ""
 	switch suffix, wild := strings.CutPrefix(m.Host, "*"); {
 	case wild:
-		host = fmt.Sprintf("{ req.hdr(host),host_only,lower -m end %s }", suffix)
+		host = fmt.Sprintf("{ req.hdr(host),host_only,rtrim(.),lower -m end %s }", suffix)
 	case m.Host != "":
-		host = fmt.Sprintf("{ req.hdr(host),host_only,lower -m str %s }", m.Host)
+		host = fmt.Sprintf("{ req.hdr(host),host_only,rtrim(.),lower -m str %s }", m.Host)
 	}
 	if m.Path == "" {
 		return host

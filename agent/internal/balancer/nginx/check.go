@@ -3,10 +3,13 @@ package nginx
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/musterhq/muster/agent/sequence"
@@ -136,9 +139,10 @@ func (c *checker) run(ctx context.Context, at target, one *check) {
 	defer ticker.Stop()
 	passed, failed := 0, 0
 	for {
-		if err := try(ctx, at.address, m); err == nil {
+		switch err := try(ctx, at.address, m); {
+		case err == nil:
 			passed, failed = passed+1, 0
-		} else {
+		case !ownFault(err):
 			passed, failed = 0, failed+1
 		}
 		if ctx.Err() != nil {
@@ -166,6 +170,13 @@ func (c *checker) set(one *check, result string) {
 	if news {
 		c.changed()
 	}
+}
+
+// ownFault says whether a check came to nothing because of this machine, which says
+// nothing of an endpoint: all of them would fail at once.
+func ownFault(err error) bool {
+	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL},
+		func(fault error) bool { return errors.Is(err, fault) })
 }
 
 // try checks once.

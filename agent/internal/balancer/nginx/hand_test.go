@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
 )
@@ -143,10 +144,12 @@ func TestAMasterThatIsKilledLeavesWorkers(t *testing.T) {
 }
 
 // TestAMasterThatIsKilledWhileTheAgentIsAway: its workers are found by the log
-// that they write.
+// that they write, and an agent that never saw them otherwise waits for what they
+// have: also the one after it, which finds a master again.
 func TestAMasterThatIsKilledWhileTheAgentIsAway(t *testing.T) {
 	t.Parallel()
 	r, web := served(t)
+	conn, _ := openSocket(t, address(web))
 	before := r.pids()
 	r.detach()
 	kill(t, before.master, syscall.SIGKILL)
@@ -156,6 +159,23 @@ func TestAMasterThatIsKilledWhileTheAgentIsAway(t *testing.T) {
 	r.until("it is started again", func(x fleet.BalancerActual) bool { return x.Up && x.Problem == "" })
 	r.ready(web, "a")
 	r.answers(web, "a")
+	web.Endpoints = append(web.Endpoints, newProgram(t, "b").endpoint(fleet.EndpointReady))
+	r.apply(web)
+	r.ready(web, "b")
+	set(web, "a", fleet.EndpointDraining)
+	r.apply(web)
+	for range 2 {
+		answersAlone(t, web, "b")
+		time.Sleep(sequence.MinDrain + time.Second)
+		if endpointOf(r.now(), web.Service, "a").Drained {
+			t.Error("drained under a connection of a worker that nobody had seen before")
+		}
+		r.detach()
+		r.attach()
+		r.apply(web)
+	}
+	conn.Close()
+	r.drained(web, "a")
 	poll(t, "the former workers are gone", func() bool { return len(r.lb.orphans()) == 0 })
 }
 

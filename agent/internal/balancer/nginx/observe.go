@@ -55,6 +55,9 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 	if err != nil {
 		return sequence.Observed{}, fmt.Errorf("%w: %w", errBusy, err)
 	}
+	if b.lead.PID == 0 { // the agent has just started
+		b.follow(b.orphans())
+	}
 	b.lead, _ = balancer.WorkerOf(master)
 	b.running = says.version
 	b.group(master)
@@ -96,7 +99,7 @@ func (b *Balancer) group(master int) {
 	}
 	if len(left) > 0 {
 		former := generation{id: left[0], workers: left}
-		if b.current.has(left[0]) {
+		if !slices.ContainsFunc(left, func(w sequence.Worker) bool { return !b.current.has(w) }) {
 			former.known, former.pools, former.down = b.current.known, b.current.pools, b.current.down
 		}
 		b.old = append(b.old, former)

@@ -149,18 +149,22 @@ type errorLog struct {
 
 func (b *Balancer) errorLog() errorLog {
 	l := errorLog{path: b.path(lbconf.NginxErrorLog)}
-	stat, err := os.Stat(l.path)
-	switch {
-	case err != nil:
-	case stat.Size() > maxErrorLog:
-		if err := os.Truncate(l.path, 0); err != nil {
-			b.log.Warn("nginx's log of errors not shortened", "error", err)
-			l.from = stat.Size()
-		}
-	default:
+	if stat, err := os.Stat(l.path); err == nil {
 		l.from = stat.Size()
 	}
 	return l
+}
+
+// shortenLog begins the log of errors anew where it has become too long: clients that
+// fail a handshake may fill it without any reload.
+func (b *Balancer) shortenLog() {
+	path := b.path(lbconf.NginxErrorLog)
+	if stat, err := os.Stat(path); err != nil || stat.Size() <= maxErrorLog {
+		return
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		b.log.Warn("nginx's log of errors not shortened", "error", err)
+	}
 }
 
 func (l errorLog) since() string {
@@ -262,6 +266,7 @@ func (b *Balancer) dismiss(ctx context.Context) error {
 		b.old = append(b.old, b.current)
 		b.current = generation{}
 	}
+	b.follow(orphans)
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for slices.ContainsFunc(orphans, func(pid int) bool {
@@ -273,6 +278,22 @@ func (b *Balancer) dismiss(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// follow keeps workers without a master among the old ones: an agent that has just
+// started doesn't know whom they still send to.
+func (b *Balancer) follow(orphans []int) {
+	strays := generation{}
+	for _, pid := range orphans {
+		worker, alive := balancer.WorkerOf(pid)
+		if alive && !slices.ContainsFunc(b.old, func(g generation) bool { return g.has(worker) }) {
+			strays.workers = append(strays.workers, worker)
+		}
+	}
+	if len(strays.workers) > 0 {
+		strays.id = strays.workers[0]
+		b.old = append(b.old, strays)
+	}
 }
 
 func (b *Balancer) path(name string) string { return filepath.Join(b.options.Dir, name) }

@@ -37,6 +37,7 @@ func (b *Balancer) step(ctx context.Context) time.Duration {
 		}
 		return programPause
 	}
+	b.shortenLog()
 	fileProblem := b.lookAtFile()
 	if b.loaded {
 		b.lookAtCertificates(ctx)
