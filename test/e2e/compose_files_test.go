@@ -321,7 +321,7 @@ networks: {back: {}}
 		})
 		break
 	}
-	p.mustMuster("rm", "netgone/web", "--wait")
+	p.mustMuster("rm", "netgone/web", "--wait", "--yes")
 	p.until(20*time.Second, "its network is gone", func() (bool, string) { return list() == "netgone_theirs", list() })
 }
 
@@ -353,7 +353,7 @@ configs: {app: {content: "CONTENT"}}
 	p.mustMuster("rollback", "configs/web", "--wait")
 	p.shows("first-4711")
 	instances := p.containers()
-	p.mustMuster("rm", "configs/web", "--wait")
+	p.mustMuster("rm", "configs/web", "--wait", "--yes")
 	for _, c := range instances {
 		p.until(10*time.Second, "its files are gone", func() (bool, string) {
 			err := exec.CommandContext(p.ctx(), "ls", filepath.Join(p.c.StateDir(c.Host), "configs", c.Instance)).Run()

@@ -13,6 +13,7 @@ type demultiplexer struct {
 	stream io.ReadCloser
 	cancel context.CancelFunc
 	left   uint32 // bytes of the current piece
+	plain  bool   // there are no pieces: that is how the output of a terminal comes
 
 	// A line of more than 16 KiB comes in several pieces, and with stamps each of them
 	// has one: only the first is a line's.
@@ -22,6 +23,9 @@ type demultiplexer struct {
 }
 
 func (d *demultiplexer) Read(p []byte) (int, error) {
+	if d.plain {
+		return d.stream.Read(p)
+	}
 	for d.left == 0 {
 		var header [8]byte
 		if _, err := io.ReadFull(d.stream, header[:]); err != nil {

@@ -3,6 +3,7 @@
 package engine_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -237,5 +238,28 @@ func TestLogs(t *testing.T) {
 	}
 	if _, err := e.Logs(t.Context(), "missing", fleet.LogQuery{Tail: 10}); err == nil {
 		t.Error("the log of a missing container was opened")
+	}
+}
+
+// TestLogsOfATerminal: its output comes as it is, and not in pieces.
+func TestLogsOfATerminal(t *testing.T) {
+	e := newEngine(t, engine.Options{})
+	id := run(t, e, "1a", func(c *brain.Create) { c.Spec.Runtime = &fleet.Runtime{TTY: true} })
+	var lines []string
+	eventually(t, "the log", func() bool {
+		log, err := e.Logs(t.Context(), id, fleet.LogQuery{Tail: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(log)
+		if err := errors.Join(err, log.Close()); err != nil {
+			t.Fatal(err)
+		}
+		lines = strings.Split(strings.TrimSpace(strings.ReplaceAll(string(data), "\r", "")), "\n")
+		return len(lines) == 2
+	})
+	slices.Sort(lines)
+	if !slices.Equal(lines, []string{"to standard error", "to standard output"}) {
+		t.Errorf("it has %q", lines)
 	}
 }

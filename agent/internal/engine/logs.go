@@ -26,6 +26,10 @@ func (e *Engine) Logs(ctx context.Context, id string, q fleet.LogQuery) (io.Read
 	late := time.AfterFunc(e.options.WorkTimeout, cancel)
 	cli, err := e.connect(ctx)
 	var stream io.ReadCloser
+	terminal := false
+	if err == nil {
+		terminal, err = hasTerminal(ctx, cli, id)
+	}
 	if err == nil {
 		stream, err = openLogs(ctx, cli, id, q)
 	}
@@ -37,7 +41,16 @@ func (e *Engine) Logs(ctx context.Context, id string, q fleet.LogQuery) (io.Read
 	if q.Follow {
 		late.Stop()
 	}
-	return &demultiplexer{stream: stream, cancel: func() { late.Stop(); cancel() }, stamps: q.Stamps}, nil
+	return &demultiplexer{stream: stream, cancel: func() { late.Stop(); cancel() }, stamps: q.Stamps, plain: terminal}, nil
+}
+
+// hasTerminal reports whether a container writes to one: then its output isn't in pieces.
+func hasTerminal(ctx context.Context, cli *client.Client, id string) (bool, error) {
+	c, err := cli.ContainerInspect(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	return c.Config != nil && c.Config.Tty, nil
 }
 
 func openLogs(ctx context.Context, cli *client.Client, id string, q fleet.LogQuery) (io.ReadCloser, error) {
