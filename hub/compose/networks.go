@@ -12,6 +12,9 @@ import (
 // bridgeOption is what an option of a bridge begins with.
 const bridgeOption = "com.docker.network."
 
+// enginesOwn are networks that each engine has, or has meanings for.
+var enginesOwn = []string{"bridge", "default", fleet.NetworkHost, fleet.NetworkNone}
+
 // declared is a network of the document's top level.
 type declared struct {
 	fleet.Network
@@ -60,6 +63,9 @@ func parseNetwork(p *problems, at, key string, value any, n *declared) {
 			p.invalid(at, "the engine's own bridge is where containers are anyway").WithHint("leave out the networks, or use one of the project's")
 		}
 		return
+	}
+	if slices.Contains(enginesOwn, n.Name) {
+		p.invalid(join(at, "name"), "%s is the engine's own", n.Name).WithHint("give it another name; containers on their host's own network have network_mode: host")
 	}
 	switch driver {
 	case "", "bridge", "default":

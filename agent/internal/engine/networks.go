@@ -61,7 +61,7 @@ func (e *Engine) ensureNetwork(ctx context.Context, n *fleet.Network, labels map
 	}
 	err := e.call(ctx, look)
 	if err != nil && strings.Contains(err.Error(), "is ambiguous") {
-		if err = e.onlyOne(ctx, n.Name); err == nil {
+		if err = e.onlyOne(ctx, n.Name, labels); err == nil {
 			err = e.call(ctx, look)
 		}
 	}
@@ -86,9 +86,13 @@ func (e *Engine) ensureNetwork(ctx context.Context, n *fleet.Network, labels map
 
 // onlyOne removes networks of ours that have the same name as another one, as an engine
 // may have made where it was asked again before it had answered.
-func (e *Engine) onlyOne(ctx context.Context, name string) error {
+func (e *Engine) onlyOne(ctx context.Context, name string, labels map[string]string) error {
+	ours := filters.NewArgs(filters.Arg("name", name))
+	for _, label := range []string{brain.LabelLineage, brain.LabelHost, brain.LabelProject} {
+		ours.Add("label", label+"="+labels[label])
+	}
 	return e.callWithin(ctx, e.options.WorkTimeout, func(ctx context.Context, cli *client.Client) error {
-		listed, err := cli.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", name), filters.Arg("label", brain.LabelLineage))})
+		listed, err := cli.NetworkList(ctx, network.ListOptions{Filters: ours})
 		if err != nil {
 			return err
 		}

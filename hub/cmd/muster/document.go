@@ -16,7 +16,8 @@ func (p *program) configCommand() *cli.Command {
 		Name:  "config",
 		Usage: "show what a Compose file resolves to, and check it",
 		Description: `Writes the one document that muster apply would hand to the hub: variables filled in,
-files merged, paths absolute; values of secrets are left out. Says all that the hub would
+files merged, paths absolute; values of secrets are left out, and a $ is written as $$, so
+that what is written is a Compose file again. Says all that the hub would
 refuse, and asks no hub: whether a host suits or a port is free, muster apply --dry-run
 and muster plan say.
 
@@ -64,8 +65,9 @@ func (p *program) writeDocuments(c *cli.Context, projects []resolve.Result) erro
 	}
 	var trees []any
 	for i, project := range projects {
+		document := bytes.ReplaceAll(project.Document, []byte("$"), []byte("$$")) // files have their variables filled in
 		var tree map[string]any
-		if err := yaml.Unmarshal(project.Document, &tree); err != nil {
+		if err := yaml.Unmarshal(document, &tree); err != nil {
 			return fmt.Errorf("read the resolved document: %w", err)
 		}
 		trees = append(trees, tree)
@@ -73,7 +75,7 @@ func (p *program) writeDocuments(c *cli.Context, projects []resolve.Result) erro
 			if i > 0 {
 				fmt.Fprintln(p.stdout, "---")
 			}
-			fmt.Fprintf(p.stdout, "%s\n", bytes.TrimSpace(project.Document))
+			fmt.Fprintf(p.stdout, "%s\n", bytes.TrimSpace(document))
 		}
 	}
 	switch {

@@ -16,6 +16,9 @@ var (
 	wrongVar     = regexp.MustCompile(`(?s)^invalid interpolation format for (\S+)\.\n[^\n]*\n(.*)$`)
 	wrongYAML    = regexp.MustCompile(`(?s)^failed to parse (.*?): yaml: (.*)$`)
 	yamlPlace    = regexp.MustCompile(`line \d+(?:, column \d+)?: `)
+	undecoded    = regexp.MustCompile(`(?m)^'(\S+)' (.*)$`)
+	keyInBraces  = regexp.MustCompile(`\[([^\]]*[^\]0-9][^\]]*)\]`)
+	noneExtended = regexp.MustCompile(`^cannot extend service "([^"]*)" in (.*?): (.*)$`)
 	missingFile  = regexp.MustCompile(`^(?:env file|label file|open|couldn't find env file:|stat) (/\S.*?)(?: not found: .*|: no such file or directory)?$`)
 )
 
@@ -26,10 +29,13 @@ func (g *guard) explain(err error) error {
 		return said
 	}
 	text := err.Error()
-	for _, try := range []func(string) error{cycles, g.variables, syntax} {
+	for _, try := range []func(string) error{cycles, g.variables, syntax, values} {
 		if err := try(text); err != nil {
 			return err
 		}
+	}
+	if at, known := g.unread[text]; known {
+		return fleet.Invalid(at.at, "%s", text).WithHint("see %s", at.file)
 	}
 	if parts := missingFile.FindStringSubmatch(text); parts != nil {
 		e := fleet.Invalid("", "there is no file %s", parts[1])
@@ -54,7 +60,19 @@ func cycles(text string) error {
 		return fleet.Invalid("services."+parts[1]+".extends", "the services extend each other: %s", parts[1]+" in "+strings.ReplaceAll(parts[2], "\n  extends ", " -> ")).
 			WithHint("take one of these extends out")
 	}
+	if parts := noneExtended.FindStringSubmatch(text); parts != nil {
+		return fleet.Invalid("services."+parts[1]+".extends", "%s", parts[3]).WithHint("see %s", parts[2])
+	}
 	return nil
+}
+
+// values are about those of a kind that can't be read, like a size.
+func values(text string) error {
+	var all []error
+	for _, parts := range undecoded.FindAllStringSubmatch(text, -1) {
+		all = append(all, fleet.Invalid(keyInBraces.ReplaceAllString(parts[1], ".$1"), "%s", parts[2]))
+	}
+	return errors.Join(all...)
 }
 
 func (g *guard) variables(text string) error {
@@ -72,9 +90,15 @@ func (g *guard) variables(text string) error {
 	return errors.Join(all...)
 }
 
+// needed is what a Compose file can't be without.
+const needed = "it needs services: at least"
+
 func syntax(text string) error {
-	if text == "empty compose file" {
-		return fleet.Invalid("", "the file is empty").WithHint("it needs services: at least")
+	switch text {
+	case "empty compose file":
+		return fleet.Invalid("", "the file is empty").WithHint(needed)
+	case "top-level object must be a mapping":
+		return fleet.Invalid("", "the file isn't a mapping").WithHint(needed)
 	}
 	parts := wrongYAML.FindStringSubmatch(text)
 	if parts == nil {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/format"
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
 	"gopkg.in/yaml.v3"
@@ -26,12 +27,15 @@ type guard struct {
 	seen   map[string]bool
 	files  []types.ConfigFile
 	places map[string]place // of files that the library reads, by their paths
+	unread map[string]place // of what it can't read, by what it says of that
 }
 
 // place is where a file is named.
 type place struct{ file, at string }
 
-func newGuard() *guard { return &guard{seen: map[string]bool{}, places: map[string]place{}} }
+func newGuard() *guard {
+	return &guard{seen: map[string]bool{}, places: map[string]place{}, unread: map[string]place{}}
+}
 
 // watch looks at all that was named, whose relative paths begin at dir.
 func (g *guard) watch(files []types.ConfigFile, dir string, variables types.Mapping) error {
@@ -104,12 +108,29 @@ func (g *guard) service(at place, node *yaml.Node, dir string) error {
 			}
 		case "env_file", "label_file":
 			err = g.read(below, value, dir)
+		case "ports":
+			g.short(below, value, func(text string) error { _, err := types.ParsePortConfig(text); return err })
+		case "volumes":
+			g.short(below, value, func(text string) error { _, err := format.ParseVolume(text); return err })
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// short notes which entries in short form the library can't read: it doesn't say where
+// they are.
+func (g *guard) short(at place, entries *yaml.Node, parse func(string) error) {
+	for i, entry := range items(entries) {
+		if entry == nil || entry.Kind != yaml.ScalarNode {
+			continue
+		}
+		if err := parse(g.text(entry)); err != nil {
+			g.unread[err.Error()] = place{at.file, fmt.Sprintf("%s[%d]", at.at, i)}
+		}
+	}
 }
 
 // read is about files that have no references.

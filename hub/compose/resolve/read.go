@@ -32,6 +32,9 @@ func readAll(names []string, input io.Reader) ([]types.ConfigFile, error) {
 		} else if name, err = filepath.Abs(name); err != nil {
 			return nil, err
 		}
+		if len(content) == 0 { // the library would look for it by itself
+			return nil, fleet.Invalid("", "%s is empty", name).WithHint(needed)
+		}
 		files = append(files, types.ConfigFile{Filename: name, Content: compose.QuoteDates(content)})
 	}
 	return files, nil
@@ -80,6 +83,8 @@ func fits(path string) error {
 		return unreadable(path, err)
 	case info.Mode().IsRegular() && info.Size() > MaxFile:
 		return tooLarge(path)
+	case info.Mode()&os.ModeDevice != 0 && path != os.DevNull: // it may have no end
+		return fleet.Invalid("", "%s is a device", path)
 	}
 	return nil
 }

@@ -233,17 +233,26 @@ func TestResolveExplains(t *testing.T) {
 		code  string
 		want  string
 	}{
-		"no file":      {nil, fleet.CodeNotFound, "there is no compose.yaml"},
-		"unknown key":  {map[string]string{"compose.yaml": "services: {web: {image: nginx, prots: []}}"}, fleet.CodeInvalid, "services.web.prots: not a key of Compose (did you mean ports? see "},
-		"deep key":     {map[string]string{"compose.yaml": "services: {web: {image: nginx, deploy: {replcas: 2}}}"}, fleet.CodeInvalid, "services.web.deploy.replcas: not a key of Compose (did you mean replicas? see "},
-		"strange key":  {map[string]string{"compose.yaml": "services: {web: {image: nginx, sidecar: 2}}"}, fleet.CodeInvalid, "services.web.sidecar: not a key of Compose (see "},
-		"top key":      {map[string]string{"compose.yaml": "service: {}"}, fleet.CodeInvalid, "service: not a key of Compose (did you mean services? see "},
-		"name":         {map[string]string{"compose.yaml": "services: {'a b': {image: nginx}}"}, fleet.CodeInvalid, `services.a b: "a b" is not a service name (use 1 to 63 of a-z, `},
-		"no name":      {map[string]string{"compose.yaml": "services: {'': {image: nginx}}"}, fleet.CodeInvalid, "services: one of its keys is empty (give it a name"},
-		"volume":       {map[string]string{"compose.yaml": "services: {a: {image: nginx}}\nvolumes: {'a b': {}}"}, fleet.CodeInvalid, "volumes.a b: not a name that Compose allows (see "},
-		"wrong type":   {map[string]string{"compose.yaml": "services: {web: {image: nginx, ports: 3}}"}, fleet.CodeInvalid, "services.web.ports: must be a list (see "},
-		"no YAML":      {map[string]string{"compose.yaml": "services: [a"}, fleet.CodeInvalid, "compose.yaml, line 1: did not find expected ',' or ']'"},
-		"missing file": {map[string]string{"compose.yaml": "services: {web: {image: nginx, env_file: gone.env}}"}, fleet.CodeInvalid, "gone.env"},
+		"no file":       {nil, fleet.CodeNotFound, "there is no compose.yaml"},
+		"unknown key":   {map[string]string{"compose.yaml": "services: {web: {image: nginx, prots: []}}"}, fleet.CodeInvalid, "services.web.prots: not a key of Compose (did you mean ports? see "},
+		"deep key":      {map[string]string{"compose.yaml": "services: {web: {image: nginx, deploy: {replcas: 2}}}"}, fleet.CodeInvalid, "services.web.deploy.replcas: not a key of Compose (did you mean replicas? see "},
+		"strange key":   {map[string]string{"compose.yaml": "services: {web: {image: nginx, sidecar: 2}}"}, fleet.CodeInvalid, "services.web.sidecar: not a key of Compose (see "},
+		"top key":       {map[string]string{"compose.yaml": "service: {}"}, fleet.CodeInvalid, "service: not a key of Compose (did you mean services? see "},
+		"name":          {map[string]string{"compose.yaml": "services: {'a b': {image: nginx}}"}, fleet.CodeInvalid, `services.a b: "a b" is not a service name (use 1 to 63 of a-z, `},
+		"no name":       {map[string]string{"compose.yaml": "services: {'': {image: nginx}}"}, fleet.CodeInvalid, "services: one of its keys is empty (give it a name"},
+		"volume":        {map[string]string{"compose.yaml": "services: {a: {image: nginx}}\nvolumes: {'a b': {}}"}, fleet.CodeInvalid, "volumes.a b: not a name that Compose allows (see "},
+		"wrong type":    {map[string]string{"compose.yaml": "services: {web: {image: nginx, ports: 3}}"}, fleet.CodeInvalid, "services.web.ports: must be a list (see "},
+		"no YAML":       {map[string]string{"compose.yaml": "services: [a"}, fleet.CodeInvalid, "compose.yaml, line 1: did not find expected ',' or ']'"},
+		"short port":    {map[string]string{"compose.yaml": "services: {web: {image: nginx, ports: ['80:80', '99999:80']}}"}, fleet.CodeInvalid, "services.web.ports[1]: invalid hostPort: 99999 (see "},
+		"port variable": {map[string]string{"compose.yaml": "services: {web: {image: nginx, ports: ['${P:-x}:80']}}"}, fleet.CodeInvalid, "services.web.ports[0]: invalid hostPort: x (see "},
+		"short volume":  {map[string]string{"compose.yaml": "services: {web: {image: nginx, volumes: [a:/a, '::a']}}\nvolumes: {a: {}}"}, fleet.CodeInvalid, "services.web.volumes[1]: invalid spec: ::a: empty section between colons (see "},
+		"size":          {map[string]string{"compose.yaml": "services: {web: {image: nginx, shm_size: 1zb, mem_limit: 2qq}}"}, fleet.CodeInvalid, "services.web.mem_limit: invalid suffix: 'qq'\nservices.web.shm_size: invalid suffix: 'zb'"},
+		"none extended": {map[string]string{"compose.yaml": "services: {web: {image: nginx, extends: {service: b}}}"}, fleet.CodeInvalid, "services.web.extends: service \"b\" not found (see "},
+		"no mapping":    {map[string]string{"compose.yaml": "[]"}, fleet.CodeInvalid, "the file isn't a mapping (it needs services: at least)"},
+		"nothing":       {map[string]string{"compose.yaml": ""}, fleet.CodeInvalid, "compose.yaml is empty (it needs services: at least)"},
+		"a comment":     {map[string]string{"compose.yaml": "# all of it"}, fleet.CodeInvalid, "the file is empty (it needs services: at least)"},
+		"a device":      {map[string]string{"compose.yaml": "services: {web: {image: nginx, env_file: /dev/zero}}"}, fleet.CodeInvalid, "services.web.env_file: /dev/zero is a device (see "},
+		"missing file":  {map[string]string{"compose.yaml": "services: {web: {image: nginx, env_file: gone.env}}"}, fleet.CodeInvalid, "gone.env"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := resolve.Resolve(t.Context(), resolve.Options{Dir: folder(t, test.files)})
