@@ -47,7 +47,7 @@ type Route struct {
 	// version 1, before anything else; tcp only. The balancer's check does, too.
 	SendProxy bool `json:"sendProxy,omitempty"`
 	// AcceptProxy are the ports of Listen whose clients come through another
-	// balancer that speaks the PROXY protocol, version 1 or 2. Nobody else gets in.
+	// balancer that speaks the PROXY protocol, version 1 or 2. Who doesn't speak it doesn't get in; who does is believed.
 	AcceptProxy []int `json:"acceptProxy,omitempty"` // sorted
 	// Snippets are lines in a balancer's own language, by driver ("haproxy",
 	// "nginx"): they are added to the section of this route and nowhere else.

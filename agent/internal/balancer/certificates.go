@@ -169,12 +169,14 @@ func (c *Certificates) Paths() map[string]string {
 	return out
 }
 
-// Names are the host names that the copies in use are for, by name.
+// Names are the host names that the copies in use are for, in lower case, by name.
 func (c *Certificates) Names() map[string][]string {
 	out := map[string][]string{}
 	for name, k := range c.known {
 		if k.path != "" {
-			out[name] = slices.Clone(k.now.leaf.DNSNames)
+			for _, host := range k.now.leaf.DNSNames {
+				out[name] = append(out[name], strings.ToLower(host))
+			}
 		}
 	}
 	return out

@@ -67,13 +67,16 @@ func (s *shelf) look(filed ...fleet.Pool) (path, problem string) {
 
 func TestTwoFilesAreNotReplacedAtOnce(t *testing.T) {
 	s := newShelf(t)
-	one := x509.Certificate{DNSNames: []string{"a.example"}}
+	one := x509.Certificate{DNSNames: []string{"A.example"}}
 	chain, key := s.issue(one)
 	s.write("a/fullchain.pem", chain)
 	s.write("a/privkey.pem", key)
 	first, problem := s.look()
 	if first == "" || problem != "" {
 		t.Fatal(first, problem)
+	}
+	if names := s.store.Names()["a"]; len(names) != 1 || names[0] != "a.example" {
+		t.Errorf("it is for %v", names)
 	}
 	next, nextKey := s.issue(one)
 	s.write("a/fullchain.pem", next)

@@ -69,6 +69,7 @@ func TestServicesShareAListener(t *testing.T) {
 	for path, want := range map[string]string{"/": "shop", "/api": "api", "/api/x?y": "api", "/api?x": "api", "/apis": "shop", "/v1/": "api"} {
 		wants("shop.example", path, want)
 		wants("SHOP.example:8080", path, want)
+		wants("shop.example.:8080", path, want)
 	}
 	wants("elsewhere.example", "/api", "404")
 
