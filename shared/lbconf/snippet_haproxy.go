@@ -10,7 +10,7 @@ import (
 // haproxyWords are the keywords that a line of a snippet may begin with. Servers,
 // their checks and the choice among them are Muster's, and a line that opens
 // another section is none of a service's. By stick, clients would come back to who
-// is drained.
+// is drained, and by option persist to who is in maintenance.
 var haproxyWords = []string{
 	"acl", "compression", "errorloc", "errorloc302", "errorloc303", "fullconn", "http-after-response", "http-request", "http-response", "http-reuse",
 	"max-keep-alive-queue", "option", "retry-on", "stick-table", "tcp-request", "tcp-response", "timeout",
@@ -19,7 +19,7 @@ var haproxyWords = []string{
 // haproxyReaches are words by which a line would read a file, run a program, check
 // servers in another way, or reach what belongs to the whole process: its environment,
 // its statistics, and its variables, by which the agent knows what a worker runs.
-var haproxyReaches = regexp.MustCompile(`^(-f|-M|file|lf-file|errorfiles?|use-service|lua\..*|.*-check|.*chk)$|(^|[,\[-])(map|acl)(_[a-z_]+)?\(|\benv\(|[(,]proc\.`)
+var haproxyReaches = regexp.MustCompile(`^(-f|-M|file|lf-file|errorfiles?|persist|use-service|lua\..*|.*-check|.*chk)$|(^|[,\[-])(map|acl)(_[a-z_]+)?\(|\benv\(|[(,]proc\.`)
 
 func checkHAProxySnippet(text string) error {
 	for line := range strings.Lines(text) {

@@ -20,12 +20,17 @@ var nginxWords = regexp.MustCompile(`^(add_header|add_trailer|allow|deny|satisfy
 // for all services, in place of what nginx itself has by this name.
 var nginxNamed = regexp.MustCompile(`\(\?(P?<[A-Za-z_]|')`)
 
+// nginxFileTest is how an if asks whether a file is there.
+var nginxFileTest = regexp.MustCompile(`^\(?!?-[defx]$`)
+
 // checkNginxWord looks at what a directive says after its name.
 func checkNginxWord(directive, word string) error {
 	word = strings.ReplaceAll(strings.TrimPrefix(word, `"`), `\`, "")
 	switch {
 	case nginxNamed.MatchString(word):
 		return fmt.Errorf("the snippet for nginx has a group with a name in %.64q; use $1, $2 and so on", word)
+	case directive == "if" && nginxFileTest.MatchString(word):
+		return fmt.Errorf("the snippet for nginx has %.64q: a service's lines look at no files", word)
 	case directive == "set" && strings.HasPrefix(strings.ToLower(word), "$muster"):
 		return fmt.Errorf("the snippet for nginx sets %.64q: variables that begin so are Muster's, and say where requests go", word)
 	}
