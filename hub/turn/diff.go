@@ -3,6 +3,7 @@ package turn
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"sort"
 	"strings"
@@ -14,7 +15,7 @@ import (
 const hidden = "(not shown)"
 
 // Diff lists the differences between two states of a service, by path in
-// their JSON. Values of environment variables are not shown.
+// their JSON. Values that may be secrets are not shown.
 func Diff(from, to *fleet.Service) []fleet.FieldChange {
 	var changes []fleet.FieldChange
 	compareValues("", plain(from), plain(to), &changes)
@@ -92,8 +93,11 @@ func show(path string, value any) string {
 	if value == nil {
 		return ""
 	}
-	if strings.HasPrefix(path, "spec.environment.") {
+	if strings.HasPrefix(path, "spec.environment.") || strings.HasPrefix(path, "spec.runtime.logging.options.") {
 		return hidden
+	}
+	if mounts, ok := value.([]any); ok && path == "spec.mounts" {
+		value = withoutOptions(mounts)
 	}
 	if text, ok := value.(string); ok {
 		return text
@@ -103,4 +107,17 @@ func show(path string, value any) string {
 		return fmt.Sprint(value)
 	}
 	return string(raw)
+}
+
+// withoutOptions are mounts as JSON values, without what the drivers of volumes are
+// told: that may be a password.
+func withoutOptions(mounts []any) (out []any) {
+	for _, item := range mounts {
+		m := maps.Clone(item.(map[string]any))
+		if options, ok := m["driverOptions"].(map[string]any); ok {
+			m["driverOptions"] = hideValues(options)
+		}
+		out = append(out, m)
+	}
+	return out
 }
