@@ -97,25 +97,25 @@ func (d *draft) hurry(key fleet.ServiceKey) {
 
 // pretend has agents and balancers have done what they are asked to. It reports
 // whether there was anything.
-func (d *draft) pretend() (any bool) {
+func (d *draft) pretend() (some bool) {
 	for _, key := range d.keys {
 		running := map[string]bool{}
 		for _, in := range d.members(key) {
 			if in.Goal != fleet.GoalRun {
 				d.instances.delete(in.ID)
-				any = true
+				some = true
 				continue
 			}
 			if running[in.ID] = true; !in.Ready {
 				d.serve(in)
-				any = true
+				some = true
 			}
 		}
 		if s := d.services.get(key); s != nil {
 			d.offer(s, running)
 		}
 	}
-	return any
+	return some
 }
 
 func (d *draft) serve(in *Instance) {

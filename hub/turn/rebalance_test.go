@@ -119,13 +119,13 @@ func TestAMoveThatFailsIsTakenBack(t *testing.T) {
 	w := lopsided(t, 6)
 	w.hosts["web3"].lacks = map[string]string{}
 	w.order(fleet.Command{Do: fleet.DoRebalance})
-	new := ""
+	added := ""
 	for id, in := range w.s.Instances {
 		if in.Host == "web3" {
-			new = id
+			added = id
 		}
 	}
-	w.hosts["web3"].unready[new] = true
+	w.hosts["web3"].unready[added] = true
 	w.pass(6 * time.Minute)
 	if spread := w.spread(); spread["web1"] != 3 || spread["web2"] != 3 || len(w.s.Instances) != 6 {
 		t.Fatalf("spread %v", spread)

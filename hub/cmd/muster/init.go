@@ -12,6 +12,7 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/urfave/cli/v2"
+	"gopkg.in/yaml.v3"
 
 	"github.com/musterhq/muster/hub/compose"
 	"github.com/musterhq/muster/shared/fleet"
@@ -89,8 +90,17 @@ func example(c *cli.Context, dir string) (string, error) {
 		}
 	}
 	return strings.NewReplacer(
-		"PROJECT", name, "IMAGE", c.String("image"), "TARGET", strconv.Itoa(c.Int("port")), "LISTEN", strconv.Itoa(c.Int("listen")),
+		"PROJECT", scalar(name), "IMAGE", scalar(c.String("image")), "TARGET", strconv.Itoa(c.Int("port")), "LISTEN", strconv.Itoa(c.Int("listen")),
 	).Replace(exampleFile), nil
+}
+
+// scalar is a text as a Compose file has it: in quotes where it would be something else.
+func scalar(text string) string {
+	raw, err := yaml.Marshal(text)
+	if err != nil {
+		panic("encode a text: " + err.Error())
+	}
+	return strings.TrimSpace(string(raw))
 }
 
 // writeNew writes a file that isn't there yet, or, by force, in any case.
