@@ -93,7 +93,11 @@ func (c *chaos) others(broken *host) string {
 }
 
 // needsAll says whether so many instances can't do with one host less: they are
-// to be on each, or have a port that only one on a host can have.
+// to be on each, or a host can have only one with their port, or only so many.
 func (c *chaos) needsAll(w *wish, count int) bool {
-	return w.Mode == fleet.ModeGlobal || len(w.Spec.FixedPorts()) > 0 && count >= c.eligible(w)
+	most := w.MostPerHost
+	if len(w.Spec.FixedPorts()) > 0 {
+		most = 1
+	}
+	return w.Mode == fleet.ModeGlobal || most > 0 && count > most*(c.eligible(w)-1)
 }

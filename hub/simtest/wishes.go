@@ -43,9 +43,9 @@ func (c *chaos) invent(n int) *wish {
 		w.Spec.Resources.CPUReservation, w.Spec.Resources.MemoryReservation = 0.1, 64<<20
 		w.Spec.Restart = fleet.Restart{Policy: fleet.RestartUnlessStopped}
 	}
-	c.prefers(w)
 	c.upgradesBy(w)
 	c.keepsSecret(w)
+	c.prefers(w) // after what asks for more of a host
 	return w
 }
 
