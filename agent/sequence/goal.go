@@ -38,12 +38,7 @@ func goals(want []fleet.Pool, memory Memory, now time.Time) []goal {
 		}
 		all = append(all, goal{pool: pool, accepted: true})
 	}
-	slices.SortFunc(all, func(a, b goal) int {
-		if a.pool.Service.Less(b.pool.Service) {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(a, b goal) int { return ByService(a.pool, b.pool) })
 	return all
 }
 

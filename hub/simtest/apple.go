@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/musterhq/muster/hub/turn"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -67,22 +68,13 @@ func (c *chaos) rot(h *host) func() {
 	return func() { c.StartAgent(h.id) }
 }
 
-// others says which service isn't as it was asked for, though it is neither
-// bad nor has anything on the broken host.
+// others says which service isn't as it was asked for, though it has nothing to do
+// with what is bad.
 func (c *chaos) others(broken *host) string {
 	view := c.hub.state.View(c.hub.now())
-	touched := map[fleet.ServiceKey]bool{}
-	if broken != nil {
-		for _, in := range view.Instances(fleet.ServiceKey{}, broken.id) {
-			touched[in.Service] = true
-		}
-	}
+	excused := c.excused(view, broken)
 	for _, v := range view.Services("") {
-		w := c.wished(v.Key)
-		if w == nil || w.hopeless || touched[v.Key] || broken != nil && c.needsAll(w, v.Desired) {
-			continue
-		}
-		if c.waitsFor(v, touched) || v.State == fleet.ServiceCompleted {
+		if excused[v.Key] || c.waitsFor(v, excused) || v.State == fleet.ServiceCompleted {
 			continue
 		}
 		if v.State != fleet.ServiceConverged {
@@ -90,6 +82,24 @@ func (c *chaos) others(broken *host) string {
 		}
 	}
 	return ""
+}
+
+// excused are the services that are bad, have something on the broken host, or can't
+// do without it.
+func (c *chaos) excused(view turn.View, broken *host) map[fleet.ServiceKey]bool {
+	excused := map[fleet.ServiceKey]bool{}
+	if broken != nil {
+		for _, in := range view.Instances(fleet.ServiceKey{}, broken.id) {
+			excused[in.Service] = true
+		}
+	}
+	for _, v := range view.Services("") {
+		w := c.wished(v.Key)
+		if w == nil || w.hopeless || broken != nil && c.needsAll(w, v.Desired) {
+			excused[v.Key] = true
+		}
+	}
+	return excused
 }
 
 // needsAll says whether so many instances can't do with one host less: they are

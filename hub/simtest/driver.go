@@ -10,6 +10,7 @@ import (
 	"github.com/musterhq/muster/agent/brain"
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/shared/lbconf"
 )
 
 // Pauses of a balancer's driver.
@@ -69,7 +70,7 @@ func (d *driver) step() time.Duration {
 		if err := d.haproxy.perform(action); err != nil {
 			d.agent.sim.detail(d.agent.host.id, "balancer: %s: %v", action, err)
 			failed = true
-			d.reject(err)
+			d.reject(action, err)
 			continue
 		}
 		d.agent.sim.detail(d.agent.host.id, "balancer: %s", action)
@@ -86,12 +87,23 @@ func (d *driver) step() time.Duration {
 	return turn.Wake
 }
 
-// reject keeps a pool back that was refused.
-func (d *driver) reject(err error) {
+// reject keeps back the pools that were refused: the one that was named, or else
+// those that the file can't have beside the others.
+func (d *driver) reject(action sequence.Action, err error) {
 	var bad refused
 	if errors.As(err, &bad) {
 		d.memory = d.memory.Reject(bad.pool, bad.Error(), d.agent.sim.now)
+		return
 	}
+	for _, fault := range sequence.Isolate(d.memory.Filed, action.Pools, meet) {
+		d.memory = d.memory.Reject(fault.Pool, fault.Cause.Error(), d.agent.sim.now)
+	}
+}
+
+// meet says whether pools want the same of a listener.
+func meet(pools []fleet.Pool) error {
+	_, err := lbconf.Listeners(pools)
+	return err
 }
 
 func (d *driver) report(up bool, pools []fleet.PoolActual) {

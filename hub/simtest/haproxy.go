@@ -258,7 +258,7 @@ func (h *haproxy) perform(a sequence.Action) error {
 				return refused{pool, err}
 			}
 		}
-		if _, err := lbconf.Listeners(a.Pools); err != nil {
+		if err := meet(a.Pools); err != nil {
 			return err
 		}
 		h.sim.checker.configured(h, a)

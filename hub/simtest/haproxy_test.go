@@ -17,14 +17,15 @@ func TestABalancerRefusesWhatCanNotBeRendered(t *testing.T) {
 	if err := h.perform(sequence.Action{Kind: sequence.Write, Pools: []fleet.Pool{good}}); err != nil {
 		t.Fatal(err)
 	}
-	err := h.perform(sequence.Action{Kind: sequence.Write, Pools: []fleet.Pool{good, bad}})
+	action := sequence.Action{Kind: sequence.Write, Pools: []fleet.Pool{good, bad}}
+	err := h.perform(action)
 	var r refused
 	if !errors.As(err, &r) || r.pool.Service != bad.Service || len(h.file) != 1 {
 		t.Fatalf("got %v, and the file has %v", err, h.file)
 	}
 	a := &agent{sim: s}
 	d := &driver{agent: a, haproxy: h}
-	d.reject(err)
+	d.reject(action, err)
 	if kept := d.memory.Rejected[bad.Service]; kept.Generation != bad.Generation || kept.Problem == "" {
 		t.Errorf("kept back: %+v", d.memory.Rejected)
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
 )
@@ -19,7 +19,7 @@ func (b *Balancer) lookAtCertificates(ctx context.Context) {
 	}
 	b.memory.Structure = b.structure(b.memory.Filed)
 	for _, pool := range wanted {
-		if i := balancer.IndexOf(b.memory.Filed, pool.Service); b.missing(pool) == nil && len(lbconf.CertificatesOf(pool)) > 0 {
+		if i := sequence.IndexOf(b.memory.Filed, pool.Service); b.missing(pool) == nil && len(lbconf.CertificatesOf(pool)) > 0 {
 			if i < 0 || b.memory.Filed[i].Generation != pool.Generation {
 				b.memory = b.memory.Reconsider(pool.Service)
 			}
@@ -30,7 +30,7 @@ func (b *Balancer) lookAtCertificates(ctx context.Context) {
 // missing says why a pool can't have its certificates.
 func (b *Balancer) missing(pool fleet.Pool) error {
 	var filed fleet.Pool
-	if i := balancer.IndexOf(b.memory.Filed, pool.Service); i >= 0 {
+	if i := sequence.IndexOf(b.memory.Filed, pool.Service); i >= 0 {
 		filed = b.memory.Filed[i]
 	}
 	return b.certificates.Missing(pool, filed)

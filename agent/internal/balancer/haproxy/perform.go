@@ -59,7 +59,7 @@ func (b *Balancer) write(ctx context.Context, pools []fleet.Pool) error {
 	before := b.memory.Filed
 	b.remember(pools)
 	for _, pool := range pools { // so that the worker, too, can be asked
-		if i := balancer.IndexOf(before, pool.Service); i >= 0 && before[i].Generation == pool.Generation {
+		if i := sequence.IndexOf(before, pool.Service); i >= 0 && before[i].Generation == pool.Generation {
 			continue
 		}
 		command := fmt.Sprintf("experimental-mode on;set var %s int(%d)", lbconf.GenerationVar(pool.Service), pool.Generation)
@@ -91,7 +91,7 @@ func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) e
 		}
 		blamed := false
 		for _, pool := range action.Pools {
-			if i := balancer.IndexOf(b.memory.Filed, pool.Service); i < 0 || !lbconf.SameSection(b.memory.Filed[i], pool) {
+			if i := sequence.IndexOf(b.memory.Filed, pool.Service); i < 0 || !lbconf.SameSection(b.memory.Filed[i], pool) {
 				b.reject(pool, err)
 				blamed = true
 			}

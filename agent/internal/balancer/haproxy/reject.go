@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/agent/internal/balancer"
+	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
 )
@@ -48,7 +49,7 @@ func (b *Balancer) check(ctx context.Context, global lbconf.Global, pools []flee
 // isolate rejects the pools that make a configuration fail, and reports whether there
 // are any.
 func (b *Balancer) isolate(ctx context.Context, pools []fleet.Pool) bool {
-	faults := balancer.Isolate(b.memory.Filed, pools, func(try []fleet.Pool) error {
+	faults := sequence.Isolate(b.memory.Filed, pools, func(try []fleet.Pool) error {
 		_, _, err := b.checked(ctx, try)
 		return err
 	})

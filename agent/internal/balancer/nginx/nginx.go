@@ -71,7 +71,7 @@ func New(options Options) (*Balancer, error) {
 // go says Removed.
 func (b *Balancer) Want(pools []fleet.Pool) {
 	sorted := slices.Clone(pools)
-	slices.SortFunc(sorted, balancer.ByService)
+	slices.SortFunc(sorted, sequence.ByService)
 	b.mu.Lock()
 	b.want = sorted
 	b.mu.Unlock()

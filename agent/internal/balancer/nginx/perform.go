@@ -88,7 +88,7 @@ func (b *Balancer) suspects(ctx context.Context, pools []fleet.Pool, cause error
 	}
 	var named []fleet.Pool
 	for _, pool := range pools {
-		i := balancer.IndexOf(b.memory.Filed, pool.Service)
+		i := sequence.IndexOf(b.memory.Filed, pool.Service)
 		if pool.Removed || i >= 0 && lbconf.SameSection(b.memory.Filed[i], pool) {
 			continue
 		}

@@ -65,7 +65,7 @@ func (b *Balancer) able(pools []fleet.Pool) error {
 // isolate rejects the pools that make a configuration fail, and reports whether there
 // are any.
 func (b *Balancer) isolate(ctx context.Context, action sequence.Action) bool {
-	faults := balancer.Isolate(b.memory.Filed, action.Pools, func(try []fleet.Pool) error {
+	faults := sequence.Isolate(b.memory.Filed, action.Pools, func(try []fleet.Pool) error {
 		_, _, err := b.checked(ctx, try, action.Down)
 		return err
 	})

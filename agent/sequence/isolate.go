@@ -1,9 +1,8 @@
-package balancer
+package sequence
 
 import (
 	"slices"
 
-	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -70,7 +69,7 @@ func groups(filed, pools []fleet.Pool) (out [][]fleet.Pool) {
 		ports := map[int]bool{}
 		note(ports, pool)
 		if i := IndexOf(filed, pool.Service); i >= 0 {
-			if sequence.SamePool(filed[i], pool) {
+			if SamePool(filed[i], pool) {
 				continue
 			}
 			note(ports, filed[i])
