@@ -132,11 +132,12 @@ other-nginx: ## the nginx of another release of Debian, into bin/
 	packaging/dev/nginx.sh forky
 
 .PHONY: nginx
-nginx: modules other-nginx ## what the agent does with nginx, with those of two other releases of Debian
+nginx: modules other-nginx ## what the agent does with nginx, with those of two other releases of Debian; and how many of 20,000 requests each loses
 	packaging/dev/nginx.sh trixie
 	for release in trixie forky; do
 		$(AS_ROOT) env MUSTER_TEST_NGINX=$$PWD/bin/nginx/$$release/usr/sbin/nginx go test -tags e2e -count=1 -timeout 20m ./agent/internal/balancer/nginx
 	done
+	$(AS_ROOT) env MUSTER_TEST_REQUESTS=20000 go test -tags e2e -count=1 -v -timeout 20m -run '^TestNginx$$' ./test/e2e
 
 .PHONY: fuzz
 fuzz: ## every fuzz test for a while (FUZZTIME=10s each)

@@ -155,7 +155,7 @@ func (p *project) mainJob(program string, port int, host string, version lbconf.
 	})
 	p.until(3*time.Minute, "enough requests were sent", func() (bool, string) {
 		sent := g.Snapshot().Sent
-		return sent >= 20_000, fmt.Sprint(sent)
+		return sent >= enough(p.T), fmt.Sprint(sent)
 	})
 	r := p.whole(g, end, "3")
 	p.Logf("nginx %s, %s: %d POSTs, %d lost by clients that try again once, %d by those that never do; worst %s; WebSockets %+v",
@@ -166,6 +166,21 @@ func (p *project) mainJob(program string, port int, host string, version lbconf.
 	if r.ByVersion["1"] == 0 || r.ByVersion["2"] == 0 || r.RefusedBy["3"] == 0 {
 		p.Errorf("by version %v, refused by %v", r.ByVersion, r.RefusedBy)
 	}
+}
+
+// enough requests say whether a version keeps its promise: 5,000 in a minute or so,
+// and as many as MUSTER_TEST_REQUESTS says for the figures.
+func enough(t *testing.T) int {
+	t.Helper()
+	said := os.Getenv("MUSTER_TEST_REQUESTS")
+	if said == "" {
+		return 5_000
+	}
+	n, err := strconv.Atoi(said)
+	if err != nil {
+		t.Fatalf("read MUSTER_TEST_REQUESTS: %v", err)
+	}
+	return n
 }
 
 // reloadNginx has nginx read its file again, as an operator could.
