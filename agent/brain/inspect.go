@@ -59,7 +59,7 @@ func (s *State) inspect(inst *instance, now time.Time) inspected {
 	if a := s.assigned[inst.id]; a != nil {
 		out.Goal = a.Goal
 		if spec := s.spec(a); spec != nil {
-			made := *spec
+			made := spec.WithoutOptions("(not shown)")
 			made.Environment, made.Configs = nil, fleet.WithoutContent(spec.Configs)
 			out.Spec, out.Environment = &made, sortedKeys(spec.Environment)
 		}

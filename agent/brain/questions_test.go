@@ -65,6 +65,7 @@ func TestInspectingShowsNoValues(t *testing.T) {
 	w := newWorld(t).connected()
 	spec := webSpec()
 	spec.Environment = map[string]string{"PASSWORD": "hunter2", "MODE": "hunter3"}
+	spec.Runtime = &fleet.Runtime{Logging: &fleet.Logging{Options: map[string]string{"splunk-token": "hunter4"}}}
 	w.send(desired(spec, "a-1"))
 	w.settle()
 	text := w.state.Inspect(shopWeb, w.now)
@@ -80,7 +81,7 @@ func TestInspectingShowsNoValues(t *testing.T) {
 	if len(all) != 1 || all[0].ID != "a-1" || strings.Join(all[0].Environment, " ") != "MODE PASSWORD" || all[0].MadeFrom.Image != "web:1" || all[0].Engine.State != brain.ContainerRunning {
 		t.Errorf("%s", text)
 	}
-	if strings.Contains(text, "hunter") {
+	if strings.Contains(text, "hunter") || !strings.Contains(text, "splunk-token") {
 		t.Errorf("it shows a value: %s", text)
 	}
 	if text := w.state.Inspect(fleet.ServiceKey{Project: "shop", Name: "none"}, w.now); text != "" {

@@ -161,21 +161,8 @@ func addressesOf(in *Instance) (out []string) {
 // shown is a spec as people see it: without values of its environment, what is in its
 // configs, and what drivers of volumes and logging are told, which may be passwords.
 func shown(spec fleet.Spec) fleet.Spec {
+	spec = spec.WithoutOptions(hidden)
 	spec.Environment, spec.Configs = hideValues(spec.Environment), fleet.WithoutContent(spec.Configs)
-	spec.Mounts = slices.Clone(spec.Mounts)
-	for i := range spec.Mounts {
-		if m := &spec.Mounts[i]; m.DriverOptions != nil {
-			m.DriverOptions = hideValues(m.DriverOptions)
-		}
-	}
-	if r := spec.Runtime; r != nil && r.Logging != nil {
-		copied, logging := *r, *r.Logging
-		if logging.Options != nil {
-			logging.Options = hideValues(logging.Options)
-		}
-		copied.Logging = &logging
-		spec.Runtime = &copied
-	}
 	return spec
 }
 
