@@ -156,9 +156,16 @@ func (s *State) roll(key fleet.ServiceKey, service *Service) {
 		}
 		s.imagesOn[host][key] = true
 	}
-	delete(s.dependent, key)
-	if service != nil && len(service.Asked.DependsOn) > 0 {
-		s.dependent[key] = true
+	for _, on := range dependencies(s.Services[key]) {
+		if delete(s.dependents[on], key); len(s.dependents[on]) == 0 {
+			delete(s.dependents, on)
+		}
+	}
+	for _, on := range dependencies(service) {
+		if s.dependents[on] == nil {
+			s.dependents[on] = map[fleet.ServiceKey]bool{}
+		}
+		s.dependents[on][key] = true
 	}
 	if service != nil && service.comes() {
 		s.rolling[key] = true

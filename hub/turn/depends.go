@@ -64,7 +64,7 @@ func (t *tx) missed(project string, d fleet.Dependency) *fleet.Wait {
 	w := &fleet.Wait{Service: key, Condition: d.Condition}
 	s := t.services.get(key)
 	switch {
-	case d.Optional && (s == nil || s.Removing || s.Stopped || s.Asked.Mode == fleet.ModeJob && s.Run.Over()):
+	case d.Optional && (s == nil || s.Removing || s.Stopped || s.Asked.Mode == fleet.ModeJob && t.isRun(s) && s.Run.Over()):
 		return nil
 	case s == nil || s.Removing:
 		w.Why = "there is no such service"
@@ -117,11 +117,11 @@ func (t *tx) within(s *Service) (n int) {
 	if s.Asked.Mode != fleet.ModeGlobal {
 		return t.count(s)
 	}
-	for _, host := range t.hosts.keys(byText) {
+	t.hosts.each(func(host string, _ *Host) {
 		if t.wantsGlobal(s, host) && t.barred(host) == "" {
 			n++
 		}
-	}
+	})
 	return n
 }
 
@@ -228,6 +228,8 @@ func (t *tx) wayOut(s *Service, w *fleet.Wait) string {
 		return fmt.Sprintf("apply a file in which it is one, or has another condition in depends_on of %s", s.Asked.Key.Name)
 	case d.Stopped:
 		return fmt.Sprintf("muster start %s", w.Service)
+	case d.Frozen:
+		return fmt.Sprintf("it is frozen: muster unfreeze %s", w.Service)
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/musterhq/muster/hub/rollout"
@@ -165,7 +166,11 @@ func (t *tx) rolloutReasons(s *Service, r *fleet.Rollout) (reasons []string) {
 	for i := range waits {
 		w := &waits[i]
 		reasons = append(reasons, fmt.Sprintf("rollout from version %d to %d: %s", r.From, r.To, w))
-		if on := t.services.get(w.Service); on != nil && len(on.Held) > 0 {
+		switch on := t.services.get(w.Service); {
+		case on != nil && on.Frozen:
+			reasons = append(reasons, fmt.Sprintf(heldPrefix+"the rollout waits for %s, which is frozen (muster unfreeze %s; muster rollout %s abort stays at version %d)",
+				w.Service.Name, w.Service, s.Asked.Key, r.From))
+		case on != nil && len(on.Held) > 0:
 			reasons = append(reasons, fmt.Sprintf(heldPrefix+"the rollout waits for %s, which is held (muster service %s says why; muster rollout %s abort stays at version %d)",
 				w.Service.Name, w.Service, s.Asked.Key, r.From))
 		}
@@ -204,7 +209,7 @@ func (t *tx) rolloutWaits(s *Service, r *fleet.Rollout) (waits []fleet.Wait, bac
 // touchDependents has the services planned that depend on another: all of them, or
 // those that wait for something.
 func (t *tx) touchDependents(key fleet.ServiceKey, all bool) {
-	for dependent := range t.dependents()[key] {
+	for dependent := range t.dependents(key) {
 		s := t.services.get(dependent)
 		if s == nil || s.Removing {
 			continue
@@ -215,40 +220,43 @@ func (t *tx) touchDependents(key fleet.ServiceKey, all bool) {
 	}
 }
 
-// dependents are the services that depend on others, by those; there may be too many.
-func (t *tx) dependents() map[fleet.ServiceKey]map[fleet.ServiceKey]bool {
-	if t.dependsOn != nil {
-		return t.dependsOn
+// dependents are the services that depend on another, in any order; there may be too
+// many. It costs what has changed in this turn, not what there is.
+func (t *tx) dependents(on fleet.ServiceKey) map[fleet.ServiceKey]bool {
+	if t.dependsOn == nil {
+		t.dependsOn = map[fleet.ServiceKey]map[fleet.ServiceKey]bool{}
+		for key, s := range t.services.changed {
+			for _, on := range dependencies(s) {
+				t.dependsOn[on] = with(t.dependsOn[on], key, true)
+			}
+		}
 	}
-	t.dependsOn = map[fleet.ServiceKey]map[fleet.ServiceKey]bool{}
-	for key := range t.s.dependent {
-		t.depends(t.services.get(key))
+	stood, changed := t.s.dependents[on], t.dependsOn[on]
+	if len(changed) == 0 {
+		return stood
 	}
-	for _, s := range t.services.changed {
-		t.depends(s)
-	}
-	return t.dependsOn
+	all := maps.Clone(changed)
+	maps.Copy(all, stood)
+	return all
 }
 
-func (t *tx) depends(s *Service) {
+// dependencies are the services that one depends on; of none (nil) there are none.
+func dependencies(s *Service) (on []fleet.ServiceKey) {
 	if s == nil {
-		return
+		return nil
 	}
 	for _, d := range s.Asked.DependsOn {
-		on := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}
-		if t.dependsOn[on] == nil {
-			t.dependsOn[on] = map[fleet.ServiceKey]bool{}
-		}
-		t.dependsOn[on][s.Asked.Key] = true
+		on = append(on, fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service})
 	}
+	return on
 }
 
 // touchOrder has those planned that a service depends on, or that depend on it, as
 // that changes: a one-shot service runs if there is somebody who waits for it.
 func (t *tx) touchOrder(s *Service) {
 	t.dependsOn = nil
-	for _, d := range s.Asked.DependsOn {
-		t.touch(fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service})
+	for _, on := range dependencies(s) {
+		t.touch(on)
 	}
 	t.touchDependents(s.Asked.Key, true)
 	t.dependsOn = nil

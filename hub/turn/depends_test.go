@@ -317,3 +317,64 @@ func TestANewVersionOfWhatWaits(t *testing.T) {
 		t.Errorf("version %d comes", in.Version)
 	}
 }
+
+// A start takes back a stop before it ends a wait: it never says started of what stays
+// stopped, or is on its way out.
+func TestAStartOfWhatIsStoppedWhileItWaits(t *testing.T) {
+	w := ordering(t, "web1", "web2")
+	db := lone("db", "db:1")
+	db.Constraints = []fleet.Constraint{{Label: "zone", Equal: true, Value: "b"}}
+	w.take(db, lone("web", "web:1", on("db", fleet.ConditionHealthy)))
+	w.pass(3 * time.Second)
+	web := shop("web")
+	for _, do := range []string{fleet.DoFreeze, fleet.DoStop, fleet.DoStart} { // frozen: its wait stays as it was
+		if reply := w.order(fleet.Command{Do: do, Service: web}); reply.Err != nil {
+			t.Fatal(reply.Err)
+		}
+	}
+	if s := w.s.Services[web]; s.Stopped || s.Begun {
+		t.Errorf("stopped: %v, begun: %v", s.Stopped, s.Begun)
+	}
+	w.order(fleet.Command{Do: fleet.DoRemove, Service: web})
+	if reply := w.order(fleet.Command{Do: fleet.DoStart, Service: web}); reply.Err == nil {
+		t.Errorf("it is being removed, and %+v", reply.Result)
+	}
+}
+
+func TestWhoWaitsForWhatIsFrozenIsToldTheWayOut(t *testing.T) {
+	w := ordering(t, "web1", "web2")
+	w.take(lone("db", "db:1"), oneShot("migrate", "migrate:1"), lone("web", "web:1", on("migrate", fleet.ConditionCompleted)))
+	w.comes("migrate")
+	w.endsWith("migrate", 0)
+	w.comes("web")
+	w.pass(5 * time.Second)
+	w.order(fleet.Command{Do: fleet.DoFreeze, Service: shop("migrate")})
+	w.take(oneShot("migrate", "migrate:2"), lone("web", "web:2", on("migrate", fleet.ConditionCompleted)),
+		lone("new", "new:1", on("migrate", fleet.ConditionCompleted)))
+	w.pass(5 * time.Second)
+	w.wantSaid("new", fleet.ServiceHeld, "it is frozen: muster unfreeze shop/migrate")
+	w.wantSaid("web", fleet.ServiceHeld, "held: the rollout waits for migrate, which is frozen (muster unfreeze shop/migrate; muster rollout shop/web abort stays at version 1)")
+}
+
+// What is optional may end badly; but it isn't over because its last version was.
+func TestTheNextVersionOfWhatIsOptionalIsWaitedFor(t *testing.T) {
+	w := ordering(t, "web1", "web2")
+	optional := on("migrate", fleet.ConditionCompleted)
+	optional.Optional = true
+	w.take(oneShot("migrate", "migrate:1"), lone("web", "web:1", optional))
+	w.comes("migrate")
+	w.endsWith("migrate", 0)
+	w.comes("web")
+	w.pass(5 * time.Second)
+	for _, h := range w.hosts {
+		delete(h.ended, shop("migrate")) // the next one takes its time
+	}
+	w.take(oneShot("migrate", "migrate:2"), lone("web", "web:2", optional))
+	w.pass(10 * time.Second)
+	w.wantSaid("web", fleet.ServiceProgressing, "waiting for migrate on "+w.see("migrate").Run.Host+": it still runs")
+	w.endsWith("migrate", 3)
+	w.pass(time.Minute)
+	if v := w.see("web"); v.State != fleet.ServiceConverged || v.Version != 2 {
+		t.Errorf("it is %s at version %d: %v", v.State, v.Version, v.Reasons)
+	}
+}

@@ -38,7 +38,7 @@ func (t *tx) foresee(c fleet.Command, plan *fleet.Plan) {
 		plan.Warnings = append(plan.Warnings, "too much would change for this plan to say where: the instances are placed as they come")
 		return
 	}
-	d := &draft{tx: begin(t.s, t.now), keys: sorted(keys, fleet.ServiceKey.Less), before: map[string]*Instance{}}
+	d := &draft{tx: begin(t.s, t.now), keys: sorted(keys, fleet.ServiceKey.Less), before: map[string]*Instance{}, rolled: map[fleet.ServiceKey]bool{}}
 	for _, key := range d.keys {
 		for _, in := range d.members(key) {
 			if in.Goal == fleet.GoalRun {
@@ -52,6 +52,7 @@ func (t *tx) foresee(c fleet.Command, plan *fleet.Plan) {
 	}
 	d.goOn()
 	plan.Moves, plan.Held = d.moves(plan), d.held()
+	plan.Warnings = append(plan.Warnings, d.followers()...)
 	if n := len(plan.Moves); n > maxListed {
 		plan.Moves, plan.Left = plan.Moves[:maxListed], n-maxListed
 	}
@@ -61,7 +62,8 @@ func (t *tx) foresee(c fleet.Command, plan *fleet.Plan) {
 type draft struct {
 	*tx
 	keys   []fleet.ServiceKey
-	before map[string]*Instance // those that are to run now
+	before map[string]*Instance      // those that are to run now
+	rolled map[fleet.ServiceKey]bool // services that a rollout replaces
 }
 
 // goOn works on until nothing changes any more.
@@ -85,6 +87,7 @@ func (d *draft) hurry(key fleet.ServiceKey) {
 	if s == nil || s.Rollout == nil || s.Rollout.Over() {
 		return
 	}
+	d.rolled[key] = true
 	recreates := s.Rollout.Spec.Strategy == fleet.StrategyRecreate
 	d.services.edit(key).Rollout = nil
 	for _, in := range d.members(key) {
@@ -110,6 +113,7 @@ func (d *draft) pretend() (some bool) {
 				d.serve(in)
 				some = true
 			}
+			any = d.end(in) || any
 		}
 		if s := d.services.get(key); s != nil {
 			d.offer(s, running)
@@ -126,6 +130,18 @@ func (d *draft) serve(in *Instance) {
 			in.Ports = with(in.Ports, p.Target, cmp.Or(p.HostPort, p.Target))
 		}
 	}
+}
+
+// end has a one-shot service's run have ended well. It reports whether it hadn't.
+func (d *draft) end(in *Instance) bool {
+	s := d.services.get(in.Service)
+	if s == nil || s.Asked.Mode != fleet.ModeJob || s.Run == nil || s.Run.Instance != in.ID || s.Run.Over() {
+		return false
+	}
+	run := *s.Run
+	run.Ended = d.now
+	d.services.edit(in.Service).Run = &run
+	return true
 }
 
 // offer has every balancer give traffic to all that run.
@@ -197,6 +213,27 @@ func paired(change fleet.ServiceChange, gone, come []*Instance, why map[string]s
 		moves = append(moves, fleet.Move{Action: fleet.MoveStart, Service: in.Service, Version: in.Version, To: in.Host, Why: because})
 	}
 	return moves
+}
+
+// followers name the services that restart once others have been replaced: nothing of
+// them is otherwise changed, or not their version.
+func (d *draft) followers() (warnings []string) {
+	after := sorted(d.rolled, fleet.ServiceKey.Less)
+	for i := 0; i < len(after); i++ {
+		on := after[i]
+		for _, key := range sorted(d.dependents(on), fleet.ServiceKey.Less) {
+			s := d.services.get(key)
+			restarts := s != nil && !s.Removing && !s.Stopped && s.Begun && slices.ContainsFunc(s.Asked.DependsOn, func(dep fleet.Dependency) bool {
+				return dep.Restart && dep.Service == on.Name
+			})
+			if restarts && !d.rolled[key] {
+				d.rolled[key] = true
+				after = append(after, key)
+				warnings = append(warnings, fmt.Sprintf("%s restarts once %s has been replaced, as it depends on it with restart", key, on))
+			}
+		}
+	}
+	return few(warnings)
 }
 
 // reasonsToLeave are those of the draft's events, by instance.

@@ -195,3 +195,30 @@ func TestExplain(t *testing.T) {
 		t.Error("nobody is explained")
 	}
 }
+
+// One-shot services have ended well in a plan, so that it says where those go that
+// come after them; and it names those that restart after what it replaces.
+func TestAPlanGoesThroughTheOrder(t *testing.T) {
+	w := ordering(t, "web1", "web2")
+	restarts := on("db", fleet.ConditionHealthy)
+	restarts.Restart = true
+	chain := func(db string) []fleet.Service {
+		return []fleet.Service{
+			lone("db", db), oneShot("migrate", "migrate:1", on("db", fleet.ConditionHealthy)),
+			lone("web", "web:1", restarts, on("migrate", fleet.ConditionCompleted)),
+		}
+	}
+	plan := w.foreseen(chain("db:1")...)
+	if got, want := movesText(plan.Moves), "start db >web1: it is new\nstart migrate >web2: it is new\nstart web >web1: it is new"; got != want || len(plan.Held) > 0 {
+		t.Errorf("%s (%v)", got, plan.Held)
+	}
+	w.take(chain("db:1")...)
+	w.comes("migrate")
+	w.endsWith("migrate", 0)
+	w.comes("web")
+	w.pass(10 * time.Second)
+	plan = w.foreseen(chain("db:2")...)
+	if got := strings.Join(plan.Warnings, "; "); !strings.Contains(got, "shop/web restarts once shop/db has been replaced") || len(plan.Held) > 0 {
+		t.Errorf("%s (%v)", got, plan.Held)
+	}
+}

@@ -41,7 +41,7 @@ func (t *tx) leftWhy(s *Service, in *Instance) string {
 
 // isAwaited: services depend on this one.
 func (t *tx) isAwaited(s *Service) bool {
-	for key := range t.dependents()[s.Asked.Key] {
+	for key := range t.dependents(s.Asked.Key) {
 		if d := t.services.get(key); d != nil && !d.Removing && slices.ContainsFunc(d.Asked.DependsOn, func(d fleet.Dependency) bool { return d.Service == s.Asked.Key.Name }) {
 			return true
 		}

@@ -74,6 +74,10 @@ func (t *tx) planService(key fleet.ServiceKey) (reasons []string, settles bool) 
 		return reasons, true
 	}
 	reasons = append(reasons, t.stays(s)...)
+	if s.Rebalance != nil && s.Asked.Mode != fleet.ModeReplicated {
+		t.move(s) // it was replicated by then
+		s = t.services.get(key)
+	}
 	if s.Asked.Mode == fleet.ModeJob {
 		return append(reasons, t.planJob(s)...), true
 	}

@@ -156,7 +156,7 @@ func (t *tx) givesUpMoving(s *Service) string {
 	switch {
 	case len(r.Moves) == 0:
 		return "nothing is left to move"
-	case r.Generation != s.Generation:
+	case r.Generation != s.Generation || s.Asked.Mode != fleet.ModeReplicated:
 		return "somebody has changed it"
 	case s.Rollout != nil && !s.Rollout.Over():
 		return "it goes to another version"
@@ -185,7 +185,7 @@ func (t *tx) waitsToMove(s *Service) string {
 	next, other := s.Rebalance.Moves[0], ""
 	t.services.each(func(key fleet.ServiceKey, o *Service) {
 		r := o.Rebalance
-		if key == s.Asked.Key || r == nil || len(r.Moves) == 0 || o.Frozen || len(o.Held) > 0 {
+		if key == s.Asked.Key || r == nil || len(r.Moves) == 0 || o.Frozen || o.Removing || len(o.Held) > 0 {
 			return
 		}
 		before := r.Generation == s.Rebalance.Generation && r.Moves[0].Order < next.Order && t.unsettledWhy(o) == ""

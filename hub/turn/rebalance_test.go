@@ -226,3 +226,20 @@ func TestRebalancedIsBalanced(t *testing.T) {
 		}
 	})
 }
+
+// A service that isn't replicated any more ends its rebalance, too, and holds up no
+// other's.
+func TestAnotherModeEndsARebalance(t *testing.T) {
+	w := lopsided(t, 6)
+	w.order(fleet.Command{Do: fleet.DoRebalance})
+	w.pass(2 * time.Second)
+	global := webService(0, "web:1")
+	global.Mode = fleet.ModeGlobal
+	if reply := w.apply(global); reply.Err != nil {
+		t.Fatal(reply.Err)
+	}
+	w.pass(time.Minute)
+	if r := w.s.Services[web].Rebalance; r != nil || len(w.said(fleet.EventRebalanceEnded)) != 1 {
+		t.Errorf("%+v, %v", r, w.said(fleet.EventRebalanceEnded))
+	}
+}

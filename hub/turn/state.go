@@ -41,9 +41,10 @@ type State struct {
 	rolling   map[fleet.ServiceKey]bool            // services of which a version is on its way
 	imagesOn  map[string]map[fleet.ServiceKey]bool // services whose last rollout had a host fetch the image
 	leaving   map[string]bool                      // hosts on their way out
-	dependent map[fleet.ServiceKey]bool            // services that depend on others
 	away      map[string]bool                      // hosts in maintenance
-	fleet     *Fleetwide                           // not stored
+	// dependents are the services that depend on others, by those.
+	dependents map[fleet.ServiceKey]map[fleet.ServiceKey]bool
+	fleet      *Fleetwide // not stored
 
 	notes map[fleet.ServiceKey]*notes // not stored
 	told  map[fleet.ServiceKey]*told
@@ -394,7 +395,7 @@ func New(lineage string, epoch, revision uint64, started time.Time, opts Options
 		rolling:    map[fleet.ServiceKey]bool{},
 		imagesOn:   map[string]map[fleet.ServiceKey]bool{},
 		leaving:    map[string]bool{},
-		dependent:  map[fleet.ServiceKey]bool{},
+		dependents: map[fleet.ServiceKey]map[fleet.ServiceKey]bool{},
 		away:       map[string]bool{},
 		notes:      map[fleet.ServiceKey]*notes{},
 		told:       map[fleet.ServiceKey]*told{},

@@ -62,7 +62,7 @@ func (t *tx) stopOn(s *Service, c fleet.Command) (fleet.Result, error) {
 
 // start takes back a stop: that of the whole service, or that on one host.
 func (t *tx) start(c fleet.Command) (fleet.Result, error) {
-	if s := t.services.get(c.Service); s != nil && len(s.Waiting) > 0 && c.Host == "" {
+	if s := t.services.get(c.Service); s != nil && len(s.Waiting) > 0 && c.Host == "" && !s.Stopped && !s.Removing {
 		return t.startAnyway(c)
 	}
 	s, err := t.stoppable(c)

@@ -34,7 +34,7 @@ type tx struct {
 	crowd      *crowd
 	namesOf    map[string][]named  // by project; nil until the turn's end
 	movers     *[]fleet.ServiceKey // see moving; nil until the turn's end
-	// dependsOn is made when it is first asked for; see dependents.
+	// dependsOn is of the services that this turn changes; see dependents.
 	dependsOn map[fleet.ServiceKey]map[fleet.ServiceKey]bool
 }
 
