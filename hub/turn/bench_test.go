@@ -3,6 +3,7 @@ package turn
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -62,6 +63,37 @@ func BenchmarkPlaceEverywhere(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/host")
+		})
+	}
+}
+
+// BenchmarkRebalance works out what is to move when as many hosts come as there are:
+// nothing else is done meanwhile.
+func BenchmarkRebalance(b *testing.B) {
+	for _, n := range []int{200, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			w := newWorld(b, manyHosts(n)...)
+			for i := range n / 2 {
+				w.hosts[fmt.Sprint("web", i)].cut = true
+			}
+			w.join()
+			var services []fleet.Service
+			for i := range 50 {
+				s := webService(20, "web:1")
+				s.Key.Name, s.Balancing = fmt.Sprint("web", i), nil
+				services = append(services, s)
+			}
+			w.apply(services...)
+			w.pass(5 * time.Second)
+			for _, h := range w.hosts {
+				h.cut = false
+			}
+			w.pass(5 * time.Second)
+			for b.Loop() {
+				if plan := w.order(fleet.Command{Do: fleet.DoRebalance, DryRun: true}).Result.Plan; len(plan.Moves) == 0 {
+					b.Fatal("nothing moves")
+				}
+			}
 		})
 	}
 }

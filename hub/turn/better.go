@@ -9,7 +9,8 @@ import (
 )
 
 // Bounds of one rebalance, which is worked out while nothing else is: how many
-// instances it moves, and from how many hosts of a service each of them may be.
+// instances it moves, and from how many hosts of a service each of them may be. How
+// often it looks at hosts is Options.MaxLooks.
 const (
 	maxMoves   = 200
 	maxSources = 32
@@ -20,7 +21,7 @@ const (
 // and not only by free memory or a name. Each move is reckoned with those before
 // it done, and those that spread a service before those that only even out what runs
 // on hosts. Stay says which services nothing is moved of, and why. Left is 1 if there
-// are more moves than are made at once.
+// may be more moves than are found, or made, at once.
 func (t *tx) betterPlaces(keys []fleet.ServiceKey) (moves []fleet.Move, left int, stay []string) {
 	t.crowd = nil
 	defer func() { t.crowd = nil }() // its books are those of afterwards
@@ -36,37 +37,41 @@ func (t *tx) betterPlaces(keys []fleet.ServiceKey) (moves []fleet.Move, left int
 		movable = append(movable, key)
 		siblings[key] = t.siblings(s, t.members(key))
 	}
-	next := func(rank func(a, b placement.Score) int) bool {
-		for _, key := range movable {
-			m, in := t.betterPlace(t.services.get(key), siblings[key], moved, rank)
-			if in == nil {
-				continue
-			}
-			if len(moves) == maxMoves {
-				left = 1
-				return false
-			}
-			moved[in.ID] = true
-			siblings[key][m.From]--
-			siblings[key][m.To]++
-			t.shift(in, m.To)
-			moves = append(moves, m)
-			return true
+	looks := 0
+	try := func(key fleet.ServiceKey, rank ranking) bool {
+		m, in := t.betterPlace(t.services.get(key), siblings[key], moved, rank, &looks)
+		if len(moves) == maxMoves && in != nil || looks > t.s.opts.MaxLooks {
+			left = 1
 		}
-		return false
+		if in == nil || left > 0 {
+			return false
+		}
+		moved[in.ID] = true
+		siblings[key][m.From]--
+		siblings[key][m.To]++
+		t.shift(in, m.To)
+		moves = append(moves, m)
+		return true
 	}
-	ranks := t.ranks(movable)
-	for i := 0; i < len(ranks) && left == 0; i++ {
-		if next(ranks[i]) {
-			i = -1 // what counts for more may be worth another move by now
+	for before := -1; before < len(moves) && left == 0; { // what leaves makes room for others
+		before = len(moves)
+		for _, rank := range t.ranks(movable) {
+			for i := 0; i < len(movable) && left == 0; {
+				if !try(movable[i], rank) {
+					i++
+				}
+			}
 		}
 	}
 	return moves, left, stay
 }
 
+// ranking compares places by some of what decides.
+type ranking = func(a, b placement.Score) int
+
 // ranks are what places are compared by, one after another: by what counts for the
 // most alone, then by the next as well.
-func (t *tx) ranks(keys []fleet.ServiceKey) (ranks []func(a, b placement.Score) int) {
+func (t *tx) ranks(keys []fleet.ServiceKey) (ranks []ranking) {
 	labels := 0
 	for _, key := range keys {
 		labels = max(labels, len(t.services.get(key).Asked.Spread))
@@ -109,8 +114,12 @@ func (t *tx) stuckTo(s *Service) string {
 
 // betterPlace is the next instance of a service to move, of those that haven't; nil:
 // all are where they would be placed now.
-func (t *tx) betterPlace(s *Service, siblings map[string]int, moved map[string]bool, rank func(a, b placement.Score) int) (fleet.Move, *Instance) {
+func (t *tx) betterPlace(s *Service, siblings map[string]int, moved map[string]bool, rank ranking, looks *int) (fleet.Move, *Instance) {
+	if *looks > t.s.opts.MaxLooks {
+		return fleet.Move{}, nil
+	}
 	need, hosts := placement.Of(&s.Asked, ""), t.candidates(s, siblings, "")
+	*looks += len(hosts)
 	last := map[string]*Instance{} // on each host
 	for _, in := range t.members(s.Asked.Key) {
 		if in.Goal == fleet.GoalRun && !moved[in.ID] && !t.kept(s, in) && t.barred(in.Host) == "" {
@@ -127,9 +136,20 @@ func (t *tx) betterPlace(s *Service, siblings map[string]int, moved map[string]b
 	}
 	scores := placement.Scores(need, hosts)
 	slices.SortStableFunc(sources, func(a, b int) int { return scores[b].Rank(scores[a]) })
+	first, second := bestTwo(need, hosts, scores)
 	for _, i := range sources[:min(len(sources), maxSources)] {
-		in := last[hosts[i].ID]
-		if to, why := better(need, hosts, i, t.versionOf(in), rank); to != "" {
+		in, there := last[hosts[i].ID], first
+		if there == i {
+			there = second
+		}
+		switch {
+		case len(need.Spread) > 0: // who leaves changes the groups of others, too
+			there = -1
+			*looks += len(hosts)
+		case there < 0:
+			continue
+		}
+		if to, why := better(need, hosts, i, there, t.versionOf(in), rank); to != "" {
 			return fleet.Move{
 				Action: fleet.MoveMove, Service: s.Asked.Key, Version: in.Version, Instance: in.ID, From: in.Host, To: to, Why: why,
 			}, in
@@ -138,19 +158,42 @@ func (t *tx) betterPlace(s *Service, siblings map[string]int, moved map[string]b
 	return fleet.Move{}, nil
 }
 
-// better is the host that one instance of those on the host at an index would be
-// better on by what ranks them, and why; empty: none is.
-func better(need placement.Need, hosts []placement.Host, at int, v *fleet.Version, rank func(a, b placement.Score) int) (to, why string) {
-	hosts = slices.Clone(hosts)
-	from := hosts[at]
-	hosts[at].Siblings, hosts[at].Instances = from.Siblings-1, from.Instances-1
-	vacate(&hosts[at], v)
-	hosts[at].Barred = "is where it is" // and counts, for what it has
-	if to, _ = placement.Choose(need, hosts); to == "" {
-		return "", ""
+// bestTwo are the two hosts that could have one more of a service before all others,
+// as indexes; -1: there is none.
+func bestTwo(need placement.Need, hosts []placement.Host, scores []placement.Score) (first, second int) {
+	first, second = -1, -1
+	for i := range hosts {
+		switch {
+		case second >= 0 && scores[i].Compare(scores[second]) > 0 || placement.Refuse(need, &hosts[i]) != "":
+		case first < 0 || scores[i].Compare(scores[first]) < 0:
+			first, second = i, first
+		default:
+			second = i
+		}
 	}
-	there := slices.IndexFunc(hosts, func(h placement.Host) bool { return h.ID == to })
-	scores := placement.Scores(need, hosts)
+	return first, second
+}
+
+// better is the host that one instance of those on the host at an index would be
+// better on by what ranks them, and why; empty: none is. There is the best of the
+// others, where that is known, and else -1.
+func better(need placement.Need, hosts []placement.Host, at, there int, v *fleet.Version, rank ranking) (to, why string) {
+	from := hosts[at]
+	without := from
+	without.Siblings, without.Instances = from.Siblings-1, from.Instances-1
+	vacate(&without, v)
+	without.Barred = "is where it is" // and counts, for what it has
+	if there >= 0 {
+		hosts, at, there = []placement.Host{without, hosts[there]}, 0, 1
+	} else {
+		hosts = slices.Clone(hosts)
+		hosts[at] = without
+		if to, _ = placement.Choose(need, hosts); to == "" {
+			return "", ""
+		}
+		there = slices.IndexFunc(hosts, func(h placement.Host) bool { return h.ID == to })
+	}
+	to, scores := hosts[there].ID, placement.Scores(need, hosts)
 	if need.MostPerHost > 0 && from.Siblings > need.MostPerHost {
 		return to, fmt.Sprintf("%s has %d of it, and no host may have more than %d", from.ID, from.Siblings, need.MostPerHost)
 	}
@@ -211,6 +254,6 @@ func (t *tx) stillBetter(s *Service, in *Instance, to string) bool {
 			hosts[i].Barred = "isn't asked"
 		}
 	}
-	found, _ := better(need, hosts, at, t.versionOf(in), placement.Score.Rank)
+	found, _ := better(need, hosts, at, -1, t.versionOf(in), placement.Score.Rank)
 	return found == to
 }

@@ -49,6 +49,9 @@ func (t *tx) rebalance(c fleet.Command) (fleet.Result, error) {
 		}).WithHint("look again what would be moved: muster rebalance --dry-run")
 	}
 	message := "nothing would be placed better elsewhere: nothing is moved"
+	if left > 0 {
+		message = "there is too much to look through at once: name a project or a service"
+	}
 	if len(moves) > 0 {
 		message = instancesText(len(moves)) + " moved, one after another"
 	}

@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/musterhq/muster/hub/placement"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -241,5 +242,59 @@ func TestAnotherModeEndsARebalance(t *testing.T) {
 	w.pass(time.Minute)
 	if r := w.s.Services[web].Rebalance; r != nil || len(w.said(fleet.EventRebalanceEnded)) != 1 {
 		t.Errorf("%+v, %v", r, w.said(fleet.EventRebalanceEnded))
+	}
+}
+
+// TestTheBestOfTheOthers: to know the two best hosts is as good as to look at all of
+// them for each instance that could leave one.
+func TestTheBestOfTheOthers(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		need := placement.Need{Memory: int64(rapid.IntRange(0, 3).Draw(t, "needs")), MostPerHost: rapid.IntRange(0, 3).Draw(t, "most")}
+		var hosts []placement.Host
+		for i := range rapid.IntRange(1, 6).Draw(t, "hosts") {
+			h := placement.Host{
+				ID: fmt.Sprint("web", i), Memory: int64(rapid.IntRange(0, 8).Draw(t, "memory")), UsedMemory: int64(rapid.IntRange(0, 8).Draw(t, "used")),
+				Siblings: rapid.IntRange(1, 4).Draw(t, "siblings"), Weight: rapid.SampledFrom([]float64{1, 2, 4}).Draw(t, "weight"),
+			}
+			h.Instances = h.Siblings + rapid.IntRange(0, 3).Draw(t, "others")
+			if rapid.IntRange(0, 4).Draw(t, "barred") == 0 {
+				h.Barred = "is drained"
+			}
+			hosts = append(hosts, h)
+		}
+		first, second := bestTwo(need, hosts, placement.Scores(need, hosts))
+		for at := range hosts {
+			there := first
+			if there == at {
+				there = second
+			}
+			want, why := better(need, hosts, at, -1, nil, placement.Score.Rank)
+			if there < 0 {
+				if want != "" {
+					t.Fatalf("%d: nobody, want %s (%s)", at, want, why)
+				}
+				continue
+			}
+			if got, gotWhy := better(need, hosts, at, there, nil, placement.Score.Rank); got != want || gotWhy != why {
+				t.Fatalf("%d: %s (%s), want %s (%s)", at, got, gotWhy, want, why)
+			}
+		}
+	})
+}
+
+// What is too much to look through at once isn't looked through, and isn't said to be
+// all right.
+func TestARebalanceIsBounded(t *testing.T) {
+	w := lopsided(t, 6)
+	w.s.opts.MaxLooks = 5
+	plan := w.order(fleet.Command{Do: fleet.DoRebalance, DryRun: true}).Result.Plan
+	if len(plan.Moves) != 1 || plan.Left != 1 {
+		t.Errorf("%+v", plan)
+	}
+	w.s.opts.MaxLooks = 0
+	result := w.order(fleet.Command{Do: fleet.DoRebalance}).Result
+	if result.Changed || len(result.Plan.Moves) > 0 || !strings.Contains(result.Message, "name a project or a service") {
+		t.Errorf("%+v", result)
 	}
 }

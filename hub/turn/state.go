@@ -269,6 +269,7 @@ type Options struct {
 	MaxCount         int // of one service
 	MaxResults       int // commands remembered
 	MaxLeft          int // hosts remembered that have left
+	MaxLooks         int // at hosts, to work out one rebalance: a million are about two seconds
 	// Encrypt makes of a sealed value, by the name under which it was sealed, a text
 	// that only the recipient can read. The same gives the same. Nil: nothing is
 	// delivered.
@@ -302,6 +303,7 @@ func DefaultOptions() Options {
 		MaxCount:         10_000,
 		MaxResults:       10_000,
 		MaxLeft:          10_000,
+		MaxLooks:         1_000_000,
 	}
 }
 
