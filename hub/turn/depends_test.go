@@ -366,12 +366,13 @@ func TestTheNextVersionOfWhatIsOptionalIsWaitedFor(t *testing.T) {
 	w.endsWith("migrate", 0)
 	w.comes("web")
 	w.pass(5 * time.Second)
-	for _, h := range w.hosts {
-		delete(h.ended, shop("migrate")) // the next one takes its time
-	}
-	w.take(oneShot("migrate", "migrate:2"), lone("web", "web:2", optional))
+	db := lone("db", "db:1")
+	db.Constraints = []fleet.Constraint{{Label: "zone", Equal: true, Value: "b"}}
+	w.take(db, oneShot("migrate", "migrate:2", on("db", fleet.ConditionHealthy)), lone("web", "web:2", optional))
 	w.pass(10 * time.Second)
-	w.wantSaid("web", fleet.ServiceProgressing, "waiting for migrate on "+w.see("migrate").Run.Host+": it still runs")
+	w.wantSaid("web", fleet.ServiceHeld, "waiting for migrate: it waits for db")
+	db.Constraints = nil
+	w.take(db)
 	w.endsWith("migrate", 3)
 	w.pass(time.Minute)
 	if v := w.see("web"); v.State != fleet.ServiceConverged || v.Version != 2 {
