@@ -113,7 +113,7 @@ func (d *draft) pretend() (some bool) {
 				d.serve(in)
 				some = true
 			}
-			any = d.end(in) || any
+			some = d.end(in) || some
 		}
 		if s := d.services.get(key); s != nil {
 			d.offer(s, running)
