@@ -51,7 +51,7 @@ func TestSupportPage(t *testing.T) {
 	}
 }
 
-const supportHead = `# All keys of Compose
+var supportHead = `# All keys of Compose
 
 Each key of the [Compose specification](https://github.com/compose-spec/compose-spec), and what Muster makes of it. This page is written from the code that decides (` + "`make generate`" + `), and a test fails when the specification has a key that isn't here. [compose.md](compose.md) says how things work together.
 
@@ -64,7 +64,7 @@ Each key of the [Compose specification](https://github.com/compose-spec/compose-
 | warned | left out, with a warning that says why |
 | refused | with its path and the reason; nothing is applied |
 
-A key that isn't listed is no key of Compose, and refused. Keys that begin with ` + "`x-`" + ` are the author's own; Muster reads ` + "`x-lb`, `x-probe`, `x-versions` and `x-rollout`" + `, which [compose.md](compose.md) describes.
+A key that isn't listed is no key of Compose, and refused. Keys that begin with ` + "`x-`" + ` are the author's own; Muster reads ` + "`" + strings.Join(sortedKeys(places), "`, `") + "`" + `, which [compose.md](compose.md) describes.
 `
 
 const supportTail = `
