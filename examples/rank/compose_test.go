@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -37,22 +38,26 @@ func project(t *testing.T, version int) map[string]fleet.Service {
 // The Compose files must mean to Muster what the README says of them.
 func TestComposeFiles(t *testing.T) {
 	for version, routes := range map[int]string{
-		1: "[{8080 [8080] http}]",
-		2: "[{8080 [8080] http} {9090 [9090] grpc}]",
-		3: "[{8080 [8080] http} {9090 [9090] grpc}]",
+		1: `[{"target":8080,"listen":[8080],"protocol":"http"}]`,
+		2: `[{"target":8080,"listen":[8080],"protocol":"http"},{"target":9090,"listen":[9090],"protocol":"grpc"}]`,
+		3: `[{"target":8080,"listen":[8080],"protocol":"http"},{"target":9090,"listen":[9090],"protocol":"grpc"}]`,
 	} {
 		for key, want := range map[string]struct {
 			image, routes, probe string
 			count                int
 		}{
-			"leaderboard/board": {image.RedisTag, "[{6379 [6379] tcp}]", fleet.ProbeTCP, 1},
+			"leaderboard/board": {image.RedisTag, `[{"target":6379,"listen":[6379],"protocol":"tcp"}]`, fleet.ProbeTCP, 1},
 			"leaderboard/rank":  {image.RankTag(version), routes, fleet.ProbeHTTP, 5},
 		} {
 			s, ok := project(t, version)[key]
 			if !ok {
 				t.Fatalf("version %d: no service %s", version, key)
 			}
-			if got := fmt.Sprint(s.Balancing.Routes); s.Spec.Image != want.image || s.Count != want.count || s.Spec.Probe.Type != want.probe || got != want.routes {
+			got, err := json.Marshal(s.Balancing.Routes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Spec.Image != want.image || s.Count != want.count || s.Spec.Probe.Type != want.probe || string(got) != want.routes {
 				t.Errorf("version %d: %s: %+v", version, key, s)
 			}
 		}
