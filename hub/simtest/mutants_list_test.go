@@ -72,7 +72,7 @@ var mutants = []mutant{
 		{"agent/brain/pools.go", "if p.pool.Removed && !indexed[service] {", "if p.raw != nil && !indexed[service] {"},
 		{"agent/sequence/goal.go", "pool.Removed && want != nil", "want != nil"},
 	}},
-	{"what failed isn't tried again", "has not converged", 125, []edit{
+	{"what failed isn't tried again", "has not converged", 5, []edit{
 		{"agent/brain/backoff.go", "now.Add(wait)", "now.Add(1000 * time.Hour)"},
 	}},
 	{"a host that is behind isn't sent its state again", "has not converged", 9, []edit{
