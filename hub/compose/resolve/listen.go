@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/sirupsen/logrus"
@@ -32,7 +33,11 @@ type hook struct{ messages []string }
 
 func (h *hook) Levels() []logrus.Level { return []logrus.Level{logrus.WarnLevel, logrus.ErrorLevel} }
 
+// Fire keeps a warning. That the specification has no use for version any more is
+// none: files of Swarm's have to have it.
 func (h *hook) Fire(entry *logrus.Entry) error {
-	h.messages = append(h.messages, entry.Message)
+	if !strings.Contains(entry.Message, "`version` is obsolete") {
+		h.messages = append(h.messages, entry.Message)
+	}
 	return nil
 }

@@ -211,6 +211,15 @@ services:
 	}
 }
 
+// A file of Swarm's has to say its version, and nobody is warned of that.
+func TestVersionIsTakenWithoutAWord(t *testing.T) {
+	dir := folder(t, map[string]string{"compose.yaml": "version: '3.8'\nservices: {web: {image: 'web:${TAG}'}}\n"})
+	result, err := resolve.Resolve(t.Context(), resolve.Options{Dir: dir})
+	if err != nil || len(result.Warnings) != 1 || !strings.Contains(result.Warnings[0], "TAG") {
+		t.Errorf("warnings %q, %v", result.Warnings, err)
+	}
+}
+
 func TestResolveNamesTheProjectByItsFolder(t *testing.T) {
 	dir := filepath.Join(folder(t, map[string]string{"My Shop/compose.yml": "services: {web: {image: nginx}}\n"}), "My Shop")
 	result, err := resolve.Resolve(t.Context(), resolve.Options{Dir: dir})
