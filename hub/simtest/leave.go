@@ -195,6 +195,11 @@ func (k *checker) leftBehind(in turn.Instance) {
 	if h.Leaving.Policy != fleet.LeaveKeep {
 		k.sim.violate("%s is forgotten, and isn't stopped", &in)
 	}
+	for id, balancer := range k.sim.hosts { // it may be let go in the turn in which the record goes
+		if balancer.unreachable() >= aloneFor {
+			k.excuse(in.ID, id)
+		}
+	}
 	k.stopping(in.ID)
 }
 
