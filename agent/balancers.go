@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/internal/balancer/haproxy"
 	"github.com/musterhq/muster/agent/internal/balancer/nginx"
 	"github.com/musterhq/muster/agent/internal/loop"
@@ -28,14 +29,12 @@ type BalancerOptions struct {
 }
 
 // DefaultHAProxy returns the options of a HAProxy in production.
-func DefaultHAProxy() BalancerOptions {
-	d := haproxy.DefaultOptions()
-	return BalancerOptions{Name: d.Name, Binary: d.Binary, Retries: d.Retries, HardStop: d.HardStop}
-}
+func DefaultHAProxy() BalancerOptions { return defaults(haproxy.DefaultOptions()) }
 
 // DefaultNginx returns the options of a nginx in production.
-func DefaultNginx() BalancerOptions {
-	d := nginx.DefaultOptions()
+func DefaultNginx() BalancerOptions { return defaults(nginx.DefaultOptions()) }
+
+func defaults(d balancer.Options) BalancerOptions {
 	return BalancerOptions{Name: d.Name, Binary: d.Binary, Retries: d.Retries, HardStop: d.HardStop}
 }
 
@@ -100,14 +99,14 @@ type loadBalancer interface {
 // newBalancers makes those that are asked for.
 func newBalancers(o *Options, l *loop.Loop) (all []loadBalancer, err error) {
 	if o.HAProxy != nil {
-		b, err := haproxy.New(haproxyOptions(o, l))
+		b, err := haproxy.New(o.driven(o.HAProxy, haproxy.DefaultOptions(), haproxy.Driver, l))
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, b)
 	}
 	if o.Nginx != nil {
-		b, err := nginx.New(nginxOptions(o, l))
+		b, err := nginx.New(o.driven(o.Nginx, nginx.DefaultOptions(), nginx.Driver, l))
 		if err != nil {
 			return nil, err
 		}
@@ -116,26 +115,14 @@ func newBalancers(o *Options, l *loop.Loop) (all []loadBalancer, err error) {
 	return all, nil
 }
 
-func haproxyOptions(options *Options, l *loop.Loop) haproxy.Options {
-	b := options.HAProxy
-	o := haproxy.DefaultOptions()
-	o.Name, o.Binary, o.Dir, o.BindAddresses = b.Name, b.Binary, options.balancerDir(b, haproxy.Driver), b.bind()
-	o.MaxConn, o.Retries, o.HardStop, o.Certificates = b.MaxConn, b.Retries, b.HardStop, options.CertificatesDir
-	o.Logger = options.Logger.With("room", "balancer", "balancer", fleet.BalancerKey{Host: options.Host, Name: b.Name}.String())
-	o.Report = l.Balanced
-	o.Counted = func(pools []fleet.PoolMetrics) { l.Counted(b.Name, pools) }
-	return o
-}
-
-func nginxOptions(options *Options, l *loop.Loop) nginx.Options {
-	b := options.Nginx
-	o := nginx.DefaultOptions()
-	o.Name, o.Binary, o.Dir, o.BindAddresses = b.Name, b.Binary, options.balancerDir(b, nginx.Driver), b.bind()
-	o.MaxConn, o.Retries, o.HardStop, o.Certificates = b.MaxConn, b.Retries, b.HardStop, options.CertificatesDir
-	o.Logger = options.Logger.With("room", "balancer", "balancer", fleet.BalancerKey{Host: options.Host, Name: b.Name}.String())
-	o.Report = l.Balanced
-	o.Counted = func(pools []fleet.PoolMetrics) { l.Counted(b.Name, pools) }
-	return o
+// driven sets, of a driver's options, what an operator and the agent say.
+func (o *Options) driven(b *BalancerOptions, d balancer.Options, driver string, l *loop.Loop) balancer.Options {
+	d.Name, d.Binary, d.Dir, d.BindAddresses = b.Name, b.Binary, o.balancerDir(b, driver), b.bind()
+	d.MaxConn, d.Retries, d.HardStop, d.Certificates = b.MaxConn, b.Retries, b.HardStop, o.CertificatesDir
+	d.Logger = o.Logger.With("room", "balancer", "balancer", fleet.BalancerKey{Host: o.Host, Name: b.Name}.String())
+	d.Report = l.Balanced
+	d.Counted = func(pools []fleet.PoolMetrics) { l.Counted(b.Name, pools) }
+	return d
 }
 
 func (b *BalancerOptions) bind() (all []netip.Addr) {

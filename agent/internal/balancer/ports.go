@@ -9,9 +9,9 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// Taken says which program's port keeps a balancer from listening for a pool at
+// taken says which program's port keeps a balancer from listening for a pool at
 // these addresses (none: every IPv4 one); nil: none does.
-func Taken(pool fleet.Pool, addresses []netip.Addr) error {
+func taken(pool fleet.Pool, addresses []netip.Addr) error {
 	if pool.Removed {
 		return nil
 	}

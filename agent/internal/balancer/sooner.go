@@ -6,10 +6,10 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// Sooner is the part of a report that needn't wait for what is done about it:
+// sooner is the part of a report that needn't wait for what is done about it:
 // endpoints that have lost their traffic since the last one. Those that have
 // gained it are told of once the file has them too. False: nobody lost any.
-func Sooner(before, now []fleet.PoolActual) ([]fleet.PoolActual, bool) {
+func sooner(before, now []fleet.PoolActual) ([]fleet.PoolActual, bool) {
 	lost := false
 	out := slices.Clone(now)
 	for i := range out {

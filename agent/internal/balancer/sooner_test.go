@@ -28,7 +28,7 @@ func TestSooner(t *testing.T) {
 		"one lost and one gained": {report(r, d), report(d, r), report(d, d), true},
 		"the first report":        {nil, report(r), report(p), false},
 	} {
-		got, lost := Sooner(c.before, c.now)
+		got, lost := sooner(c.before, c.now)
 		if lost != c.lost || !slices.Equal(got[0].Endpoints, c.want[0].Endpoints) {
 			t.Errorf("%s: %+v, %v", name, got, lost)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -143,7 +144,7 @@ func TestNewsAreTold(t *testing.T) {
 	quiet.Measure = false
 	var l ledger
 	told := func(pool fleet.Pool) string {
-		now = now.Add(countsPause / 2)
+		now = now.Add(balancer.CountsPause / 2)
 		l.follow([]fleet.Pool{pool})
 		l.take(sequence.Worker{PID: 1}, table(t, fmt.Sprintf("mode=tcp lbtot=%d", now.Unix())), true)
 		l.seen([]sequence.Worker{{PID: 1}})

@@ -2,26 +2,21 @@ package haproxy
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 )
-
-// countsPause is the least time between two reports of counts.
-const countsPause = time.Second
 
 // ledger adds up what HAProxy's workers count. Each begins at 0, and goes on
 // when a reload has replaced it until its last connection ends; what it counts
 // after the last look at it is lost.
 type ledger struct {
-	measured bool // some pool is
 	accounts map[account]*sums
 	meters   map[place]meter
-	told     []fleet.PoolMetrics // nil: nothing is measured, for all that others know
-	toldAt   time.Time
+	told     balancer.Told
 }
 
 // account is what is added up for: an endpoint.
@@ -46,13 +41,12 @@ type sums struct {
 
 // follow says what is to be counted: the endpoints of measured pools.
 func (l *ledger) follow(pools []fleet.Pool) {
-	l.measured = slices.ContainsFunc(pools, measured)
-	if !l.measured && len(l.accounts) == 0 {
+	if len(l.accounts) == 0 && !slices.ContainsFunc(pools, balancer.Measured) {
 		return
 	}
 	kept := map[account]*sums{}
 	for _, pool := range pools {
-		if !measured(pool) {
+		if !balancer.Measured(pool) {
 			continue
 		}
 		for _, e := range pool.Endpoints {
@@ -65,8 +59,6 @@ func (l *ledger) follow(pools []fleet.Pool) {
 	}
 	l.accounts = kept
 }
-
-func measured(pool fleet.Pool) bool { return pool.Measure && !pool.Removed }
 
 // take adds what a worker has counted since it was last read. Only the current
 // one knows how long requests take now.
@@ -113,23 +105,8 @@ func (l *ledger) seen(workers []sequence.Worker) {
 	})
 }
 
-// news are the counts of measured pools, where there is something to tell.
-// Nil: from now on no pool is measured.
-func (l *ledger) news(balancer string, pools []fleet.Pool, now time.Time) ([]fleet.PoolMetrics, bool) {
-	if !l.measured && l.told == nil || now.Sub(l.toldAt) < countsPause {
-		return nil, false
-	}
-	var all []fleet.PoolMetrics
-	for i := range pools {
-		if measured(pools[i]) {
-			all = append(all, fleet.PoolMetrics{Service: pools[i].Service, Balancer: balancer, Endpoints: l.endpoints(&pools[i])})
-		}
-	}
-	if reflect.DeepEqual(all, l.told) {
-		return nil, false
-	}
-	l.told, l.toldAt = all, now
-	return all, true
+func (l *ledger) news(name string, pools []fleet.Pool, now time.Time) ([]fleet.PoolMetrics, bool) {
+	return l.told.News(name, pools, now, l.endpoints)
 }
 
 // endpoints are the counts of those that HAProxy was seen to have.

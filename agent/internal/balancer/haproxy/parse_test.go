@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -62,15 +63,15 @@ func TestParseProcesses(t *testing.T) {
 }
 
 func TestOptionsAreValidated(t *testing.T) {
-	for name, spoil := range map[string]func(*Options){
-		"no directory":       func(o *Options) { o.Dir = "" },
-		"a relative one":     func(o *Options) { o.Dir = "lb" },
-		"one that is long":   func(o *Options) { o.Dir = "/" + string(make([]byte, maxDir)) },
-		"one with a blank":   func(o *Options) { o.Dir = "/a b" },
-		"an odd name":        func(o *Options) { o.Name = "A B" },
-		"no program":         func(o *Options) { o.Binary = "" },
-		"a negative retries": func(o *Options) { o.Retries = -1 },
-		"a month's wait":     func(o *Options) { o.HardStop = 31 * 24 * time.Hour },
+	for name, spoil := range map[string]func(*balancer.Options){
+		"no directory":       func(o *balancer.Options) { o.Dir = "" },
+		"a relative one":     func(o *balancer.Options) { o.Dir = "lb" },
+		"one that is long":   func(o *balancer.Options) { o.Dir = "/" + string(make([]byte, 72)) },
+		"one with a blank":   func(o *balancer.Options) { o.Dir = "/a b" },
+		"an odd name":        func(o *balancer.Options) { o.Name = "A B" },
+		"no program":         func(o *balancer.Options) { o.Binary = "" },
+		"a negative retries": func(o *balancer.Options) { o.Retries = -1 },
+		"a month's wait":     func(o *balancer.Options) { o.HardStop = 31 * 24 * time.Hour },
 	} {
 		options := DefaultOptions()
 		options.Dir = "/run/muster/lb"

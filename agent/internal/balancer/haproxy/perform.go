@@ -13,9 +13,6 @@ import (
 	"github.com/musterhq/muster/shared/lbconf"
 )
 
-// maxBackoff bounds the pause between starts of a HAProxy that dies again.
-const maxBackoff = 30 * time.Second
-
 func (b *Balancer) perform(ctx context.Context, action sequence.Action) error {
 	server := lbconf.BackendName(action.Server.Service, action.Server.Target) + "/" + action.Server.Instance
 	switch action.Kind {
@@ -40,7 +37,7 @@ func (b *Balancer) perform(ctx context.Context, action sequence.Action) error {
 	case sequence.Reload:
 		return b.writeAndReload(ctx, action)
 	case sequence.Start:
-		return b.start(ctx, action.Pools)
+		return b.Start(ctx, func() error { return b.begin(ctx, action.Pools) })
 	}
 	return fmt.Errorf("unknown action %q", action.Kind)
 }
@@ -56,7 +53,7 @@ func (b *Balancer) write(ctx context.Context, pools []fleet.Pool) error {
 	if err := b.replace(ctx, pools); err != nil {
 		return err
 	}
-	before := b.memory.Filed
+	before := b.Memory.Filed
 	b.remember(pools)
 	for _, pool := range pools { // so that the worker, too, can be asked
 		if i := sequence.IndexOf(before, pool.Service); i >= 0 && before[i].Generation == pool.Generation {
@@ -64,24 +61,24 @@ func (b *Balancer) write(ctx context.Context, pools []fleet.Pool) error {
 		}
 		command := fmt.Sprintf("experimental-mode on;set var %s int(%d)", lbconf.GenerationVar(pool.Service), pool.Generation)
 		if err := b.runtime.order(ctx, command); err != nil {
-			b.log.Warn("generation not shown by the worker", "service", pool.Service, "error", err)
+			b.Log.Warn("generation not shown by the worker", "service", pool.Service, "error", err)
 		}
 	}
 	return nil
 }
 
 func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) error {
-	if b.rejectTaken(balancer.NewPorts(action.Pools, b.listening)) {
-		return errRejected
+	if _, rejected := b.RejectTaken(balancer.NewPorts(action.Pools, b.listening)); rejected {
+		return balancer.ErrRejected
 	}
 	if err := b.replace(ctx, action.Pools); err != nil {
 		return err
 	}
-	b.log.Info("balancer reloads", "reason", action.Reason)
+	b.Log.Info("balancer reloads", "reason", action.Reason)
 	structure := b.structure(action.Pools)
 	err := b.reload(ctx, structure)
 	if err != nil {
-		b.memory.Stale = true // the next turn puts back what runs, without undoing a removal
+		b.Memory.Stale = true // the next turn puts back what runs, without undoing a removal
 		if errors.Is(err, errBusy) {
 			return err // it wasn't even asked
 		}
@@ -91,13 +88,13 @@ func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) e
 		}
 		blamed := false
 		for _, pool := range action.Pools {
-			if i := sequence.IndexOf(b.memory.Filed, pool.Service); i < 0 || !lbconf.SameSection(b.memory.Filed[i], pool) {
-				b.reject(pool, err)
+			if i := sequence.IndexOf(b.Memory.Filed, pool.Service); i < 0 || !lbconf.SameSection(b.Memory.Filed[i], pool) {
+				b.Reject(pool, err)
 				blamed = true
 			}
 		}
 		if !blamed {
-			b.memory.Unloaded = b.memory.Unloaded.Again(err.Error()+"; no service asked for it, so look at --haproxy-maxconn and the limit of open files", time.Now())
+			b.Memory.Unloaded = b.Memory.Unloaded.Again(err.Error()+"; no service asked for it, so look at --haproxy-maxconn and the limit of open files", time.Now())
 		}
 		return err
 	}
@@ -105,46 +102,23 @@ func (b *Balancer) writeAndReload(ctx context.Context, action sequence.Action) e
 	return nil
 }
 
-// start brings up HAProxy, at once the first time and with growing pauses
-// when it dies again.
-func (b *Balancer) start(ctx context.Context, pools []fleet.Pool) error {
-	if _, err := b.file.Intact(); err != nil {
-		return err // what somebody else wrote isn't started
-	}
-	if time.Since(b.started) > 2*maxBackoff {
-		b.starts = 0
-	}
-	if b.starts > 0 {
-		wait := min(maxBackoff, 250*time.Millisecond<<min(b.starts-1, 10))
-		if left := wait - time.Since(b.started); left > 0 {
-			balancer.Pause(ctx, min(left, retryPause))
-			return nil
-		}
-	}
-	b.starts++
-	b.started = time.Now()
-	b.fault = b.begin(ctx, pools)
-	return b.fault
-}
-
 func (b *Balancer) begin(ctx context.Context, pools []fleet.Pool) error {
 	if err := b.replace(ctx, pools); err != nil {
 		return err
 	}
 	b.remember(pools)
-	b.log.Info("balancer starts", "dir", b.options.Dir)
+	b.Log.Info("balancer starts", "dir", b.Options.Dir)
 	err := b.launch(ctx)
 	if err == nil {
 		return b.awaitStart(ctx)
 	}
-	if free, taken := b.splitTaken(pools); len(taken) > 0 {
-		b.rejectTaken(taken)
-		b.starts = 0
+	if free, rejected := b.RejectTaken(pools); rejected {
+		b.StartAtOnce()
 		if err := b.replace(ctx, free); err != nil { // the others go on
 			return err
 		}
 		b.remember(free)
-		return errRejected
+		return balancer.ErrRejected
 	}
 	return err
 }
@@ -166,22 +140,22 @@ func (b *Balancer) awaitStart(ctx context.Context) error {
 // replace renders pools, has HAProxy check the result and puts it in the
 // file's place. Pools that are at fault are rejected.
 func (b *Balancer) replace(ctx context.Context, pools []fleet.Pool) error {
-	if !b.loaded {
+	if !b.Loaded {
 		return errors.New("haproxy's configuration can't be replaced before it was read")
 	}
 	staged, content, err := b.checked(ctx, pools)
 	if err != nil {
 		if ctx.Err() == nil && errors.Is(err, errRefused) && b.isolate(ctx, pools) {
-			return errRejected
+			return balancer.ErrRejected
 		}
 		return err
 	}
-	return b.file.Adopt(staged, content)
+	return b.File.Adopt(staged, content)
 }
 
 func (b *Balancer) remember(pools []fleet.Pool) {
-	b.memory.Filed, b.memory.Structure, b.memory.Stale = pools, b.structure(pools), false
-	b.certificates.Sweep()
+	b.Memory.Filed, b.Memory.Structure, b.Memory.Stale = pools, b.structure(pools), false
+	b.Certificates.Sweep()
 }
 
 func (b *Balancer) structure(pools []fleet.Pool) string {

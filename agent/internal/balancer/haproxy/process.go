@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,7 +14,6 @@ import (
 )
 
 const (
-	checkTimeout  = 30 * time.Second
 	reloadTimeout = 15 * time.Second
 	shortPause    = 20 * time.Millisecond
 	secondLook    = 100 * time.Millisecond
@@ -26,36 +22,16 @@ const (
 // run carries out the HAProxy program and returns what it complained about
 // as an error.
 func (b *Balancer) run(ctx context.Context, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	// A file, because a daemon that inherited a pipe would hold it open.
-	output, err := os.CreateTemp(b.options.Dir, "output-*")
-	if err != nil {
-		return fmt.Errorf("make a file for haproxy's output: %w", err)
-	}
-	defer os.Remove(output.Name())
-	defer output.Close()
-	command := exec.CommandContext(ctx, b.options.Binary, args...)
-	command.Stdout, command.Stderr = output, output
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	failed := command.Run()
-	text, err := os.ReadFile(output.Name())
-	if err != nil {
-		return fmt.Errorf("read haproxy's output: %w", err)
-	}
-	if failed != nil {
-		return fmt.Errorf("%s: %w", alerts(text), failed)
-	}
-	return nil
+	return b.Execute(ctx, alerts, nil, args...)
 }
 
 // alerts picks the lines that say what is wrong.
-func alerts(output []byte) string {
+func alerts(output string) string {
 	var picked []string
-	for line := range bytes.Lines(output) {
-		if _, text, found := bytes.Cut(line, []byte("[ALERT]")); found {
-			_, message, _ := bytes.Cut(text, []byte(" : "))
-			picked = append(picked, string(bytes.TrimSpace(message)))
+	for line := range strings.Lines(output) {
+		if _, text, found := strings.Cut(line, "[ALERT]"); found {
+			_, message, _ := strings.Cut(text, " : ")
+			picked = append(picked, strings.TrimSpace(message))
 		}
 		if len(picked) == 3 {
 			break
@@ -68,7 +44,7 @@ func alerts(output []byte) string {
 }
 
 func (b *Balancer) launch(ctx context.Context) error {
-	err := b.run(ctx, "-W", "-D", "-S", string(b.master)+",mode,600", "-p", b.path("haproxy.pid"), "-f", b.file.Path)
+	err := b.run(ctx, "-W", "-D", "-S", string(b.master)+",mode,600", "-p", b.Path("haproxy.pid"), "-f", b.File.Path)
 	if err != nil {
 		return fmt.Errorf("start haproxy: %w", err)
 	}
@@ -136,9 +112,9 @@ func (b *Balancer) known(master int) {
 		return
 	}
 	if former, alive := balancer.WorkerOf(b.lead.PID); alive && former == b.lead {
-		b.log.Warn("another haproxy was started beside this one, which is asked to finish", "pid", b.lead.PID, "other", master)
+		b.Log.Warn("another haproxy was started beside this one, which is asked to finish", "pid", b.lead.PID, "other", master)
 		if err := syscall.Kill(b.lead.PID, syscall.SIGUSR1); err != nil {
-			b.log.Warn("haproxy not asked to finish", "pid", b.lead.PID, "error", err)
+			b.Log.Warn("haproxy not asked to finish", "pid", b.lead.PID, "error", err)
 		}
 	}
 	b.lead = now
@@ -156,20 +132,14 @@ func (b *Balancer) gone(ctx context.Context) bool {
 
 // named says whether the master that the pid file names is alive.
 func (b *Balancer) named() (int, bool) {
-	data, err := os.ReadFile(b.path("haproxy.pid"))
-	if err != nil {
-		return 0, false
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil {
+	pid, ok := b.Named("haproxy.pid")
+	if !ok {
 		return 0, false
 	}
 	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || !bytes.Contains(args, []byte(b.file.Path)) {
+	if err != nil || !bytes.Contains(args, []byte(b.File.Path)) {
 		return 0, false
 	}
 	_, alive := balancer.WorkerOf(pid)
 	return pid, alive
 }
-
-func (b *Balancer) path(name string) string { return filepath.Join(b.options.Dir, name) }

@@ -18,7 +18,7 @@ func (r *rig) has(line string) {
 		answer, err := r.lb.runtime.ask(context.Background(), "get var "+lbconf.StructureVar)
 		_, value, _ := strings.Cut(answer, "value=<")
 		structure, _, _ := strings.Cut(value, ">")
-		file, failed := os.ReadFile(r.lb.file.Path)
+		file, failed := os.ReadFile(r.lb.File.Path)
 		return err == nil && failed == nil && strings.Contains(string(file), "    "+line+"\n") &&
 			strings.Contains(string(file), "str("+structure+")")
 	})

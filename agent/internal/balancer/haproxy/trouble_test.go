@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/fleet"
 )
 
@@ -53,8 +54,8 @@ func TestARejectionHoldsUpNobody(t *testing.T) {
 	web.Check.Interval = fleet.Duration(1000 * time.Hour)
 	r.want(web)
 	pause := r.lb.step(context.Background())
-	if len(r.lb.memory.Rejected) != 1 || pause >= retryPause {
-		t.Errorf("%+v, and a pause of %s", r.lb.memory.Rejected, pause)
+	if len(r.lb.Memory.Rejected) != 1 || pause >= balancer.RetryPause {
+		t.Errorf("%+v, and a pause of %s", r.lb.Memory.Rejected, pause)
 	}
 }
 
@@ -70,15 +71,15 @@ func TestOnlyChangedPoolsAreSuspected(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		pool := newPool(t, name)
 		pool.Endpoints = []fleet.Endpoint{newProgram(t, name).endpoint(fleet.EndpointReady)}
-		lb.memory.Filed = append(lb.memory.Filed, *pool)
+		lb.Memory.Filed = append(lb.Memory.Filed, *pool)
 	}
-	want := slices.Clone(lb.memory.Filed)
+	want := slices.Clone(lb.Memory.Filed)
 	want[1].Generation, want[1].DrainTimeout = 2, fleet.Duration(time.Minute)
 	want[3].Generation, want[3].Check.Interval = 2, fleet.Duration(1000*time.Hour)
 	if !lb.isolate(context.Background(), want) {
 		t.Error("nobody is rejected")
 	}
-	for key, rejection := range lb.memory.Rejected {
+	for key, rejection := range lb.Memory.Rejected {
 		if key != want[3].Service || rejection.Generation != 2 {
 			t.Errorf("%s is rejected: %+v", key, rejection)
 		}

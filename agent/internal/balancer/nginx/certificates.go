@@ -2,44 +2,15 @@ package nginx
 
 import (
 	"context"
-	"time"
 
-	"github.com/musterhq/muster/agent/sequence"
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
 )
 
-// lookAtCertificates takes renewed ones into use, by a reload of what is there; pools
-// that were kept back for them are tried again at once.
-func (b *Balancer) lookAtCertificates(ctx context.Context) {
-	wanted := b.wanted()
-	if len(b.certificates.Look(ctx, time.Now(), b.memory.Filed, wanted)) == 0 {
-		return
-	}
-	for _, pool := range wanted {
-		if i := sequence.IndexOf(b.memory.Filed, pool.Service); b.missing(pool) == nil && len(lbconf.CertificatesOf(pool)) > 0 {
-			if i < 0 || b.memory.Filed[i].Generation != pool.Generation {
-				b.memory = b.memory.Reconsider(pool.Service)
-			}
-		}
-	}
-}
-
-// missing says why a pool can't have its certificates.
-func (b *Balancer) missing(pool fleet.Pool) error {
-	var filed fleet.Pool
-	if i := sequence.IndexOf(b.memory.Filed, pool.Service); i >= 0 {
-		filed = b.memory.Filed[i]
-	}
-	return b.certificates.Missing(pool, filed)
-}
-
 // accepts asks nginx about a certificate that nothing else depends on.
 func (b *Balancer) accepts(ctx context.Context, name, path string) error {
-	input := b.input([]fleet.Pool{{
-		Service: fleet.ServiceKey{Project: "muster", Name: "certificate"},
-		Routes:  []fleet.Route{{Target: 443, Listen: []int{443}, Protocol: fleet.ProtocolHTTP, Certificates: map[int][]string{443: {name}}}},
-	}}, nil)
+	input := b.input([]fleet.Pool{balancer.Trial(name, fleet.ProtocolHTTP)}, nil)
 	input.Certificates = map[string]lbconf.NginxCertificate{name: {Path: path}}
 	_, _, err := b.check(ctx, input)
 	return err
@@ -47,8 +18,8 @@ func (b *Balancer) accepts(ctx context.Context, name, path string) error {
 
 // shown are the copies in use.
 func (b *Balancer) shown() map[string]lbconf.NginxCertificate {
-	all, names := map[string]lbconf.NginxCertificate{}, b.certificates.Names()
-	for name, path := range b.certificates.Paths() {
+	all, names := map[string]lbconf.NginxCertificate{}, b.Certificates.Names()
+	for name, path := range b.Certificates.Paths() {
 		all[name] = lbconf.NginxCertificate{Path: path, Names: names[name]}
 	}
 	return all

@@ -1,18 +1,15 @@
 package nginx
 
 import (
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
 )
-
-// countsPause is the least time between two reports of counts.
-const countsPause = time.Second
 
 // maxAverage is the longest that an answer is believed to take, in milliseconds.
 const maxAverage = 86_400_000
@@ -34,16 +31,13 @@ type owner struct {
 	instance string
 }
 
-func measured(pool fleet.Pool) bool { return pool.Measure && !pool.Removed }
-
 // follow says what is to be counted: the endpoints of measured pools.
 func (l *ledger) follow(pools []fleet.Pool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.measured = slices.ContainsFunc(pools, measured)
 	accounts, owners := map[owner]*account{}, map[string]owner{}
 	for _, pool := range pools {
-		if !measured(pool) {
+		if !balancer.Measured(pool) {
 			continue
 		}
 		for _, endpoint := range pool.Endpoints {
@@ -98,48 +92,35 @@ func attempts(text string) []string {
 	return strings.Split(strings.ReplaceAll(text, " : ", ", "), ", ")
 }
 
-// news are the counts of measured pools, where there is something to tell.
-// Nil: from now on no pool is measured.
-func (l *ledger) news(balancer string, pools []fleet.Pool, now time.Time) ([]fleet.PoolMetrics, bool) {
+func (l *ledger) news(name string, pools []fleet.Pool, now time.Time) ([]fleet.PoolMetrics, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.measured && l.told == nil || now.Sub(l.toldAt) < countsPause {
-		return nil, false
-	}
-	var all []fleet.PoolMetrics
-	for _, pool := range pools {
-		if !measured(pool) {
-			continue
+	return l.told.News(name, pools, now, l.endpoints)
+}
+
+// endpoints are the counts of a pool's; mu is held.
+func (l *ledger) endpoints(pool *fleet.Pool) []fleet.EndpointCounts {
+	counts := []fleet.EndpointCounts{}
+	for _, e := range pool.Endpoints {
+		if a := l.accounts[owner{pool.Service, e.Instance}]; a != nil {
+			counts = append(counts, fleet.EndpointCounts{
+				Instance: e.Instance, Version: e.Version, Requests: a.requests, Failed: a.failed, Retried: a.retried, AverageMS: int(a.average),
+			})
 		}
-		counts := []fleet.EndpointCounts{}
-		for _, e := range pool.Endpoints {
-			if a := l.accounts[owner{pool.Service, e.Instance}]; a != nil {
-				counts = append(counts, fleet.EndpointCounts{
-					Instance: e.Instance, Version: e.Version, Requests: a.requests, Failed: a.failed, Retried: a.retried, AverageMS: int(a.average),
-				})
-			}
-		}
-		all = append(all, fleet.PoolMetrics{Service: pool.Service, Balancer: balancer, Endpoints: counts})
 	}
-	if reflect.DeepEqual(all, l.told) {
-		return nil, false
-	}
-	l.told, l.toldAt = all, now
-	return all, true
+	return counts
 }
 
 // account opens the log that pools are measured by, and tells the agent what was
 // counted.
 func (b *Balancer) account() {
-	pools := b.wanted()
+	pools := b.Wanted()
 	b.ledger.follow(pools)
-	if slices.ContainsFunc(pools, measured) || slices.ContainsFunc(b.memory.Filed, measured) {
+	if slices.ContainsFunc(pools, balancer.Measured) || slices.ContainsFunc(b.Memory.Filed, balancer.Measured) {
 		_, uid := workersUser()
 		if err := b.ledger.open(b.logDir(), uid); err != nil {
-			b.log.Warn("requests can't be counted", "error", err)
+			b.Log.Warn("requests can't be counted", "error", err)
 		}
 	}
-	if counts, news := b.ledger.news(b.options.Name, pools, time.Now()); news && b.options.Counted != nil {
-		b.options.Counted(counts)
-	}
+	b.PublishCounts(b.ledger.news(b.Options.Name, pools, time.Now()))
 }

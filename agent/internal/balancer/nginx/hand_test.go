@@ -78,7 +78,7 @@ func TestAnotherOneStartedByHand(t *testing.T) {
 	t.Parallel()
 	r, web := served(t)
 	former := r.pids().master
-	if err := r.lb.run(t.Context(), "-c", r.lb.file.Path); err == nil {
+	if err := r.lb.run(t.Context(), "-c", r.lb.File.Path); err == nil {
 		t.Fatal("two of them listen on the same ports")
 	}
 	web.Endpoints = append(web.Endpoints, newProgram(t, "b").endpoint(fleet.EndpointReady))
@@ -95,7 +95,7 @@ func TestASocketThatIsGone(t *testing.T) {
 	t.Parallel()
 	r, web := served(t)
 	master := r.pids().master
-	path := r.lb.path(lbconf.NginxStatusSocket)
+	path := r.lb.Path(lbconf.NginxStatusSocket)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}

@@ -240,8 +240,8 @@ func (r *rig) due(pools ...*fleet.Pool) sequence.Action {
 		if err != nil {
 			return false
 		}
-		turn := sequence.NextByFile(lb.wanted(), seen, lb.memory, time.Now(), lb.byFile())
-		lb.memory = turn.Memory
+		turn := sequence.NextByFile(lb.Wanted(), seen, lb.Memory, time.Now(), lb.byFile())
+		lb.Memory = turn.Memory
 		if len(turn.Actions) == 0 || turn.Actions[0].Kind != sequence.Reload {
 			return false
 		}

@@ -11,9 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"time"
 
-	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/lbconf"
 )
 
@@ -30,19 +29,17 @@ type ledger struct {
 	done   sync.WaitGroup
 
 	mu       sync.Mutex // guards the rest
-	measured bool       // some pool is
 	accounts map[owner]*account
-	owners   map[string]owner    // by address
-	told     []fleet.PoolMetrics // nil: nothing is measured, for all that others know
-	toldAt   time.Time
+	owners   map[string]owner // by address
+	told     balancer.Told
 }
 
 // logDir is where the log's socket is.
 func (b *Balancer) logDir() string {
 	if os.Geteuid() != 0 {
-		return b.options.Dir
+		return b.Options.Dir
 	}
-	sum := sha256.Sum256([]byte(b.options.Dir))
+	sum := sha256.Sum256([]byte(b.Options.Dir))
 	return filepath.Join(logRoot, hex.EncodeToString(sum[:6]))
 }
 

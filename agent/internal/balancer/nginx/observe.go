@@ -65,13 +65,13 @@ func (b *Balancer) observe(ctx context.Context) (sequence.Observed, error) {
 		return sequence.Observed{}, fmt.Errorf("%w: it has no worker", errBusy)
 	}
 	seen := sequence.Observed{Up: true, Structure: says.structure, Current: b.current.id}
-	seen.Servers = sequence.Servers(b.memory.Filed, b.memory.Down, b.checker.result)
+	seen.Servers = sequence.Servers(b.Memory.Filed, b.Memory.Down, b.checker.result)
 	all := b.old
-	if says.structure != b.memory.Structure { // nobody knows whom its workers send to
+	if says.structure != b.Memory.Structure { // nobody knows whom its workers send to
 		seen.Current = sequence.Worker{}
 		all = append(slices.Clone(b.old), generation{id: b.current.id, workers: b.current.workers})
 	} else {
-		b.current.known, b.current.pools, b.current.down = true, b.memory.Filed, b.memory.Down
+		b.current.known, b.current.pools, b.current.down = true, b.Memory.Filed, b.Memory.Down
 		if open, err := socketsOf(b.current.workers); err == nil {
 			for i := range seen.Servers {
 				seen.Servers[i].Connections = open.to(seen.Servers[i].Address)
@@ -176,7 +176,7 @@ func (b *Balancer) former(worker sequence.Worker) bool {
 func (b *Balancer) ask(ctx context.Context) (status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	connection, err := (&net.Dialer{}).DialContext(ctx, "unix", b.path(lbconf.NginxStatusSocket))
+	connection, err := (&net.Dialer{}).DialContext(ctx, "unix", b.Path(lbconf.NginxStatusSocket))
 	if err != nil {
 		return status{}, fmt.Errorf("ask nginx: %w", err)
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +18,6 @@ import (
 )
 
 const (
-	checkTimeout  = 30 * time.Second
 	reloadTimeout = 15 * time.Second
 	startTimeout  = 5 * time.Second
 	shortPause    = 20 * time.Millisecond
@@ -33,32 +30,12 @@ const maxErrorLog = 4 << 20
 // run carries out the nginx program and returns what it complained about as an
 // error.
 func (b *Balancer) run(ctx context.Context, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	// A file, because a daemon that inherited a pipe would hold it open.
-	output, err := os.CreateTemp(b.options.Dir, "output-*")
-	if err != nil {
-		return fmt.Errorf("make a file for nginx's output: %w", err)
-	}
-	defer os.Remove(output.Name())
-	defer output.Close()
-	args = append(args, "-p", b.options.Dir)
+	args = append(args, "-p", b.Options.Dir)
 	if b.program.version.AtLeast(lbconf.NginxVersion{1, 19, 5}) {
-		args = append(args, "-e", b.path(lbconf.NginxErrorLog))
+		args = append(args, "-e", b.Path(lbconf.NginxErrorLog))
 	}
-	command := exec.CommandContext(ctx, b.options.Binary, args...)
-	command.Stdout, command.Stderr = output, output
-	command.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NGINX=") })
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	failed := command.Run()
-	text, err := os.ReadFile(output.Name())
-	if err != nil {
-		return fmt.Errorf("read nginx's output: %w", err)
-	}
-	if failed != nil {
-		return fmt.Errorf("%s: %w", alerts(string(text)), failed)
-	}
-	return nil
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NGINX=") })
+	return b.Execute(ctx, alerts, env, args...)
 }
 
 // alerts picks the lines that say what is wrong, without where the file is.
@@ -86,7 +63,7 @@ func alerts(output string) string {
 }
 
 func (b *Balancer) launch(ctx context.Context) error {
-	if err := b.run(ctx, "-c", b.file.Path); err != nil {
+	if err := b.run(ctx, "-c", b.File.Path); err != nil {
 		return fmt.Errorf("start nginx: %w", err)
 	}
 	return nil
@@ -148,7 +125,7 @@ type errorLog struct {
 }
 
 func (b *Balancer) errorLog() errorLog {
-	l := errorLog{path: b.path(lbconf.NginxErrorLog)}
+	l := errorLog{path: b.Path(lbconf.NginxErrorLog)}
 	if stat, err := os.Stat(l.path); err == nil {
 		l.from = stat.Size()
 	}
@@ -158,12 +135,12 @@ func (b *Balancer) errorLog() errorLog {
 // shortenLog begins the log of errors anew where it has become too long: clients that
 // fail a handshake may fill it without any reload.
 func (b *Balancer) shortenLog() {
-	path := b.path(lbconf.NginxErrorLog)
+	path := b.Path(lbconf.NginxErrorLog)
 	if stat, err := os.Stat(path); err != nil || stat.Size() <= maxErrorLog {
 		return
 	}
 	if err := os.Truncate(path, 0); err != nil {
-		b.log.Warn("nginx's log of errors not shortened", "error", err)
+		b.Log.Warn("nginx's log of errors not shortened", "error", err)
 	}
 }
 
@@ -200,16 +177,12 @@ func (b *Balancer) gone(ctx context.Context) bool {
 
 // named says whether the master that the pid file names is alive, and ours.
 func (b *Balancer) named() (int, bool) {
-	data, err := os.ReadFile(b.path(lbconf.NginxPIDFile))
-	if err != nil {
-		return 0, false
-	}
-	pid, err := strconv.Atoi(string(bytes.TrimSpace(data)))
-	if err != nil {
+	pid, ok := b.Named(lbconf.NginxPIDFile)
+	if !ok {
 		return 0, false
 	}
 	title := titleOf(pid)
-	if !strings.HasPrefix(title, masterTitle) || !strings.Contains(title, b.file.Path) {
+	if !strings.HasPrefix(title, masterTitle) || !strings.Contains(title, b.File.Path) {
 		return 0, false
 	}
 	_, alive := balancer.WorkerOf(pid)
@@ -229,7 +202,7 @@ func (b *Balancer) orphans() (pids []int) {
 		if err != nil || !strings.HasPrefix(titleOf(pid), workerTitle) || parentOf(pid) == master && master != 0 {
 			continue
 		}
-		if link, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/2", pid)); err == nil && link == b.path(lbconf.NginxErrorLog) {
+		if link, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/2", pid)); err == nil && link == b.Path(lbconf.NginxErrorLog) {
 			pids = append(pids, pid)
 		}
 	}
@@ -256,7 +229,7 @@ func (b *Balancer) dismiss(ctx context.Context) error {
 	if len(orphans) == 0 {
 		return nil
 	}
-	b.log.Warn("nginx's workers have lost their master, and are asked to finish", "pids", orphans)
+	b.Log.Warn("nginx's workers have lost their master, and are asked to finish", "pids", orphans)
 	for _, pid := range orphans {
 		if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("ask a worker to finish: %w", err)
@@ -295,5 +268,3 @@ func (b *Balancer) follow(orphans []int) {
 		b.old = append(b.old, strays)
 	}
 }
-
-func (b *Balancer) path(name string) string { return filepath.Join(b.options.Dir, name) }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
 )
@@ -27,7 +28,7 @@ func (p installation) known() bool { return p.version != lbconf.NginxVersion{} }
 
 // lookAtProgram asks nginx what it is, again when it was replaced.
 func (b *Balancer) lookAtProgram(ctx context.Context) error {
-	path, err := exec.LookPath(b.options.Binary)
+	path, err := exec.LookPath(b.Options.Binary)
 	if err != nil {
 		return fmt.Errorf("find nginx: %w", err)
 	}
@@ -38,7 +39,7 @@ func (b *Balancer) lookAtProgram(ctx context.Context) error {
 	if old := b.program.stat; old != nil && os.SameFile(stat, old) && stat.ModTime().Equal(old.ModTime()) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, balancer.ExecuteTimeout)
 	defer cancel()
 	output, err := exec.CommandContext(ctx, path, "-V").CombinedOutput()
 	if err != nil {
@@ -141,7 +142,7 @@ func workersUser() (name, uid string) {
 
 // input is what a file is made from.
 func (b *Balancer) input(pools []fleet.Pool, down []lbconf.ServerName) lbconf.NginxInput {
-	global := b.options.global()
+	global := globalOf(b.Options)
 	global.Version, global.Stream = b.version(), b.program.stream
 	global.User, _ = workersUser()
 	global.LogDir = b.logDir()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
 )
@@ -60,7 +61,7 @@ func TestWhatIsPromised(t *testing.T) {
 		return strings.Contains(x.Promise, "no request is dropped") && strings.Contains(x.Promise, "clients that try again") != keepsClients && strings.Contains(x.Version, ".")
 	})
 	for text, want := range map[string]string{"1.18.0": "at most one in 3s", "1.27.3": "at most one in 3s", "1.27.4": "HTTP/2 are told", "1.30.6": "HTTP/2 are told"} {
-		b, err := New(Options{Name: "nginx", Binary: "nginx", Dir: "/x", Certificates: "/x"})
+		b, err := New(balancer.Options{Name: "nginx", Binary: "nginx", Dir: "/x", Certificates: "/x"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"time"
 
-	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 	"github.com/musterhq/muster/shared/lbconf"
@@ -19,10 +17,8 @@ var errRefused = errors.New("nginx rejects the configuration")
 
 // checked renders pools and has nginx check them.
 func (b *Balancer) checked(ctx context.Context, pools []fleet.Pool, down []sequence.ServerKey) (staged string, content []byte, err error) {
-	for _, pool := range pools {
-		if err := b.missing(pool); err != nil {
-			return "", nil, fmt.Errorf("%w: %w", errRefused, err)
-		}
+	if err := b.Missing(pools...); err != nil {
+		return "", nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
 	return b.check(ctx, b.input(pools, names(down)))
 }
@@ -35,7 +31,7 @@ func (b *Balancer) check(ctx context.Context, input lbconf.NginxInput) (staged s
 	if err != nil {
 		return "", nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
-	staged, err = b.file.Stage(content)
+	staged, err = b.File.Stage(content)
 	if err != nil {
 		return "", nil, err
 	}
@@ -65,38 +61,8 @@ func (b *Balancer) able(pools []fleet.Pool) error {
 // isolate rejects the pools that make a configuration fail, and reports whether there
 // are any.
 func (b *Balancer) isolate(ctx context.Context, action sequence.Action) bool {
-	faults := sequence.Isolate(b.memory.Filed, action.Pools, func(try []fleet.Pool) error {
+	return b.Isolate(action.Pools, func(try []fleet.Pool) error {
 		_, _, err := b.checked(ctx, try, action.Down)
 		return err
 	})
-	for _, fault := range faults {
-		b.reject(fault.Pool, fault.Cause)
-	}
-	return len(faults) > 0
-}
-
-func (b *Balancer) reject(pool fleet.Pool, cause error) {
-	b.log.Warn("pool rejected", "service", pool.Service, "generation", pool.Generation, "error", cause)
-	b.memory = b.memory.Reject(pool, cause.Error(), time.Now())
-}
-
-// rejectTaken rejects the pools with a listener that another program holds.
-// nginx's own checker doesn't look at that.
-func (b *Balancer) rejectTaken(pools []fleet.Pool) bool {
-	_, taken := b.splitTaken(pools)
-	for _, pool := range taken {
-		b.reject(pool, balancer.Taken(pool, b.options.BindAddresses))
-	}
-	return len(taken) > 0
-}
-
-func (b *Balancer) splitTaken(pools []fleet.Pool) (free, taken []fleet.Pool) {
-	for _, pool := range pools {
-		if balancer.Taken(pool, b.options.BindAddresses) != nil {
-			taken = append(taken, pool)
-		} else {
-			free = append(free, pool)
-		}
-	}
-	return free, taken
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -80,7 +81,7 @@ func TestARejectionHoldsUpNobody(t *testing.T) {
 	r.want(web)
 	poll(t, "it is rejected", func() bool {
 		pause := r.lb.step(context.Background())
-		return len(r.lb.memory.Rejected) == 1 && pause < retryPause
+		return len(r.lb.Memory.Rejected) == 1 && pause < balancer.RetryPause
 	})
 }
 
@@ -93,7 +94,7 @@ func TestOnlyChangedPoolsAreSuspected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := makeDirs(options.Dir); err != nil {
+	if err := balancer.MakeDir(options.Dir + "/temp"); err != nil {
 		t.Fatal(err)
 	}
 	if err := lb.lookAtProgram(context.Background()); err != nil {
@@ -102,16 +103,16 @@ func TestOnlyChangedPoolsAreSuspected(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		pool := newPool(t, name)
 		pool.Endpoints = []fleet.Endpoint{newProgram(t, name).endpoint(fleet.EndpointReady)}
-		lb.memory.Filed = append(lb.memory.Filed, *pool)
+		lb.Memory.Filed = append(lb.Memory.Filed, *pool)
 	}
-	want := slices.Clone(lb.memory.Filed)
+	want := slices.Clone(lb.Memory.Filed)
 	want[1].Generation, want[1].DrainTimeout = 2, fleet.Duration(time.Minute)
 	want[3].Generation, want[3].Routes = 2, slices.Clone(want[3].Routes)
 	want[3].Routes[0].Snippets = map[string]string{Driver: bad}
 	if !lb.isolate(context.Background(), sequence.Action{Pools: want}) {
 		t.Error("nobody is rejected")
 	}
-	for key, rejection := range lb.memory.Rejected {
+	for key, rejection := range lb.Memory.Rejected {
 		if key != want[3].Service || rejection.Generation != 2 {
 			t.Errorf("%s is rejected: %+v", key, rejection)
 		}
