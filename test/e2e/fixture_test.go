@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,16 +64,22 @@ func run(m *testing.M) (int, error) {
 	return code, errors.Join(shared.Close(), goleak.Find())
 }
 
-// loadApps gives the engines of a fleet the images of tests.
-func loadApps(ctx context.Context, c *cluster.Cluster) error {
-	for tag, env := range map[string][]string{
-		"app:1": {"VERSION=1"}, "app:2": {"VERSION=2"},
-		"rude:1": {"VERSION=1", "ON_TERM=exit"}, "rude:2": {"VERSION=2", "ON_TERM=exit"},
-		"deaf:1": {"VERSION=1", "ON_TERM=ignore"},
-		"err:3":  {"VERSION=3", "FAIL_EVERY=20"}, "ill:3": {"VERSION=3", "UNHEALTHY=1"}, "slow:3": {"VERSION=3", "SLOW=1s"}, "crash:3": {"VERSION=3", "CRASH_AFTER=6s"},
-		"job:1": {"VERSION=1", "CRASH_AFTER=1s", "EXIT_CODE=0"}, "job:2": {"VERSION=2", "CRASH_AFTER=1s", "EXIT_CODE=3"},
-	} {
-		if err := c.LoadApp(ctx, tag, env...); err != nil {
+// apps are the images of tests, by their tags, with their environments.
+var apps = map[string][]string{
+	"app:1": {"VERSION=1"}, "app:2": {"VERSION=2"},
+	"rude:1": {"VERSION=1", "ON_TERM=exit"}, "rude:2": {"VERSION=2", "ON_TERM=exit"},
+	"deaf:1": {"VERSION=1", "ON_TERM=ignore"},
+	"err:3":  {"VERSION=3", "FAIL_EVERY=20"}, "ill:3": {"VERSION=3", "UNHEALTHY=1"}, "slow:3": {"VERSION=3", "SLOW=1s"}, "crash:3": {"VERSION=3", "CRASH_AFTER=6s"},
+	"job:1": {"VERSION=1", "CRASH_AFTER=1s", "EXIT_CODE=0"}, "job:2": {"VERSION=2", "CRASH_AFTER=1s", "EXIT_CODE=3"},
+}
+
+// loadApps gives the engines of a fleet images of tests; no tags: all of them.
+func loadApps(ctx context.Context, c *cluster.Cluster, tags ...string) error {
+	if len(tags) == 0 {
+		tags = slices.Collect(maps.Keys(apps))
+	}
+	for _, tag := range tags {
+		if err := c.LoadApp(ctx, tag, apps[tag]...); err != nil {
 			return err
 		}
 	}

@@ -3,10 +3,7 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,44 +13,11 @@ import (
 	"github.com/musterhq/muster/test/cluster"
 )
 
-// ofItsOwn is a project on a fleet of its own, which the test may take apart.
-func ofItsOwn(t *testing.T, name string, hosts []string, balancers ...string) *project {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	c, err := cluster.Start(ctx, cluster.Options{
-		Hosts: hosts, Balancers: balancers, Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler),
-		AgentArgs: []string{"--haproxy-retries", "0", "--reconnect-max", "4s"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			c.Logs(os.Stderr, 10_000)
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := c.LoadApp(ctx, "app:1", "VERSION=1"); err != nil {
-		t.Fatal(err)
-	}
-	p := &project{T: t, name: name, c: c, off: map[string]bool{}}
-	t.Cleanup(func() {
-		if t.Failed() {
-			p.dump()
-		}
-	})
-	p.mark()
-	return p
-}
-
 // TestHostsLeaveTheFleet takes two hosts out under load: one whose containers stop,
 // and one whose containers go on. No request fails, what is kept isn't touched, and
 // nothing of them is left.
 func TestHostsLeaveTheFleet(t *testing.T) {
-	p := ofItsOwn(t, "leaving", []string{"web1", "web2", "web3"}, "web1", "web2")
+	p := ofItsOwn(t, "leaving", cluster.Options{Hosts: []string{"web1", "web2", "web3"}, Balancers: []string{"web1", "web2"}}, "app:1")
 	p.apply(web("app:1", 3, 7310))
 	stop := p.traffic(7310)
 

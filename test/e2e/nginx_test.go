@@ -3,9 +3,7 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,29 +66,9 @@ func TestNginx(t *testing.T) {
 
 // onNginx is a project on a fleet of its own, whose balancer is a nginx.
 func onNginx(t *testing.T, program string) *project {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	c, err := cluster.Start(ctx, cluster.Options{
-		Hosts: names, Nginx: []string{"web1"}, Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler), Open: true,
-		AgentArgs: []string{"--nginx-binary", program, "--nginx-retries", "0", "--reconnect-max", "4s"},
+	return ofItsOwn(t, "shop", cluster.Options{
+		Hosts: names, Nginx: []string{"web1"}, Open: true, AgentArgs: []string{"--nginx-binary", program, "--nginx-retries", "0"},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			c.Logs(os.Stderr, 40_000)
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := loadApps(ctx, c); err != nil {
-		t.Fatal(err)
-	}
-	p := &project{T: t, name: "shop", c: c, off: map[string]bool{}}
-	p.mark()
-	return p
 }
 
 // promised waits until what a nginx of this version promises is said.

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,46 +37,17 @@ func apart(t *testing.T, name string, oldHub, oldAgents bool) *project {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := cluster.Options{
-		Hosts: names, Balancers: []string{"web1"}, Dir: "/var/tmp",
-		Logger:    slog.New(slog.DiscardHandler),
-		AgentArgs: []string{"--haproxy-retries", "0", "--reconnect-max", "4s"},
-	}
+	o := cluster.Options{Hosts: names, Balancers: []string{"web1"}}
 	if oldHub {
 		o.HubPrograms = dir
 	}
 	if oldAgents {
 		o.AgentPrograms = dir
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	c, err := cluster.Start(ctx, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			c.Logs(os.Stderr, 10_000)
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	for tag, env := range map[string][]string{"app:1": {"VERSION=1"}, "app:2": {"VERSION=2"}, "job:1": {"CRASH_AFTER=1s", "EXIT_CODE=0"}} {
-		if err := c.LoadApp(ctx, tag, env...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p := &project{T: t, name: name, c: c, off: map[string]bool{}}
-	t.Cleanup(func() {
-		if t.Failed() {
-			p.dump()
-		}
-	})
+	p := ofItsOwn(t, name, o, "app:1", "app:2", "job:1")
 	if oldHub {
-		c.CLI = filepath.Join(dir, "muster") // the hub's own
+		p.c.CLI = filepath.Join(dir, "muster") // the hub's own
 	}
-	p.mark()
 	return p
 }
 

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -110,12 +109,7 @@ func TestWhatServicesAskOfBalancers(t *testing.T) {
 // onOneOfEachDriver is a project on a fleet with one balancer of each driver, whose hosts
 // have certificates of an authority.
 func onOneOfEachDriver(t *testing.T) (*project, certs.Pair) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	options := cluster.Options{
-		Hosts: []string{"web1"}, Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler),
-		AgentArgs: []string{"--haproxy-retries", "0", "--reconnect-max", "4s"},
-	}
+	options := cluster.Options{Hosts: []string{"web1"}}
 	for _, d := range driven {
 		options.Hosts = append(options.Hosts, d.host)
 		if d.name == "nginx" {
@@ -124,27 +118,12 @@ func onOneOfEachDriver(t *testing.T) (*project, certs.Pair) {
 			options.Balancers = append(options.Balancers, d.host)
 		}
 	}
-	c, err := cluster.Start(ctx, options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &project{T: t, name: "asked", c: c, off: map[string]bool{}}
-	t.Cleanup(func() {
-		if t.Failed() {
-			p.dump()
-			c.Logs(os.Stderr, 10_000)
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	p := ofItsOwn(t, "asked", options, "app:1", "app:2")
+	p.must(p.c.LoadApp(p.ctx(), "app:3", "VERSION=3"))
 	authority := certs.NewAuthority(t)
 	for _, d := range driven {
 		p.certify(d.host, authority, "shop", time.Now().Add(time.Hour), "shop.example")
 		p.certify(d.host, authority, "blog", time.Now().Add(time.Hour), "blog.example", "*.blog.example")
-	}
-	for _, version := range []string{"1", "2", "3"} {
-		p.must(c.LoadApp(ctx, "app:"+version, "VERSION="+version))
 	}
 	return p, authority
 }

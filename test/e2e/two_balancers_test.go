@@ -3,10 +3,7 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -79,31 +76,11 @@ func TestTwoBalancers(t *testing.T) {
 // onTwoBalancers is a project on a fleet with two balancers and two hosts for its
 // instances.
 func onTwoBalancers(t *testing.T) *project {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	c, err := cluster.Start(ctx, cluster.Options{
-		Hosts: []string{"lb1", "lb2", "web1", "web2"}, Balancers: []string{"lb1", "lb2"}, Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler),
-		HubArgs:   []string{"--unreachable-after", unreachableAfter.String()},
-		AgentArgs: []string{"--haproxy-retries", "0", "--reconnect-max", "4s"},
-		Labels:    map[string][]string{"web1": {"tier=web"}, "web2": {"tier=web"}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &project{T: t, name: "pair", c: c, off: map[string]bool{}}
-	t.Cleanup(func() {
-		if t.Failed() {
-			p.dump()
-			c.Logs(os.Stderr, 10_000)
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	for _, version := range []string{"1", "2"} {
-		p.must(c.LoadApp(ctx, "app:"+version, "VERSION="+version))
-	}
-	return p
+	return ofItsOwn(t, "pair", cluster.Options{
+		Hosts: []string{"lb1", "lb2", "web1", "web2"}, Balancers: []string{"lb1", "lb2"},
+		HubArgs: []string{"--unreachable-after", unreachableAfter.String()},
+		Labels:  map[string][]string{"web1": {"tier=web"}, "web2": {"tier=web"}},
+	}, "app:1", "app:2")
 }
 
 // pair is the file of a service that runs where no balancer is.
