@@ -19,10 +19,7 @@ type config struct {
 }
 
 func parseConfigs(p *problems, value any) map[string]config {
-	tree, ok := value.(map[string]any)
-	if !ok && value != nil {
-		p.invalid("configs", "must be a mapping of names to configs")
-	}
+	tree := namesOf(p, "configs", value)
 	out := make(map[string]config, len(tree))
 	for _, key := range sortedKeys(tree) {
 		out[key] = parseConfig(p, join("configs", key), key, tree[key])
@@ -51,7 +48,7 @@ func parseConfig(p *problems, at, key string, value any) config {
 	case c.secret && stated:
 		p.invalid(join(at, "content"), "contradicts external").WithHint("leave one of both out")
 	case c.secret && fleet.ValidateSecretName(c.name) != nil:
-		p.invalid(at, "%q is not a name of a secret", c.name).WithHint("use 1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-', beginning with a letter or digit")
+		p.invalid(at, "%q is not a name of a secret", c.name).WithHint(secretNameHint)
 	case len(text) > fleet.MaxConfig:
 		p.invalid(at, "has %d bytes; the limit is %d", len(text), fleet.MaxConfig).WithHint("put it into the image, or on a volume: what travels with a version has to fit into messages")
 	default:

@@ -20,6 +20,15 @@ type fields struct {
 	known map[string]bool
 }
 
+// namesOf reads a part of the document's top level that has things by their names.
+func namesOf(p *problems, part string, value any) map[string]any {
+	tree, ok := value.(map[string]any)
+	if !ok && value != nil {
+		p.invalid(part, "must be a mapping of names to %s", part)
+	}
+	return tree
+}
+
 func newFields(p *problems, path string, value any) (*fields, bool) {
 	tree, ok := value.(map[string]any)
 	if !ok {

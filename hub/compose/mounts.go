@@ -22,10 +22,7 @@ type volume struct {
 var volumeName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$`)
 
 func parseVolumes(p *problems, project string, value any) map[string]volume {
-	tree, ok := value.(map[string]any)
-	if !ok && value != nil {
-		p.invalid("volumes", "must be a mapping of names to volumes")
-	}
+	tree := namesOf(p, "volumes", value)
 	out := make(map[string]volume, len(tree))
 	for _, key := range sortedKeys(tree) {
 		at := join("volumes", key)

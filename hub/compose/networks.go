@@ -22,10 +22,7 @@ type declared struct {
 }
 
 func parseNetworks(p *problems, project string, value any) map[string]declared {
-	tree, ok := value.(map[string]any)
-	if !ok && value != nil {
-		p.invalid("networks", "must be a mapping of names to networks")
-	}
+	tree := namesOf(p, "networks", value)
 	out := make(map[string]declared, len(tree))
 	for _, key := range sortedKeys(tree) {
 		n := declared{Network: fleet.Network{Name: projectOr(project) + "_" + key}}
@@ -81,7 +78,7 @@ func parseNetwork(p *problems, at, key string, value any, n *declared) {
 
 func bridgeOptions(p *problems, at string, f *fields) map[string]string {
 	value, _ := f.get("driver_opts")
-	tree, _ := value.(map[string]any)
+	tree := asMap(value)
 	out := map[string]string{}
 	for _, option := range sortedKeys(tree) {
 		if !strings.HasPrefix(option, bridgeOption) {

@@ -19,19 +19,19 @@ const secretsDir = "/run/secrets"
 // read it.
 const defaultMode = 0o444
 
+// secretNameHint says what a name of a secret may be.
+const secretNameHint = "use 1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+
 // parseSecrets reads which secrets of the project a document names, and how it calls
 // them.
 func parseSecrets(p *problems, value any) map[string]string {
-	tree, ok := value.(map[string]any)
-	if !ok && value != nil {
-		p.invalid("secrets", "must be a mapping of names to secrets")
-	}
+	tree := namesOf(p, "secrets", value)
 	out := make(map[string]string, len(tree))
 	for _, key := range sortedKeys(tree) {
 		at := join("secrets", key)
 		name, ok := parseSecret(p, at, key, tree[key])
 		if ok && fleet.ValidateSecretName(name) != nil {
-			p.invalid(at, "%q is not a name of a secret", name).WithHint("use 1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-', beginning with a letter or digit")
+			p.invalid(at, "%q is not a name of a secret", name).WithHint(secretNameHint)
 		}
 		out[key] = name
 	}

@@ -24,16 +24,20 @@ const (
 // haproxy writes a backend for each port of a service. What gets no new traffic has
 // weight 0, what gets none yet is disabled; frontends are the reader's.
 func haproxy(services []fleet.ExportView) []byte {
+	return blocks("Backends of Muster's services; frontends choose them by use_backend.", services, writeBackend)
+}
+
+// blocks are those of each port of services, as write writes them, below a title.
+func blocks(title string, services []fleet.ExportView, write func(*bytes.Buffer, fleet.ExportView, fleet.Route)) []byte {
 	var out bytes.Buffer
-	out.WriteString("# Backends of Muster's services; frontends choose them by use_backend.\n")
+	fmt.Fprintf(&out, "# %s\n", title)
 	for _, service := range offered(services) {
 		for _, route := range service.Routes {
 			out.WriteString("\n")
 			if requests := asked(route); requests != "" {
 				fmt.Fprintf(&out, "# for %s\n", requests)
 			}
-			fmt.Fprintf(&out, "backend %s\n", name(service.Service, route.Target))
-			writeBackend(&out, service, route)
+			write(&out, service, route)
 		}
 	}
 	return out.Bytes()
@@ -50,6 +54,7 @@ func writeBackend(out *bytes.Buffer, service fleet.ExportView, route fleet.Route
 	if route.SendProxy {
 		server += " send-proxy check-send-proxy"
 	}
+	fmt.Fprintf(out, "backend %s\n", name(service.Service, route.Target))
 	fmt.Fprintf(out, "    mode %s\n    balance %s\n", mode, balance)
 	if route.Sticky {
 		fmt.Fprintf(out, "    cookie %s insert indirect nocache httponly\n", cookie)

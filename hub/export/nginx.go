@@ -14,26 +14,19 @@ const nobody = "127.0.0.1:1 down"
 // nginx writes an upstream for each port of a service, to be included in the context
 // http, or stream for what is TCP.
 func nginx(services []fleet.ExportView) []byte {
-	var out bytes.Buffer
-	out.WriteString("# Upstreams of Muster's services, for proxy_pass.\n")
-	for _, service := range offered(services) {
-		for _, route := range service.Routes {
-			out.WriteString("\n")
-			if requests := asked(route); requests != "" {
-				fmt.Fprintf(&out, "# for %s\n", requests)
-			}
-			fmt.Fprintf(&out, "upstream %s {\n%s", name(service.Service, route.Target), algorithm(route))
-			endpoints := ready(service, route)
-			for _, e := range endpoints {
-				fmt.Fprintf(&out, "    server %s weight=%d; # %s\n", e.address, e.Weight, e.Instance)
-			}
-			if len(endpoints) == 0 {
-				fmt.Fprintf(&out, "    server %s; # no endpoint is ready\n", nobody)
-			}
-			out.WriteString("}\n")
-		}
+	return blocks("Upstreams of Muster's services, for proxy_pass.", services, writeUpstream)
+}
+
+func writeUpstream(out *bytes.Buffer, service fleet.ExportView, route fleet.Route) {
+	fmt.Fprintf(out, "upstream %s {\n%s", name(service.Service, route.Target), algorithm(route))
+	endpoints := ready(service, route)
+	for _, e := range endpoints {
+		fmt.Fprintf(out, "    server %s weight=%d; # %s\n", e.address, e.Weight, e.Instance)
 	}
-	return out.Bytes()
+	if len(endpoints) == 0 {
+		fmt.Fprintf(out, "    server %s; # no endpoint is ready\n", nobody)
+	}
+	out.WriteString("}\n")
 }
 
 // algorithm is how nginx chooses among the servers; it has no cookie for who should stay.

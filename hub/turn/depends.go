@@ -75,7 +75,7 @@ func (t *tx) missed(project string, d fleet.Dependency) *fleet.Wait {
 	case s.Stopped:
 		w.Why = "it is stopped"
 	case len(s.Waiting) > 0:
-		w.Why = "it waits for " + strings.Join(sorted(s.Waiting, byText), ", ")
+		w.Why = "it waits for " + s.waitsFor()
 	default:
 		return t.unready(s, d, w)
 	}
@@ -152,6 +152,9 @@ func (t *tx) because(in *Instance) string {
 	a := l.instances[in.ID]
 	return " (" + strings.TrimPrefix(cmp.Or(a.Reason, a.Phase), probeFails) + ")"
 }
+
+// waitsFor names the dependencies that a service's first instances wait for.
+func (s *Service) waitsFor() string { return strings.Join(sorted(s.Waiting, byText), ", ") }
 
 // waitsSince keeps since when a service waits for which dependencies, and puts that
 // into waits. It returns the service as it is then.

@@ -93,7 +93,7 @@ func (t *tx) startAnyway(c fleet.Command) (fleet.Result, error) {
 	if err != nil {
 		return fleet.Result{}, err
 	}
-	message := fmt.Sprintf("%s is started, and doesn't wait for %s any more", c.Service, strings.Join(sorted(s.Waiting, byText), ", "))
+	message := fmt.Sprintf("%s is started, and doesn't wait for %s any more", c.Service, s.waitsFor())
 	t.begin(s)
 	t.changed(t.services.edit(c.Service), fleet.EventServiceStarted, c, message)
 	return fleet.Result{Changed: true, Message: message}, nil

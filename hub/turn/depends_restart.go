@@ -13,11 +13,16 @@ import (
 // was asked to: who depends on it with restart restarts after it.
 func (s *Service) mark() uint64 { return max(s.Renewed, s.Restarted) }
 
+// beside is another service of its project.
+func (s *Service) beside(name string) fleet.ServiceKey {
+	return fleet.ServiceKey{Project: s.Asked.Key.Project, Name: name}
+}
+
 // marks are those of the dependencies that a service restarts with, by their names.
 func (t *tx) marks(s *Service) map[string]uint64 {
 	var out map[string]uint64
 	for _, d := range s.Asked.DependsOn {
-		if on := t.services.get(fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}); d.Restart && on != nil {
+		if on := t.services.get(s.beside(d.Service)); d.Restart && on != nil {
 			out = with(out, d.Service, on.mark())
 		}
 	}
@@ -28,7 +33,7 @@ func (t *tx) marks(s *Service) map[string]uint64 {
 // have been replaced, once they are whole again.
 func (t *tx) renewAfter(s *Service) (reasons []string) {
 	for _, d := range s.Asked.DependsOn {
-		key := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}
+		key := s.beside(d.Service)
 		on := t.services.get(key)
 		if _, known := s.After[d.Service]; d.Restart && on != nil && !known {
 			s = t.services.edit(s.Asked.Key)
@@ -66,7 +71,7 @@ func (t *tx) restartsAfter(s *Service, d fleet.Dependency, on *Service) bool {
 // toRestart: a service is yet to restart after one of those that it depends on.
 func (t *tx) toRestart(s *Service) bool {
 	return slices.ContainsFunc(s.Asked.DependsOn, func(d fleet.Dependency) bool {
-		return t.restartsAfter(s, d, t.services.get(fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}))
+		return t.restartsAfter(s, d, t.services.get(s.beside(d.Service)))
 	})
 }
 
@@ -86,7 +91,7 @@ func (t *tx) unwhole(s *Service, d fleet.Dependency, on *Service) *fleet.Wait {
 // restartWaits are the dependencies after which a service is yet to restart.
 func (t *tx) restartWaits(s *Service) (waits []fleet.Wait) {
 	for _, d := range s.Asked.DependsOn {
-		on := t.services.get(fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service})
+		on := t.services.get(s.beside(d.Service))
 		if !t.restartsAfter(s, d, on) {
 			continue
 		}
@@ -180,7 +185,7 @@ func (t *tx) rolloutReasons(s *Service, r *fleet.Rollout) (reasons []string) {
 
 func (t *tx) rolloutWaits(s *Service, r *fleet.Rollout) (waits []fleet.Wait, back string) {
 	for _, d := range s.Asked.DependsOn {
-		key := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service}
+		key := s.beside(d.Service)
 		on := t.services.get(key)
 		w := &fleet.Wait{Service: key, Condition: d.Condition}
 		switch {
@@ -246,7 +251,7 @@ func dependencies(s *Service) (on []fleet.ServiceKey) {
 		return nil
 	}
 	for _, d := range s.Asked.DependsOn {
-		on = append(on, fleet.ServiceKey{Project: s.Asked.Key.Project, Name: d.Service})
+		on = append(on, s.beside(d.Service))
 	}
 	return on
 }

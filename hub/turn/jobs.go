@@ -28,7 +28,7 @@ func due(r *fleet.Rollout, fetched bool) (at string, names []string) {
 func (t *tx) jobs(s *Service, r *fleet.Rollout, fetched bool) rollout.Verdict {
 	at, names := due(r, fetched)
 	for _, name := range names {
-		key := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: name}
+		key := s.beside(name)
 		job := findJob(r, at, name)
 		if fleet.IsHook(name) {
 			if job == nil {
@@ -91,7 +91,7 @@ func (t *tx) runJobs(s *Service) (reasons []string) {
 	fetching, failing := t.unprepared(s)
 	at, names := due(r, fetching == "" && failing == "")
 	for _, name := range names {
-		key := fleet.ServiceKey{Project: s.Asked.Key.Project, Name: name}
+		key := s.beside(name)
 		job := findJob(r, at, name)
 		switch {
 		case job == nil && fleet.IsHook(name):

@@ -146,7 +146,7 @@ func (t *tx) unended(s *Service, d fleet.Dependency, w *fleet.Wait) *fleet.Wait 
 	if !t.isRun(s) {
 		w.Why = "it has yet to run"
 		if len(s.Waiting) > 0 {
-			w.Why = "it waits for " + strings.Join(sorted(s.Waiting, byText), ", ")
+			w.Why = "it waits for " + s.waitsFor()
 		} else if len(s.Held) > 0 {
 			w.Why += " (" + strings.TrimPrefix(s.Held[0], heldPrefix) + ")"
 		}

@@ -13,9 +13,9 @@ import (
 	"github.com/musterhq/muster/shared/fleet"
 )
 
-// FuzzPools: a file is foreign, or written again it holds the same pools.
-func FuzzPools(f *testing.F) {
-	files, err := filepath.Glob(filepath.Join("testdata", "*.cfg"))
+// goldenFiles are what is in those of testdata whose names are like this.
+func goldenFiles(f *testing.F, pattern string) (contents [][]byte) {
+	files, err := filepath.Glob(filepath.Join("testdata", pattern))
 	if err != nil || len(files) == 0 {
 		f.Fatal(files, err)
 	}
@@ -24,6 +24,26 @@ func FuzzPools(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
+		contents = append(contents, content)
+	}
+	return contents
+}
+
+// goldenPools are the pools that such files hold.
+func goldenPools(f *testing.F, pattern string) (all []fleet.Pool) {
+	for _, content := range goldenFiles(f, pattern) {
+		pools, err := Pools(content)
+		if err != nil {
+			f.Fatal(err)
+		}
+		all = append(all, pools...)
+	}
+	return all
+}
+
+// FuzzPools: a file is foreign, or written again it holds the same pools.
+func FuzzPools(f *testing.F) {
+	for _, content := range goldenFiles(f, "*.cfg") {
 		f.Add(content)
 		_, rest, _ := bytes.Cut(content[len(notice):], []byte("\n"))
 		f.Add(rest) // it is sealed below: the fuzzer can't find a sum
@@ -55,22 +75,8 @@ func FuzzPools(f *testing.F) {
 // becomes the sections that it says and nothing else: no name, path or address
 // in it can add a line or a word.
 func FuzzHAProxy(f *testing.F) {
-	files, err := filepath.Glob(filepath.Join("testdata", "*.cfg"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		pools, err := Pools(content)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for _, pool := range pools {
-			f.Add(asJSON(f, pool))
-		}
+	for _, pool := range goldenPools(f, "*.cfg") {
+		f.Add(asJSON(f, pool))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var pool fleet.Pool

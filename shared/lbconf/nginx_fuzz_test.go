@@ -3,8 +3,6 @@ package lbconf
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,23 +13,9 @@ import (
 // FuzzNginx: a pool, however odd, is refused, or becomes the blocks that it says and
 // nothing else: no name, path, address or snippet in it can begin or end one.
 func FuzzNginx(f *testing.F) {
-	files, err := filepath.Glob(filepath.Join("testdata", "*.conf"))
-	if err != nil || len(files) == 0 {
-		f.Fatal(files, err)
-	}
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		pools, err := Pools(content)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for _, pool := range pools {
-			f.Add(asJSON(f, pool), false)
-			f.Add(asJSON(f, pool), true)
-		}
+	for _, pool := range goldenPools(f, "*.conf") {
+		f.Add(asJSON(f, pool), false)
+		f.Add(asJSON(f, pool), true)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, young bool) {
 		var pool fleet.Pool

@@ -134,6 +134,14 @@ func (s *session) eachService(ctx context.Context, names []string, do func(fleet
 	return s.waitIfAsked(ctx, goals)
 }
 
+// done says what a change did, and waits for what is to come of it, if that is asked.
+func (s *session) done(ctx context.Context, result fleet.Result, goals ...goal) error {
+	if err := s.printResult(result); err != nil {
+		return err
+	}
+	return s.waitIfAsked(ctx, goals)
+}
+
 func (s *session) waitIfAsked(ctx context.Context, goals []goal) error {
 	if !s.flags.Bool("wait") {
 		return nil

@@ -40,20 +40,20 @@ func (p *program) hostCommand() *cli.Command {
 	}
 }
 
+// hostID is that of a host, who may also be named as events name it: host:web1.
+func hostID(name string) string { return strings.TrimPrefix(name, "host:") }
+
 func (p *program) hostAction(action client.HostAction, about string, flags []cli.Flag) *cli.Command {
 	return &cli.Command{
 		Name: string(action), Usage: about, ArgsUsage: "HOST", Flags: flags,
 		BashComplete: p.completeHosts,
 		Action: p.with(1, 1, func(ctx context.Context, s *session, args []string) error {
-			id := strings.TrimPrefix(args[0], "host:")
+			id := hostID(args[0])
 			result, err := s.hub.HostDo(ctx, id, action, s.write())
 			if err != nil {
 				return err
 			}
-			if err := s.printResult(result); err != nil {
-				return err
-			}
-			return s.waitIfAsked(ctx, []goal{hostEmpty(id)})
+			return s.done(ctx, result, hostEmpty(id))
 		}),
 	}
 }
@@ -68,7 +68,7 @@ too.`,
 		}},
 		BashComplete: p.completeHosts,
 		Action: p.with(1, 1, func(ctx context.Context, s *session, args []string) error {
-			id := strings.TrimPrefix(args[0], "host:")
+			id := hostID(args[0])
 			result, err := s.hub.FailHost(ctx, id, s.flags.Bool("data-lost"), s.write())
 			if err != nil {
 				return err
@@ -91,7 +91,7 @@ Examples:
    muster token create --host web1    or let it join anew, from a clean machine`,
 		BashComplete: p.completeHosts,
 		Action: p.with(1, 1, func(ctx context.Context, s *session, args []string) error {
-			id := strings.TrimPrefix(args[0], "host:")
+			id := hostID(args[0])
 			if err := s.hub.RevokeHost(ctx, id, s.write()); err != nil {
 				return err
 			}
@@ -105,7 +105,7 @@ Examples:
 }
 
 func showHost(ctx context.Context, s *session, args []string) error {
-	id := strings.TrimPrefix(args[0], "host:")
+	id := hostID(args[0])
 	view, err := s.hub.Host(ctx, id)
 	if err != nil {
 		return err

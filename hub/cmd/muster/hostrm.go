@@ -36,7 +36,7 @@ Examples:
 }
 
 func removeHost(ctx context.Context, s *session, args []string) error {
-	id := strings.TrimPrefix(args[0], "host:")
+	id := hostID(args[0])
 	removal := client.HostRemoval{
 		Policy: fleet.LeaveStop, Force: s.flags.Bool("force"), DataLost: s.flags.Bool("data-lost"), Unserved: s.flags.Bool("unserved"),
 	}
@@ -52,10 +52,7 @@ func removeHost(ctx context.Context, s *session, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.printResult(result); err != nil {
-		return err
-	}
-	return s.waitIfAsked(ctx, []goal{hostGone(id)})
+	return s.done(ctx, result, hostGone(id))
 }
 
 // hostGone waits until a host is out of the fleet.

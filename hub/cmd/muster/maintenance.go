@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -32,7 +31,7 @@ Examples:
 }
 
 func maintainHost(ctx context.Context, s *session, args []string) error {
-	id := strings.TrimPrefix(args[0], "host:")
+	id := hostID(args[0])
 	drain := s.flags.Bool("drain")
 	result, err := s.hub.MaintainHost(ctx, id, client.Maintenance{
 		For: fleet.Duration(s.flags.Duration("for")), Reason: s.flags.String("reason"), Drain: drain,
@@ -40,10 +39,10 @@ func maintainHost(ctx context.Context, s *session, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.printResult(result); err != nil || !drain {
-		return err
+	if !drain {
+		return s.printResult(result)
 	}
-	return s.waitIfAsked(ctx, []goal{hostEmpty(id)})
+	return s.done(ctx, result, hostEmpty(id))
 }
 
 // maintenance says how long a host's lasts, and why.

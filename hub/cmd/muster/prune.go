@@ -75,7 +75,7 @@ func prune(ctx context.Context, s *session, _ []string) error {
 func (s *session) hostsToPrune(ctx context.Context) ([]string, error) {
 	var hosts []string
 	for _, name := range s.flags.StringSlice("host") {
-		hosts = append(hosts, strings.TrimPrefix(name, "host:"))
+		hosts = append(hosts, hostID(name))
 	}
 	if len(hosts) > 0 {
 		return hosts, nil

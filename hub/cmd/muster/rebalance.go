@@ -59,9 +59,6 @@ func rebalance(ctx context.Context, s *session, args []string) error {
 	if result, err = s.hub.Rebalance(ctx, wanted, s.write()); err != nil {
 		return err
 	}
-	if err := s.printResult(result); err != nil {
-		return err
-	}
 	var goals []goal
 	seen := map[fleet.ServiceKey]bool{}
 	for _, m := range result.Plan.Moves {
@@ -70,7 +67,7 @@ func rebalance(ctx context.Context, s *session, args []string) error {
 			goals = append(goals, serviceConverged(m.Service, order{}))
 		}
 	}
-	return s.waitIfAsked(ctx, goals)
+	return s.done(ctx, result, goals...)
 }
 
 // printRebalance writes what would move; over: that is all there is to say.

@@ -39,8 +39,5 @@ func rollback(ctx context.Context, s *session, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.printResult(result); err != nil {
-		return err
-	}
-	return s.waitIfAsked(ctx, []goal{serviceConverged(key, order{revision: result.Revision})})
+	return s.done(ctx, result, serviceConverged(key, order{revision: result.Revision}))
 }
