@@ -80,12 +80,13 @@ func (t *tx) takeIn(host string, a *fleet.InstanceActual) {
 
 // numberOf is the version of a service that an instance runs: the one with the
 // same content, whatever number it carries. Content that the hub doesn't know
-// has a number that no version of today has.
+// has a number that no version of today has; so does a run of a one-shot service
+// that was begun as another version: it isn't the run of today's.
 func (t *tx) numberOf(s *Service, a *fleet.InstanceActual) int {
 	if a.Spec == "" {
 		return a.Version
 	}
-	if number := s.numbered(a.Spec); number > 0 {
+	if number := s.numbered(a.Spec); number > 0 && (number == a.Version || s.Asked.Mode != fleet.ModeJob) {
 		return number
 	}
 	for _, in := range t.members(s.Asked.Key) {
