@@ -120,25 +120,29 @@ func (p *project) setSecret(name, value string) string {
 	return out
 }
 
-// shows wants each instance to read the value.
+// shows wants each instance that serves, and one at least, to read the value.
 func (p *project) shows(value string) {
 	p.Helper()
-	addresses := p.service("web").Addresses
-	if len(addresses) == 0 {
-		p.Fatal("nobody serves")
-	}
-	for _, address := range addresses {
-		p.until(20*time.Second, "it shows its secret", func() (bool, string) {
-			res, err := direct.Get("http://" + address + "/shown")
-			if err != nil {
-				return false, err.Error()
+	p.until(20*time.Second, "each instance shows its secret", func() (bool, string) {
+		addresses := p.service("web").Addresses
+		for _, address := range addresses {
+			if ok, is := showsAt(address, value); !ok {
+				return false, address + ": " + is
 			}
-			defer res.Body.Close()
-			body, err := io.ReadAll(res.Body)
-			ok := err == nil && res.StatusCode == http.StatusOK && string(body) == value && res.Header.Get("X-Mode") == "-r--r--r--"
-			return ok, fmt.Sprint(res.StatusCode, res.Header.Get("X-Mode"))
-		})
+		}
+		return len(addresses) > 0, "nobody serves"
+	})
+}
+
+func showsAt(address, value string) (bool, string) {
+	res, err := direct.Get("http://" + address + "/shown")
+	if err != nil {
+		return false, err.Error()
 	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	ok := err == nil && res.StatusCode == http.StatusOK && string(body) == value && res.Header.Get("X-Mode") == "-r--r--r--"
+	return ok, fmt.Sprint(res.StatusCode, res.Header.Get("X-Mode"))
 }
 
 // rebooted does to a host's container what a reboot does: it has ended, the memory is

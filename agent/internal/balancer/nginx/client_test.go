@@ -26,38 +26,15 @@ type client struct {
 
 func (c *client) post(path string) (string, error) {
 	used := c.conn != nil
-	answer, err := c.once(path)
-	if err != nil && used && c.again && c.conn == nil {
-		return c.once(path)
+	response, err := c.once(path)
+	if err != nil && used && c.again {
+		response, err = c.once(path)
 	}
-	return answer, err
-}
-
-func (c *client) once(path string) (string, error) {
-	if c.conn == nil {
-		conn, err := net.DialTimeout("tcp", c.address, 5*time.Second)
-		if err != nil {
-			return "", err
-		}
-		if c.secure != nil {
-			conn = c.secure(conn)
-		}
-		c.conn, c.reader = conn, bufio.NewReader(conn)
-	}
-	if err := c.conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		return "", err
-	}
-	if _, err := fmt.Fprintf(c.conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 2\r\n\r\nhi", path, cmp.Or(c.host, "test")); err != nil {
-		c.close()
-		return "", err
-	}
-	response, err := http.ReadResponse(c.reader, nil)
 	if err != nil {
-		c.close()
 		return "", err
 	}
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	response.Body.Close()
 	if response.Close || err != nil {
 		c.close()
 	}
@@ -65,6 +42,32 @@ func (c *client) once(path string) (string, error) {
 		err = fmt.Errorf("status %d", response.StatusCode)
 	}
 	return string(body), err
+}
+
+// once sends a request, and reads its answer up to the body.
+func (c *client) once(path string) (*http.Response, error) {
+	if c.conn == nil {
+		conn, err := net.DialTimeout("tcp", c.address, 5*time.Second)
+		if err != nil {
+			return nil, err
+		}
+		if c.secure != nil {
+			conn = c.secure(conn)
+		}
+		c.conn, c.reader = conn, bufio.NewReader(conn)
+	}
+	if err := c.conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return nil, err
+	}
+	if _, err := fmt.Fprintf(c.conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 2\r\n\r\nhi", path, cmp.Or(c.host, "test")); err != nil {
+		c.close()
+		return nil, err
+	}
+	response, err := http.ReadResponse(c.reader, nil)
+	if err != nil {
+		c.close()
+	}
+	return response, err
 }
 
 func (c *client) close() {
