@@ -1,10 +1,8 @@
 package simtest
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,7 +19,7 @@ const (
 )
 
 // edit is a small change of a file of the brains: there is exactly one place
-// for it.
+// for it, in the body of a function.
 type edit struct{ file, from, to string }
 
 // mutant is a deliberate bug. Want is what the checker has to say of it, and
@@ -44,70 +42,20 @@ var liveTests = []struct {
 	{"TestRandomRollouts", perFleet * seedsEach, rolloutMutants},
 }
 
-// TestMutants builds the brains with one deliberate bug at a time, and wants
-// the scripts or the random fleets to notice each. SIM_MUTANTS says how many
-// of them are built; all are looked up in the files.
+// TestMutants builds the brains with all deliberate bugs in them, each of them off,
+// and wants the scripts or the random fleets to notice each one that is on.
+// SIM_MUTANTS says how many of each kind are tried.
 func TestMutants(t *testing.T) {
 	n := number(t, "SIM_MUTANTS", 2)
+	binary := buildMutants(t)
 	for _, live := range liveTests {
-		for i, m := range live.mutants {
+		for _, m := range live.mutants[:min(int(n), len(live.mutants))] {
 			t.Run(m.name, func(t *testing.T) {
 				t.Parallel()
-				overlay := m.overlay(t)
-				if uint64(i) < n {
-					m.caught(t, m.build(t, overlay), live.name, live.each)
-				}
+				m.caught(t, binary, live.name, live.each)
 			})
 		}
 	}
-}
-
-// overlay writes the changed files, and has the compiler read them in the place
-// of the real ones.
-func (m *mutant) overlay(t *testing.T) string {
-	dir := t.TempDir()
-	replace := map[string]string{}
-	for _, e := range m.edits {
-		file, err := filepath.Abs(filepath.Join(root, e.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		from := file
-		if changed := replace[file]; changed != "" {
-			from = changed
-		}
-		text, err := os.ReadFile(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := strings.Count(string(text), e.from); n != 1 {
-			t.Fatalf("%s has %d places with %q, want one", e.file, n, e.from)
-		}
-		to := filepath.Join(dir, strconv.Itoa(len(replace))+"-"+filepath.Base(file))
-		if err := os.WriteFile(to, []byte(strings.Replace(string(text), e.from, e.to, 1)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		replace[file] = to
-	}
-	raw, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(path, raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// build compiles this package's tests with the mutant.
-func (m *mutant) build(t *testing.T, overlay string) string {
-	binary := filepath.Join(filepath.Dir(overlay), "mutant.test")
-	out, err := exec.Command("go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, ".").CombinedOutput()
-	if err != nil {
-		t.Fatalf("the mutant doesn't compile: %v\n%s", err, out)
-	}
-	return binary
 }
 
 // caught wants a script or a random fleet to fail as it has to.
@@ -140,7 +88,7 @@ func (m *mutant) judge(t *testing.T, out string) {
 // run returns what a test had to say that failed.
 func (m *mutant) run(t *testing.T, binary, test string, seed, n uint64) string {
 	cmd := exec.Command(binary, "-test.run", "^"+test+"$", "-test.timeout", "10m")
-	cmd.Env = append(os.Environ(), "SIM_SEED="+strconv.FormatUint(seed, 10), "SIM_N="+strconv.FormatUint(n, 10))
+	cmd.Env = append(os.Environ(), mutantOn+"="+m.name, "SIM_SEED="+strconv.FormatUint(seed, 10), "SIM_N="+strconv.FormatUint(n, 10))
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return ""
