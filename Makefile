@@ -19,10 +19,14 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -H env "PATH=$(shell go env GOR
 
 # Packages that have such tests.
 E2E = $(call packages,^//go:build e2e)
+# The tests of what the others run on: hosts, engines and fleets.
+RIG = ./test/hosts ./test/cluster
 SOAK = $(call packages,^//go:build soak)
 PROPERTIES = $(call packages,rapid\.Check)
 BENCHMARKS = $(call packages,^func Benchmark)
 packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples bench | xargs dirname | sort -u | sed 's,^,./,')
+# Rooms that start no goroutine: the race detector has nothing to see in their tests.
+PURE = ./agent/brain ./agent/sequence ./hub/balance ./hub/placement ./hub/rollout ./hub/simtest ./hub/turn
 E2E_TEST = go test -tags e2e -count=1 -p 1 -parallel 6 -timeout 20m
 # The others of their tests have run before, with the race detector.
 E2E_TESTS = $(shell grep -rl --include='*_test.go' '^//go:build e2e' hub agent shared test examples bench | xargs grep -hoE '^func Test[A-Za-z0-9_]+' | sed 's/^func //; /^TestMain$$/d' | sort -u | paste -sd '|')
@@ -50,15 +54,16 @@ demo-upgrade: setup-demo modules ## the same fleet upgraded under load: to a goo
 
 .PHONY: test
 test: N = 1000
-test: setup race ## everything: fast tests with the race detector, fleets in virtual time, end to end on real engines
-	@echo 'make test: end to end on real engines; beside it, with what it leaves of the processor, each property, $(N) random fleets, as many with rollouts, and all deliberate bugs'
+test: setup modules ## everything: fast tests with the race detector, fleets in virtual time, end to end on real engines
+	@echo 'make test: fast tests with the race detector, then end to end on real engines; beside them, with what they leave of the processor, each property, $(N) random fleets, as many with rollouts, and all deliberate bugs'
 	mkdir -p bin
 	setsid nice -n 19 $(MAKE) --no-print-directory properties mutants sim rollouts N=$(N) > bin/sim.log 2>&1 & sim=$$!
 	trap 'kill -- -$$sim 2>/dev/null || true' EXIT
+	$(MAKE) --no-print-directory race
 	$(MAKE) --no-print-directory e2e
 	wait $$sim || { cat bin/sim.log; exit 1; }
 	grep -hE "^(ok|---)" bin/sim.log
-	echo "make test: PASSED: fast tests of $$(go list ./... | wc -l) packages (race detector, shuffled), $(N) random fleets in virtual time and as many with rollouts, every deliberate bug noticed, and end-to-end tests of $(words $(E2E)) (real engines), in $$(($$(date +%s) - $(START))) s"
+	echo "make test: PASSED: fast tests of $$(go list ./... | wc -l) packages (shuffled; with the race detector where there are goroutines), $(N) random fleets in virtual time and as many with rollouts, every deliberate bug noticed, and end-to-end tests of $(words $(filter-out $(RIG),$(E2E))) (real engines), in $$(($$(date +%s) - $(START))) s"
 
 .PHONY: check
 check: format vet lint fast ## before each commit: format, vet, lint and fast tests
@@ -85,29 +90,32 @@ lint: ## golangci-lint and the import rules
 
 .PHONY: fast
 fast: ## fast tests, without the race detector
-	go test -shuffle=on -timeout 5m ./...
+	go test -shuffle=on -parallel 6 -timeout 5m ./...
 
 .PHONY: race
-race: ## fast tests with the race detector, shuffled; each property 25 times, ten times as slow
-	go test -race -shuffle=on -timeout 8m $(PROPERTIES) -rapid.checks=25
-	SIM_N=10 go test -race -shuffle=on -timeout 8m $$(go list ./... | grep -vxF "$$(go list $(PROPERTIES))")
+race: ## fast tests with the race detector, shuffled; without those that `make properties` runs
+	go test -race -shuffle=on -parallel 6 -timeout 8m $$(go list ./... | grep -vxF "$$(go list $(PURE))")
 
 .PHONY: properties
-properties: ## each property 100 times
-	go test -count=1 -shuffle=on -timeout 8m $(PROPERTIES)
+properties: ## fast tests of the rooms without goroutines, where decisions are made; each property 100 times
+	SIM_N=1 go test -count=1 -shuffle=on -skip '^TestMutants$$' -timeout 8m $(PURE)
 
 .PHONY: e2e
-e2e: modules modules-previous other-nginx ## end-to-end tests on real engines; those that break things on a fleet of their own, beside the others
+e2e: modules modules-previous ## end-to-end tests on real engines; those that break things on a fleet of their own, beside the others
 	@mkdir -p bin
 	set -m # so that it can be ended with all that it started
 	$(AS_ROOT) $(E2E_TEST) -run '^($(E2E_TESTS))$$' -skip '^TestFault' ./test/e2e > bin/e2e.log 2>&1 & others=$$!
 	trap 'kill -- -$$others 2>/dev/null || true' EXIT
 	failed=
-	$(AS_ROOT) $(E2E_TEST) -run '^($(E2E_TESTS))$$' $(filter-out ./test/e2e,$(E2E)) || failed=yes
+	$(AS_ROOT) $(E2E_TEST) -run '^($(E2E_TESTS))$$' $(filter-out ./test/e2e $(RIG),$(E2E)) || failed=yes
 	$(AS_ROOT) $(E2E_TEST) -run '^TestFault' ./test/e2e || failed=yes
 	wait $$others || failed=yes
 	cat bin/e2e.log
 	test -z "$$failed"
+
+.PHONY: rig
+rig: modules ## end-to-end tests of the hosts and fleets that the others run on: they die, restart, and leave nothing behind
+	$(AS_ROOT) $(E2E_TEST) $(RIG)
 
 .PHONY: sim
 sim: ## break whole fleets at random, in virtual time (N=300 of them, from SEED=1 on; SEED=7 alone tells one fleet's whole story)
@@ -123,7 +131,7 @@ mutants: ## build every deliberate bug, and have the scripts and random fleets n
 
 .PHONY: soak
 soak: N = 20000
-soak: sim rollouts nginx ## the long tests: 20,000 random fleets, as many with rollouts, each property 2,000 times, many connections, takeovers and faults
+soak: sim rollouts nginx rig ## the long tests: 20,000 random fleets, as many with rollouts, each property 2,000 times, many connections, takeovers and faults
 	go test -count=1 -timeout 60m $(PROPERTIES) -rapid.checks=2000
 	go test -tags soak -count=1 -timeout 60m $(SOAK)
 
@@ -137,7 +145,7 @@ nginx: modules other-nginx ## what the agent does with nginx, with those of two 
 	for release in trixie forky; do
 		$(AS_ROOT) env MUSTER_TEST_NGINX=$$PWD/bin/nginx/$$release/usr/sbin/nginx go test -tags e2e -count=1 -timeout 20m ./agent/internal/balancer/nginx
 	done
-	$(AS_ROOT) env MUSTER_TEST_REQUESTS=20000 go test -tags e2e -count=1 -v -timeout 20m -run '^TestNginx$$' ./test/e2e
+	$(AS_ROOT) env MUSTER_TEST_LONG=1 go test -tags e2e -count=1 -v -timeout 30m -run '^(TestNginx|TestKillAtRandom)$$' ./test/e2e
 
 .PHONY: fuzz
 fuzz: ## every fuzz test for a while (FUZZTIME=10s each)

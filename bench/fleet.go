@@ -54,13 +54,12 @@ func (b *bench) prepare(ctx context.Context, alone bool) error {
 // warmUp lets every engine start a container once: the first one is slower than
 // all others.
 func (b *bench) warmUp(ctx context.Context) error {
-	for tag, env := range map[string][]string{
+	err := b.c.LoadApps(ctx, map[string][]string{
 		"app:1": {"VERSION=1"}, "app:2": {"VERSION=2"}, "app:3": {"VERSION=3", "FAIL_EVERY=20"},
 		"rude:1": {"VERSION=1", "ON_TERM=exit"}, "rude:2": {"VERSION=2", "ON_TERM=exit"},
-	} {
-		if err := b.c.LoadApp(ctx, tag, env...); err != nil {
-			return err
-		}
+	})
+	if err != nil {
+		return err
 	}
 	for _, host := range b.hosts {
 		b.engines[host] = newEngine(b.c.Fleet.Host(host).DockerSocket)

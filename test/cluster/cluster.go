@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,6 +34,9 @@ const (
 	httpPort  = "8080"
 )
 
+// programs are the packages of Muster's programs.
+var programs = []string{"hub/cmd/muster-hub", "agent/cmd/muster-agent", "hub/cmd/muster"}
+
 // Options of a cluster.
 type Options struct {
 	Hosts     []string // with an engine and an agent each
@@ -41,6 +45,8 @@ type Options struct {
 	Dir       string   // in which everything that the cluster writes gets a directory, removed by Close
 	Engine    string   // StartLocal: the socket of the engine to use; empty: where the machine's own listens
 	Logger    *slog.Logger
+	// Of is a cluster whose programs this one runs, too; nil: they are built anew.
+	Of *Cluster
 	// HubPrograms and AgentPrograms are folders with those of another release; empty:
 	// those of this working copy run.
 	HubPrograms   string
@@ -104,7 +110,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	}
 	c.Fleet, c.dir = fleet, fleet.Dir
 	built, ctxBuild := errgroup.WithContext(ctx)
-	built.Go(func() error { return Build(ctxBuild, c.dir) })
+	built.Go(func() error { return c.programs(ctxBuild) })
 	for _, name := range c.opts.Hosts {
 		built.Go(func() error { return fleet.Host(name).StartEngine(ctxBuild) })
 	}
@@ -255,9 +261,23 @@ func (c *Cluster) StateDir(host string) string { return filepath.Join(c.dir, hos
 
 // Build makes the three programs in a folder.
 func Build(ctx context.Context, dir string) error {
-	for _, pkg := range []string{"hub/cmd/muster-hub", "agent/cmd/muster-agent", "hub/cmd/muster"} {
-		if err := hosts.BuildGo(ctx, "github.com/musterhq/muster/"+pkg, filepath.Join(dir, filepath.Base(pkg))); err != nil {
+	for _, name := range programs {
+		if err := hosts.BuildGo(ctx, "github.com/musterhq/muster/"+name, filepath.Join(dir, filepath.Base(name))); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// programs gets the three programs, from another cluster that has built them, or anew.
+func (c *Cluster) programs(ctx context.Context) error {
+	if c.opts.Of == nil {
+		return Build(ctx, c.dir)
+	}
+	for _, name := range programs {
+		name = filepath.Base(name)
+		if err := os.Link(filepath.Join(c.opts.Of.dir, name), filepath.Join(c.dir, name)); err != nil {
+			return fmt.Errorf("take a program of another cluster: %w", err)
 		}
 	}
 	return nil
@@ -269,6 +289,7 @@ func (c *Cluster) Until(ctx context.Context, limit time.Duration, what string, d
 	defer cancel()
 	last := "nothing was seen"
 	for {
+		began := time.Now()
 		ok, why := done(ctx)
 		if ok {
 			return nil
@@ -279,7 +300,7 @@ func (c *Cluster) Until(ctx context.Context, limit time.Duration, what string, d
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait until %s: %w; last: %s", what, ctx.Err(), last)
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(max(20*time.Millisecond, 3*time.Since(began))): // looking mustn't slow down what is looked for
 		}
 	}
 }

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -43,41 +42,40 @@ func (c *Cluster) Containers(ctx context.Context) (map[string]Container, error) 
 	return out, err
 }
 
-// ContainersOn lists every container on one host.
+// ContainersOn lists every container on one host. It asks the engine's API itself:
+// who waits for something asks many times a second, which a program can't be started
+// for each time.
 func (c *Cluster) ContainersOn(ctx context.Context, host string) ([]Container, error) {
-	h := c.Fleet.Host(host)
-	ids, err := h.Docker(ctx, "ps", "-aq", "--no-trunc").Output()
-	if err != nil {
+	engine := c.Fleet.Host(host).Client
+	var listed []struct {
+		ID string `json:"Id"`
+	}
+	if _, err := engine.Get(ctx, "/containers/json?all=1", &listed); err != nil {
 		return nil, fmt.Errorf("list containers on %s: %w", host, err)
 	}
-	names := strings.Fields(string(ids))
-	if len(names) == 0 {
-		return nil, nil
-	}
-	raw, err := h.Docker(ctx, append([]string{"inspect"}, names...)...).Output()
-	if err != nil && len(raw) == 0 {
-		return nil, fmt.Errorf("inspect containers on %s: %w", host, err)
-	}
-	var found []struct {
-		ID           string `json:"Id"`
-		Name         string
-		RestartCount int
-		State        struct {
-			Status    string
-			StartedAt string
-			Pid       int
-		}
-		Config struct{ Labels map[string]string }
-	}
-	if err := json.Unmarshal(raw, &found); err != nil {
-		return nil, fmt.Errorf("read containers of %s: %w", host, err)
-	}
 	var out []Container
-	for _, f := range found {
+	for _, l := range listed {
+		var found struct {
+			Name         string
+			RestartCount int
+			State        struct {
+				Status    string
+				StartedAt string
+				Pid       int
+			}
+			Config struct{ Labels map[string]string }
+		}
+		there, err := engine.Get(ctx, "/containers/"+l.ID+"/json", &found)
+		if err != nil {
+			return nil, fmt.Errorf("inspect container %s on %s: %w", l.ID, host, err)
+		}
+		if !there { // it went since it was listed
+			continue
+		}
 		out = append(out, Container{
-			ID: f.ID, Host: host, Name: strings.TrimPrefix(f.Name, "/"), State: f.State.Status, Started: f.State.StartedAt,
-			Restarts: f.RestartCount, Pid: f.State.Pid,
-			Instance: f.Config.Labels["muster.instance"], Service: f.Config.Labels["muster.service"],
+			ID: l.ID, Host: host, Name: strings.TrimPrefix(found.Name, "/"), State: found.State.Status, Started: found.State.StartedAt,
+			Restarts: found.RestartCount, Pid: found.State.Pid,
+			Instance: found.Config.Labels["muster.instance"], Service: found.Config.Labels["muster.service"],
 		})
 	}
 	return out, nil

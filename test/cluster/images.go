@@ -16,7 +16,7 @@ func (c *Cluster) LoadExample(ctx context.Context, versions ...int) error {
 	if err != nil {
 		return err
 	}
-	images := []image.Image{redis}
+	images := []hosts.Image{archive(redis)}
 	for _, version := range versions {
 		binary := filepath.Join(c.dir, fmt.Sprint("rank", version))
 		if err := hosts.BuildGo(ctx, image.RankPackage(version), binary, fmt.Sprint("main.version=", version)); err != nil {
@@ -26,37 +26,40 @@ func (c *Cluster) LoadExample(ctx context.Context, versions ...int) error {
 		if err != nil {
 			return err
 		}
-		images = append(images, rank)
+		images = append(images, archive(rank))
 	}
-	for _, img := range images {
-		if err := c.load(ctx, archive(img)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.load(ctx, images)
 }
 
-// LoadApp builds the test service's image under a tag, with environment
-// defaults, and loads it everywhere.
-func (c *Cluster) LoadApp(ctx context.Context, tag string, env ...string) error {
+// LoadApps builds images of the test service, by their tags with their environments,
+// and loads them everywhere.
+func (c *Cluster) LoadApps(ctx context.Context, apps map[string][]string) error {
 	binary := filepath.Join(c.dir, "app")
 	if err := hosts.BuildGo(ctx, "github.com/musterhq/muster/test/app", binary); err != nil {
 		return err
 	}
-	return c.load(ctx, hosts.Image{
-		Tag: tag, Entrypoint: []string{"/app"}, Env: env, ExposedPorts: []string{"8080/tcp"},
-		Files: map[string]hosts.File{"/app": {Source: binary, Mode: 0o755}},
-	})
+	var images []hosts.Image
+	for tag, env := range apps {
+		images = append(images, hosts.Image{
+			Tag: tag, Entrypoint: []string{"/app"}, Env: env, ExposedPorts: []string{"8080/tcp"},
+			Files: map[string]hosts.File{"/app": {Source: binary, Mode: 0o755}},
+		})
+	}
+	return c.load(ctx, images)
 }
 
-// load loads an image into every host's engine.
-func (c *Cluster) load(ctx context.Context, img hosts.Image) error {
-	tar := filepath.Join(c.dir, "image.tar")
-	if err := hosts.WriteImage(tar, img); err != nil {
+// load loads images into every host's engine.
+func (c *Cluster) load(ctx context.Context, images []hosts.Image) error {
+	tar := filepath.Join(c.dir, "images.tar")
+	if err := hosts.WriteImage(tar, images...); err != nil {
 		return err
 	}
 	if c.local != nil {
-		return c.local.LoadImage(ctx, tar, img.Tag)
+		var tags []string
+		for _, img := range images {
+			tags = append(tags, img.Tag)
+		}
+		return c.local.LoadImage(ctx, tar, tags...)
 	}
 	for _, name := range c.opts.Hosts {
 		if err := c.Fleet.Host(name).LoadImage(ctx, tar); err != nil {

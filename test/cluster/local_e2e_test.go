@@ -171,7 +171,7 @@ func own(ctx context.Context, dir string) (err error) {
 		fmt.Println("closing")
 		err = errors.Join(err, c.Close())
 	}()
-	if err := c.LoadApp(ctx, "app:1"); err != nil {
+	if err := c.LoadApps(ctx, map[string][]string{"app:1": nil}); err != nil {
 		return err
 	}
 	file := filepath.Join(filepath.Dir(c.CLI), "compose.yaml")

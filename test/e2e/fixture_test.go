@@ -10,11 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +62,9 @@ func run(m *testing.M) (int, error) {
 	return code, errors.Join(shared.Close(), goleak.Find())
 }
 
+// long: tests do what takes them long, too.
+func long() bool { return os.Getenv("MUSTER_TEST_LONG") != "" }
+
 // apps are the images of tests, by their tags, with their environments.
 var apps = map[string][]string{
 	"app:1": {"VERSION=1"}, "app:2": {"VERSION=2"},
@@ -75,15 +76,14 @@ var apps = map[string][]string{
 
 // loadApps gives the engines of a fleet images of tests; no tags: all of them.
 func loadApps(ctx context.Context, c *cluster.Cluster, tags ...string) error {
-	if len(tags) == 0 {
-		tags = slices.Collect(maps.Keys(apps))
-	}
-	for _, tag := range tags {
-		if err := c.LoadApp(ctx, tag, apps[tag]...); err != nil {
-			return err
+	some := apps
+	if len(tags) > 0 {
+		some = map[string][]string{}
+		for _, tag := range tags {
+			some[tag] = apps[tag]
 		}
 	}
-	return nil
+	return c.LoadApps(ctx, some)
 }
 
 // project is one test's project on the shared fleet.

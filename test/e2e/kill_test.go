@@ -141,7 +141,11 @@ func TestKillAtRandom(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	victims := append([]string{cluster.HubHost}, names...)
 	before := p.census()
-	for round := range 20 {
+	rounds := 8
+	if long() {
+		rounds = 100
+	}
+	for round := range rounds {
 		count := 1 + random.IntN(5)
 		victim := victims[random.IntN(len(victims))]
 		acknowledged := make(chan uint64, 1)

@@ -86,7 +86,7 @@ func TestNothingIsDropped(t *testing.T) {
 	stop := apps[0].watchHAProxy()
 	for _, a := range apps {
 		options := load.DefaultOptions(a.url(a.port))
-		options.Rate = 400
+		options.Rate = 300
 		options.Total = 1_000_000        // Stop ends it
 		options.WSLife = 8 * time.Second // well within the drain timeout, which cuts what lasts longer
 		a.load, a.end = a.under(options)

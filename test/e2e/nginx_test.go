@@ -42,12 +42,16 @@ func nginxOf(t *testing.T, release string) (program string, version lbconf.Nginx
 	return program, version
 }
 
-// TestNginx takes the main job's way with nginx as the balancer, one that closes
-// idle clients at a reload and one that doesn't: a load survives that never tries
-// twice where it is promised, and one that does with every nginx.
+// TestNginx takes the main job's way with nginx as the balancer: this machine's, and
+// in long tests one that doesn't close idle clients at a reload, too. A load survives
+// that never tries twice where it is promised, and one that does with every nginx.
 func TestNginx(t *testing.T) {
 	t.Parallel()
-	for _, release := range []string{"", "forky"} {
+	releases := []string{""}
+	if long() {
+		releases = append(releases, "forky")
+	}
+	for _, release := range releases {
 		program, version := nginxOf(t, release)
 		t.Run(version.String(), func(t *testing.T) {
 			p := onNginx(t, program)
@@ -131,9 +135,13 @@ func (p *project) mainJob(program string, port int, host string, version lbconf.
 		p.mustMuster("host", "drain", host, "--wait")
 		p.mustMuster("host", "activate", host)
 	})
+	enough := 5_000 // in a minute or so
+	if long() {
+		enough = 20_000
+	}
 	p.until(3*time.Minute, "enough requests were sent", func() (bool, string) {
 		sent := g.Snapshot().Sent
-		return sent >= enough(p.T), fmt.Sprint(sent)
+		return sent >= enough, fmt.Sprint(sent)
 	})
 	r := p.whole(g, end, "3")
 	p.Logf("nginx %s, %s: %d POSTs, %d lost by clients that try again once, %d by those that never do; worst %s; WebSockets %+v",
@@ -144,21 +152,6 @@ func (p *project) mainJob(program string, port int, host string, version lbconf.
 	if r.ByVersion["1"] == 0 || r.ByVersion["2"] == 0 || r.RefusedBy["3"] == 0 {
 		p.Errorf("by version %v, refused by %v", r.ByVersion, r.RefusedBy)
 	}
-}
-
-// enough requests say whether a version keeps its promise: 5,000 in a minute or so,
-// and as many as MUSTER_TEST_REQUESTS says for the figures.
-func enough(t *testing.T) int {
-	t.Helper()
-	said := os.Getenv("MUSTER_TEST_REQUESTS")
-	if said == "" {
-		return 5_000
-	}
-	n, err := strconv.Atoi(said)
-	if err != nil {
-		t.Fatalf("read MUSTER_TEST_REQUESTS: %v", err)
-	}
-	return n
 }
 
 // reloadNginx has nginx read its file again, as an operator could.

@@ -18,7 +18,7 @@ func ofItsOwn(t *testing.T, name string, o cluster.Options, tags ...string) *pro
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	o.Dir, o.Logger = "/var/tmp", slog.New(slog.DiscardHandler)
+	o.Dir, o.Logger, o.Of = "/var/tmp", slog.New(slog.DiscardHandler), shared
 	o.AgentArgs = append([]string{"--haproxy-retries", "0", "--reconnect-max", "4s"}, o.AgentArgs...)
 	c, err := cluster.Start(ctx, o)
 	if err != nil {

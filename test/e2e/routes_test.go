@@ -117,7 +117,7 @@ func onOneOfEachDriver(t *testing.T) (*project, certs.Pair) {
 		}
 	}
 	p := ofItsOwn(t, "asked", options, "app:1", "app:2")
-	p.must(p.c.LoadApp(p.ctx(), "app:3", "VERSION=3"))
+	p.must(p.c.LoadApps(p.ctx(), map[string][]string{"app:3": {"VERSION=3"}}))
 	authority := certs.NewAuthority(t)
 	for _, d := range driven {
 		p.certify(d.host, authority, "shop", time.Now().Add(time.Hour), "shop.example")

@@ -33,12 +33,12 @@ func closed(hubArgs ...string) (*cluster.Cluster, error) {
 	defer cancel()
 	c, err := cluster.Start(ctx, cluster.Options{
 		Hosts: names, Balancers: []string{"web1"}, Dir: "/var/tmp", Logger: slog.New(slog.DiscardHandler),
-		HubArgs: hubArgs, AgentArgs: []string{"--haproxy-retries", "0", "--reconnect-max", "4s"},
+		Of: shared, HubArgs: hubArgs, AgentArgs: []string{"--haproxy-retries", "0", "--reconnect-max", "4s"},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := c.LoadApp(ctx, "app:1", "VERSION=1"); err != nil {
+	if err := loadApps(ctx, c, "app:1"); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil

@@ -38,14 +38,16 @@ func (l *Local) Claim(label string) error {
 	return l.claim.write()
 }
 
-// LoadImage loads an image archive into the engine. A tag that wasn't there
-// before goes at Close.
-func (l *Local) LoadImage(ctx context.Context, tarPath, tag string) error {
-	if l.Docker(ctx, "image", "inspect", tag).Run() != nil && !slices.Contains(l.claim.Images, tag) {
-		l.claim.Images = append(l.claim.Images, tag)
-		if err := l.claim.write(); err != nil {
-			return err
+// LoadImage loads an archive of images with these tags into the engine. A tag that
+// wasn't there before goes at Close.
+func (l *Local) LoadImage(ctx context.Context, tarPath string, tags ...string) error {
+	for _, tag := range tags {
+		if l.Docker(ctx, "image", "inspect", tag).Run() != nil && !slices.Contains(l.claim.Images, tag) {
+			l.claim.Images = append(l.claim.Images, tag)
 		}
+	}
+	if err := l.claim.write(); err != nil {
+		return err
 	}
 	return l.Client.LoadImage(ctx, tarPath)
 }

@@ -2,7 +2,10 @@ package hosts
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -24,6 +27,30 @@ func (c Client) Docker(ctx context.Context, args ...string) *exec.Cmd {
 		}
 	}
 	return cmd
+}
+
+// Get reads a path of the engine's API, as JSON; false: there is no such thing.
+func (c Client) Get(ctx context.Context, path string, into any) (bool, error) {
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", c.DockerSocket)
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine"+path, nil)
+	if err != nil {
+		return false, err
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return false, err
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK:
+		return true, json.NewDecoder(response.Body).Decode(into)
+	case http.StatusNotFound:
+		return false, nil
+	default:
+		return false, fmt.Errorf("get %s: %s", path, response.Status)
+	}
 }
 
 // LoadImage loads an image archive into the engine.

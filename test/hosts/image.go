@@ -44,42 +44,47 @@ type File struct {
 	Mode fs.FileMode
 }
 
-// WriteImage writes the archive to a file, for LoadImage.
-func WriteImage(tarPath string, image Image) error {
+// WriteImage writes an archive of one or several images to a file, for LoadImage.
+func WriteImage(tarPath string, images ...Image) error {
 	file, err := os.Create(tarPath)
 	if err != nil {
 		return fmt.Errorf("write image: %w", err)
 	}
-	return errors.Join(image.Write(file), file.Close())
+	return errors.Join(writeImages(file, images...), file.Close())
 }
 
-// Write writes an archive for docker load. It is in OCI layout too, which the
-// image stores of newer engines prefer. The layer is held in memory meanwhile.
-func (i Image) Write(w io.Writer) error {
-	layer, err := i.layer()
-	if err != nil {
-		return fmt.Errorf("pack image %s: %w", i.Tag, err)
-	}
+// writeImages writes an archive for docker load. It is in OCI layout too, which the
+// image stores of newer engines prefer. What images share is in it once. The layers
+// are held in memory meanwhile.
+func writeImages(w io.Writer, images ...Image) error {
 	a := archive{files: map[string][]byte{}}
-	layerBlob := a.blob("application/vnd.oci.image.layer.v1.tar", layer)
-	configBlob := a.blob("application/vnd.oci.image.config.v1+json", a.encode(i.config(layerBlob.Digest)))
-	manifestBlob := a.blob("application/vnd.oci.image.manifest.v1+json", a.encode(map[string]any{
-		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-		"config": configBlob, "layers": []descriptor{layerBlob},
-	}))
-	manifestBlob.Annotations = map[string]string{"io.containerd.image.name": fullName(i.Tag)}
-	a.files["index.json"] = a.encode(map[string]any{"schemaVersion": 2, "manifests": []descriptor{manifestBlob}})
+	var index []descriptor
+	var list []map[string]any
+	for _, i := range images {
+		layer, err := i.layer()
+		if err != nil {
+			return fmt.Errorf("pack image %s: %w", i.Tag, err)
+		}
+		layerBlob := a.blob("application/vnd.oci.image.layer.v1.tar", layer)
+		configBlob := a.blob("application/vnd.oci.image.config.v1+json", a.encode(i.config(layerBlob.Digest)))
+		manifestBlob := a.blob("application/vnd.oci.image.manifest.v1+json", a.encode(map[string]any{
+			"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+			"config": configBlob, "layers": []descriptor{layerBlob},
+		}))
+		manifestBlob.Annotations = map[string]string{"io.containerd.image.name": fullName(i.Tag)}
+		index = append(index, manifestBlob)
+		list = append(list, map[string]any{"Config": configBlob.path(), "RepoTags": []string{i.Tag}, "Layers": []string{layerBlob.path()}})
+	}
+	a.files["index.json"] = a.encode(map[string]any{"schemaVersion": 2, "manifests": index})
 	a.files["oci-layout"] = a.encode(map[string]string{"imageLayoutVersion": "1.0.0"})
-	a.files["manifest.json"] = a.encode([]map[string]any{{
-		"Config": configBlob.path(), "RepoTags": []string{i.Tag}, "Layers": []string{layerBlob.path()},
-	}})
+	a.files["manifest.json"] = a.encode(list)
 	if a.err != nil {
-		return fmt.Errorf("encode image %s: %w", i.Tag, a.err)
+		return fmt.Errorf("encode images: %w", a.err)
 	}
 	out := tar.NewWriter(w)
 	for _, name := range slices.Sorted(maps.Keys(a.files)) {
 		if err := addFile(out, name, 0o644, a.files[name]); err != nil {
-			return fmt.Errorf("write image %s: %w", i.Tag, err)
+			return fmt.Errorf("write images: %w", err)
 		}
 	}
 	return out.Close()

@@ -20,7 +20,7 @@ func TestImageIsTheSameBytesEachTime(t *testing.T) {
 		ExposedPorts: []string{"80/tcp", "81/tcp"},
 	}
 	var first, second bytes.Buffer
-	if err := errors.Join(image.Write(&first), image.Write(&second)); err != nil {
+	if err := errors.Join(writeImages(&first, image), writeImages(&second, image)); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(first.Bytes(), second.Bytes()) {
@@ -28,7 +28,7 @@ func TestImageIsTheSameBytesEachTime(t *testing.T) {
 	}
 	image.Cmd = []string{"-v"}
 	second.Reset()
-	if err := image.Write(&second); err != nil {
+	if err := writeImages(&second, image); err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Equal(first.Bytes(), second.Bytes()) {
@@ -76,7 +76,7 @@ func modeText(mode int64) string {
 func TestImageRefusesPathsThatEscape(t *testing.T) {
 	for _, name := range []string{"app", "/a/../b", "/a/", "//a", "../a"} {
 		image := Image{Tag: "app:1", Files: map[string]File{name: {}}}
-		if err := image.Write(io.Discard); err == nil {
+		if err := writeImages(io.Discard, image); err == nil {
 			t.Errorf("path %q was accepted", name)
 		}
 	}
