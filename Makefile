@@ -12,10 +12,12 @@ PROGRAMS := hub/cmd/muster-hub hub/cmd/muster agent/cmd/muster-agent
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # A checkout that someone else owns is no reason not to build.
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
+# The programs are static, and so are their tests: what both need is compiled once.
+export CGO_ENABLED := 0
 # Network namespaces and engines need root, which finds Go and its modules where
 # the user does. What root fetched there, the user couldn't change any more: so
 # the user fetches all, in the target modules, and root nothing.
-AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -H env "PATH=$(shell go env GOROOT)/bin:$(PATH)" "GOMODCACHE=$(shell go env GOMODCACHE)" "GOFLAGS=$(GOFLAGS)" GOTOOLCHAIN=local GOPROXY=off)
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -H env "PATH=$(shell go env GOROOT)/bin:$(PATH)" "GOMODCACHE=$(shell go env GOMODCACHE)" "GOFLAGS=$(GOFLAGS)" CGO_ENABLED=0 GOTOOLCHAIN=local GOPROXY=off)
 
 # Packages that have such tests.
 E2E = $(call packages,^//go:build e2e)
@@ -27,7 +29,7 @@ BENCHMARKS = $(call packages,^func Benchmark)
 packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples bench | xargs dirname | sort -u | sed 's,^,./,')
 # Rooms that start no goroutine: the race detector has nothing to see in their tests.
 PURE = ./agent/brain ./agent/sequence ./hub/balance ./hub/placement ./hub/rollout ./hub/simtest ./hub/turn
-E2E_TEST = go test -tags e2e -count=1 -p 1 -parallel 6 -timeout 20m
+E2E_TEST = go test -tags e2e -count=1 -p 1 -parallel 3 -timeout 20m
 # The others of their tests have run before, with the race detector.
 E2E_TESTS = $(shell grep -rl --include='*_test.go' '^//go:build e2e' hub agent shared test examples bench | xargs grep -hoE '^func Test[A-Za-z0-9_]+' | sed 's/^func //; /^TestMain$$/d' | sort -u | paste -sd '|')
 
@@ -73,7 +75,7 @@ check: format vet lint fast ## before each commit: format, vet, lint and fast te
 .PHONY: build
 build: ## the three programs, static, in bin/
 	@mkdir -p bin
-	for program in $(PROGRAMS); do CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./$$program; done
+	for program in $(PROGRAMS); do go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./$$program; done
 
 .PHONY: format
 format: ## fail where gofmt would change a file
@@ -94,6 +96,7 @@ fast: ## fast tests, without the race detector
 	go test -shuffle=on -parallel 6 -timeout 5m ./...
 
 .PHONY: race
+race: export CGO_ENABLED = 1
 race: ## fast tests with the race detector, shuffled; without those that `make properties` runs
 	go test -race -shuffle=on -parallel 6 -timeout 8m $$(go list ./... | grep -vxF "$$(go list $(PURE))")
 

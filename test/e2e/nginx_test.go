@@ -101,7 +101,7 @@ func (p *project) mainJob(program string, port int, host string, version lbconf.
 	apply(program+":1", 3, "{monitor: 1s}")
 	p.allAnswer(port, 3)
 	options := load.DefaultOptions(p.url(port))
-	options.Total, options.WSLife, options.Again = 1_000_000, 8*time.Second, !keeps
+	options.Rate, options.Total, options.WSLife, options.Again = 100, 1_000_000, 8*time.Second, !keeps
 	g, end := p.under(options)
 	step := func(what string, do func()) {
 		before, began := g.Snapshot(), time.Now()

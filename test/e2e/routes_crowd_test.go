@@ -36,7 +36,7 @@ func (v visitor) crowd(method string) *crowd {
 				select {
 				case <-c.stop:
 					return
-				case <-time.After(2 * time.Millisecond):
+				case <-time.After(5 * time.Millisecond):
 				}
 				c.sent[i]++
 				err := c.ask(client)

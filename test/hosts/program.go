@@ -15,7 +15,7 @@ func BuildGo(ctx context.Context, pkg, output string, stamps ...string) error {
 	for _, stamp := range stamps {
 		flags += " -X " + stamp
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags="+flags, "-o", output, pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags="+flags, "-o", output, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := finish(cmd); err != nil {
 		return fmt.Errorf("build %s: %w", pkg, err)

@@ -29,7 +29,7 @@ func Build(ctx context.Context, dir string) error {
 	if err := checkOut(ctx, source); err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", dir+"/", "./hub/cmd/muster-hub", "./hub/cmd/muster", "./agent/cmd/muster-agent")
+	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", dir+"/", "./hub/cmd/muster-hub", "./hub/cmd/muster", "./agent/cmd/muster-agent")
 	build.Dir = source
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
