@@ -90,12 +90,12 @@ func (b *Balancer) reload(ctx context.Context, structure string) error {
 		case err == nil && says.structure == structure && !slices.ContainsFunc(before, serving) && !slices.ContainsFunc(before, func(w sequence.Worker) bool { return w.PID == says.pid }):
 			b.replaced(before)
 			return nil
+		case b.gone(ctx): // workers without a master go on, and answer
+			return errors.New("nginx ended while it reloaded")
 		case err == nil && says.structure != structure:
 			if said := log.since(); strings.Contains(said, "[emerg]") {
 				return errors.New("reload nginx: " + alerts(said) + "; the old workers go on")
 			}
-		case err != nil && b.gone(ctx):
-			return errors.New("nginx ended while it reloaded")
 		}
 		if !balancer.Pause(ctx, shortPause) {
 			return fmt.Errorf("reload nginx: the new workers did not take over within %s", reloadTimeout)
