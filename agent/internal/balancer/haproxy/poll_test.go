@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/test/lbtest"
 )
 
 // BenchmarkLook is the cost of one look at HAProxy, which happens once a
@@ -20,20 +21,20 @@ func BenchmarkLook(b *testing.B) {
 			name += "-measured"
 		}
 		b.Run(name, func(b *testing.B) {
-			r := newRig(b)
-			web := newPool(b, "web")
+			r := lbtest.NewRig(b, driver())
+			web := lbtest.NewPool(b, "web")
 			web.Measure = look.measure
-			p := newProgram(b, "a")
+			p := lbtest.NewProgram(b, "a")
 			for n := range count {
-				e := p.endpoint(fleet.EndpointReady)
+				e := p.Endpoint(fleet.EndpointReady)
 				e.Instance = fmt.Sprintf("a%03d", n)
 				web.Endpoints = append(web.Endpoints, e)
 			}
-			r.apply(web)
-			r.ready(web, "a000")
-			r.detach()
+			r.Apply(web)
+			r.Ready(web, "a000")
+			r.Detach()
 			for b.Loop() {
-				if _, err := r.lb.observe(context.Background()); err != nil {
+				if _, err := lbOf(r).observe(context.Background()); err != nil {
 					b.Fatal(err)
 				}
 			}

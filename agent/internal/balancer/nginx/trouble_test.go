@@ -2,10 +2,7 @@ package nginx
 
 import (
 	"context"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,54 +11,28 @@ import (
 	"github.com/musterhq/muster/agent/internal/balancer"
 	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
+	"github.com/musterhq/muster/test/lbtest"
 )
 
 // bad is a snippet that only nginx knows to be wrong.
 const bad = "add_header X-A;"
 
-func TestARejectedSectionStopsOnlyItsService(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	web, api := newPool(t, "web"), newPool(t, "api")
-	a, b, c := newProgram(t, "a"), newProgram(t, "b"), newProgram(t, "c")
-	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady), b.endpoint(fleet.EndpointReady)}
-	r.apply(web)
-	r.ready(web, "a")
-	acknowledged := web.Generation
-	web.Routes[0].Snippets = map[string]string{Driver: bad}
-	set(web, "a", fleet.EndpointDraining)
-	api.Endpoints = []fleet.Endpoint{c.endpoint(fleet.EndpointReady)}
-	r.want(api, web)
-	r.ready(api, "c")
-	r.until("the problem is reported, the removal in force", func(x fleet.BalancerActual) bool {
-		pool := poolOf(x, web.Service)
-		return strings.Contains(pool.Problem, "rejects") && strings.Contains(pool.Problem, "invalid number of arguments") && pool.Generation == acknowledged &&
-			endpointOf(x, web.Service, "a").State == fleet.EndpointDraining
-	})
-	answersAlone(t, web, "b")
-	web.Routes[0].Snippets = nil
-	r.apply(api, web)
-	if problem := poolOf(r.now(), web.Service).Problem; problem != "" {
-		t.Error(problem)
-	}
-}
-
 // Two services want the same port: the one that has it goes on.
 func TestTwoServicesOnOneListener(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	web, api := newPool(t, "web"), newPool(t, "api")
-	web.Endpoints = []fleet.Endpoint{newProgram(t, "a").endpoint(fleet.EndpointReady)}
-	r.apply(web)
-	r.ready(web, "a")
+	r := lbtest.NewRig(t, driver())
+	web, api := lbtest.NewPool(t, "web"), lbtest.NewPool(t, "api")
+	web.Endpoints = []fleet.Endpoint{lbtest.NewProgram(t, "a").Endpoint(fleet.EndpointReady)}
+	r.Apply(web)
+	r.Ready(web, "a")
 	api.Routes[0].Listen = web.Routes[0].Listen
-	api.Endpoints = []fleet.Endpoint{newProgram(t, "c").endpoint(fleet.EndpointReady)}
-	r.want(api, web)
-	r.until("the conflict is reported", func(x fleet.BalancerActual) bool {
-		return strings.Contains(poolOf(x, api.Service).Problem, "belongs to")
+	api.Endpoints = []fleet.Endpoint{lbtest.NewProgram(t, "c").Endpoint(fleet.EndpointReady)}
+	r.WantNext(api, web)
+	r.Until("the conflict is reported", func(x fleet.BalancerActual) bool {
+		return strings.Contains(lbtest.PoolOf(x, api.Service).Problem, "belongs to")
 	})
-	answersAlone(t, web, "a")
-	if problem := poolOf(r.now(), web.Service).Problem; problem != "" {
+	lbtest.Answer(t, web, "a")
+	if problem := lbtest.PoolOf(r.Now(), web.Service).Problem; problem != "" {
 		t.Errorf("the one that has it gets the blame: %s", problem)
 	}
 }
@@ -69,19 +40,19 @@ func TestTwoServicesOnOneListener(t *testing.T) {
 // What a turn did besides a rejection is looked at without a pause.
 func TestARejectionHoldsUpNobody(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	web := newPool(t, "web")
-	a := newProgram(t, "a")
-	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
-	r.apply(web)
-	r.ready(web, "a")
-	r.detach()
-	t.Cleanup(r.lb.checker.stop)
+	r := lbtest.NewRig(t, driver())
+	web := lbtest.NewPool(t, "web")
+	a := lbtest.NewProgram(t, "a")
+	web.Endpoints = []fleet.Endpoint{a.Endpoint(fleet.EndpointReady)}
+	r.Apply(web)
+	r.Ready(web, "a")
+	r.Detach()
+	t.Cleanup(lbOf(r).checker.stop)
 	web.Routes[0].Snippets = map[string]string{Driver: bad}
-	r.want(web)
-	poll(t, "it is rejected", func() bool {
-		pause := r.lb.step(context.Background())
-		return len(r.lb.Memory.Rejected) == 1 && pause < balancer.RetryPause
+	r.WantNext(web)
+	lbtest.Poll(t, "it is rejected", func() bool {
+		pause := lbOf(r).step(context.Background())
+		return len(lbOf(r).Memory.Rejected) == 1 && pause < balancer.RetryPause
 	})
 }
 
@@ -89,7 +60,7 @@ func TestARejectionHoldsUpNobody(t *testing.T) {
 func TestOnlyChangedPoolsAreSuspected(t *testing.T) {
 	options := DefaultOptions()
 	options.Dir = t.TempDir()
-	options.Binary = wrap(t, `echo >> "$0.runs"`)
+	options.Binary = lbtest.Wrap(t, tested, `echo >> "$0.runs"`)
 	lb, err := New(options)
 	if err != nil {
 		t.Fatal(err)
@@ -101,8 +72,8 @@ func TestOnlyChangedPoolsAreSuspected(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
-		pool := newPool(t, name)
-		pool.Endpoints = []fleet.Endpoint{newProgram(t, name).endpoint(fleet.EndpointReady)}
+		pool := lbtest.NewPool(t, name)
+		pool.Endpoints = []fleet.Endpoint{lbtest.NewProgram(t, name).Endpoint(fleet.EndpointReady)}
 		lb.Memory.Filed = append(lb.Memory.Filed, *pool)
 	}
 	want := slices.Clone(lb.Memory.Filed)
@@ -120,142 +91,4 @@ func TestOnlyChangedPoolsAreSuspected(t *testing.T) {
 	if runs, err := os.ReadFile(options.Binary + ".runs"); err != nil || len(runs) != 3 { // one asks for the version
 		t.Errorf("nginx ran %d times, %v; want 3", len(runs), err)
 	}
-}
-
-func TestATakenPortStopsOnlyItsService(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	web, api := newPool(t, "web"), newPool(t, "api")
-	holder, c := newProgram(t, "holder"), newProgram(t, "c")
-	web.Routes[0].Listen = []int{holder.port}
-	api.Endpoints = []fleet.Endpoint{c.endpoint(fleet.EndpointReady)}
-	r.want(api, web)
-	r.ready(api, "c")
-	r.until("the port's problem", func(x fleet.BalancerActual) bool {
-		return strings.Contains(poolOf(x, web.Service).Problem, "can't listen")
-	})
-	holder.exit()
-	r.until("the port is had", func(x fleet.BalancerActual) bool {
-		return poolOf(x, web.Service).Generation == web.Generation && poolOf(x, web.Service).Problem == ""
-	})
-}
-
-func TestAFileChangedByHandIsLeftAlone(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	web := newPool(t, "web")
-	a, b := newProgram(t, "a"), newProgram(t, "b")
-	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
-	r.apply(web)
-	r.ready(web, "a")
-	acknowledged := web.Generation
-	path := filepath.Join(r.dir, "nginx.conf")
-	ours, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	edited := append(ours, []byte("# mine\n")...)
-	if err := os.WriteFile(path, edited, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r.until("the edit is reported", func(x fleet.BalancerActual) bool { return strings.Contains(x.Problem, "changed since") })
-	web.Endpoints = append(web.Endpoints, b.endpoint(fleet.EndpointReady))
-	r.want(web)
-	time.Sleep(time.Second)
-	answersAlone(t, web, "a")
-	if now, err := os.ReadFile(path); err != nil || string(now) != string(edited) {
-		t.Errorf("the file was overwritten (%v)", err)
-	}
-	if got := poolOf(r.now(), web.Service).Generation; got != acknowledged {
-		t.Errorf("generation %d acknowledged without a file", got)
-	}
-	if err := os.Rename(path, path+".mine"); err != nil {
-		t.Fatal(err)
-	}
-	r.until("written anew", func(x fleet.BalancerActual) bool {
-		return x.Problem == "" && poolOf(x, web.Service).Generation == web.Generation
-	})
-}
-
-func TestAFileChangedWhileTheAgentWasAway(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	web := newPool(t, "web")
-	a, b := newProgram(t, "a"), newProgram(t, "b")
-	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
-	r.apply(web)
-	r.ready(web, "a")
-	before := r.pids()
-	r.detach()
-	path := filepath.Join(r.dir, "nginx.conf")
-	if err := os.WriteFile(path, []byte("events {}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r.attach()
-	web.Endpoints = append(web.Endpoints, b.endpoint(fleet.EndpointReady))
-	r.want(web)
-	r.until("the edit is reported", func(x fleet.BalancerActual) bool { return x.Up && strings.Contains(x.Problem, "changed since") })
-	if now := r.pids(); now.current != before.current {
-		t.Error("somebody else's file was loaded")
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	r.ready(web, "a")
-	r.ready(web, "b")
-	r.until("written anew", func(x fleet.BalancerActual) bool {
-		return x.Problem == "" && poolOf(x, web.Service).Generation == web.Generation && poolOf(x, web.Service).Problem == ""
-	})
-}
-
-// It ends nobody, and no pool gets the blame.
-func TestAProgramThatIsMissingIsSaidAndTriedAgain(t *testing.T) {
-	program, err := exec.LookPath(tested)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", t.TempDir())
-	r := newRig(t, func(r *rig) { r.binary = filepath.Base(program) })
-	web := newPool(t, "web")
-	a := newProgram(t, "a")
-	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
-	r.want(web)
-	r.until("the cause is reported", func(x fleet.BalancerActual) bool {
-		return !x.Up && strings.Contains(x.Problem, "executable file not found")
-	})
-	if problem := poolOf(r.now(), web.Service).Problem; problem != "" {
-		t.Errorf("the pool gets the blame: %s", problem)
-	}
-	t.Setenv("PATH", filepath.Dir(program)+":/usr/sbin:/usr/bin:/bin") // that of a wrapped one needs a shell
-	r.ready(web, "a")
-	r.until("it runs", func(x fleet.BalancerActual) bool { return x.Up && x.Problem == "" && strings.Contains(x.Version, ".") })
-}
-
-func TestAPortThatIsTakenAtTheStartStopsOnlyItsService(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	web, api := newPool(t, "web"), newPool(t, "api")
-	a, c := newProgram(t, "a"), newProgram(t, "c")
-	web.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady)}
-	api.Endpoints = []fleet.Endpoint{c.endpoint(fleet.EndpointReady)}
-	r.apply(api, web)
-	r.ready(web, "a")
-	r.ready(api, "c")
-	r.detach()
-	if err := r.lb.Stop(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	holder, err := net.Listen("tcp", address(web))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer holder.Close()
-	r.attach()
-	r.want(api, web)
-	r.ready(api, "c")
-	r.until("the port's problem", func(x fleet.BalancerActual) bool {
-		return strings.Contains(poolOf(x, web.Service).Problem, "can't listen")
-	})
-	holder.Close()
-	r.ready(web, "a")
 }

@@ -1,4 +1,4 @@
-package nginx
+package lbtest
 
 import (
 	"context"
@@ -13,99 +13,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"github.com/musterhq/muster/agent/sequence"
 	"github.com/musterhq/muster/shared/fleet"
 )
-
-// Calls and streams go through nginx while one instance drains in the middle
-// of a stream, another comes, and nginx reloads: nothing is lost.
-func TestGRPCLosesNothing(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	pool := newPool(t, "calls")
-	pool.Routes[0].Protocol, pool.Check.Type = fleet.ProtocolGRPC, fleet.ProbeTCP
-	a, b := newGRPCProgram(t, "a"), newGRPCProgram(t, "b")
-	pool.Endpoints = []fleet.Endpoint{a.endpoint(fleet.EndpointReady), b.endpoint(fleet.EndpointReady)}
-	r.apply(pool)
-	r.ready(pool, "a")
-	r.ready(pool, "b")
-	calls := startCalls(t, address(pool), 8)
-	rests := connect(t, address(pool))
-	defer rests.Close()
-	calls.call(rests)
-	stays, ends := openTalk(t, address(pool), "a"), openTalk(t, address(pool), "a")
-	poll(t, "both are called", func() bool { return calls.by("a") > 9 && calls.by("b") > 9 })
-
-	c := newGRPCProgram(t, "c")
-	pool.Endpoints = append(pool.Endpoints, c.endpoint(fleet.EndpointReady))
-	r.apply(pool)
-	r.ready(pool, "c")
-	poll(t, "c is called", func() bool { return calls.by("c") > 9 })
-	set(pool, "a", fleet.EndpointDraining)
-	r.apply(pool)
-	ends.end()
-	began, before := time.Now(), calls.by("a")
-	poll(t, "the stream that is left holds it back", func() bool {
-		stays.say()
-		if e := endpointOf(r.now(), pool.Service, "a"); e.Drained {
-			t.Fatalf("%+v", e)
-		}
-		return time.Since(began) > sequence.MinDrain+time.Second
-	})
-	r.reload()
-	sent := calls.sent.Load()
-	poll(t, "enough is called after the reload", func() bool { return calls.sent.Load() > sent+99 })
-	if len(r.pids().old) == 0 {
-		t.Error("the old worker left its stream behind")
-	}
-	stays.say()
-	if after := calls.by("a"); after != before {
-		t.Errorf("it got %d calls while it drained", after-before)
-	}
-	stays.end()
-	poll(t, "the old worker ends, though a client that rests was with it", func() bool { return len(r.pids().old) == 0 })
-	r.drained(pool, "a")
-	calls.call(rests)
-	a.server.Stop()
-	remove(pool, "a")
-	r.apply(pool)
-	calls.end()
-}
-
-// A version without the gRPC port serves HTTP beside one that has both.
-func TestGRPCBesideAVersionWithoutIt(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	web := newPool(t, "web")
-	old, both, calls := newProgram(t, "old"), newProgram(t, "both"), newGRPCProgram(t, "both")
-	web.Endpoints = []fleet.Endpoint{old.endpoint(fleet.EndpointReady)}
-	r.apply(web)
-	r.ready(web, "old")
-
-	next := both.endpoint(fleet.EndpointReady)
-	next.Ports[9090] = calls.port
-	web.Routes = append(web.Routes, fleet.Route{Target: 9090, Listen: []int{freePort(t)}, Protocol: fleet.ProtocolGRPC})
-	web.Endpoints = append(web.Endpoints, next)
-	r.apply(web)
-	r.ready(web, "old")
-	r.ready(web, "both")
-	grpcOnly := *web
-	grpcOnly.Routes = web.Routes[1:]
-	some := startCalls(t, address(&grpcOnly), 2)
-	poll(t, "the new one is called", func() bool { return some.by("both") > 99 })
-	some.end()
-	seen := map[string]bool{}
-	poll(t, "both serve HTTP", func() bool {
-		c := &client{address: address(web)}
-		defer c.close()
-		who, err := c.post("/")
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen[who] = true
-		return seen["old"] && seen["both"]
-	})
-}
 
 const sayMethod, talkMethod = "/test.Echo/Say", "/test.Echo/Talk"
 
@@ -113,16 +22,16 @@ const sayMethod, talkMethod = "/test.Echo/Say", "/test.Echo/Talk"
 type grpcProgram struct {
 	id     string
 	server *grpc.Server
-	port   int
+	Port   int
 }
 
 func newGRPCProgram(t testing.TB, id string) *grpcProgram {
 	t.Helper()
-	listener, err := net.Listen("tcp", loopback+":0")
+	listener, err := net.Listen("tcp", Loopback+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &grpcProgram{id: id, server: grpc.NewServer(), port: portOf(t, listener)}
+	p := &grpcProgram{id: id, server: grpc.NewServer(), Port: portOf(t, listener)}
 	p.server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "test.Echo", HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{{MethodName: "Say", Handler: func(_ any, _ context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
@@ -146,8 +55,8 @@ func newGRPCProgram(t testing.TB, id string) *grpcProgram {
 	return p
 }
 
-func (p *grpcProgram) endpoint(state string) fleet.Endpoint {
-	return (&program{id: p.id, port: p.port}).endpoint(state)
+func (p *grpcProgram) Endpoint(state string) fleet.Endpoint {
+	return (&Program{ID: p.id, Port: p.Port}).Endpoint(state)
 }
 
 func connect(t testing.TB, address string) *grpc.ClientConn {
@@ -237,7 +146,7 @@ func openTalk(t testing.TB, address, id string) *talk {
 	conn := connect(t, address)
 	t.Cleanup(func() { conn.Close() })
 	var with *talk
-	poll(t, "a stream to "+id, func() bool {
+	Poll(t, "a stream to "+id, func() bool {
 		ctx, cancel := context.WithCancel(context.Background())
 		stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, talkMethod)
 		if err != nil {

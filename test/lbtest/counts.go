@@ -1,4 +1,4 @@
-package haproxy
+package lbtest
 
 import (
 	"fmt"
@@ -34,8 +34,8 @@ func hangUp(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// counted is what was told last of an endpoint.
-func (r *rig) counted(instance string) fleet.EndpointCounts {
+// countsOf is what was told last of an endpoint.
+func (r *Rig) countsOf(instance string) fleet.EndpointCounts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, pool := range r.counts {
@@ -59,14 +59,14 @@ type crowd struct {
 const nobody = "nobody"
 
 // send has clients send so many requests each, one after the other.
-func (c *crowd) send(address string, clients, requests int) *sync.WaitGroup {
+func (c *crowd) send(d Driver, address string, clients, requests int) *sync.WaitGroup {
 	var group sync.WaitGroup
 	for range clients {
 		group.Go(func() {
-			client := &client{address: address}
-			defer client.close()
+			client := &Client{Address: address, Again: !d.KeepsClients}
+			defer client.Close()
 			for range requests {
-				answer, err := client.post("/")
+				answer, err := client.Post("/")
 				c.saw(answer, err != nil)
 			}
 		})
@@ -87,30 +87,28 @@ func (c *crowd) saw(answer string, failed bool) {
 	}
 }
 
-// TestCountsAreWhatClientsSaw through a reload, whose old worker goes on for a
-// while.
-func TestCountsAreWhatClientsSaw(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	web := newPool(t, "web")
+// CountsAreWhatClientsSaw through a reload, whose old worker goes on for a while.
+func CountsAreWhatClientsSaw(t *testing.T, d Driver) {
+	r := NewRig(t, d)
+	web := NewPool(t, "web")
 	web.Measure, web.DrainTimeout = true, fleet.Duration(time.Hour)
-	for _, p := range []*program{newProgram(t, "good"), newProgram(t, "bad", badVersion("bad")), newProgram(t, "mute", hangUp)} {
-		web.Endpoints = append(web.Endpoints, p.endpoint(fleet.EndpointReady))
+	for _, p := range []*Program{NewProgram(t, "good"), NewProgram(t, "bad", badVersion("bad")), NewProgram(t, "mute", hangUp)} {
+		web.Endpoints = append(web.Endpoints, p.Endpoint(fleet.EndpointReady))
 	}
 	web.Endpoints[1].Version = 2
 	web.Endpoints[0], web.Endpoints[1] = web.Endpoints[1], web.Endpoints[0] // sorted
-	r.apply(web)
+	r.Apply(web)
 	for _, e := range web.Endpoints {
-		r.ready(web, e.Instance)
+		r.Ready(web, e.Instance)
 	}
 
 	saw := &crowd{all: map[string]uint64{}, failed: map[string]uint64{}}
 	same := func(when string, sockets uint64) {
 		t.Helper()
-		poll(t, when+" the counts are what clients saw", func() bool {
+		Poll(t, when+" the counts are what clients saw", func() bool {
 			var more uint64
 			for instance, name := range map[string]string{"good": "good", "bad": "bad", "mute": nobody} {
-				counted := r.counted(instance)
+				counted := r.countsOf(instance)
 				if counted.Failed != saw.failed[name] || counted.Requests < saw.all[name] {
 					return false
 				}
@@ -119,9 +117,9 @@ func TestCountsAreWhatClientsSaw(t *testing.T) {
 			return more == sockets
 		})
 	}
-	saw.send(address(web), 4, 60).Wait()
+	saw.send(d, Address(web), 4, 60).Wait()
 	same("at first", 0)
-	good, bad := r.counted("good"), r.counted("bad")
+	good, bad := r.countsOf("good"), r.countsOf("bad")
 	if good.Version != 1 || bad.Version != 2 || good.Failed > 0 || bad.Failed == 0 {
 		t.Errorf("%+v, %+v", good, bad)
 	}
@@ -129,38 +127,46 @@ func TestCountsAreWhatClientsSaw(t *testing.T) {
 		t.Errorf("a request takes %d ms, and %d ms in the slow version", good.AverageMS, bad.AverageMS)
 	}
 
-	openSocket(t, address(web)) // so that the old worker goes on until all is read of it
-	group := saw.send(address(web), 4, 120)
+	conn, _ := OpenSocket(t, Address(web)) // so that the old worker goes on until all is read of it
+	group := saw.send(d, Address(web), 4, 120)
 	before := saw.sent.Load()
-	poll(t, "some are sent", func() bool { return saw.sent.Load() > before+40 })
-	r.reload()
+	Poll(t, "some are sent", func() bool { return saw.sent.Load() > before+40 })
+	r.Reload(t)
 	group.Wait()
-	same("after a reload", 1)
-	if later := r.counted("bad"); later.Requests <= bad.Requests || later.Failed <= bad.Failed {
+	opened := uint64(0)
+	if d.CountsOpenSockets {
+		opened = 1
+	}
+	same("after a reload", opened)
+	conn.Close()
+	same("after the WebSocket", 1)
+	if later := r.countsOf("bad"); later.Requests <= bad.Requests || later.Failed <= bad.Failed {
 		t.Errorf("%+v became %+v", bad, later)
 	}
 }
 
-// TestNothingIsCountedThatNobodyAskedFor: counts begin when it is asked for.
-func TestNothingIsCountedThatNobodyAskedFor(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	web := newPool(t, "web")
-	web.Endpoints = []fleet.Endpoint{newProgram(t, "a").endpoint(fleet.EndpointReady)}
-	r.apply(web)
-	r.ready(web, "a")
-	c := &client{address: address(web)}
-	defer c.close()
+// NothingIsCountedThatNobodyAskedFor means that counts begin when it is asked for.
+func NothingIsCountedThatNobodyAskedFor(t *testing.T, d Driver) {
+	r := NewRig(t, d)
+	web := NewPool(t, "web")
+	web.Endpoints = []fleet.Endpoint{NewProgram(t, "a").Endpoint(fleet.EndpointReady)}
+	r.Apply(web)
+	r.Ready(web, "a")
+	c := &Client{Address: Address(web)}
+	defer c.Close()
 	post := func() {
 		t.Helper()
-		if _, err := c.post("/"); err != nil {
+		if _, err := c.Post("/"); err != nil {
 			t.Fatal(err)
+		}
+		if !d.AsItRuns {
+			c.Close() // a worker of before, which counts as it was told then, would go on with it
 		}
 	}
 	measure := func(on bool) {
 		web.Measure = on
-		r.apply(web)
-		poll(t, "it is told", func() bool {
+		r.Apply(web)
+		Poll(t, "it is told", func() bool {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			return (r.counts != nil) == on
@@ -172,19 +178,19 @@ func TestNothingIsCountedThatNobodyAskedFor(t *testing.T) {
 		return r.told
 	}
 	post()
-	if r.apply(web); times() != 0 {
+	if r.Apply(web); times() != 0 {
 		t.Fatal("it is told, and nobody asked")
 	}
-	reloads := r.reloads.Load()
+	reloads := r.Reloads.Load()
 	for range 2 {
 		measure(true)
-		poll(t, "it is seen", func() bool { return r.counted("a").Version == 1 })
+		Poll(t, "it is seen", func() bool { return r.countsOf("a").Version == 1 })
 		post()
-		poll(t, "it is counted", func() bool { return r.counted("a").Requests == 1 })
+		Poll(t, "it is counted", func() bool { return r.countsOf("a").Requests == 1 })
 		measure(false)
 		post()
 	}
-	if r.reloads.Load() != reloads {
+	if d.AsItRuns && r.Reloads.Load() != reloads {
 		t.Error("to be measured needs a reload")
 	}
 }
