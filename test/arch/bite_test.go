@@ -35,6 +35,7 @@ func TestEachRuleBites(t *testing.T) {
 		{"hub and agent", "hub/a.go", `import "github.com/musterhq/muster/agent/brain"`, "meet on the wire only"},
 		{"agent and hub", "agent/cmd/muster-agent/a.go", `import "github.com/musterhq/muster/hub/client"`, "meet on the wire only"},
 		{"test code", "hub/a.go", `import "github.com/musterhq/muster/test/hosts"`, "don't stand on test code"},
+		{"the drivers' suite", "test/lbtest/a.go", `import "github.com/musterhq/muster/agent/brain"`, "what they all go by"},
 		{"examples", "examples/rank/a.go", `import "github.com/musterhq/muster/shared/fleet"`, "stands alone"},
 		{"examples' tests", "examples/rank/a_test.go", `import "github.com/musterhq/muster/hub/client"`, "stands alone"},
 	} {
@@ -60,6 +61,8 @@ func TestWhatIsAllowedPasses(t *testing.T) {
 		{"agent/internal/engine/a_test.go", `import "github.com/musterhq/muster/test/hosts"`},
 		{"hub/compose/resolve/a.go", `import "github.com/compose-spec/compose-go/v2/cli"`},
 		{"hub/simtest/a.go", `import "github.com/musterhq/muster/agent/brain"`},
+		{"agent/internal/balancer/nginx/a_test.go", `import "github.com/musterhq/muster/test/lbtest"`},
+		{"test/lbtest/a.go", `import "github.com/musterhq/muster/agent/sequence"`},
 		{"test/e2e/a.go", `import "github.com/musterhq/muster/hub/client"`},
 		{"examples/rank/a_test.go", `import "github.com/musterhq/muster/hub/compose"`},
 	} {

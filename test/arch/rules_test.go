@@ -39,7 +39,7 @@ func refusal(f file, imported string) string {
 	if f.test && slices.ContainsFunc(testLibraries, func(lib string) bool { return within(imported, lib) }) {
 		return ""
 	}
-	for _, rule := range []func(file, string, bool) string{sharedRule, pureRule, worldRule, internalRule, sidesRule, exampleRule} {
+	for _, rule := range []func(file, string, bool) string{sharedRule, pureRule, worldRule, internalRule, sidesRule, exampleRule, suiteRule} {
 		if why := rule(f, own, ours); why != "" {
 			return why
 		}
@@ -117,6 +117,13 @@ func exampleRule(f file, imported string, ours bool) string {
 		return ""
 	}
 	return "an example stands alone, as a user's program does; only its tests may ask hub/compose"
+}
+
+func suiteRule(f file, imported string, ours bool) string {
+	if !within(f.room(), "test/lbtest") || !ours || inAny(imported, []string{"shared", "agent/sequence", "test"}) {
+		return ""
+	}
+	return "the suite of balancers' drivers knows what they all go by: shared/*, agent/sequence and test code"
 }
 
 // impurities are the calls and statements that a pure room doesn't have.
