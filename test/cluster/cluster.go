@@ -34,8 +34,8 @@ const (
 	httpPort  = "8080"
 )
 
-// programs are the packages of Muster's programs.
-var programs = []string{"hub/cmd/muster-hub", "agent/cmd/muster-agent", "hub/cmd/muster"}
+// packages are those of Muster's programs.
+var packages = []string{"hub/cmd/muster-hub", "agent/cmd/muster-agent", "hub/cmd/muster"}
 
 // Options of a cluster.
 type Options struct {
@@ -261,7 +261,7 @@ func (c *Cluster) StateDir(host string) string { return filepath.Join(c.dir, hos
 
 // Build makes the three programs in a folder.
 func Build(ctx context.Context, dir string) error {
-	for _, name := range programs {
+	for _, name := range packages {
 		if err := hosts.BuildGo(ctx, "github.com/musterhq/muster/"+name, filepath.Join(dir, filepath.Base(name))); err != nil {
 			return err
 		}
@@ -274,7 +274,7 @@ func (c *Cluster) programs(ctx context.Context) error {
 	if c.opts.Of == nil {
 		return Build(ctx, c.dir)
 	}
-	for _, name := range programs {
+	for _, name := range packages {
 		name = filepath.Base(name)
 		if err := os.Link(filepath.Join(c.opts.Of.dir, name), filepath.Join(c.dir, name)); err != nil {
 			return fmt.Errorf("take a program of another cluster: %w", err)
