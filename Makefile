@@ -29,7 +29,7 @@ BENCHMARKS = $(call packages,^func Benchmark)
 packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples bench | xargs dirname | sort -u | sed 's,^,./,')
 # Rooms that start no goroutine: the race detector has nothing to see in their tests.
 PURE = ./agent/brain ./agent/sequence ./hub/balance ./hub/placement ./hub/rollout ./hub/simtest ./hub/turn
-E2E_TEST = go test -tags e2e -count=1 -p 1 -parallel 3 -timeout 20m
+E2E_TEST = go test -tags e2e -count=1 -p 1 -parallel 6 -timeout 40m
 # The others of their tests have run before, with the race detector.
 E2E_TESTS = $(shell grep -rl --include='*_test.go' '^//go:build e2e' hub agent shared test examples bench | xargs grep -hoE '^func Test[A-Za-z0-9_]+' | sed 's/^func //; /^TestMain$$/d' | sort -u | paste -sd '|')
 

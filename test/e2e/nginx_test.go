@@ -146,7 +146,7 @@ func (p *project) mainJob(program string, port int, host string, version lbconf.
 	r := p.whole(g, end, "3")
 	p.Logf("nginx %s, %s: %d POSTs, %d lost by clients that try again once, %d by those that never do; worst %s; WebSockets %+v",
 		version, program, r.Sent, r.Lost(), r.Lost()+r.Again, r.Latency.Max, r.WebSockets)
-	if r.Latency.Max > worstLatency {
+	if r.Latency.Max > worstLatency(r) {
 		p.Errorf("the worst latency was %s", r.Latency.Max)
 	}
 	if r.ByVersion["1"] == 0 || r.ByVersion["2"] == 0 || r.RefusedBy["3"] == 0 {
