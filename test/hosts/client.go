@@ -34,7 +34,7 @@ func (c Client) Get(ctx context.Context, path string, into any) (bool, error) {
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", c.DockerSocket)
 	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine"+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine"+path, http.NoBody)
 	if err != nil {
 		return false, err
 	}
