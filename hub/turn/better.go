@@ -1,6 +1,7 @@
 package turn
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -22,10 +23,12 @@ const (
 // it done, and those that spread a service before those that only even out what runs
 // on hosts. Stay says which services nothing is moved of, and why. Left is 1 if there
 // may be more moves than are found, or made, at once.
+// Now and then one that came early is better off elsewhere once the others have come:
+// it, or rather the one that came for it, moves again.
 func (t *tx) betterPlaces(keys []fleet.ServiceKey) (moves []fleet.Move, left int, stay []string) {
 	t.crowd = nil
 	defer func() { t.crowd = nil }() // its books are those of afterwards
-	moved := map[string]bool{}
+	at := map[string]string{}        // where those are that move
 	siblings := map[fleet.ServiceKey]map[string]int{}
 	var movable []fleet.ServiceKey
 	for _, key := range keys {
@@ -39,17 +42,17 @@ func (t *tx) betterPlaces(keys []fleet.ServiceKey) (moves []fleet.Move, left int
 	}
 	looks := 0
 	try := func(key fleet.ServiceKey, rank ranking) bool {
-		m, in := t.betterPlace(t.services.get(key), siblings[key], moved, rank, &looks)
+		m, in := t.betterPlace(t.services.get(key), siblings[key], at, rank, &looks)
 		if len(moves) == maxMoves && in != nil || looks > t.s.opts.MaxLooks {
 			left = 1
 		}
 		if in == nil || left > 0 {
 			return false
 		}
-		moved[in.ID] = true
+		at[in.ID] = m.To
 		siblings[key][m.From]--
 		siblings[key][m.To]++
-		t.shift(in, m.To)
+		t.shift(in, m.From, m.To)
 		moves = append(moves, m)
 		return true
 	}
@@ -114,7 +117,7 @@ func (t *tx) stuckTo(s *Service) string {
 
 // betterPlace is the next instance of a service to move, of those that haven't; nil:
 // all are where they would be placed now.
-func (t *tx) betterPlace(s *Service, siblings map[string]int, moved map[string]bool, rank ranking, looks *int) (fleet.Move, *Instance) {
+func (t *tx) betterPlace(s *Service, siblings map[string]int, at map[string]string, rank ranking, looks *int) (fleet.Move, *Instance) {
 	if *looks > t.s.opts.MaxLooks {
 		return fleet.Move{}, nil
 	}
@@ -122,9 +125,10 @@ func (t *tx) betterPlace(s *Service, siblings map[string]int, moved map[string]b
 	*looks += len(hosts)
 	last := map[string]*Instance{} // on each host
 	for _, in := range t.members(s.Asked.Key) {
-		if in.Goal == fleet.GoalRun && !moved[in.ID] && !t.kept(s, in) && t.barred(in.Host) == "" {
-			if before := last[in.Host]; before == nil || before.Slot < in.Slot {
-				last[in.Host] = in
+		host := cmp.Or(at[in.ID], in.Host)
+		if in.Goal == fleet.GoalRun && !t.kept(s, in) && t.barred(in.Host) == "" {
+			if before := last[host]; before == nil || at[before.ID] != "" || at[in.ID] == "" && before.Slot < in.Slot {
+				last[host] = in
 			}
 		}
 	}
@@ -151,7 +155,7 @@ func (t *tx) betterPlace(s *Service, siblings map[string]int, moved map[string]b
 		}
 		if to, why := better(need, hosts, i, there, t.versionOf(in), rank); to != "" {
 			return fleet.Move{
-				Action: fleet.MoveMove, Service: s.Asked.Key, Version: in.Version, Instance: in.ID, From: in.Host, To: to, Why: why,
+				Action: fleet.MoveMove, Service: s.Asked.Key, Version: in.Version, Instance: in.ID, From: hosts[i].ID, To: to, Why: why,
 			}, in
 		}
 	}
@@ -231,8 +235,8 @@ func group(label string, h *placement.Host) string {
 }
 
 // shift has the books say that an instance is on another host.
-func (t *tx) shift(in *Instance, to string) {
-	if i, ok := t.crowd.index[in.Host]; ok {
+func (t *tx) shift(in *Instance, from, to string) {
+	if i, ok := t.crowd.index[from]; ok {
 		h := &t.crowd.hosts[i]
 		h.Instances--
 		vacate(h, t.versionOf(in))

@@ -130,9 +130,15 @@ func (t *tx) move(s *Service) (reasons []string) {
 // nextMove goes on to the next instance.
 func (t *tx) nextMove(s *Service, done bool) *Service {
 	s = t.services.edit(s.Asked.Key)
-	next := Rebalance{Moves: s.Rebalance.Moves[1:], Done: s.Rebalance.Done, Generation: s.Rebalance.Generation}
+	m := s.Rebalance.Moves[0]
+	next := Rebalance{Moves: slices.Clone(s.Rebalance.Moves[1:]), Done: s.Rebalance.Done, Generation: s.Rebalance.Generation}
 	if done {
 		next.Done++
+		for i := range next.Moves { // what came moves on where the plan says so
+			if next.Moves[i].Instance == m.Instance {
+				next.Moves[i].Instance = m.New
+			}
+		}
 	}
 	s.Rebalance = &next
 	if len(next.Moves) == 0 {
