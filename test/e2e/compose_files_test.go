@@ -87,7 +87,7 @@ func (p *project) expect(dir string, e *expectation) {
 	}
 	waits := len(e.Refused)+len(e.Held)+len(e.Stuck) == 0 && !e.Unwaited
 	if waits {
-		args = append(args, "--wait", "--timeout", "120s")
+		args = append(args, "--wait", "--timeout", patience)
 	}
 	out, err := p.with(e.Env, "", args...)
 	if len(e.Refused) > 0 {

@@ -31,7 +31,7 @@ services:
     deploy: {replicas: 3, x-rollout: {monitor: 1s}}
     x-lb: {listen: 9640, target: 8080, check: {path: /healthz}, balancers: [elsewhere]}
 `)
-	p.mustMuster("apply", "-f", file, "--wait", "--timeout", "90s")
+	p.mustMuster("apply", "-f", file, "--wait", "--timeout", patience)
 	instances := p.instances("web")
 
 	dir := p.TempDir()

@@ -104,7 +104,7 @@ func TestFaultFlood(t *testing.T) {
 	}()
 	event := p.soon(30*time.Second, fleet.EventHostSlowed, "the agent on web9 sends more than 100 messages a second")
 	p.says(event.Data.Message, "slowed down", "restart it")
-	p.mustMuster("scale", "flood/web=4", "--wait", "--timeout", "60s")
+	p.mustMuster("scale", "flood/web=4", "--wait", "--timeout", patience)
 	if depth := p.metric("muster_queue_depth"); depth > 1000 {
 		t.Errorf("%g messages wait in the hub's queue", depth)
 	}

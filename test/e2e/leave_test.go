@@ -21,7 +21,7 @@ func TestHostsLeaveTheFleet(t *testing.T) {
 	p.apply(web("app:1", 3, 7310))
 	stop := p.traffic(7310)
 
-	out := p.mustMuster("host", "rm", "web2", "--wait", "--timeout", "90s", "--yes")
+	out := p.mustMuster("host", "rm", "web2", "--wait", "--timeout", patience, "--yes")
 	p.says(out, "web2 leaves the fleet", "out of the fleet")
 	p.isOut("web2", "stop")
 	if left := p.containersOn("web2"); len(left) > 0 {
@@ -35,7 +35,7 @@ func TestHostsLeaveTheFleet(t *testing.T) {
 	if len(before) == 0 {
 		t.Fatal("web3 runs nothing")
 	}
-	p.mustMuster("host", "rm", "web3", "--keep", "--wait", "--timeout", "90s", "--yes")
+	p.mustMuster("host", "rm", "web3", "--keep", "--wait", "--timeout", patience, "--yes")
 	p.isOut("web3", "keep")
 	p.converged("web", time.Minute)
 	time.Sleep(3 * time.Second) // in which the hub could do wrong

@@ -57,7 +57,7 @@ func upheaval(apps []*app) {
 	p.mustMuster("host", "drain", "web2", "--wait")
 	p.mustMuster("host", "activate", "web2")
 	all("replace", func(a *app) {
-		out, err := a.muster("apply", "-f", a.file(web(a.new, 4, a.port)), "--wait", "--timeout", "150s")
+		out, err := a.muster("apply", "-f", a.file(web(a.new, 4, a.port)), "--wait", "--timeout", patience)
 		if err != nil || !strings.Contains(out, "spec.image") {
 			a.Errorf("replace: %v\n%s", err, out)
 		}
@@ -65,7 +65,7 @@ func upheaval(apps []*app) {
 	all("another port and check behind the same listener", func(a *app) {
 		moved := strings.NewReplacer("8080", "9090", "/healthz", "/ready").Replace(web(a.new, 4, a.port)) +
 			`    environment: {PORT: "9090", HEALTH: /ready}`
-		out, err := a.muster("apply", "-f", a.file(moved), "--wait", "--timeout", "150s")
+		out, err := a.muster("apply", "-f", a.file(moved), "--wait", "--timeout", patience)
 		if err != nil || !strings.Contains(out, "balancing.routes") {
 			a.Errorf("move: %v\n%s", err, out)
 		}

@@ -171,7 +171,7 @@ func TestNamesAcrossHosts(t *testing.T) {
 	if err := p.c.LoadExample(context.Background(), 1); err != nil {
 		t.Fatal(err)
 	}
-	out, err := p.muster("apply", "-f", "../../examples/rank/compose.yaml", "--wait", "--timeout", "90s")
+	out, err := p.muster("apply", "-f", "../../examples/rank/compose.yaml", "--wait", "--timeout", patience)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -95,7 +95,7 @@ func (p *project) mainJob(program string, port int, host string, version lbconf.
 		return p.file(strings.Replace(content, "web:", program+":", 1))
 	}
 	apply := func(image string, replicas int, rollout string) {
-		p.mustMuster("apply", "-f", file(image, replicas, rollout), "--wait", "--timeout", "120s")
+		p.mustMuster("apply", "-f", file(image, replicas, rollout), "--wait", "--timeout", patience)
 	}
 	service := "shop/" + program
 	apply(program+":1", 3, "{monitor: 1s}")
@@ -122,7 +122,7 @@ func (p *project) mainJob(program string, port int, host string, version lbconf.
 		apply(program+":1", 3, "{strategy: canary, steps: [25, 50], monitor: 2s, keep: 1s, verify: {interval: 4s}}")
 	})
 	step("canary that is taken back", func() {
-		out, err := p.muster("apply", "-f", file("err:3", 3, "{strategy: canary, steps: [25, 50], monitor: 5s, keep: 1s, verify: {interval: 5s}}"), "--wait", "--timeout", "90s")
+		out, err := p.muster("apply", "-f", file("err:3", 3, "{strategy: canary, steps: [25, 50], monitor: 5s, keep: 1s, verify: {interval: 5s}}"), "--wait", "--timeout", patience)
 		if err == nil || !strings.Contains(out, "requests failed") {
 			p.Errorf("a canary that fails: %v\n%s", err, out)
 		}

@@ -73,7 +73,7 @@ func TestRebalanceUnderLoad(t *testing.T) {
 	p.says(plan, "web3", "has 3 of it, web3 0", "dry run: nothing was moved")
 	p.never(fleet.EventRebalanceBegun)
 
-	p.says(p.mustMuster("rebalance", "rebalance/web", "--yes", "--wait", "--timeout", "150s"), "2 instances are moved, one after another")
+	p.says(p.mustMuster("rebalance", "rebalance/web", "--yes", "--wait", "--timeout", patience), "2 instances are moved, one after another")
 	for _, host := range names {
 		if n := len(p.here(host)); n != 2 {
 			t.Errorf("%d containers on %s", n, host)

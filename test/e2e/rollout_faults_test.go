@@ -179,7 +179,7 @@ services:
     x-probe: {http: /healthz, port: 8080, interval: 1s}
 `, image, deploy))
 			}
-			p.mustMuster("apply", "-f", file("app:1"), "--wait", "--timeout", "90s")
+			p.mustMuster("apply", "-f", file("app:1"), "--wait", "--timeout", patience)
 			p.mustMuster("apply", "-f", file("app:2"))
 			p.rolledOut(fleet.RolloutSucceeded)
 			p.mustMuster("apply", "-f", file("crash:3"))

@@ -82,7 +82,7 @@ func TestRolloutsDropNothing(t *testing.T) {
 				if r := p.rolledOut(fleet.RolloutSucceeded); !r.Back || r.To != 1 {
 					p.Errorf("rollout %+v", r)
 				}
-				p.mustMuster("apply", "-f", p.file(rollingOut(program+":2", port, rollout)), "--wait", "--timeout", "90s")
+				p.mustMuster("apply", "-f", p.file(rollingOut(program+":2", port, rollout)), "--wait", "--timeout", patience)
 				r := p.whole(g, end, "")
 				if r.ByVersion["1"] == 0 || r.ByVersion["2"] == 0 {
 					p.Errorf("by version %v", r.ByVersion)
@@ -107,7 +107,7 @@ func TestABadVersionIsTakenBack(t *testing.T) {
 			p.apply(rollingOut("app:1", port, rollout))
 			p.allAnswer(port, 3)
 			g, end := p.lightly(port)
-			out, err := p.muster("apply", "-f", p.file(rollingOut(image, port, rollout)), "--wait", "--timeout", "60s")
+			out, err := p.muster("apply", "-f", p.file(rollingOut(image, port, rollout)), "--wait", "--timeout", patience)
 			because := regexp.MustCompile(why)
 			if err == nil || !because.MatchString(out) {
 				p.Errorf("apply --wait: %v\n%s", err, out)

@@ -50,7 +50,7 @@ func TestSecrets(t *testing.T) {
 	}
 	p.setSecret("x", values[0])
 	p.exits(1, "secret", "set", "secrets/x", "--file", "/dev/null")
-	apply := []string{"apply", "-f", p.file(secretService), "--wait", "--timeout", "90s"}
+	apply := []string{"apply", "-f", p.file(secretService), "--wait", "--timeout", patience}
 	out, err := p.with([]string{"TUNED=" + values[2]}, "", apply...)
 	if err != nil || !strings.Contains(out, "+ secret secrets/tuned  (revision 1)") {
 		t.Fatalf("%v\n%s", err, out)

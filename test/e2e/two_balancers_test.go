@@ -66,7 +66,7 @@ func TestTwoBalancers(t *testing.T) {
 	p.mustMuster("scale", "pair/web=4", "--wait")
 	second = p.loads("lb2")
 	p.whole(first.g, first.end, "")
-	p.mustMuster("host", "rm", "lb1", "--wait", "--timeout", "90s", "--yes") // drained: its balancer ends when its clients have gone
+	p.mustMuster("host", "rm", "lb1", "--wait", "--timeout", patience, "--yes") // drained: its balancer ends when its clients have gone
 	p.mustMuster("scale", "pair/web=2", "--wait")
 	p.apply(pair("app:1", 2))
 	p.both("a balancer leaves the fleet", second)
