@@ -20,18 +20,20 @@ export CGO_ENABLED := 0
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -H env "PATH=$(shell go env GOROOT)/bin:$(PATH)" "GOMODCACHE=$(shell go env GOMODCACHE)" "GOFLAGS=$(GOFLAGS)" CGO_ENABLED=0 GOTOOLCHAIN=local GOPROXY=off)
 
 # Packages that have such tests.
-E2E = $(call packages,^//go:build e2e)
-# The tests of what the others run on: hosts, engines and fleets.
-RIG = ./test/hosts ./test/cluster
-SOAK = $(call packages,^//go:build soak)
+E2E = $(call packages,^//go:build e2e$$)
+SOAK_E2E = $(call packages,^//go:build e2e && soak$$)
+SOAK = $(call packages,^//go:build soak$$)
 PROPERTIES = $(call packages,rapid\.Check)
 BENCHMARKS = $(call packages,^func Benchmark)
 packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples bench | xargs dirname | sort -u | sed 's,^,./,')
 # Rooms that start no goroutine: the race detector has nothing to see in their tests.
 PURE = ./agent/brain ./agent/sequence ./hub/balance ./hub/placement ./hub/rollout ./hub/simtest ./hub/turn
-E2E_TEST = go test -tags e2e -count=1 -p 1 -parallel 6 -timeout 40m
-# The others of their tests have run before, with the race detector.
-E2E_TESTS = $(shell grep -rl --include='*_test.go' '^//go:build e2e' hub agent shared test examples bench | xargs grep -hoE '^func Test[A-Za-z0-9_]+' | sed 's/^func //; /^TestMain$$/d' | sort -u | paste -sd '|')
+# Those of the command line start it some hundred times, which takes the race detector four times as long.
+COMMANDS = ^TestScripts$$
+E2E_TEST = go test -tags e2e -count=1 -p 1 -parallel 4 -timeout 30m
+SOAK_E2E_TEST = go test -tags e2e,soak -count=1 -p 1 -parallel 4 -timeout 90m
+# Tests of files with a tag, as a pattern: what else their packages have runs without it.
+tests = ^($(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples bench | xargs grep -hoE '^func Test[A-Za-z0-9_]+' | sed 's/^func //; /^TestMain$$/d' | sort -u | paste -sd '|'))$$
 
 START := $(shell date +%s)
 HOSTS ?= 3
@@ -66,7 +68,7 @@ test: setup modules ## everything: fast tests with the race detector, fleets in 
 	$(MAKE) --no-print-directory e2e
 	wait $$sim || { cat bin/sim.log; exit 1; }
 	grep -hE "^(ok|---)" bin/sim.log
-	echo "make test: PASSED: fast tests of $$(go list ./... | wc -l) packages (shuffled; with the race detector where there are goroutines), $(N) random fleets in virtual time and as many with rollouts, every deliberate bug noticed, and end-to-end tests of $(words $(filter-out $(RIG),$(E2E))) (real engines), in $$(($$(date +%s) - $(START))) s"
+	echo "make test: PASSED: fast tests of $$(go list ./... | wc -l) packages (shuffled; with the race detector where there are goroutines), $(N) random fleets in virtual time and as many with rollouts, every deliberate bug noticed, and end-to-end tests of $(words $(E2E)) (real engines), in $$(($$(date +%s) - $(START))) s"
 
 .PHONY: check
 check: format vet lint fast ## before each commit: format, vet, lint and fast tests
@@ -97,29 +99,32 @@ fast: ## fast tests, without the race detector
 
 .PHONY: race
 race: export CGO_ENABLED = 1
+race: export GORACE = atexit_sleep_ms=0
 race: ## fast tests with the race detector, shuffled; without those that `make properties` runs
-	go test -race -shuffle=on -parallel 6 -timeout 8m $$(go list ./... | grep -vxF "$$(go list $(PURE))")
+	go test -race -shuffle=on -parallel 6 -timeout 8m -skip '$(COMMANDS)' $$(go list ./... | grep -vxF "$$(go list $(PURE))")
 
 .PHONY: properties
-properties: ## fast tests of the rooms without goroutines, where decisions are made; each property 100 times
+properties: ## fast tests of the rooms without goroutines, where decisions are made, each property 100 times; and of the command line
 	SIM_N=1 go test -count=1 -shuffle=on -skip '^TestMutants$$' -timeout 8m $(PURE)
+	go test -count=1 -parallel 6 -timeout 8m -run '$(COMMANDS)' ./hub/cmd/muster
 
 .PHONY: e2e
-e2e: modules modules-previous ## end-to-end tests on real engines; those that break things on a fleet of their own, beside the others
+e2e: modules modules-previous ## end-to-end tests on real engines, in two lanes
 	@mkdir -p bin
 	set -m # so that it can be ended with all that it started
-	$(AS_ROOT) $(E2E_TEST) -run '^($(E2E_TESTS))$$' -skip '^TestFault' ./test/e2e > bin/e2e.log 2>&1 & others=$$!
+	$(AS_ROOT) $(E2E_TEST) -run '$(call tests,^//go:build e2e$$)' -skip '^Test[K-Z]' ./test/e2e > bin/e2e.log 2>&1 & others=$$!
 	trap 'kill -- -$$others 2>/dev/null || true' EXIT
 	failed=
-	$(AS_ROOT) $(E2E_TEST) -run '^($(E2E_TESTS))$$' $(filter-out ./test/e2e $(RIG),$(E2E)) || failed=yes
-	$(AS_ROOT) $(E2E_TEST) -run '^TestFault' ./test/e2e || failed=yes
+	$(AS_ROOT) $(E2E_TEST) -run '$(call tests,^//go:build e2e$$)' $(filter-out ./test/e2e,$(E2E)) || failed=yes
+	$(AS_ROOT) $(E2E_TEST) -run '$(call tests,^//go:build e2e$$)' -skip '^Test[A-J]' ./test/e2e || failed=yes
 	wait $$others || failed=yes
 	cat bin/e2e.log
 	test -z "$$failed"
 
-.PHONY: rig
-rig: modules ## end-to-end tests of the hosts and fleets that the others run on: they die, restart, and leave nothing behind
-	$(AS_ROOT) $(E2E_TEST) $(RIG)
+.PHONY: soak-e2e
+soak-e2e: modules modules-previous other-nginx ## end-to-end tests that take long: faults, kills, floods, the previous release, 20,000 requests, and the hosts that tests run on
+	$(AS_ROOT) $(SOAK_E2E_TEST) -run '$(call tests,^//go:build e2e && soak$$)' $(SOAK_E2E)
+	$(AS_ROOT) $(SOAK_E2E_TEST) -v -run '^(TestNginx|TestNothingIsDropped)$$' ./test/e2e
 
 .PHONY: sim
 sim: ## break whole fleets at random, in virtual time (N=300 of them, from SEED=1 on; SEED=7 alone tells one fleet's whole story)
@@ -135,7 +140,7 @@ mutants: ## build every deliberate bug, and have the scripts and random fleets n
 
 .PHONY: soak
 soak: N = 20000
-soak: sim rollouts nginx rig ## the long tests: 20,000 random fleets, as many with rollouts, each property 2,000 times, many connections, takeovers and faults
+soak: sim rollouts soak-e2e nginx ## the long tests: 20,000 random fleets, as many with rollouts, each property 2,000 times, many connections, takeovers and faults
 	go test -count=1 -timeout 60m $(PROPERTIES) -rapid.checks=2000
 	go test -tags soak -count=1 -timeout 60m $(SOAK)
 
@@ -144,12 +149,11 @@ other-nginx: ## the nginx of another release of Debian, into bin/
 	packaging/dev/nginx.sh forky
 
 .PHONY: nginx
-nginx: modules other-nginx ## what the agent does with nginx, with those of two other releases of Debian; and how many of 20,000 requests each loses
+nginx: modules other-nginx ## what the agent does with nginx, with those of two other releases of Debian
 	packaging/dev/nginx.sh trixie
 	for release in trixie forky; do
-		$(AS_ROOT) env MUSTER_TEST_NGINX=$$PWD/bin/nginx/$$release/usr/sbin/nginx go test -tags e2e -count=1 -timeout 20m ./agent/internal/balancer/nginx
+		$(AS_ROOT) env MUSTER_TEST_NGINX=$$PWD/bin/nginx/$$release/usr/sbin/nginx go test -tags e2e,soak -count=1 -timeout 20m ./agent/internal/balancer/nginx
 	done
-	$(AS_ROOT) env MUSTER_TEST_LONG=1 go test -tags e2e -count=1 -v -timeout 30m -run '^(TestNginx|TestKillAtRandom)$$' ./test/e2e
 
 .PHONY: fuzz
 fuzz: ## every fuzz test for a while (FUZZTIME=10s each)

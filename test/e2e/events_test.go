@@ -3,6 +3,9 @@
 package e2e
 
 import (
+	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,4 +65,21 @@ func (p *project) never(eventTypes ...string) {
 			p.Errorf("%s: %s", eventType, e.Data.Message)
 		}
 	}
+}
+
+// metric reads one of the hub's numbers.
+func (p *project) metric(name string) float64 {
+	p.Helper()
+	res, err := direct.Get(p.c.URL + "/metrics")
+	p.must(err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	p.must(err)
+	found := regexp.MustCompile(`(?m)^` + name + ` (.+)$`).FindSubmatch(text)
+	if found == nil {
+		p.Fatalf("there is no metric %s", name)
+	}
+	value, err := strconv.ParseFloat(string(found[1]), 64)
+	p.must(err)
+	return value
 }

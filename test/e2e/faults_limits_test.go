@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e && soak
 
 package e2e
 
@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -112,23 +110,6 @@ func TestFaultFlood(t *testing.T) {
 		t.Errorf("%g messages were dropped", now-dropped)
 	}
 	p.never(fleet.EventHostLost, fleet.EventInstanceUnready)
-}
-
-// metric reads one of the hub's numbers.
-func (p *project) metric(name string) float64 {
-	p.Helper()
-	res, err := direct.Get(p.c.URL + "/metrics")
-	p.must(err)
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	p.must(err)
-	found := regexp.MustCompile(`(?m)^` + name + ` (.+)$`).FindSubmatch(text)
-	if found == nil {
-		p.Fatalf("there is no metric %s", name)
-	}
-	value, err := strconv.ParseFloat(string(found[1]), 64)
-	p.must(err)
-	return value
 }
 
 // TestFaultTooMuchIsAskedFor wants more than the fleet has: it is held, and says

@@ -69,9 +69,6 @@ func run(m *testing.M) (int, error) {
 	return code, errors.Join(shared.Close(), goleak.Find())
 }
 
-// long: tests do what takes them long, too.
-func long() bool { return os.Getenv("MUSTER_TEST_LONG") != "" }
-
 // apps are the images of tests, by their tags, with their environments.
 var apps = map[string][]string{
 	"app:1": {"VERSION=1"}, "app:2": {"VERSION=2"},

@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e && soak
 
 package e2e
 
@@ -141,11 +141,7 @@ func TestKillAtRandom(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	victims := append([]string{cluster.HubHost}, names...)
 	before := p.census()
-	rounds := 8
-	if long() {
-		rounds = 100
-	}
-	for round := range rounds {
+	for round := range 100 {
 		count := 1 + random.IntN(5)
 		victim := victims[random.IntN(len(victims))]
 		acknowledged := make(chan uint64, 1)

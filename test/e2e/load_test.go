@@ -84,10 +84,14 @@ func TestNothingIsDropped(t *testing.T) {
 	for _, a := range apps {
 		a.apply(web(a.first, 3, a.port))
 	}
+	rate, enough := 100.0, 4_000
+	if long {
+		rate, enough = 400, 20_000
+	}
 	stop := apps[0].watchHAProxy()
 	for _, a := range apps {
 		options := load.DefaultOptions(a.url(a.port))
-		options.Rate = 300
+		options.Rate = rate
 		options.Total = 1_000_000        // Stop ends it
 		options.WSLife = 8 * time.Second // well within the drain timeout, which cuts what lasts longer
 		a.load, a.end = a.under(options)
@@ -96,12 +100,12 @@ func TestNothingIsDropped(t *testing.T) {
 	for _, a := range apps {
 		a.until(5*time.Minute, "enough requests were sent", func() (bool, string) {
 			sent := a.load.Snapshot().Sent
-			return sent >= 20_000, fmt.Sprint(sent)
+			return sent >= enough, fmt.Sprint(sent)
 		})
 		a.must(a.load.Stop(a.ctx()))
 	}
 	for _, a := range apps {
-		a.judge(<-a.end)
+		a.judge(<-a.end, enough)
 	}
 	seen := stop()
 	t.Logf("HAProxy: %s", seen)
@@ -113,14 +117,14 @@ func TestNothingIsDropped(t *testing.T) {
 	}
 }
 
-func (a *app) judge(r load.Result) {
+func (a *app) judge(r load.Result, enough int) {
 	a.Helper()
 	a.Logf("%s: %d sent, %d failed; latency p50 %s, p99 %s, worst %s; by version %v; %d instances answered",
 		a.name, r.Sent, r.Failed, r.Latency.P50, r.Latency.P99, r.Latency.Max, r.ByVersion, len(r.ByInstance))
 	if err := r.Err(); err != nil {
 		a.Errorf("%s: %v; %+v", a.name, err, r.Failures)
 	}
-	if r.Sent < 20_000 {
+	if r.Sent < enough {
 		a.Errorf("%s: only %d requests were sent", a.name, r.Sent)
 	}
 	if r.Latency.Max > worstLatency(r) {

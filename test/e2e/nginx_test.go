@@ -48,7 +48,7 @@ func nginxOf(t *testing.T, release string) (program string, version lbconf.Nginx
 func TestNginx(t *testing.T) {
 	t.Parallel()
 	releases := []string{""}
-	if long() {
+	if long {
 		releases = append(releases, "forky")
 	}
 	for _, release := range releases {
@@ -136,7 +136,7 @@ func (p *project) mainJob(program string, port int, host string, version lbconf.
 		p.mustMuster("host", "activate", host)
 	})
 	enough := 5_000 // in a minute or so
-	if long() {
+	if long {
 		enough = 20_000
 	}
 	p.until(3*time.Minute, "enough requests were sent", func() (bool, string) {

@@ -1,10 +1,9 @@
-//go:build e2e
+//go:build e2e && soak
 
 package e2e
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -270,16 +269,4 @@ func (p *project) formerHub(dir string, args ...string) string {
 		p.Fatalf("it ended well: %s", out)
 	}
 	return string(out)
-}
-
-// sessions counts how often each agent connected, by its log, over all releases.
-func (p *project) sessions() map[string]int {
-	p.Helper()
-	out := map[string]int{}
-	for _, name := range names {
-		raw, err := os.ReadFile(filepath.Join(p.c.Fleet.Dir, name+".log"))
-		p.must(err)
-		out[name] = strings.Count(string(raw), "hub connected")
-	}
-	return out
 }

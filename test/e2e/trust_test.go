@@ -357,3 +357,15 @@ func (p *project) openssl(ca string) {
 		}
 	}
 }
+
+// sessions counts how often each agent connected, by its log, over all releases.
+func (p *project) sessions() map[string]int {
+	p.Helper()
+	out := map[string]int{}
+	for _, name := range names {
+		raw, err := os.ReadFile(filepath.Join(p.c.Fleet.Dir, name+".log"))
+		p.must(err)
+		out[name] = strings.Count(string(raw), "hub connected")
+	}
+	return out
+}
