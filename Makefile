@@ -58,7 +58,7 @@ demo-upgrade: setup-demo modules ## the same fleet upgraded under load: to a goo
 
 .PHONY: test
 test: N = 1000
-test: setup modules ## everything: fast tests with the race detector, fleets in virtual time, end to end on real engines
+test: setup modules ## fast tests with the race detector, fleets in virtual time, end to end on real engines
 	@echo 'make test: fast tests with the race detector, then end to end on real engines; beside them, with what they leave of the processor, each property, $(N) random fleets, as many with rollouts, and all deliberate bugs'
 	mkdir -p bin
 	# A session has a share of the processor of its own, whatever its processes' niceness.

@@ -59,7 +59,7 @@ func (e *engine) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	began := time.Now()
-	if err := e.writeConfig(ctx); err != nil {
+	if err := e.writeConfig(); err != nil {
 		return fmt.Errorf("configure engine: %w", err)
 	}
 	if !e.containerd.running() {

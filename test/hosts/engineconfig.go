@@ -1,7 +1,6 @@
 package hosts
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"sync"
 )
 
 // containerdToml leaves out the Kubernetes plugin, which would use paths that
@@ -34,7 +34,7 @@ func (e *engine) containerdState() string  { return filepath.Join(e.run, "contai
 
 // writeConfig writes both configurations. Storage is left to dockerd, which
 // takes overlay2 where the file system allows it and else vfs.
-func (e *engine) writeConfig(ctx context.Context) error {
+func (e *engine) writeConfig() error {
 	settings := map[string]any{
 		"data-root":     filepath.Join(e.dir, "docker"),
 		"exec-root":     e.dockerState(),
@@ -45,7 +45,7 @@ func (e *engine) writeConfig(ctx context.Context) error {
 		// The systemd driver would want a slice as the parent.
 		"exec-opts": []string{"native.cgroupdriver=cgroupfs"},
 	}
-	version, err := dockerdVersion(ctx)
+	version, err := dockerdVersion()
 	if err != nil {
 		return err
 	}
@@ -70,12 +70,12 @@ func (e *engine) writeConfig(ctx context.Context) error {
 var versionPattern = regexp.MustCompile(`version v?(\d+)\.`)
 
 // dockerdVersion is the first number of dockerd's version.
-func dockerdVersion(ctx context.Context) (int, error) {
+var dockerdVersion = sync.OnceValues(func() (int, error) {
 	path, err := lookTool("dockerd")
 	if err != nil {
 		return 0, err
 	}
-	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	out, err := exec.Command(path, "--version").Output()
 	if err != nil {
 		return 0, fmt.Errorf("ask dockerd for its version: %w", err)
 	}
@@ -84,4 +84,4 @@ func dockerdVersion(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("ask dockerd for its version: can't read %q", out)
 	}
 	return strconv.Atoi(string(match[1]))
-}
+})
