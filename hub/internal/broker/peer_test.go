@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -170,7 +171,8 @@ func (p *peer) say(topic, payload string, retain bool) bool {
 	}
 }
 
-// subscribe returns the broker's code for each filter.
+// subscribe returns the broker's code for each filter. Messages that come before it,
+// as a broker may send them, are heard next.
 func (p *peer) subscribe(filters ...string) []byte {
 	p.t.Helper()
 	body := []byte{0, 9}
@@ -178,11 +180,19 @@ func (p *peer) subscribe(filters ...string) []byte {
 		body = append(append(body, text(f)...), 1)
 	}
 	p.send(packet(0x82, body))
-	header, answer, err := p.read()
-	if err != nil || header != 0x90 {
-		p.t.Fatalf("no SUBACK: %#x %v", header, err)
+	var early []byte
+	for {
+		header, answer, err := p.read()
+		switch {
+		case err == nil && header == 0x90:
+			p.in = bufio.NewReader(io.MultiReader(bytes.NewReader(early), p.in))
+			return answer[2:]
+		case err == nil && header&0xf0 == 0x30:
+			early = append(early, packet(header, answer)...)
+		default:
+			p.t.Fatalf("no SUBACK: %#x %v", header, err)
+		}
 	}
-	return answer[2:]
 }
 
 // hear returns the next message.
