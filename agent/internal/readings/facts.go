@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/shirou/gopsutil/v3/cpu"
 	"github.com/shirou/gopsutil/v3/host"
@@ -69,12 +70,17 @@ func readHostname(_ context.Context, facts *fleet.HostFacts) (err error) {
 	return err
 }
 
-func readSystem(ctx context.Context, facts *fleet.HostFacts) error {
-	platform, _, version, err := host.PlatformInformationWithContext(ctx)
+// distribution is found out once: on some it takes a shell script.
+var distribution = sync.OnceValues(func() (string, error) {
+	platform, _, version, err := host.PlatformInformation()
+	return strings.TrimSpace(platform + " " + version), err
+})
+
+func readSystem(ctx context.Context, facts *fleet.HostFacts) (err error) {
+	facts.Distribution, err = distribution()
 	if err != nil {
 		return err
 	}
-	facts.Distribution = strings.TrimSpace(platform + " " + version)
 	facts.Kernel, err = host.KernelVersionWithContext(ctx)
 	return err
 }
