@@ -30,7 +30,7 @@ packages = $(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test e
 PURE = ./agent/brain ./agent/sequence ./hub/balance ./hub/placement ./hub/rollout ./hub/simtest ./hub/turn
 # Those of the command line start it some hundred times, which takes the race detector four times as long.
 COMMANDS = ^TestScripts$$
-E2E_TEST = go test -tags e2e -count=1 -p 1 -parallel 4 -timeout 30m
+E2E_TEST = go test -v -tags e2e -count=1 -p 1 -parallel 4 -timeout 30m
 SOAK_E2E_TEST = go test -tags e2e,soak -count=1 -p 1 -parallel 4 -timeout 90m
 # Tests of files with a tag, as a pattern: what else their packages have runs without it.
 tests = ^($(shell grep -rl --include='*_test.go' '$(1)' hub agent shared test examples bench | xargs grep -hoE '^func Test[A-Za-z0-9_]+' | sed 's/^func //; /^TestMain$$/d' | sort -u | paste -sd '|'))$$

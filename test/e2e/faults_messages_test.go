@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e && soak
 
 package e2e
 
@@ -22,12 +22,6 @@ import (
 func (p *project) publish(topic string, args ...string) (string, error) {
 	p.Helper()
 	return p.on("web3", "mosquitto_pub", append([]string{"-h", p.c.Fleet.Host(cluster.HubHost).Address, "-q", "1", "-t", topic}, args...)...)
-}
-
-// read reads messages of the broker as a client that nobody knows.
-func (p *project) read(args ...string) (string, error) {
-	p.Helper()
-	return p.on("web3", "mosquitto_sub", append([]string{"-h", p.c.Fleet.Host(cluster.HubHost).Address, "-v"}, args...)...)
 }
 
 func (p *project) hostIDs() string {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/musterhq/muster/test/cluster"
 	"github.com/musterhq/muster/test/load"
 )
 
@@ -106,4 +107,10 @@ func (p *project) allAnswer(port, n int) {
 		}
 		return len(answered) == n, fmt.Sprintf("%d answered", len(answered))
 	})
+}
+
+// read reads messages of the broker as a client that nobody knows.
+func (p *project) read(args ...string) (string, error) {
+	p.Helper()
+	return p.on("web3", "mosquitto_sub", append([]string{"-h", p.c.Fleet.Host(cluster.HubHost).Address, "-v"}, args...)...)
 }
