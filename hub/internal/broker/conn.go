@@ -3,9 +3,11 @@ package broker
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -113,7 +115,9 @@ func (c *conn) stay() {
 }
 
 // Write closes the connection when the peer takes nothing in: after half a
-// packet nothing sensible can follow.
+// packet nothing sensible can follow. For a peer that has gone, everything counts as
+// written: it may have said farewell before, which is still to be read, and then
+// reading ends.
 func (c *conn) Write(p []byte) (written int, err error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -128,7 +132,10 @@ func (c *conn) Write(p []byte) (written int, err error) {
 			err = c.send()
 		}
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return len(p), nil
+	case err != nil:
 		_ = c.Close()
 	}
 	return written, err

@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"testing"
@@ -150,5 +152,36 @@ func TestTheWaitForAGateIsNotThePeers(t *testing.T) {
 	}
 	if _, err := c.raw.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("then it has no end: %v", err)
+	}
+}
+
+// A peer that has gone may have said farewell before: writing to it in vain leaves
+// that to be read.
+func TestAFarewellIsReadAfterWritingInVain(t *testing.T) {
+	c, peer := pair(t, DefaultOptions(), few())
+	said := []byte("\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x04web1\xe0\x00") // CONNECT, DISCONNECT
+	if _, err := peer.Write(said); err != nil {
+		t.Fatal(err)
+	}
+	if err := peer.(*net.TCPConn).SetLinger(0); err != nil { // what it hasn't read resets the connection
+		t.Fatal(err)
+	}
+	if err := peer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "writing fails", func() bool {
+		if n, err := c.Write([]byte("x")); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		_, err := c.raw.Conn.Write([]byte("x"))
+		return err != nil
+	})
+	c.enter(c.gates.reading)
+	heard := make([]byte, len(said))
+	if _, err := io.ReadFull(c, heard); err != nil || !bytes.Equal(heard, said) {
+		t.Fatalf("%q, %v", heard, err)
+	}
+	if n, err := c.Read(heard); n != 0 || err == nil {
+		t.Error(n, err)
 	}
 }
