@@ -13,9 +13,9 @@ const root = "../.."
 
 // Bounds of the search for what a mutant breaks.
 const (
-	seedsEach = 4 // fleets in one run
+	seedsEach = 1 // fleets in one run
 	perFleet  = 8 // small fleets in place of each
-	runsMost  = 12
+	runsMost  = 48
 )
 
 // edit is a small change of a file of the brains: there is exactly one place
