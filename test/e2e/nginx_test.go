@@ -43,20 +43,21 @@ func nginxOf(t *testing.T, release string) (program string, version lbconf.Nginx
 }
 
 // TestNginx takes the main job's way with nginx as the balancer: this machine's, and
-// in long tests one that doesn't close idle clients at a reload, too. A load survives
+// in long tests one that doesn't close idle clients at a reload, too. Services exit at
+// once on SIGTERM, in long tests one stops gracefully as well. A load survives
 // that never tries twice where it is promised, and one that does with every nginx.
 func TestNginx(t *testing.T) {
 	t.Parallel()
-	releases := []string{""}
+	releases, services := []string{""}, []string{"rude"}
 	if long {
-		releases = append(releases, "forky")
+		releases, services = append(releases, "forky"), append(services, "app")
 	}
 	for _, release := range releases {
 		program, version := nginxOf(t, release)
 		t.Run(version.String(), func(t *testing.T) {
 			p := onNginx(t, program)
 			p.promised(version)
-			for n, service := range []string{"app", "rude"} {
+			for n, service := range services {
 				t.Run(service, func(t *testing.T) {
 					t.Parallel()
 					of := *p
