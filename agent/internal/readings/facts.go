@@ -12,7 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"github.com/shirou/gopsutil/v3/cpu"
 	"github.com/shirou/gopsutil/v3/host"
@@ -70,17 +70,21 @@ func readHostname(_ context.Context, facts *fleet.HostFacts) (err error) {
 	return err
 }
 
-// distribution is found out once: on some it takes a shell script.
-var distribution = sync.OnceValues(func() (string, error) {
-	platform, _, version, err := host.PlatformInformation()
-	return strings.TrimSpace(platform + " " + version), err
-})
+// distribution is found out once: on some machines it takes a shell script.
+var distribution atomic.Pointer[string]
 
 func readSystem(ctx context.Context, facts *fleet.HostFacts) (err error) {
-	facts.Distribution, err = distribution()
-	if err != nil {
-		return err
+	known := distribution.Load()
+	if known == nil {
+		platform, _, version, err := host.PlatformInformationWithContext(ctx)
+		if err != nil {
+			return err
+		}
+		name := strings.TrimSpace(platform + " " + version)
+		known = &name
+		distribution.Store(known)
 	}
+	facts.Distribution = *known
 	facts.Kernel, err = host.KernelVersionWithContext(ctx)
 	return err
 }
