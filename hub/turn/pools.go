@@ -173,6 +173,9 @@ func (t *tx) publishPool(key PoolKey, before *Published, pool fleet.Pool, held [
 		t.tellHeld(key.Service, held)
 	}
 	t.pools.put(key, next)
+	for _, name := range pool.Balancers { // one that is silent has a listener to be looked at now
+		t.unreachable(fleet.BalancerKey{Host: key.Host, Name: name})
+	}
 	t.dirtyHost[key.Host] = true
 	t.made = append(t.made, key)
 }

@@ -156,3 +156,19 @@ func TestTheWitnessIsOneThatCanLook(t *testing.T) {
 		t.Errorf("asked %s", got)
 	}
 }
+
+// A balancer that is silent already is looked at in the turn that gives it its first
+// listener: there is nothing more to do for another turn at the same moment.
+func TestASilentBalancerIsLookedAtWithItsFirstListener(t *testing.T) {
+	w := newWorld(t, "web1", "web2").withBalancer("web1").join()
+	w.hosts["web1"].cut = true
+	w.step(PresenceIn{Host: "web1", Presence: fleet.Presence{State: fleet.PresenceLost, Session: w.s.live["web1"].Presence.Session}})
+	w.pass(time.Second)
+	out := w.step(CommandIn{fleet.Command{ID: "cmd", Do: fleet.DoApply, Project: web.Project, Services: []fleet.Service{webService(2, "web:1")}}})
+	if len(out.Reach) != 1 {
+		t.Errorf("it is looked at by %v", out.Reach)
+	}
+	if out = w.step(Tick{}); len(out.Reach) > 0 {
+		t.Errorf("and once more: %v", out.Reach)
+	}
+}
