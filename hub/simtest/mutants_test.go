@@ -13,9 +13,8 @@ const root = "../.."
 
 // Bounds of the search for what a mutant breaks.
 const (
-	seedsEach = 1 // fleets in one run
-	perFleet  = 8 // small fleets in place of each
-	runsMost  = 48
+	perFleet = 8 // small fleets in place of one
+	runsMost = 48
 )
 
 // edit is a small change of a file of the brains: there is exactly one place
@@ -38,8 +37,8 @@ var liveTests = []struct {
 	each    uint64
 	mutants []mutant
 }{
-	{"TestRandomFleets", seedsEach, mutants},
-	{"TestRandomRollouts", perFleet * seedsEach, rolloutMutants},
+	{"TestRandomFleets", 1, mutants},
+	{"TestRandomRollouts", perFleet, rolloutMutants},
 }
 
 // TestMutants builds the brains with all deliberate bugs in them, each of them off,

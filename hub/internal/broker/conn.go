@@ -115,9 +115,7 @@ func (c *conn) stay() {
 }
 
 // Write closes the connection when the peer takes nothing in: after half a
-// packet nothing sensible can follow. For a peer that has gone, everything counts as
-// written: it may have said farewell before, which is still to be read, and then
-// reading ends.
+// packet nothing sensible can follow.
 func (c *conn) Write(p []byte) (written int, err error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -132,10 +130,7 @@ func (c *conn) Write(p []byte) (written int, err error) {
 			err = c.send()
 		}
 	}
-	switch {
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return len(p), nil
-	case err != nil:
+	if err != nil {
 		_ = c.Close()
 	}
 	return written, err
@@ -155,7 +150,9 @@ func (c *conn) flush() error {
 }
 
 // send gives the socket what is written. It needs writing, and leaves the gate before
-// it waits for a peer that is slow to take it.
+// it waits for a peer that is slow to take it. For a peer that has gone, everything
+// counts as sent: it may have said farewell before, which is still to be read, and then
+// reading ends.
 func (c *conn) send() error {
 	p := c.raw.take()
 	if len(p) == 0 {
@@ -166,6 +163,9 @@ func (c *conn) send() error {
 	if err == nil && n < len(p) {
 		c.endSending()
 		_, err = c.raw.Conn.Write(p[n:])
+	}
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return nil
 	}
 	return err
 }
