@@ -100,13 +100,13 @@ fast: ## fast tests, without the race detector
 .PHONY: race
 race: export CGO_ENABLED = 1
 race: export GORACE = atexit_sleep_ms=0
-race: ## fast tests with the race detector, shuffled; without those that `make properties` runs
+race: ## fast tests with the race detector, shuffled; without those that `make properties` runs, and those of the command line without it
 	go test -race -shuffle=on -parallel 6 -timeout 8m -skip '$(COMMANDS)' $$(go list ./... | grep -vxF "$$(go list $(PURE))")
+	CGO_ENABLED=0 go test -count=1 -parallel 6 -timeout 8m -run '$(COMMANDS)' ./hub/cmd/muster
 
 .PHONY: properties
-properties: ## fast tests of the rooms without goroutines, where decisions are made, each property 100 times; and of the command line
-	SIM_N=1 go test -count=1 -shuffle=on -skip '^TestMutants$$' -timeout 8m $(PURE)
-	go test -count=1 -parallel 6 -timeout 8m -run '$(COMMANDS)' ./hub/cmd/muster
+properties: ## fast tests of the rooms without goroutines, where decisions are made, each property 100 times
+	SIM_N=1 go test -count=1 -shuffle=on -skip '^TestMutants$$' -timeout 30m $(PURE)
 
 .PHONY: e2e
 e2e: modules modules-previous ## end-to-end tests on real engines, in two lanes

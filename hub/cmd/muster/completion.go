@@ -15,8 +15,8 @@ import (
 // completionFlag asks for the words that may come next.
 const completionFlag = "--generate-bash-completion"
 
-// completionTimeout bounds how long a shell waits for a hub.
-const completionTimeout = time.Second
+// completionTimeout bounds how long a shell waits for a hub. Tests wait longer.
+var completionTimeout = time.Second
 
 var (
 	//go:embed completion/bash.sh

@@ -19,7 +19,10 @@ import (
 var update = flag.Bool("update", false, "write what the scripts compare with anew")
 
 func TestMain(m *testing.M) {
-	testscript.Main(watched{m}, map[string]func(){"muster": func() { os.Exit(muster()) }})
+	testscript.Main(watched{m}, map[string]func(){"muster": func() {
+		completionTimeout = time.Minute // what a script tells isn't how fast a busy machine is
+		os.Exit(muster())
+	}})
 }
 
 // watched tests leave no goroutine behind.
