@@ -10,7 +10,7 @@ var mutants = []mutant{
 	{"the epoch is ignored", "went back", 1, []edit{
 		{"agent/brain/accept.go", "if env.Epoch > current.Epoch {", "if env.Epoch != current.Epoch {"},
 	}},
-	{"the sum is not compared", "without an order", 3, []edit{
+	{"the sum is not compared", "without an order", 4, []edit{
 		{"shared/wire/envelope.go", "if got := Sum(env.Body); got != env.Sum {", "if got := Sum(env.Body); got == \"\" {"},
 	}},
 	{"what drains is asked to stop", "without an order", 2, []edit{
@@ -36,7 +36,7 @@ var mutants = []mutant{
 	}
 `},
 	}},
-	{"an agent's restart forgets who is ready", "isn't ready any more", 6, []edit{
+	{"an agent's restart forgets who is ready", "isn't ready any more", 30, []edit{
 		{"agent/brain/state.go", "rec.ReadyRun, now, true", "rec.ReadyRun, now, false"},
 		{"agent/brain/report.go", "s.report.open = s.listed &&", "s.report.open = true || s.listed &&"},
 	}},
@@ -47,7 +47,7 @@ var mutants = []mutant{
 		{"hub/turn/reported.go", "\tt.holdPorts(in)\n", ""},
 		{"agent/brain/ports.go", "if now.Before(until) {", "if now.Before(until) && now.After(until) {"},
 	}},
-	{"data is placed anew", "has its data on", 9, []edit{
+	{"data is placed anew", "has its data on", 22, []edit{
 		{"hub/turn/home.go", "return home.Hosts[slot]", `return ""`},
 	}},
 	{"what is accepted counts before it is saved", "isn't on its disk", 1, []edit{
@@ -56,13 +56,13 @@ var mutants = []mutant{
 	{"ports are used before they are saved", "which aren't on its disk", 122, []edit{
 		{"agent/brain/plan.go", " || s.loose(inst) ||", " ||"},
 	}},
-	{"a pool is emptied by reports", "loses its last endpoint", 8, []edit{
+	{"a pool is emptied by reports", "loses its last endpoint", 16, []edit{
 		{"hub/balance/balance.go", "if lost && (ready == 0", "if lost && (ready < 0"},
 	}},
-	{"many lost hosts are replaced", "hosts are silent", 12, []edit{
+	{"many lost hosts are replaced", "hosts are silent", 30, []edit{
 		{"hub/turn/tick.go", "held := float64(lost) > max(1,", "held := float64(lost) > max(1e9,"},
 	}},
-	{"the balancers are no witness", "though the check", 5, []edit{
+	{"the balancers are no witness", "though the check", 10, []edit{
 		{"hub/turn/lost.go", "return t.witness(s, in, l)", `return true, ""`},
 	}},
 	{"the hub's own look makes a balancer unreachable", "as unreachable", 30, []edit{
@@ -75,10 +75,10 @@ var mutants = []mutant{
 	{"what failed isn't tried again", "has not converged", 5, []edit{
 		{"agent/brain/backoff.go", "now.Add(wait)", "now.Add(1000 * time.Hour)"},
 	}},
-	{"a host that is behind isn't sent its state again", "has not converged", 9, []edit{
+	{"a host that is behind isn't sent its state again", "has not converged", 11, []edit{
 		{"hub/turn/hosts.go", "\t\tt.republish(host)\n", ""},
 	}},
-	{"a repeated order has another effect", "was answered by", 3, []edit{
+	{"a repeated order has another effect", "was answered by", 10, []edit{
 		{"hub/turn/commands.go", `if !c.DryRun && c.ID != "" {`, `if !c.DryRun && c.ID == "" {`},
 	}},
 	{"an end has no cause", "has the cause", 1, []edit{
@@ -93,7 +93,7 @@ var mutants = []mutant{
 	{"a restored hub tells its hosts what the backup says", "is made again", 39, []edit{
 		{"hub/turn/restored.go", "return h != nil && h.Settled < t.s.Restored", "return h != nil && h.Settled > t.s.Restored"},
 	}},
-	{"what changed since the backup isn't frozen", "nobody has said so", 39, []edit{
+	{"what changed since the backup isn't frozen", "nobody has said so", 54, []edit{
 		{"hub/turn/restored.go", "\t\t\tt.freezeChanged(key)\n", "\t\t\tt.services.edit(key).Settled = t.s.Restored\n"},
 	}},
 	{"a stopped service is filled up again", "its service is stopped there", 0, []edit{
@@ -108,7 +108,7 @@ var mutants = []mutant{
 	{"placement doesn't know where a service is stopped", "its service is stopped there", 0, []edit{
 		{"hub/turn/place.go", "h.Barred = s.stoppedThere(h.ID)", "_ = s.stoppedThere(h.ID)"},
 	}},
-	{"a host in maintenance gets something", "comes to a host in maintenance", 1, []edit{
+	{"a host in maintenance gets something", "comes to a host in maintenance", 5, []edit{
 		{"hub/turn/crowd.go", "case h.Maintenance != nil:", "case h.Maintenance != nil && h.Frozen:"},
 	}},
 	{"what a host in maintenance runs is given up", "while its host is in maintenance", 1, []edit{
@@ -122,13 +122,13 @@ var mutants = []mutant{
 	for s.Rebalance != nil {
 `},
 	}},
-	{"an instance leaves before the one that came for it serves", "are ready besides", 1, []edit{
+	{"an instance leaves before the one that came for it serves", "are ready besides", 24, []edit{
 		{"hub/turn/rebalance.go", "\t\tnext.Moves[0].New = born[len(born)-1]\n", "\t\tnext.Moves[0].New = born[len(born)-1]\n\t\tt.leave(s, old, \"\")\n"},
 	}},
-	{"what waits for a person is given up", "waits for a person", 1, []edit{
+	{"what waits for a person is given up", "waits for a person", 28, []edit{
 		{"hub/turn/lost.go", "case s.Asked.Reschedule == fleet.RescheduleNever:", "case s.Asked.Reschedule == fleet.RescheduleNever && h.Frozen:"},
 	}},
-	{"a host gets more than it may have", "more than", 1, []edit{
+	{"a host gets more than it may have", "more than", 21, []edit{
 		{"hub/placement/placement.go", "if need.MostPerHost > 0 &&", "if need.MostPerHost > 9 &&"},
 	}},
 }
