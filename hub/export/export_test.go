@@ -26,6 +26,10 @@ func endpoint(id string, version int, address string, port, weight int, state st
 // kinds, host names and paths, gRPC, TCP, one without endpoints and one on no balancer.
 func services() []fleet.ExportView {
 	plain := []fleet.EndpointView{endpoint("1-1", 1, "10.0.0.1", 20001, 128, fleet.EndpointReady), endpoint("2-1", 1, "fd00::2", 20002, 128, fleet.EndpointReady)}
+	canary := []fleet.EndpointView{
+		endpoint("1-3", 1, "10.0.0.1", 20021, 19, fleet.EndpointReady), endpoint("2-3", 1, "10.0.0.2", 20023, 19, fleet.EndpointReady),
+		endpoint("3-3", 2, "10.0.0.3", 20025, 2, fleet.EndpointReady),
+	}
 	return []fleet.ExportView{
 		{
 			Service: key("blog", "none"), Offered: true, Check: fleet.Check{Type: fleet.ProbeTCP}, Endpoints: []fleet.EndpointView{},
@@ -37,6 +41,14 @@ func services() []fleet.ExportView {
 				{Target: 8080, Listen: []int{50051}, Protocol: fleet.ProtocolGRPC, Algorithm: fleet.AlgorithmLeastConn},
 				{Target: 9000, Listen: []int{9000}, Protocol: fleet.ProtocolTCP, SendProxy: true, Algorithm: fleet.AlgorithmSource, Timeouts: &fleet.Timeouts{Connect: fleet.Duration(time.Second), Tunnel: fleet.Duration(time.Hour)}},
 			},
+		},
+		{
+			Service: key("shop", "canary"), Offered: true, Check: fleet.Check{Type: fleet.ProbeHTTP},
+			Routes: []fleet.Route{
+				{Target: 8080, Listen: []int{8080}, Protocol: fleet.ProtocolHTTP},
+				{Target: 9000, Listen: []int{9001}, Protocol: fleet.ProtocolTCP},
+			},
+			Endpoints: canary,
 		},
 		{
 			Service: key("shop", "metrics"), Endpoints: plain[:1], Check: fleet.Check{Type: fleet.ProbeTCP},
@@ -104,11 +116,11 @@ func TestUnknownFormat(t *testing.T) {
 
 func TestChoose(t *testing.T) {
 	for want, choice := range map[string]Choice{
-		"blog/none:1 shop/api:2 shop/metrics:2 shop/web:1": {},
-		"shop/api:1 shop/metrics:2":                        {Project: "shop", Protocol: fleet.ProtocolTCP},
-		"blog/none:1 shop/api:1 shop/web:1":                {Protocol: fleet.ProtocolHTTP},
-		"shop/web:1":                                       {Services: []fleet.ServiceKey{key("shop", "web"), key("shop", "gone")}},
-		"":                                                 {Services: []fleet.ServiceKey{key("shop", "web")}, Project: "blog"},
+		"blog/none:1 shop/api:2 shop/canary:2 shop/metrics:2 shop/web:1": {},
+		"shop/api:1 shop/canary:1 shop/metrics:2":                        {Project: "shop", Protocol: fleet.ProtocolTCP},
+		"blog/none:1 shop/api:1 shop/canary:1 shop/web:1":                {Protocol: fleet.ProtocolHTTP},
+		"shop/web:1": {Services: []fleet.ServiceKey{key("shop", "web"), key("shop", "gone")}},
+		"":           {Services: []fleet.ServiceKey{key("shop", "web")}, Project: "blog"},
 	} {
 		before := services()
 		var got []string

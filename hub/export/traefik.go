@@ -3,6 +3,7 @@ package export
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/musterhq/muster/shared/fleet"
 )
@@ -29,7 +30,6 @@ type upstream struct {
 type loadBalancer struct {
 	Servers     []server     `json:"servers"`
 	HealthCheck *healthCheck `json:"healthCheck,omitempty"`
-	Sticky      *sticky      `json:"sticky,omitempty"`
 	Proxy       *proxy       `json:"proxyProtocol,omitempty"`
 }
 
@@ -55,9 +55,12 @@ type healthCheck struct {
 	Timeout  string `json:"timeout"`
 }
 
+// weighted has a health check where its services have one: who has nobody that is well
+// gets nothing then.
 type weighted struct {
-	Services []share `json:"services"`
-	Sticky   *sticky `json:"sticky,omitempty"`
+	Services    []share   `json:"services"`
+	HealthCheck *struct{} `json:"healthCheck,omitempty"`
+	Sticky      *sticky   `json:"sticky,omitempty"`
 }
 
 type share struct {
@@ -82,8 +85,8 @@ func traefik(services []fleet.ExportView) dynamic {
 	return out
 }
 
-// add has a service for the route, and where its endpoints differ in weight, one for
-// each weight behind it.
+// add has a service for the route, and where its endpoints differ in weight, or clients
+// stay at them, others behind it.
 func (l *layer) add(service fleet.ExportView, route fleet.Route) {
 	called := name(service.Service, route.Target)
 	for i, r := range routers(called, route) {
@@ -92,28 +95,50 @@ func (l *layer) add(service fleet.ExportView, route fleet.Route) {
 		}
 		l.Routers[fmt.Sprintf("%s.%d", called, i+1)] = r
 	}
-	byWeight, weights := map[int][]one{}, []int{}
-	for _, e := range ready(service, route) {
-		if byWeight[e.Weight] == nil {
-			weights = append(weights, e.Weight)
-		}
-		byWeight[e.Weight] = append(byWeight[e.Weight], e)
-	}
-	if len(weights) < 2 {
-		l.Services[called] = upstream{LoadBalancer: balanced(service, route, ready(service, route))}
+	endpoints := ready(service, route)
+	parts := shares(called, route, endpoints)
+	if len(parts) == 0 || len(parts) == 1 && !route.Sticky {
+		l.Services[called] = upstream{LoadBalancer: balanced(service, route, endpoints)}
 		return
 	}
 	all := &weighted{Sticky: stays(route)}
-	for _, weight := range weights {
-		part := fmt.Sprintf("%s.weight-%d", called, weight)
-		l.Services[part] = upstream{LoadBalancer: balanced(service, route, byWeight[weight])}
-		all.Services = append(all.Services, share{Name: part, Weight: weight * len(byWeight[weight])})
+	if checksHTTP(service, route) {
+		all.HealthCheck = &struct{}{}
+	}
+	for _, p := range parts {
+		l.Services[p.name] = upstream{LoadBalancer: balanced(service, route, p.endpoints)}
+		all.Services = append(all.Services, share{Name: p.name, Weight: p.weight * len(p.endpoints)})
 	}
 	l.Services[called] = upstream{Weighted: all}
 }
 
+// part are endpoints of one weight.
+type part struct {
+	name      string
+	weight    int // of each
+	endpoints []one
+}
+
+// shares are the parts of a service. Where clients stay, each endpoint is one by itself:
+// the cookie has a part's name, which must not change with the weights.
+func shares(called string, route fleet.Route, endpoints []one) (parts []part) {
+	for _, e := range endpoints {
+		name := fmt.Sprintf("%s.weight-%d", called, e.Weight)
+		if route.Sticky {
+			name = called + "." + e.Instance
+		}
+		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+		if i < 0 {
+			i = len(parts)
+			parts = append(parts, part{name: name, weight: e.Weight})
+		}
+		parts[i].endpoints = append(parts[i].endpoints, e)
+	}
+	return parts
+}
+
 func balanced(service fleet.ExportView, route fleet.Route, endpoints []one) *loadBalancer {
-	out := &loadBalancer{Servers: []server{}, Sticky: stays(route)}
+	out := &loadBalancer{Servers: []server{}}
 	if route.SendProxy {
 		out.Proxy = &proxy{Version: 1}
 	}
